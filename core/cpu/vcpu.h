@@ -1,0 +1,73 @@
+/*
+ * One virtual hart: everything the guest can see of it, and how to make it trap.
+ *
+ * The real hart is always in U-mode while the guest runs; mode says what the guest believes.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vm;
+struct shadow_root;
+
+enum vmode { VMODE_U = 0, VMODE_S = 1 };
+
+/* The virtual supervisor CSRs, as the guest wrote them and WARL left them. */
+struct vcsr {
+    uint64_t sstatus; /* SIE SPIE SPP SUM MXR only: FS lives in the host's sstatus, the rest is fixed */
+    uint64_t sie;
+    uint64_t sip; /* SSIP only: STIP is the timer's comparison, SEIP the vPLIC's output */
+    uint64_t stvec, sscratch, sepc, scause, stval;
+    uint64_t satp;
+    uint64_t scounteren, senvcfg;
+    uint64_t stimecmp;
+    /* sedeleg, sideleg, scontext: do not exist here */
+};
+
+struct vcpu {
+    /* Assembly knows these by generated offsets (offsets.c). */
+    uint64_t x[32]; /* x[0] is 0 and stays 0 */
+    uint64_t pc;
+    uint64_t host_sstatus; /* sstatus while the guest runs: FS is the guest's, SPP = U, SPIE = 1 */
+    uint64_t host_stack;   /* top of this hart's VMM stack */
+
+    struct vm *vm;
+    uint64_t hartid;
+    uint8_t mode;          /* enum vmode */
+    bool external;         /* vPLIC output for the S context */
+    bool timer_armed;      /* the host's timer is set for csr.stimecmp and has not fired */
+    bool view_stale;       /* mode, SUM, MXR or satp changed since the root was chosen */
+    bool interrupts_stale; /* something that interrupt delivery depends on changed */
+    struct vcsr csr;
+
+    struct shadow_root *root; /* installed in satp */
+
+    /* The exit being handled. */
+    uint64_t scause, stval;
+    uint64_t exit_instret, exit_time;
+    uint32_t exit_detail; /* for the statistics: CSR number, SBI function, ... */
+    uint8_t exit_class;   /* enum exit_class (core/stats.h) */
+    uint8_t exit_mode;    /* mode at the exit */
+};
+
+/* Puts the vcpu in its reset state: vS, paging off, pc and a0/a1 as the SBI specification's HSM says. */
+void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque);
+
+/* Runs the guest; does not return. */
+_Noreturn void vcpu_run(struct vcpu *vcpu);
+
+/* Injects an exception with sepc = pc (privileged specification, "Supervisor Trap ..."). */
+void vcpu_raise(struct vcpu *vcpu, uint64_t cause, uint64_t stval);
+
+/* Takes the most urgent deliverable interrupt, if any (SEI > SSI > STI). */
+void vcpu_deliver_interrupt(struct vcpu *vcpu);
+
+/* sip as the guest reads it. */
+uint64_t vcpu_sip(const struct vcpu *vcpu);
+
+/* Level of the vPLIC's S-context output changed. */
+void vcpu_set_external(struct vcpu *vcpu, bool level);
+
+/* SRET, WFI: the guest's, already known to be in vS. */
+void vcpu_sret(struct vcpu *vcpu);
+void vcpu_wfi(struct vcpu *vcpu);

@@ -1,0 +1,98 @@
+/*
+ * The one seam between the VMM core and the three strategies.
+ *
+ * A strategy is three functions. It never sees the instruction, rd, sepc, sign extension or a guest
+ * virtual address: the core decodes an access once and hands over a value.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vm;
+struct device;
+
+/* One guest load or store inside a device window, already decoded. */
+struct mmio {
+    uint64_t offset; /* from the start of the window; aligned to width by the core */
+    uint64_t value;  /* store: what the guest wrote, zero-extended; load: what it will read */
+    uint8_t width;   /* 1, 2, 4 or 8 bytes */
+    bool store;
+};
+
+/* One cell of the device's node in the guest's device tree, besides compatible, reg, interrupts. */
+struct device_property {
+    const char *name; /* null ends the list */
+    uint32_t value;
+};
+
+/* How one device is given to the guest. A null function means "cannot happen here". */
+struct strategy {
+    const char *name;       /* folder and file, as in options and reports: "emulated/uart" */
+    const char *compatible; /* for the guest's device tree: "ns16550a" */
+    const char *node;       /* device tree node name without the unit address: "serial" */
+    const struct device_property *properties; /* may be null */
+    uint64_t size;          /* of the register window in bytes; a multiple of the page size */
+    size_t state_size;      /* bytes of device state: plain data, allocated zeroed by the core */
+
+    /* Reset; map host pages and route the host interrupt if this strategy owns any.
+     * Also called again when the VM is reset. 0, or a negative errno with a sentence logged. */
+    int (*attach)(struct device *dev);
+
+    /* Carry out one trapped access. False raises an access fault in the guest. */
+    bool (*access)(struct device *dev, struct mmio *io);
+
+    /* The host end has input, has room again, or has completed requests: move them to the guest.
+     * Never spins; may be called when there is nothing to do. */
+    void (*service)(struct device *dev);
+};
+
+/* What the statistics say about one device. Loads, stores and irqs are counted by the core. */
+struct device_count {
+    uint64_t loads, stores;  /* trapped register accesses */
+    uint64_t irqs;           /* rising edges of the interrupt line */
+    uint64_t notifications;  /* "work for you" signals: queue notify, command issue, THR store */
+    uint64_t requests;       /* disk requests or console buffers completed */
+    uint64_t bytes;          /* payload moved, both directions */
+};
+
+/* One row of the guest's board (core/board/board.c). A swap changes .strategy and .host. */
+struct device {
+    const struct strategy *strategy;
+    const char *name; /* role: "uart", "disk" */
+    uint64_t base;    /* of the window, guest-physical, page-aligned */
+    unsigned irq;     /* source on the guest's PLIC */
+    void *host;       /* host end: struct host_console, host_disk or host_window */
+    void *state;      /* private to the strategy, state_size bytes */
+    struct vm *vm;
+    bool line;        /* current level of the interrupt line */
+    struct device_count count;
+};
+
+/* --- Called by a strategy: all it may ask of the core. ------------------------------------- */
+
+/* Drives the device's vPLIC line. Idempotent: only an edge is counted and propagated. */
+void device_set_irq(struct device *dev, bool level);
+
+/* Checked pointer to guest RAM: null unless all of [gpa, gpa+len) is guest RAM (len 0: null).
+ * The bytes may be changed by the guest at any time: copy before validating. */
+void *vm_ram(struct vm *vm, uint64_t gpa, uint64_t len);
+
+/* As vm_ram, for a range that the caller (or a device on its behalf) is about to write: also makes
+ * the core forget what it derived from those bytes (patched code). */
+void *vm_ram_for_write(struct vm *vm, uint64_t gpa, uint64_t len);
+
+/* Maps [hpa, hpa+size) at gpa into the guest, uncounted and untrapped. 0 or a negative errno. */
+int vm_map(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size);
+
+/* Routes a host interrupt to the device's line; it is completed on the host when the guest completes
+ * it on the vPLIC. 0 or a negative errno. */
+int vm_route_irq(struct device *dev, unsigned host_irq);
+
+/* --- Called by the core. -------------------------------------------------------------------- */
+
+/* The device whose window holds gpa, or null. */
+struct device *device_at(struct vm *vm, uint64_t gpa);
+
+/* Counts, then strategy->access. False: raise an access fault in the guest. */
+bool device_access(struct device *dev, struct mmio *io);

@@ -1,0 +1,65 @@
+/*
+ * Counting: what the exits cost, by class x virtual mode x detail. Counted in two places only:
+ * trap entry/exit (core/cpu/trap.c) and the device seam (core/board/device.c).
+ */
+#pragma once
+#include <stdint.h>
+
+struct vm;
+
+/* Why the guest stopped. Detail's meaning is in the comment. */
+enum exit_class {
+    EXIT_CSR,             /* CSR number */
+    EXIT_SRET,
+    EXIT_WFI,
+    EXIT_FENCE,           /* 0 sfence.vma all, 1 by address, 2 by ASID, 3 by both, 4 sinval ... */
+    EXIT_SBI,             /* EID << 8 | FID, truncated to 32 bits */
+    EXIT_SYSCALL,         /* ecall from vU */
+    EXIT_SHADOW_FILL,     /* hidden page fault: cause */
+    EXIT_GUEST_FAULT,     /* page or access fault that is the guest's own: cause */
+    EXIT_MMIO,            /* device index << 16 | register offset (bit 31: store) */
+    EXIT_PLIC,            /* register offset >> 2 (bit 31: store) */
+    EXIT_BOARD,           /* other emulated windows: finisher */
+    EXIT_INTERRUPT,       /* host interrupt: 1, 5, 9 */
+    EXIT_EXCEPTION,       /* any other exception that is the guest's own: cause */
+    EXIT_PATCH,           /* 0 load of patched code, 1 store to it */
+    EXIT_CLASSES,
+};
+
+#define STATS_ROWS 1024u      /* distinct (class, mode, detail); the last row collects the rest */
+#define STATS_BUCKETS 24u     /* bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions */
+
+struct stats_row {
+    uint32_t key;    /* 0: free; else hash key made by stats.c */
+    uint32_t detail;
+    uint8_t class, mode;
+    uint64_t count;
+    uint64_t instructions; /* retired in the VMM (M-mode's redirect is not seen from here) */
+    uint64_t ticks;        /* of the time CSR */
+    uint32_t histogram[STATS_BUCKETS];
+};
+
+/* Counters of the memory system, incremented where the thing happens. */
+struct stats_memory {
+    uint64_t fills, prefills, flushes, evictions, root_switches, tlb_flushes;
+    uint64_t patched_pages, patched_sites, dropped_patches;
+    uint64_t pool_pages, pool_peak, pool_limit; /* of 4 KiB */
+};
+
+struct stats {
+    struct stats_row rows[STATS_ROWS];
+    struct stats_memory memory;
+    uint64_t begin_time; /* of the bracket: boot, or the last reset */
+    uint64_t begin_instret;
+    uint64_t guest_instructions; /* retired outside the VMM's handlers (includes M-mode's redirects) */
+};
+
+/* One exit handled: costs in retired instructions and time ticks. */
+void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
+                uint64_t instructions, uint64_t ticks);
+
+/* Forgets everything counted so far, of the devices too. */
+void stats_reset(struct vm *vm);
+
+/* Writes the whole as one line of JSON (docs/statistics.schema.json) into the control channel. */
+void stats_send(struct vm *vm, const char *event, int status);

@@ -1,0 +1,56 @@
+/*
+ * One virtual machine: vcpu, guest RAM, board. All state is reached from here; nothing is global.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "board/vplic.h"
+#include "cpu/vcpu.h"
+#include "device.h"
+#include "stats.h"
+
+struct host;
+struct shadow;
+
+enum patch_level { PATCH_OFF, PATCH_ECALL };
+enum device_way { WAY_EMULATED, WAY_VIRTIO, WAY_PASSTHROUGH };
+enum disk_model { DISK_AHCI, DISK_ATA };
+
+/* opt/org.trident/options of QEMU's fw_cfg. */
+struct vm_options {
+    uint64_t mem; /* bytes of guest RAM */
+    enum device_way uart, disk;
+    enum disk_model disk_model;
+    enum patch_level patch;
+};
+
+#define VM_DEVICES 2u /* uart, disk */
+
+/* Guest RAM: VM 0 has gpa == hpa. The firmware below reserved_end is no RAM to the guest. */
+struct vm_ram_range {
+    uint64_t gpa, size; /* what the device tree says */
+    uint64_t first;     /* first gpa that the guest may touch (above the host's firmware) */
+    uint64_t hpa_offset; /* hpa = gpa + hpa_offset */
+};
+
+struct vm {
+    struct vcpu vcpu; /* one hart today; the devices and the memory do not assume it */
+    struct vm_options options;
+    struct vm_ram_range ram;
+    struct vplic plic;
+    unsigned routed[VPLIC_SOURCES]; /* host source behind a guest source, 0 = none */
+    struct device device[VM_DEVICES];
+    unsigned devices;
+    struct shadow *shadow;
+    struct stats stats;
+    struct host *host;
+    bool paused;
+};
+
+enum vm_end { VM_POWEROFF, VM_REBOOT };
+
+/* Ends the VM: prints nothing on the guest's console, sends the statistics through the control channel,
+ * and powers the machine off with status (0..255), or resets the VM. Does not return to the caller's
+ * guest instruction. */
+_Noreturn void vm_end(struct vm *vm, enum vm_end end, unsigned status);
