@@ -1,0 +1,250 @@
+/*
+ * The guest kernel's own interfaces: board, memory, traps, time, interrupts, console, disk, shell.
+ *
+ * One hart, S-mode, one thread of control. Memory is mapped identity (virtual == physical), so that
+ * a buffer's address is also what a device's DMA takes. Interrupt handlers run with interrupts off.
+ * Output is plain printf() of <stdio.h>; CSR names and accessors come from core/riscv.h.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- board.c: what the device tree says -------------------------------------------------------- */
+
+struct board_device {
+    uint64_t base, size; /* base 0: the board has none */
+    unsigned irq;        /* source on the PLIC, 0: none */
+};
+
+#define BOARD_VIRTIO_MAX 8u
+
+struct board {
+    const void *dtb;
+    uint64_t hart;               /* hart id, from a0 */
+    uint64_t ram_base, ram_size; /* first memory node; the firmware may own its beginning */
+    uint64_t timebase;           /* ticks of `time` per second */
+    bool has_sstc;               /* stimecmp exists */
+    bool has_fpu;                /* the ISA string says f and d */
+    const char *bootargs;        /* never null */
+    struct board_device uart;    /* ns16550a */
+    struct board_device plic;
+    unsigned plic_sources; /* sources are 1..plic_sources */
+    unsigned plic_context; /* this hart's S-mode context */
+    struct board_device finisher; /* sifive,test1 */
+    struct board_device ahci;     /* generic-ahci */
+    struct board_device ata;      /* ata-generic: command block */
+    uint64_t ata_control;         /* its control block */
+    unsigned ata_shift;           /* registers are 1 << shift bytes apart */
+    struct board_device virtio[BOARD_VIRTIO_MAX]; /* virtio,mmio slots, by ascending address */
+    unsigned virtios;
+    struct board_device standard_output; /* the node that /chosen/stdout-path names */
+};
+
+extern struct board board;
+
+/* Reads the device tree at dtb. Null on success, else a sentence that says what is missing. */
+const char *board_read(const void *dtb);
+
+/* --- page.c: physical pages and the kernel's page table ---------------------------------------- */
+
+/* Takes the RAM behind the kernel, less the device tree. Call once. */
+void page_init(void);
+
+/* That many contiguous zeroed 4 KiB pages, or null. */
+void *page_alloc(size_t pages);
+void page_free(void *base, size_t pages);
+size_t page_free_count(void);
+
+/* Maps [va, va+size) to pa in the Sv39 table root, with the largest pages that fit. All multiples
+ * of 4 KiB; flags are PTE_R|PTE_W|..., V is added. False: no page left for a table. */
+bool page_map(uint64_t *root, uint64_t va, uint64_t pa, uint64_t size, uint64_t flags);
+
+/* Builds the kernel's table (RAM and the board's devices, identity) and turns paging on. */
+bool page_enable(void);
+
+/* satp of the kernel's table; 0 before page_enable(). */
+uint64_t page_kernel_satp(void);
+
+/* --- trap.S, trap.c ---------------------------------------------------------------------------- */
+
+/* Saved by the vector on the kernel's stack, restored on return. Order known to trap.S. */
+struct trap_frame {
+    uint64_t x[32]; /* x[0] is unused */
+    uint64_t sepc, sstatus, scause, stval;
+};
+
+/* Installs the kernel's vector (trap_vector, direct mode). */
+void trap_init(void);
+extern char trap_vector[];
+
+/* While set, sees every exception (not interrupts) first. True: resume from the frame.
+ * A test may instead write its own vector to stvec, and must put trap_vector back. */
+extern bool (*trap_hook)(struct trap_frame *frame);
+
+/* Calls function(argument). False if it ended in an exception, of which *seen holds the frame. */
+bool trap_try(void (*function)(uint64_t argument), uint64_t argument, struct trap_frame *seen);
+
+/* "load page fault", "timer interrupt", ... */
+const char *trap_name(uint64_t scause);
+
+/* Interrupts on and off (sstatus.SIE). off returns whether they were on. */
+void interrupts_on(void);
+bool interrupts_off(void);
+
+/* Trap log behind `trace on`: kept while a command runs, printed after it. */
+void trap_trace_set(bool on);
+void trap_trace_print(void);
+
+/* Traps taken since boot. */
+uint64_t trap_count_interrupts(void);
+uint64_t trap_count_exceptions(void);
+
+/* Prints the sentence and the registers where it can and ends the machine with status 101. */
+_Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* --- time.c ------------------------------------------------------------------------------------ */
+
+uint64_t time_now(void);                /* ticks */
+uint64_t time_from_ms(uint64_t ms);     /* ticks */
+uint64_t time_to_us(uint64_t ticks);
+void time_init(void);                   /* sie.STIE */
+void time_interrupt(void);              /* from the trap handler */
+void time_set(uint64_t deadline);       /* stimecmp or SBI set_timer; UINT64_MAX: never */
+
+/* Sleeps (wfi) until done(argument) or the deadline has passed; interrupts are on meanwhile.
+ * The last value of done(argument). */
+bool time_wait(bool (*done)(void *argument), void *argument, uint64_t deadline);
+
+/* --- plic.c ------------------------------------------------------------------------------------ */
+
+void plic_init(void);
+/* Routes a source to handler(argument); a null handler disables the source. */
+void plic_route(unsigned irq, void (*handler)(void *argument), void *argument);
+void plic_interrupt(void); /* from the trap handler */
+
+/* --- sbi.c ------------------------------------------------------------------------------------- */
+
+struct sbi_result {
+    int64_t error, value;
+};
+struct sbi_result sbi_call(uint64_t extension, uint64_t function, uint64_t a0, uint64_t a1,
+                           uint64_t a2);
+
+#define SBI_EXT_LEGACY_PUTCHAR 0x01u
+#define SBI_EXT_BASE    0x10u
+#define SBI_EXT_TIME    0x54494d45u
+#define SBI_EXT_SRST    0x53525354u
+#define SBI_EXT_TRIDENT 0x09000001u /* vendor: FID 0 marks the begin of a workload, 1 its end */
+#define SBI_ERR_NOT_SUPPORTED (-2)
+
+/* Ends or restarts the machine through the test finisher, else SBI system reset. */
+_Noreturn void machine_poweroff(unsigned status);
+_Noreturn void machine_reboot(void);
+
+/* --- console.c --------------------------------------------------------------------------------- */
+
+/* A console driver. It pulls output with console_output_take() and pushes input with
+ * console_input_put(); before interrupts are used, write_polled() sends. */
+struct console {
+    const char *name;          /* "16550A UART", "virtio console" */
+    struct board_device *device;
+    void (*output_ready)(struct console *console); /* there are bytes to take: start sending */
+    void (*write_polled)(struct console *console, const char *bytes, size_t len);
+    bool (*restart)(struct console *console); /* reset the device and start it over */
+};
+
+extern struct console *console;
+
+void console_use(struct console *driver); /* polled output from here on */
+void console_start(void);                 /* interrupt-driven from here on */
+size_t console_output_take(char *bytes, size_t max);
+void console_input_put(char byte);        /* Ctrl-C is noted, not queued */
+void console_flush(void);                 /* waits until the device has everything; bounded */
+int console_read_byte(void);              /* waits; -1 after Ctrl-C */
+bool console_interrupted(void);           /* Ctrl-C since console_interrupt_clear() */
+void console_interrupt_clear(void);
+void console_polled(void);                /* for panic: give up interrupts */
+
+/* --- disk.c ------------------------------------------------------------------------------------ */
+
+#define DISK_SECTOR 512u
+
+enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH };
+
+enum disk_status {
+    DISK_OK,
+    DISK_PENDING,
+    DISK_ERROR,   /* the device said no */
+    DISK_TIMEOUT, /* it said nothing */
+};
+
+struct disk_request {
+    enum disk_op op;
+    uint64_t sector;
+    uint32_t count; /* sectors, at most disk->max_count; 0 for DISK_FLUSH */
+    void *buffer;   /* count * 512 bytes */
+    volatile enum disk_status status; /* set by submit() and by the driver's interrupt */
+};
+
+struct disk {
+    const char *name;  /* "virtio disk", "AHCI disk", "ATA disk" */
+    uint64_t sectors;  /* capacity */
+    char serial[21];
+    unsigned depth;    /* requests that may be in flight */
+    uint32_t max_count;
+    /* Starts the request; false: depth reached, try again after a completion. No range check, so
+     * that the device answers for itself. */
+    bool (*submit)(struct disk *disk, struct disk_request *request);
+    /* Resets the device, fails what is in flight, starts over. False: the device is dead. */
+    bool (*restart)(struct disk *disk);
+    /* For `hostile dma`: addresses and lengths outside RAM. How many requests the device refused;
+     * null: the device has no DMA. */
+    unsigned (*hostile)(struct disk *disk);
+    struct board_device *device;
+};
+
+extern struct disk *disk; /* null: none found */
+
+/* Submits and waits, restarting the device on a timeout. */
+enum disk_status disk_do(enum disk_op op, uint64_t sector, uint32_t count, void *buffer);
+/* Waits for a submitted request, restarting the device on a timeout. */
+enum disk_status disk_wait(struct disk_request *request);
+const char *disk_status_name(enum disk_status status);
+
+/* --- shell.c ----------------------------------------------------------------------------------- */
+
+/* Runs one command line; 0, or the command's failing status. */
+int shell_run(char *line);
+/* `commands` separated by ';': all of them, then the machine powers off. */
+_Noreturn void shell_script(const char *commands);
+_Noreturn void shell_interactive(void);
+
+/* One row of the shell's table. arguments[0] is the command's name. */
+struct shell_command {
+    const char *name, *usage, *help;
+    int (*run)(int count, char **arguments);
+};
+/* A decimal or 0x number; false and a sentence if it is none or above max. */
+bool shell_number(const char *what, const char *text, uint64_t max, uint64_t *value);
+
+int command_disk(int count, char **arguments);
+int command_disktest(int count, char **arguments);
+int command_uarttest(int count, char **arguments);
+int command_bench(int count, char **arguments);
+int command_hostile(int count, char **arguments);
+
+/* --- selftest/ --------------------------------------------------------------------------------- */
+
+/* Runs the checks whose name begins with prefix ("" for all); the number that failed. */
+int selftest_main(const char *prefix);
+
+/* --- Drivers: null if the device is absent or does not answer. --------------------------------- */
+
+struct console *uart_console(struct board_device *device);
+struct console *virtio_console(struct board_device *device);
+struct disk *virtio_disk(struct board_device *device);
+struct disk *ahci_disk(struct board_device *device);
+struct disk *ata_disk(struct board_device *device);
