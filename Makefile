@@ -1,0 +1,122 @@
+# Trident. `make help` lists targets and options; `make DEVICE=virtio qemu` runs it.
+
+# --- Options. scripts/run explains, checks and uses them; they reach it by the environment. -------
+DEVICE     ?= virtio
+UART       ?= $(DEVICE)
+DISK       ?= $(DEVICE)
+DISK_MODEL ?= ahci
+GUEST      ?= trident
+MEM        ?= 512M
+MMU        ?= sv39
+DISK_IMG   ?= build/disk.img
+DISK_SIZE  ?= 64M
+PATCH      ?= ecall
+OPTIONS := DEVICE UART DISK DISK_MODEL GUEST INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO RUN \
+	PATCH STATS TIMEOUT ICOUNT QEMU
+export $(OPTIONS)
+# The guest's text is taken as it stands: `$` in it is not make's.
+override RUN := $(value RUN)
+override APPEND := $(value APPEND)
+# What was set on the command line, so that a misspelt option is refused and not ignored.
+export GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
+
+# --- Tools. -----------------------------------------------------------------------------------------
+BUILD ?= build
+CROSS ?= riscv64-unknown-elf-
+LD    := riscv64-linux-gnu-ld
+PICOLIBC     := /usr/lib/picolibc/riscv64-unknown-elf
+PICOLIBC_INC := $(PICOLIBC)/include
+PICOLIBC_LIB := $(PICOLIBC)/lib/rv64imac/lp64/libc.a
+LIBFDT_INC   := build/libfdt/include
+LIBFDT_LIB   := build/libfdt/libfdt.a
+
+# `make COMPILER=clang trident` builds the VMM with clang, in a folder of its own.
+COMPILER ?= gcc
+O     := $(BUILD)/trident$(if $(filter clang,$(COMPILER)),-clang)
+# clang 14 knows Zicsr and Zifencei as part of I, as the older specification did.
+ISA   := $(if $(filter clang,$(COMPILER)),rv64imac,rv64imac_zicsr_zifencei)
+CC    := $(if $(filter clang,$(COMPILER)),clang --target=riscv64-unknown-elf,$(CROSS)gcc)
+FLAGS := -march=$(ISA) -mabi=lp64 -mcmodel=medany -fPIE -fno-plt -fvisibility=hidden -std=c11 -O2 -g \
+	-ffreestanding -fno-common -DPICOLIBC_INTEGER_PRINTF_SCANF \
+	-Wall -Wextra -Wshadow -Wmissing-prototypes -Werror \
+	-I. -Icore -I$(O) -isystem $(PICOLIBC_INC) -isystem $(LIBFDT_INC)
+LIBGCC = $(shell $(CROSS)gcc -march=rv64imac -mabi=lp64 -print-libgcc-file-name)
+
+# --- The VMM. ---------------------------------------------------------------------------------------
+CORE_OBJS := \
+	core/cpu/entry.o \
+	core/cpu/trap.o \
+	core/cpu/decode.o
+DEVICE_OBJS := \
+	devices/emulated/uart.o \
+	devices/emulated/ahci.o \
+	devices/emulated/ata.o \
+	devices/paravirt/mmio.o \
+	devices/paravirt/ring.o \
+	devices/paravirt/uart.o \
+	devices/paravirt/disk.o \
+	devices/passthrough/uart.o \
+	devices/passthrough/disk.o
+OBJS := $(addprefix $O/,$(CORE_OBJS) $(DEVICE_OBJS))
+TRIDENT := $O/trident.elf
+
+.PHONY: help trident qemu gdb stats check bench fmt loc clean options
+help:
+	@scripts/run --help
+
+trident: $O/trident.bin
+
+$O/trident.bin: $O/trident.elf
+	$(CROSS)objcopy -O binary $< $@
+
+$O/trident.elf: $(OBJS) core/trident.ld $(LIBFDT_LIB)
+	$(LD) -m elf64lriscv -pie --no-dynamic-linker -z norelro -z text --gc-sections --build-id=none \
+		-T core/trident.ld -o $@ $(OBJS) $(LIBFDT_LIB) $(PICOLIBC_LIB) $(LIBGCC)
+	$(CROSS)objdump -dS $@ > $O/trident.asm
+	$(CROSS)nm -n $@ > $O/trident.sym
+
+$O/%.o: %.c Makefile | $(LIBFDT_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -MMD -MP -c $< -o $@
+
+$O/%.o: %.S Makefile $O/offsets.h
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -MMD -MP -c $< -o $@
+
+# Assembly owns no numbers: offsets.c is compiled to assembly, whose "->NAME value" lines are these.
+$O/offsets.h: core/cpu/offsets.c Makefile | $(LIBFDT_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -MMD -MP -MT $@ -MF $O/offsets.d -S $< -o $O/offsets.s
+	sed -n 's/^[[:space:]]*->\([A-Z0-9_]*\) \([-0-9]*\).*/#define \1 \2/p' $O/offsets.s > $@
+
+-include $(OBJS:.o=.d) $O/offsets.d
+
+# --- Guests, and what is fetched. ---------------------------------------------------------------------
+-include guest-drivers/guest.mk
+-include guests/linux/linux.mk
+$(GUEST_PATHS): | $(LIBFDT_LIB)
+
+$(LIBFDT_LIB): scripts/fetch-libfdt scripts/apt-mirrors | $(BUILD)/.setup-run
+	scripts/fetch-libfdt
+
+# Tools are looked for, and installed if allowed, once for each list of packages.
+$(BUILD)/.setup-%: scripts/setup
+	@mkdir -p $(BUILD)
+	@scripts/setup $*
+	@touch $@
+
+# --- Running. -----------------------------------------------------------------------------------------
+GUEST_FILES := $(if $(filter trident,$(GUEST)),$(BUILD)/guest/trident-guest.elf) \
+	$(if $(filter linux,$(GUEST)),build/linux/Image build/linux/initramfs.cpio.gz)
+RUN_FILES := $(if $(filter native,$(DEVICE)),,$(BUILD)/trident/trident.bin) $(GUEST_FILES)
+
+# A bad option is refused before anything is installed or built.
+options:
+	@! command -v python3 > /dev/null || scripts/run --check
+
+qemu: options | $(BUILD)/.setup-run
+	@$(MAKE) --no-print-directory $(RUN_FILES)
+	@scripts/run
+
+clean:
+	rm -rf $(BUILD)
