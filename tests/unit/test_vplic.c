@@ -1,0 +1,530 @@
+/*
+ * The guest's PLIC: named cases from the specification, then random sequences against a reference that
+ * is written in another shape (one record per source, no bitmaps).
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "board/vplic.h"
+#include "device.h"
+
+#define PRIORITY(source)      (4u * (source))
+#define PENDING(word)         (0x1000u + 4u * (word))
+#define ENABLE(context, word) (0x2000u + 0x80u * (context) + 4u * (word))
+#define THRESHOLD(context)    (0x200000u + 0x1000u * (context))
+#define CLAIM(context)        (0x200004u + 0x1000u * (context))
+
+#define M VPLIC_CONTEXT_M
+#define S VPLIC_CONTEXT_S
+
+static uint32_t load(struct vplic *plic, uint64_t offset)
+{
+    struct mmio io = {.offset = offset, .value = ~0ull, .width = 4};
+
+    assert_true(vplic_access(plic, &io));
+    assert_true(io.value <= UINT32_MAX);
+    return (uint32_t)io.value;
+}
+
+static void store(struct vplic *plic, uint64_t offset, uint32_t value)
+{
+    struct mmio io = {.offset = offset, .value = value, .width = 4, .store = true};
+
+    assert_true(vplic_access(plic, &io));
+}
+
+/* A PLIC with one source ready to interrupt the S context. */
+static void set_up(struct vplic *plic, unsigned source, unsigned priority)
+{
+    memset(plic, 0, sizeof(*plic));
+    vplic_reset(plic);
+    store(plic, THRESHOLD(S), 0);
+    store(plic, PRIORITY(source), priority);
+    store(plic, ENABLE(S, source / 32), 1u << source % 32);
+}
+
+static void test_reset(void **state)
+{
+    struct vplic plic = {0};
+
+    (void)state;
+    set_up(&plic, 10, 7);
+    vplic_set_line(&plic, 10, true);
+    assert_int_equal(load(&plic, CLAIM(S)), 10);
+    vplic_reset(&plic);
+    for (uint64_t offset = 0; offset < 0x3000; offset += 4)
+        assert_int_equal(load(&plic, offset), 0);
+    assert_int_equal(load(&plic, THRESHOLD(M)), 7);
+    assert_int_equal(load(&plic, THRESHOLD(S)), 7);
+    assert_int_equal(load(&plic, CLAIM(S)), 0);
+    assert_false(vplic_output(&plic, S));
+
+    /* Neither the claim nor the line is remembered. */
+    store(&plic, THRESHOLD(S), 0);
+    store(&plic, PRIORITY(10), 7);
+    store(&plic, ENABLE(S, 0), 1u << 10);
+    store(&plic, CLAIM(S), 10);
+    assert_false(vplic_output(&plic, S));
+    vplic_set_line(&plic, 10, true);
+    assert_true(vplic_output(&plic, S));
+}
+
+static void test_claim_complete(void **state)
+{
+    struct vplic plic;
+
+    (void)state;
+    set_up(&plic, 10, 1);
+    assert_int_equal(load(&plic, CLAIM(S)), 0); /* nothing to claim */
+    vplic_set_line(&plic, 10, true);
+    assert_true(vplic_output(&plic, S));
+    assert_int_equal(load(&plic, PENDING(0)), 1u << 10);
+    assert_int_equal(load(&plic, CLAIM(S)), 10);
+    assert_int_equal(load(&plic, PENDING(0)), 0);
+    assert_false(vplic_output(&plic, S));
+    assert_int_equal(load(&plic, CLAIM(S)), 0); /* once */
+    vplic_set_line(&plic, 10, false);
+    store(&plic, CLAIM(S), 10);
+    assert_false(vplic_output(&plic, S));
+    vplic_set_line(&plic, 10, true);
+    assert_int_equal(load(&plic, CLAIM(S)), 10);
+}
+
+static void test_line_high_at_completion(void **state)
+{
+    struct vplic plic;
+
+    (void)state;
+    set_up(&plic, 10, 1);
+    vplic_set_line(&plic, 10, true);
+    assert_int_equal(load(&plic, CLAIM(S)), 10);
+    store(&plic, CLAIM(S), 10);
+    assert_true(vplic_output(&plic, S));
+    assert_int_equal(load(&plic, CLAIM(S)), 10);
+}
+
+/* The request is latched: a falling line does not take it back. */
+static void test_line_falls_before_claim(void **state)
+{
+    struct vplic plic;
+
+    (void)state;
+    set_up(&plic, 10, 1);
+    vplic_set_line(&plic, 10, true);
+    vplic_set_line(&plic, 10, false);
+    assert_true(vplic_output(&plic, S));
+    assert_int_equal(load(&plic, CLAIM(S)), 10);
+    store(&plic, CLAIM(S), 10);
+    assert_false(vplic_output(&plic, S));
+}
+
+/* A rising edge between claim and completion waits for the completion, and is not lost. */
+static void test_edge_while_claimed(void **state)
+{
+    struct vplic plic;
+
+    (void)state;
+    set_up(&plic, 10, 1);
+    vplic_set_line(&plic, 10, true);
+    assert_int_equal(load(&plic, CLAIM(S)), 10);
+    vplic_set_line(&plic, 10, false);
+    vplic_set_line(&plic, 10, true);
+    assert_int_equal(load(&plic, PENDING(0)), 1u << 10);
+    assert_false(vplic_output(&plic, S));
+    assert_int_equal(load(&plic, CLAIM(S)), 0);
+    store(&plic, CLAIM(S), 10);
+    assert_int_equal(load(&plic, CLAIM(S)), 10);
+}
+
+static void test_threshold(void **state)
+{
+    struct vplic plic;
+
+    (void)state;
+    for (unsigned priority = 0; priority <= 7; priority++) {
+        for (unsigned threshold = 0; threshold <= 7; threshold++) {
+            set_up(&plic, 33, priority);
+            vplic_set_line(&plic, 33, true);
+            store(&plic, THRESHOLD(S), threshold);
+            assert_int_equal(vplic_output(&plic, S), priority > threshold);
+            assert_int_equal(load(&plic, CLAIM(S)), priority > threshold ? 33 : 0);
+        }
+    }
+}
+
+static void test_priority_and_tie(void **state)
+{
+    struct vplic plic;
+
+    (void)state;
+    set_up(&plic, 10, 3);
+    store(&plic, ENABLE(S, 0), ~0u);
+    store(&plic, ENABLE(S, 1), ~0u);
+    store(&plic, ENABLE(S, 2), ~0u);
+    store(&plic, PRIORITY(95), 3);
+    store(&plic, PRIORITY(64), 4);
+    store(&plic, PRIORITY(1), 2);
+    vplic_set_line(&plic, 95, true);
+    vplic_set_line(&plic, 64, true);
+    vplic_set_line(&plic, 10, true);
+    vplic_set_line(&plic, 1, true);
+    assert_int_equal(load(&plic, CLAIM(S)), 64); /* the highest priority */
+    assert_int_equal(load(&plic, CLAIM(S)), 10); /* the lowest number of equals */
+    assert_int_equal(load(&plic, CLAIM(S)), 95);
+    assert_int_equal(load(&plic, CLAIM(S)), 1);
+    assert_int_equal(load(&plic, CLAIM(S)), 0);
+    store(&plic, CLAIM(S), 95); /* in another order than claimed */
+    assert_int_equal(load(&plic, CLAIM(S)), 95);
+}
+
+static void test_wrong_completion(void **state)
+{
+    static const uint32_t wrong[] = {0, 1, 11, 95, 96, 128, 0x8000000a, ~0u};
+    struct vplic plic;
+
+    (void)state;
+    set_up(&plic, 10, 1);
+    vplic_set_line(&plic, 10, true);
+    assert_int_equal(load(&plic, CLAIM(S)), 10);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        store(&plic, CLAIM(S), wrong[i]);
+        assert_false(vplic_output(&plic, S));
+    }
+    store(&plic, CLAIM(S), 10);
+    assert_true(vplic_output(&plic, S));
+}
+
+/* The contexts share priorities, pending and claims; enable bits and thresholds are their own. */
+static void test_contexts(void **state)
+{
+    struct vplic plic;
+
+    (void)state;
+    set_up(&plic, 10, 5);
+    vplic_set_line(&plic, 10, true);
+    assert_true(vplic_output(&plic, S));
+    assert_false(vplic_output(&plic, M));
+    store(&plic, ENABLE(M, 0), 1u << 10);
+    assert_false(vplic_output(&plic, M)); /* threshold 7 from the firmware */
+    store(&plic, THRESHOLD(M), 4);
+    assert_true(vplic_output(&plic, M));
+    assert_int_equal(load(&plic, ENABLE(S, 0)), 1u << 10);
+    assert_int_equal(load(&plic, THRESHOLD(S)), 0);
+    assert_int_equal(load(&plic, CLAIM(M)), 10);
+    assert_false(vplic_output(&plic, S));
+    assert_int_equal(load(&plic, CLAIM(S)), 0);
+    store(&plic, CLAIM(S), 10); /* a completion counts from either side, as on QEMU */
+    assert_true(vplic_output(&plic, S));
+    assert_true(vplic_output(&plic, M));
+    assert_false(vplic_output(&plic, 2));
+}
+
+/* The output follows whatever register gates it, in both directions. */
+static void test_output_follows_registers(void **state)
+{
+    struct vplic plic;
+
+    (void)state;
+    set_up(&plic, 10, 1);
+    vplic_set_line(&plic, 10, true);
+    store(&plic, ENABLE(S, 0), 0);
+    assert_false(vplic_output(&plic, S));
+    store(&plic, ENABLE(S, 0), 1u << 10);
+    assert_true(vplic_output(&plic, S));
+    store(&plic, PRIORITY(10), 0);
+    assert_false(vplic_output(&plic, S));
+    store(&plic, PRIORITY(10), 7);
+    assert_true(vplic_output(&plic, S));
+    store(&plic, THRESHOLD(S), 7);
+    assert_false(vplic_output(&plic, S));
+}
+
+static void test_legal_values(void **state)
+{
+    struct vplic plic;
+
+    (void)state;
+    set_up(&plic, 1, 0);
+    store(&plic, PRIORITY(0), 7);
+    assert_int_equal(load(&plic, PRIORITY(0)), 0);
+    store(&plic, PRIORITY(95), 0xffffffff);
+    assert_int_equal(load(&plic, PRIORITY(95)), 7);
+    store(&plic, PRIORITY(96), 7);
+    assert_int_equal(load(&plic, PRIORITY(96)), 0);
+    store(&plic, THRESHOLD(S), 0xfffffffa);
+    assert_int_equal(load(&plic, THRESHOLD(S)), 2);
+    for (unsigned word = 0; word < 3; word++) {
+        store(&plic, PENDING(word), ~0u);
+        assert_int_equal(load(&plic, PENDING(word)), 0);
+        store(&plic, ENABLE(S, word), ~0u);
+        assert_int_equal(load(&plic, ENABLE(S, word)), ~0u);
+    }
+    store(&plic, ENABLE(S, 3), ~0u);
+    assert_int_equal(load(&plic, ENABLE(S, 3)), 0);
+    vplic_set_line(&plic, 0, true);
+    vplic_set_line(&plic, 96, true);
+    vplic_set_line(&plic, ~0u, true);
+    assert_int_equal(load(&plic, PENDING(0)) | load(&plic, PENDING(2)), 0);
+}
+
+/* Four bytes at a time, inside the window; the rest of the window reads as 0. */
+static void test_access(void **state)
+{
+    static const uint8_t widths[] = {1, 2, 8};
+    static const uint64_t outside[] = {1, 2, 3, VPLIC_SIZE, VPLIC_SIZE + 0x1000, UINT64_MAX - 3};
+    static const uint64_t holes[] = {PENDING(3),   0x1ffc,   ENABLE(2, 0),
+                                     0x1ffffc,     0x200008, 0x200ffc,
+                                     THRESHOLD(2), CLAIM(2), VPLIC_SIZE - 4};
+    struct vplic plic;
+
+    (void)state;
+    set_up(&plic, 10, 1);
+    vplic_set_line(&plic, 10, true);
+    for (unsigned i = 0; i < 3; i++) {
+        struct mmio io = {.offset = CLAIM(S) & ~7ull, .width = widths[i]};
+
+        assert_false(vplic_access(&plic, &io));
+        io.offset = CLAIM(S);
+        assert_false(vplic_access(&plic, &io));
+        io.store = true;
+        assert_false(vplic_access(&plic, &io));
+    }
+    for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) {
+        struct mmio io = {.offset = outside[i], .width = 4};
+
+        assert_false(vplic_access(&plic, &io));
+        io.store = true;
+        assert_false(vplic_access(&plic, &io));
+    }
+    for (size_t i = 0; i < sizeof(holes) / sizeof(holes[0]); i++) {
+        store(&plic, holes[i], ~0u);
+        assert_int_equal(load(&plic, holes[i]), 0);
+    }
+    assert_int_equal(load(&plic, CLAIM(S)), 10); /* still there */
+}
+
+/* --- the completion callback ------------------------------------------------------------------ */
+
+struct host_line {
+    unsigned calls, last;
+    bool lower;
+};
+
+static void on_completed(struct vplic *plic, unsigned source, void *arg)
+{
+    struct host_line *host = arg;
+
+    host->calls++;
+    host->last = source;
+    if (host->lower)
+        vplic_set_line(plic, source, false);
+}
+
+static void test_completed_callback(void **state)
+{
+    struct host_line host = {.lower = true};
+    struct vplic plic;
+
+    (void)state;
+    set_up(&plic, 10, 1);
+    plic.completed = on_completed;
+    plic.arg = &host;
+    store(&plic, CLAIM(S), 10); /* not claimed: no call */
+    assert_int_equal(host.calls, 0);
+    vplic_set_line(&plic, 10, true);
+    assert_int_equal(load(&plic, CLAIM(S)), 10);
+    assert_int_equal(host.calls, 0);
+    store(&plic, CLAIM(S), 11);
+    assert_int_equal(host.calls, 0);
+    store(&plic, CLAIM(S), 10);
+    assert_int_equal(host.calls, 1);
+    assert_int_equal(host.last, 10);
+    assert_false(vplic_output(&plic, S)); /* the callback lowered the line */
+    store(&plic, CLAIM(S), 10);
+    assert_int_equal(host.calls, 1);
+
+    host.lower = false;
+    vplic_set_line(&plic, 10, true);
+    assert_int_equal(load(&plic, CLAIM(S)), 10);
+    store(&plic, CLAIM(S), 10);
+    assert_int_equal(host.calls, 2);
+    assert_true(vplic_output(&plic, S));
+
+    vplic_reset(&plic);
+    assert_ptr_equal(plic.completed, on_completed);
+    assert_ptr_equal(plic.arg, &host);
+}
+
+/* --- random sequences against the reference ---------------------------------------------------- */
+
+struct model_source {
+    unsigned priority;
+    bool line, pending, claimed, enabled[2];
+};
+
+struct model {
+    struct model_source source[96];
+    unsigned threshold[2], completions;
+};
+
+static unsigned model_best(const struct model *model, unsigned context)
+{
+    for (unsigned priority = 7; priority > model->threshold[context]; priority--) {
+        for (unsigned i = 1; i < 96; i++) {
+            const struct model_source *source = &model->source[i];
+
+            if (source->pending && !source->claimed && source->enabled[context] &&
+                source->priority == priority)
+                return i;
+        }
+    }
+    return 0;
+}
+
+static unsigned model_claim(struct model *model, unsigned context)
+{
+    unsigned id = model_best(model, context);
+
+    if (id != 0) {
+        model->source[id].pending = false;
+        model->source[id].claimed = true;
+    }
+    return id;
+}
+
+static void model_complete(struct model *model, unsigned id)
+{
+    if (id < 96 && model->source[id].claimed) {
+        model->source[id].claimed = false;
+        model->completions++;
+        if (model->source[id].line)
+            model->source[id].pending = true;
+    }
+}
+
+static uint64_t random_next(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+static void random_step(struct vplic *plic, struct model *model, uint64_t *seed)
+{
+    uint64_t dice = random_next(seed);
+    unsigned context = dice >> 8 & 1, word = (dice >> 16 & 0xff) % 3;
+    unsigned id = (dice >> 24 & 0xff) % 100; /* some do not exist */
+    uint32_t value = (uint32_t)(dice >> 32);
+
+    switch (dice & 15) {
+    case 0:
+    case 1:
+        store(plic, PRIORITY(id), value);
+        if (id > 0 && id < 96)
+            model->source[id].priority = value & 7;
+        break;
+    case 2:
+        store(plic, ENABLE(context, word), value);
+        for (unsigned bit = 0; bit < 32; bit++)
+            model->source[word * 32 + bit].enabled[context] = value >> bit & 1;
+        break;
+    case 3:
+        store(plic, THRESHOLD(context), value & (value >> 8)); /* rather low */
+        model->threshold[context] = value & (value >> 8) & 7;
+        break;
+    case 4:
+    case 5:
+    case 6:
+    case 7:
+    case 8:
+        vplic_set_line(plic, id, value & 1);
+        if (id > 0 && id < 96) {
+            if ((value & 1) && !model->source[id].line)
+                model->source[id].pending = true;
+            model->source[id].line = value & 1;
+        }
+        break;
+    case 9:
+    case 10:
+    case 11:
+    case 12: assert_int_equal(load(plic, CLAIM(context)), model_claim(model, context)); break;
+    case 13:
+    case 14:
+        store(plic, CLAIM(context), id);
+        model_complete(model, id);
+        break;
+    default:
+        store(plic, PENDING(word), value); /* read-only */
+        break;
+    }
+}
+
+static void compare(struct vplic *plic, const struct model *model)
+{
+    for (unsigned context = 0; context < 2; context++) {
+        assert_int_equal(vplic_output(plic, context), model_best(model, context) != 0);
+        assert_int_equal(load(plic, THRESHOLD(context)), model->threshold[context]);
+    }
+    for (unsigned id = 0; id < 96; id++) {
+        const struct model_source *source = &model->source[id];
+        unsigned bit = id % 32;
+
+        assert_int_equal(load(plic, PRIORITY(id)), source->priority);
+        assert_int_equal(load(plic, PENDING(id / 32)) >> bit & 1, source->pending);
+        for (unsigned context = 0; context < 2; context++)
+            assert_int_equal(load(plic, ENABLE(context, id / 32)) >> bit & 1,
+                             source->enabled[context]);
+    }
+}
+
+static void test_random(void **state)
+{
+    unsigned claims = 0;
+
+    (void)state;
+    for (uint64_t run = 1; run <= 50; run++) {
+        struct host_line host = {0};
+        struct vplic plic = {.completed = on_completed, .arg = &host};
+        struct model model = {.threshold = {7, 7}};
+        uint64_t seed = run * 0x9e3779b97f4a7c15ull;
+
+        vplic_reset(&plic);
+        for (unsigned step = 0; step < 4000; step++) {
+            random_step(&plic, &model, &seed);
+            for (unsigned context = 0; context < 2; context++)
+                assert_int_equal(vplic_output(&plic, context), model_best(&model, context) != 0);
+            if (step % 40 == 0)
+                compare(&plic, &model);
+        }
+        compare(&plic, &model);
+        assert_int_equal(host.calls, model.completions);
+        claims += host.calls;
+    }
+    assert_true(claims > 10000); /* the sequences do reach claims and completions */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_claim_complete),
+        cmocka_unit_test(test_line_high_at_completion),
+        cmocka_unit_test(test_line_falls_before_claim),
+        cmocka_unit_test(test_edge_while_claimed),
+        cmocka_unit_test(test_threshold),
+        cmocka_unit_test(test_priority_and_tie),
+        cmocka_unit_test(test_wrong_completion),
+        cmocka_unit_test(test_contexts),
+        cmocka_unit_test(test_output_follows_registers),
+        cmocka_unit_test(test_legal_values),
+        cmocka_unit_test(test_access),
+        cmocka_unit_test(test_completed_callback),
+        cmocka_unit_test(test_random),
+    };
+
+    return cmocka_run_group_tests_name("vplic", tests, NULL, NULL);
+}
