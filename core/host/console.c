@@ -1,0 +1,147 @@
+/*
+ * Driver of the machine's 16550A (National Semiconductor PC16550D, section 8).
+ *
+ * The surprise: the transmitter-empty interrupt is asked for only while the UART has no room, and the
+ * receive interrupt is masked while the owner leaves input lying; both would interrupt for ever.
+ */
+#include "host/console.h"
+
+#include <errno.h>
+
+#include "device.h"
+#include "host/io.h"
+#include "host/machine.h"
+#include "memory/map.h"
+
+#define UART_RBR 0 /* load: next input byte */
+#define UART_THR 0 /* store: next output byte */
+#define UART_IER 1 /* which events interrupt */
+#define UART_IIR 2 /* load: why it interrupts */
+#define UART_FCR 2 /* store: FIFO control */
+#define UART_LCR 3 /* line format */
+#define UART_MCR 4 /* modem lines */
+#define UART_LSR 5 /* line status */
+
+#define IER_RX 0x01u /* input is waiting */
+#define IER_TX 0x02u /* the output FIFO is empty */
+
+#define FCR_ENABLE 0x01u /* use the FIFOs and keep what is in them; interrupt from the first byte */
+#define LCR_8N1    0x03u
+#define MCR_READY  0x0bu /* DTR, RTS, OUT2 (lets the interrupt out, on a PC) */
+
+#define LSR_DATA  0x01u /* RBR holds a byte */
+#define LSR_EMPTY 0x20u /* the output FIFO is empty: all of it may be filled */
+#define LSR_IDLE  0x40u /* and the last byte has left */
+
+#define UART_FIFO 16u
+
+static struct console *console_of(struct host_console *end)
+{
+    return (struct console *)((char *)end - offsetof(struct console, end));
+}
+
+static uint8_t load(const struct console *console, unsigned offset)
+{
+    return io_read8(console->registers + offset);
+}
+
+static void set_enabled(struct console *console, uint8_t enabled)
+{
+    if (enabled != console->enabled) {
+        console->enabled = enabled;
+        io_write8(console->registers + UART_IER, enabled);
+    }
+}
+
+/* Fills the UART from the ring as long as it has room; else leaves the rest to its interrupt. */
+static void drain(struct console *console)
+{
+    while (console->tail != console->head && (load(console, UART_LSR) & LSR_EMPTY)) {
+        for (unsigned i = 0; i < UART_FIFO && console->tail != console->head; i++)
+            io_write8(console->registers + UART_THR, console->ring[console->tail++ % CONSOLE_RING]);
+    }
+    set_enabled(console, console->tail == console->head ? console->enabled & ~IER_TX
+                                                        : console->enabled | IER_TX);
+}
+
+static size_t console_write(struct host_console *end, const uint8_t *bytes, size_t len)
+{
+    struct console *console = console_of(end);
+    size_t taken = 0;
+
+    do {
+        while (taken < len && console->head - console->tail < CONSOLE_RING)
+            console->ring[console->head++ % CONSOLE_RING] = bytes[taken++];
+        drain(console);
+    } while (taken < len && console->head - console->tail < CONSOLE_RING);
+    console->starved = taken < len;
+    return taken;
+}
+
+static size_t console_read(struct host_console *end, uint8_t *bytes, size_t len)
+{
+    struct console *console = console_of(end);
+    size_t taken = 0;
+
+    while (taken < len && (load(console, UART_LSR) & LSR_DATA))
+        bytes[taken++] = load(console, UART_RBR);
+    if (len > 0)
+        set_enabled(console, console->enabled | IER_RX);
+    return taken;
+}
+
+static void serve(struct console *console)
+{
+    struct device *owner = console->end.owner;
+
+    if (owner && owner->strategy->service)
+        owner->strategy->service(owner);
+}
+
+static bool interrupt(void *argument, unsigned irq)
+{
+    struct console *console = argument;
+
+    (void)irq;
+    load(console, UART_IIR);
+    drain(console);
+    if (console->starved && console->head - console->tail <= CONSOLE_RING / 2) {
+        console->starved = false;
+        serve(console);
+    }
+    if (load(console, UART_LSR) & LSR_DATA) {
+        serve(console);
+        if (load(console, UART_LSR) & LSR_DATA)
+            set_enabled(console, console->enabled & ~IER_RX);
+    }
+    return true;
+}
+
+int host_console_start(struct host *host)
+{
+    struct console *console = &host->console;
+
+    *console = (struct console){
+        .end = { .write = console_write, .read = console_read },
+        .registers = (uintptr_t)map_hpa(host->uart.hpa),
+    };
+    io_write8(console->registers + UART_IER, 0);
+    io_write8(console->registers + UART_LCR, LCR_8N1);
+    io_write8(console->registers + UART_FCR, FCR_ENABLE);
+    io_write8(console->registers + UART_MCR, MCR_READY);
+    set_enabled(console, IER_RX);
+    return host_irq_enable(host, host->uart.irq, interrupt, console);
+}
+
+void host_console_flush(struct host *host)
+{
+    struct console *console = &host->console;
+    uint64_t start = io_time();
+
+    if (console->registers == 0)
+        return;
+    do {
+        drain(console);
+    } while ((console->tail != console->head || !(load(console, UART_LSR) & LSR_IDLE))
+             && io_time() - start < host->timebase);
+}

@@ -1,0 +1,28 @@
+/*
+ * The machine's 16550A UART as a struct host_console: output through a ring, input on demand, both
+ * by interrupt.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host/host.h"
+
+#define CONSOLE_RING 4096u /* bytes of output that may wait; a power of two */
+
+struct host;
+
+struct console {
+    struct host_console end;
+    uintptr_t registers; /* in the direct map; 0: not started */
+    uint8_t enabled;     /* what IER holds */
+    bool starved;        /* the owner's last write was short: serve it when there is room again */
+    uint32_t head, tail; /* bytes put in and taken out so far */
+    uint8_t ring[CONSOLE_RING];
+};
+
+/* Sets the UART up, takes its interrupt. The end has no owner yet. 0 or a negative errno. */
+int host_console_start(struct host *host);
+
+/* Waits until the UART has taken what was written, a bounded time. For power-off and panic. */
+void host_console_flush(struct host *host);

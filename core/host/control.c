@@ -1,0 +1,296 @@
+/*
+ * Control channel over virtio-console with a single port (virtio specification 1.2, section 5.3:
+ * receiveq 0, transmitq 1, no MULTIPORT).
+ *
+ * The surprise: a reader that stops reading stops the transmit queue; the VMM waits for it a little,
+ * then loses the line and not the guest's time.
+ */
+#include "host/control.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/io.h"
+#include "host/log.h"
+#include "host/machine.h"
+#include "memory/map.h"
+#include "vm.h"
+
+enum { RECEIVE_QUEUE, TRANSMIT_QUEUE };
+
+#define WAIT_PARTS 5u /* wait for the reader at most a second / WAIT_PARTS */
+
+_Static_assert(CONTROL_OUTPUTS <= 32, "busy has 32 bits");
+_Static_assert(CONTROL_OUTPUTS <= VIRTIO_QUEUE_MAX && CONTROL_INPUTS <= VIRTIO_QUEUE_MAX, "queues");
+
+/* --- Output. --------------------------------------------------------------------------------- */
+
+static void reclaim(struct control *control)
+{
+    uint32_t head, len;
+
+    while (virtio_queue_pop(&control->transmit, &head, &len))
+        control->busy &= ~(1u << head % CONTROL_OUTPUTS);
+}
+
+static void send(struct control *control)
+{
+    int i = control->filling;
+
+    if (i < 0 || control->filled == 0)
+        return;
+    control->transmit.memory.desc[i] =
+        (struct virtio_desc){ .hpa = map_pointer_hpa(control->output[i]), .len = control->filled };
+    control->busy |= 1u << i;
+    control->filling = -1;
+    control->filled = 0;
+    virtio_queue_push(&control->transmit, (uint16_t)i);
+}
+
+/* Finds a buffer to fill, waiting for the reader. False: none became free in time. */
+static bool find_buffer(struct host *host, struct control *control)
+{
+    uint64_t start = io_time();
+
+    do {
+        reclaim(control);
+        for (int i = 0; i < control->transmit.size && i < (int)CONTROL_OUTPUTS; i++) {
+            if (!(control->busy & 1u << i)) {
+                control->filling = i;
+                return true;
+            }
+        }
+    } while (io_time() - start < host->timebase / WAIT_PARTS);
+    return false;
+}
+
+static void put(struct host *host, struct control *control, char byte)
+{
+    if (control->dropping) {
+        control->dropping = byte != '\n';
+        return;
+    }
+    if (control->filling < 0 && !find_buffer(host, control)) {
+        control->dropping = byte != '\n';
+        return;
+    }
+    control->output[control->filling][control->filled++] = byte;
+    if (byte == '\n' || control->filled == CONTROL_OUTPUT_SIZE)
+        send(control);
+}
+
+void control_write(struct host *host, const char *bytes, size_t len)
+{
+    if (host->control.registers == 0)
+        return;
+    for (size_t i = 0; i < len; i++)
+        put(host, &host->control, bytes[i]);
+}
+
+void control_printf(struct host *host, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    int len;
+
+    if (host->control.registers == 0)
+        return;
+    va_start(arguments, format);
+    len = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (len > 0)
+        control_write(host, text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
+}
+
+void control_flush(struct host *host)
+{
+    struct control *control = &host->control;
+    uint64_t start = io_time();
+
+    if (control->registers == 0)
+        return;
+    send(control);
+    do {
+        reclaim(control);
+    } while (control->busy != 0 && io_time() - start < host->timebase);
+}
+
+/* --- Commands. ------------------------------------------------------------------------------- */
+
+static void command_stats(struct vm *vm)
+{
+    control_printf(vm->host, "{\"reply\":\"stats\",\"statistics\":");
+    stats_write(vm);
+    control_printf(vm->host, "}\n");
+}
+
+static void command_reset(struct vm *vm)
+{
+    stats_reset(vm);
+    control_printf(vm->host, "{\"reply\":\"reset\"}\n");
+}
+
+static void command_pause(struct vm *vm)
+{
+    vm->paused = true;
+    control_printf(vm->host, "{\"reply\":\"pause\"}\n");
+}
+
+static void command_resume(struct vm *vm)
+{
+    vm->paused = false;
+    control_printf(vm->host, "{\"reply\":\"resume\"}\n");
+}
+
+static void command_quit(struct vm *vm)
+{
+    control_printf(vm->host, "{\"reply\":\"quit\"}\n");
+    vm_end(vm, VM_POWEROFF, 0);
+}
+
+static void command_where(struct vm *vm)
+{
+    const struct vcpu *vcpu = &vm->vcpu;
+
+    control_printf(vm->host,
+                   "{\"reply\":\"where\",\"pc\":\"0x%lx\",\"mode\":\"%s\",\"ra\":\"0x%lx\","
+                   "\"sp\":\"0x%lx\",\"satp\":\"0x%lx\",\"paused\":%s}\n",
+                   (unsigned long)vcpu->pc, vcpu->mode == VMODE_S ? "vS" : "vU",
+                   (unsigned long)vcpu->x[1], (unsigned long)vcpu->x[2],
+                   (unsigned long)vcpu->csr.satp, vm->paused ? "true" : "false");
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct vm *vm);
+} commands[] = {
+    { "stats", command_stats }, { "reset", command_reset }, { "pause", command_pause },
+    { "resume", command_resume }, { "quit", command_quit }, { "where", command_where },
+};
+
+/* Cuts the command's word out of `word` or `{"command":"word"}`. Null if it is neither. */
+static const char *find_word(const char *line, size_t len, size_t *word_len)
+{
+    static const char key[] = "\"command\"";
+    const char *end = line + len;
+    const char *start = line;
+
+    while (start < end && (*start == ' ' || *start == '\t'))
+        start++;
+    while (end > start && (end[-1] == ' ' || end[-1] == '\r'))
+        end--;
+    if (start < end && *start == '{') {
+        for (; end - start >= (long)sizeof key && memcmp(start, key, sizeof key - 1) != 0;)
+            start++;
+        if (end - start < (long)sizeof key)
+            return NULL;
+        for (start += sizeof key - 1; start < end && (*start == ' ' || *start == ':');)
+            start++;
+        if (start == end || *start++ != '"')
+            return NULL;
+        end = memchr(start, '"', (size_t)(end - start));
+        if (!end)
+            return NULL;
+    }
+    *word_len = (size_t)(end - start);
+    return start;
+}
+
+void control_command(struct host *host, const char *line, size_t len)
+{
+    size_t word_len = 0;
+    const char *word = find_word(line, len, &word_len);
+
+    if (word && word_len == 0)
+        return;
+    for (unsigned i = 0; word && i < sizeof commands / sizeof commands[0]; i++) {
+        if (strlen(commands[i].name) == word_len && memcmp(commands[i].name, word, word_len) == 0) {
+            commands[i].run(host->vm);
+            return;
+        }
+    }
+    control_printf(host, "{\"error\":\"unknown command; there are stats, reset, pause, resume, quit, "
+                         "where\"}\n");
+}
+
+/* --- Input. ---------------------------------------------------------------------------------- */
+
+static void give_input_buffer(struct control *control, unsigned i)
+{
+    control->receive.memory.desc[i] =
+        (struct virtio_desc){ .hpa = map_pointer_hpa(control->input[i]),
+                              .len = CONTROL_INPUT_SIZE,
+                              .flags = VIRTIO_DESC_WRITE };
+    virtio_queue_push(&control->receive, (uint16_t)i);
+}
+
+static void take_input(struct host *host, struct control *control, char byte)
+{
+    if (byte != '\n') {
+        if (control->line_len < CONTROL_LINE)
+            control->line[control->line_len++] = byte;
+        return;
+    }
+    uint32_t len = control->line_len;
+
+    control->line_len = 0;
+    control_command(host, control->line, len);
+}
+
+static bool interrupt(void *argument, unsigned irq)
+{
+    struct host *host = argument;
+    struct control *control = &host->control;
+    uint32_t head, len;
+    uint32_t taken = 0; /* given back at the end, so that the loop ends with the last one */
+
+    (void)irq;
+    virtio_acknowledge(control->registers);
+    reclaim(control);
+    while (virtio_queue_pop(&control->receive, &head, &len)) {
+        if (head >= CONTROL_INPUTS || len > CONTROL_INPUT_SIZE)
+            continue;
+        taken |= 1u << head;
+        for (uint32_t i = 0; i < len; i++)
+            take_input(host, control, control->input[head][i]);
+    }
+    for (unsigned i = 0; i < CONTROL_INPUTS; i++) {
+        if (taken & 1u << i)
+            give_input_buffer(control, i);
+    }
+    return true;
+}
+
+int control_start(struct host *host)
+{
+    struct host_window *window = host_find_virtio(host, VIRTIO_ID_CONSOLE);
+    struct control *control = &host->control;
+    uintptr_t registers;
+    uint64_t features;
+    int error;
+
+    memset(control, 0, sizeof *control);
+    control->filling = -1;
+    if (!window)
+        return 0;
+    registers = (uintptr_t)map_hpa(window->hpa);
+    error = virtio_start(registers, 0, &features);
+    if (error == 0)
+        error = virtio_queue_start(&control->receive, registers, RECEIVE_QUEUE, CONTROL_INPUTS);
+    if (error == 0)
+        error = virtio_queue_start(&control->transmit, registers, TRANSMIT_QUEUE, CONTROL_OUTPUTS);
+    if (error == 0)
+        error = host_irq_enable(host, window->irq, interrupt, host);
+    if (error < 0) {
+        host_log("the control channel's virtio-console at 0x%lx cannot be used (error %d)",
+                 (unsigned long)window->hpa, -error);
+        return error;
+    }
+    control->registers = registers;
+    virtio_ready(registers);
+    for (unsigned i = 0; i < control->receive.size && i < CONTROL_INPUTS; i++)
+        give_input_buffer(control, i);
+    return 0;
+}

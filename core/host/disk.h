@@ -1,0 +1,42 @@
+/*
+ * QEMU's virtio-blk as a struct host_disk: the one back end of the emulated and the paravirtual disk.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host/host.h"
+#include "host/virtio.h"
+
+#define DISK_DEPTH VIRTIO_QUEUE_MAX
+
+struct host;
+
+/* One request in flight: what the device reads besides the caller's segments. */
+struct disk_slot {
+    struct virtio_desc table[HOST_DISK_MAX_SEGMENTS + 2]; /* header, segments, status */
+    struct {
+        uint32_t type, reserved;
+        uint64_t sector;
+    } header;
+    struct {
+        uint64_t sector;
+        uint32_t count, flags;
+    } range; /* DISCARD, WRITE_ZEROES */
+    uint8_t status;
+    struct host_disk_request *request; /* null: the slot is free */
+} __attribute__((aligned(16)));
+
+struct disk {
+    struct host_disk end;
+    uintptr_t registers; /* in the direct map; 0: not started or broken */
+    uint64_t features;
+    uint32_t max_segments, max_discard, max_write_zeroes;
+    struct host_disk_request *done, **done_end; /* completed, not yet fetched; in order */
+    struct virtio_queue queue;
+    struct disk_slot slot[DISK_DEPTH];
+};
+
+/* Sets the disk in this window up and takes its interrupt. The end has no owner yet. 0, or a negative
+ * errno with a sentence logged. */
+int host_disk_start(struct host *host, const struct host_window *window);
