@@ -304,8 +304,8 @@ static struct mock *mock_new(const struct strategy *strategy, const char *name)
         .reset = disk_reset,
     };
     mock->console.room = SIZE_MAX;
-    mock->console.end =
-        (struct host_console){.owner = &mock->dev, .write = console_write, .read = console_read};
+    mock->console.end = (struct host_console){
+        .owner = &mock->dev, .write = console_write, .read = console_read};
     mock->dev.strategy = strategy;
     mock->dev.name = name;
     mock->dev.base = 0x10000000;

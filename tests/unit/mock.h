@@ -14,9 +14,9 @@
 #include "core/device.h"
 #include "core/host/host.h"
 
-#define MOCK_RAM_BASE 0x80000000ull
-#define MOCK_RAM_SIZE (4u << 20)
-#define MOCK_SECTORS 4096u
+#define MOCK_RAM_BASE     0x80000000ull
+#define MOCK_RAM_SIZE     (4u << 20)
+#define MOCK_SECTORS      4096u
 #define MOCK_CONSOLE_SIZE 65536u
 
 struct vm {
@@ -29,28 +29,29 @@ struct vm {
 };
 
 struct mock_disk {
-    struct host_disk end; /* what the device is given: .sectors, .depth ... may be changed by a test */
-    uint8_t *image;       /* MOCK_SECTORS sectors; byte b of sector s is initially s * 7 + b */
-    bool immediate;       /* complete at submit; the test still has to call mock_service */
-    uint64_t bad_sector;  /* a READ or WRITE that touches it ends with -EIO; UINT64_MAX: none */
-    int fail_next;        /* non-zero: status of the next completion, then cleared */
-    int refuse_next;      /* non-zero: what the next submit returns, then cleared */
+    struct host_disk
+        end;        /* what the device is given: .sectors, .depth ... may be changed by a test */
+    uint8_t *image; /* MOCK_SECTORS sectors; byte b of sector s is initially s * 7 + b */
+    bool immediate; /* complete at submit; the test still has to call mock_service */
+    uint64_t bad_sector; /* a READ or WRITE that touches it ends with -EIO; UINT64_MAX: none */
+    int fail_next;       /* non-zero: status of the next completion, then cleared */
+    int refuse_next;     /* non-zero: what the next submit returns, then cleared */
 
-    struct host_disk_request *inflight, *done; /* lists in order of submission, of completion */
-    unsigned ninflight, max_inflight;          /* now, and the most there ever were */
-    unsigned submits[HOST_DISK_WRITE_ZEROES + 1];  /* accepted, by enum host_disk_op */
-    unsigned refusals;                         /* -EAGAIN and -EINVAL answers */
-    unsigned invalid;                          /* of those, -EINVAL by this mock's own checks */
+    struct host_disk_request *inflight, *done;    /* lists in order of submission, of completion */
+    unsigned ninflight, max_inflight;             /* now, and the most there ever were */
+    unsigned submits[HOST_DISK_WRITE_ZEROES + 1]; /* accepted, by enum host_disk_op */
+    unsigned refusals;                            /* -EAGAIN and -EINVAL answers */
+    unsigned invalid;                             /* of those, -EINVAL by this mock's own checks */
     unsigned resets;
-    uint32_t last_nsegments;                   /* of the last accepted request */
+    uint32_t last_nsegments; /* of the last accepted request */
 };
 
 struct mock_console {
     struct host_console end;
-    size_t room;                         /* bytes that write still accepts; SIZE_MAX: all */
-    uint8_t output[MOCK_CONSOLE_SIZE];   /* what the device wrote */
+    size_t room;                       /* bytes that write still accepts; SIZE_MAX: all */
+    uint8_t output[MOCK_CONSOLE_SIZE]; /* what the device wrote */
     size_t noutput;
-    uint8_t input[MOCK_CONSOLE_SIZE];    /* what waits for the device, from .input_taken */
+    uint8_t input[MOCK_CONSOLE_SIZE]; /* what waits for the device, from .input_taken */
     size_t ninput, input_taken;
 };
 
