@@ -3,6 +3,7 @@
  * trap entry/exit (core/cpu/trap.c) and the device seam (core/board/device.c).
  */
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 
 struct vm;
@@ -61,5 +62,14 @@ void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_
 /* Forgets everything counted so far, of the devices too. */
 void stats_reset(struct vm *vm);
 
-/* Writes the whole as one line of JSON (docs/statistics.schema.json) into the control channel. */
+/* Writes the line {"event":event,"status":status,"statistics":{...}} into the control channel. */
 void stats_send(struct vm *vm, const char *event, int status);
+
+/* Writes the object of statistics alone (docs/statistics.schema.json), without a newline. */
+void stats_write(struct vm *vm);
+
+/* The class as the statistics call it, and a row's detail in words: "sstatus", "TIME.set_timer",
+ * "uart+0x05 load". Text is always terminated. */
+const char *stats_class_name(unsigned exit_class);
+void stats_detail_name(const struct vm *vm, unsigned exit_class, uint32_t detail, char *text,
+                       size_t size);

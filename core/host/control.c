@@ -20,8 +20,6 @@
 
 enum { RECEIVE_QUEUE, TRANSMIT_QUEUE };
 
-#define WAIT_PARTS 5u /* wait for the reader at most a second / WAIT_PARTS */
-
 _Static_assert(CONTROL_OUTPUTS <= 32, "busy has 32 bits");
 _Static_assert(CONTROL_OUTPUTS <= VIRTIO_QUEUE_MAX && CONTROL_INPUTS <= VIRTIO_QUEUE_MAX, "queues");
 
@@ -62,7 +60,7 @@ static bool find_buffer(struct host *host, struct control *control)
                 return true;
             }
         }
-    } while (io_time() - start < host->timebase / WAIT_PARTS);
+    } while (io_time() - start < host->timebase);
     return false;
 }
 

@@ -1,0 +1,195 @@
+/*
+ * The statistics: a fixed hash table of exits, and its print-out as JSON (docs/statistics.schema.json).
+ * The surprise: guest time is what is left of the elapsed time when the handlers' is taken off, so it
+ * contains the machine's own costs of a trap (M-mode's redirect of illegal instructions).
+ */
+#include "stats.h"
+
+#include <string.h>
+
+#include "host/io.h"
+#include "host/machine.h"
+#include "vm.h"
+
+#define ROW_OF_THE_REST (STATS_ROWS - 1)
+#define PROBES          64u /* rows looked at before an exit is counted with the rest */
+#define NANOSECONDS     1000000000ull
+
+static uint32_t make_key(unsigned exit_class, unsigned mode, uint32_t detail)
+{
+    uint32_t key = (detail ^ exit_class << 24 ^ mode << 23) * 0x9e3779b1u; /* 2^32 / golden ratio */
+
+    return (key ^ key >> 15) | 1;
+}
+
+static struct stats_row *find_row(struct stats *stats, unsigned exit_class, unsigned mode,
+                                  uint32_t detail)
+{
+    uint32_t key = make_key(exit_class, mode, detail);
+
+    for (unsigned i = 0; i < PROBES; i++) {
+        unsigned index = ((key >> 1) + i) % STATS_ROWS;
+        struct stats_row *row = &stats->rows[index];
+
+        if (index == ROW_OF_THE_REST)
+            continue;
+        if (row->key == key && row->detail == detail && row->class == exit_class
+            && row->mode == mode)
+            return row;
+        if (row->key == 0) {
+            row->key = key;
+            row->detail = detail;
+            row->class = (uint8_t)exit_class;
+            row->mode = (uint8_t)mode;
+            return row;
+        }
+    }
+    stats->rows[ROW_OF_THE_REST].class = EXIT_CLASSES;
+    return &stats->rows[ROW_OF_THE_REST];
+}
+
+void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
+                uint64_t instructions, uint64_t ticks)
+{
+    struct stats_row *row = find_row(stats, exit_class, mode, detail);
+    unsigned bucket = 63u - (unsigned)__builtin_clzll(instructions | 1);
+
+    row->count++;
+    row->instructions += instructions;
+    row->ticks += ticks;
+    row->histogram[bucket < STATS_BUCKETS ? bucket : STATS_BUCKETS - 1]++;
+}
+
+void stats_reset(struct vm *vm)
+{
+    struct stats_memory gauges = vm->stats.memory;
+
+    memset(&vm->stats, 0, sizeof vm->stats);
+    vm->stats.memory.pool_pages = gauges.pool_pages;
+    vm->stats.memory.pool_peak = gauges.pool_pages;
+    vm->stats.memory.pool_limit = gauges.pool_limit;
+    for (unsigned i = 0; i < vm->devices; i++)
+        memset(&vm->device[i].count, 0, sizeof vm->device[i].count);
+    vm->stats.begin_time = io_time();
+    vm->stats.begin_instret = io_instret();
+}
+
+/* --- JSON. ------------------------------------------------------------------------------------- */
+
+#define COUNT(value) ((unsigned long long)(value))
+
+static unsigned long long nanoseconds(const struct host *host, uint64_t ticks)
+{
+    return ticks / host->timebase * NANOSECONDS
+           + ticks % host->timebase * NANOSECONDS / host->timebase;
+}
+
+static void write_config(struct vm *vm)
+{
+    static const char *const ways[] = { "emulated", "virtio", "passthrough" };
+    static const char *const models[] = { "ahci", "ata" };
+    static const char *const levels[] = { "off", "ecall" };
+    const struct vm_options *options = &vm->options;
+
+    control_printf(vm->host,
+                   "\"config\":{\"uart\":\"%s\",\"disk\":\"%s\",\"disk_model\":\"%s\","
+                   "\"patch\":\"%s\",\"mem\":%llu}",
+                   ways[options->uart], ways[options->disk], models[options->disk_model],
+                   levels[options->patch], COUNT(options->mem));
+}
+
+static void write_row(struct vm *vm, const struct stats_row *row, bool first)
+{
+    char detail[48];
+    unsigned buckets = STATS_BUCKETS;
+
+    stats_detail_name(vm, row->class, row->detail, detail, sizeof detail);
+    control_printf(vm->host,
+                   "%s{\"class\":\"%s\",\"mode\":\"%s\",\"detail\":\"%s\",\"count\":%llu,"
+                   "\"instructions\":%llu,\"nanoseconds\":%llu,\"histogram\":[",
+                   first ? "" : ",", stats_class_name(row->class),
+                   row->mode == VMODE_S ? "vS" : "vU", detail, COUNT(row->count),
+                   COUNT(row->instructions), nanoseconds(vm->host, row->ticks));
+    while (buckets > 0 && row->histogram[buckets - 1] == 0)
+        buckets--;
+    for (unsigned i = 0; i < buckets; i++)
+        control_printf(vm->host, i ? ",%u" : "%u", (unsigned)row->histogram[i]);
+    control_printf(vm->host, "]}");
+}
+
+/* Also adds up what the rows cost. */
+static void write_exits(struct vm *vm, uint64_t *instructions, uint64_t *ticks)
+{
+    bool first = true;
+
+    control_printf(vm->host, ",\"exits\":[");
+    for (unsigned i = 0; i < STATS_ROWS; i++) {
+        const struct stats_row *row = &vm->stats.rows[i];
+
+        if (row->count == 0)
+            continue;
+        write_row(vm, row, first);
+        first = false;
+        *instructions += row->instructions;
+        *ticks += row->ticks;
+    }
+    control_printf(vm->host, "]");
+}
+
+static void write_devices(struct vm *vm)
+{
+    control_printf(vm->host, ",\"devices\":{");
+    for (unsigned i = 0; i < vm->devices; i++) {
+        const struct device *dev = &vm->device[i];
+        const struct device_count *count = &dev->count;
+
+        control_printf(vm->host,
+                       "%s\"%s\":{\"strategy\":\"%s\",\"loads\":%llu,\"stores\":%llu,\"irqs\":%llu,"
+                       "\"notifications\":%llu,\"requests\":%llu,\"bytes\":%llu}",
+                       i ? "," : "", dev->name, dev->strategy->name, COUNT(count->loads),
+                       COUNT(count->stores), COUNT(count->irqs), COUNT(count->notifications),
+                       COUNT(count->requests), COUNT(count->bytes));
+    }
+    control_printf(vm->host, "}");
+}
+
+static void write_memory(struct vm *vm)
+{
+    const struct stats_memory *memory = &vm->stats.memory;
+
+    control_printf(vm->host,
+                   ",\"memory\":{\"fills\":%llu,\"prefills\":%llu,\"flushes\":%llu,"
+                   "\"evictions\":%llu,\"root_switches\":%llu,\"tlb_flushes\":%llu,"
+                   "\"patched_pages\":%llu,\"patched_sites\":%llu,\"dropped_patches\":%llu,",
+                   COUNT(memory->fills), COUNT(memory->prefills), COUNT(memory->flushes),
+                   COUNT(memory->evictions), COUNT(memory->root_switches),
+                   COUNT(memory->tlb_flushes), COUNT(memory->patched_pages),
+                   COUNT(memory->patched_sites), COUNT(memory->dropped_patches));
+    control_printf(vm->host, "\"pool_pages\":%llu,\"pool_peak\":%llu,\"pool_limit\":%llu}",
+                   COUNT(memory->pool_pages), COUNT(memory->pool_peak), COUNT(memory->pool_limit));
+}
+
+void stats_write(struct vm *vm)
+{
+    uint64_t instructions = 0, ticks = 0;
+    uint64_t elapsed = io_time() - vm->stats.begin_time;
+
+    control_printf(vm->host, "{");
+    write_config(vm);
+    write_exits(vm, &instructions, &ticks);
+    write_devices(vm);
+    write_memory(vm);
+    control_printf(vm->host,
+                   ",\"vmm\":{\"instructions\":%llu,\"nanoseconds\":%llu}"
+                   ",\"guest\":{\"instructions\":%llu,\"nanoseconds\":%llu}}",
+                   COUNT(instructions), nanoseconds(vm->host, ticks),
+                   COUNT(vm->stats.guest_instructions),
+                   nanoseconds(vm->host, elapsed > ticks ? elapsed - ticks : 0));
+}
+
+void stats_send(struct vm *vm, const char *event, int status)
+{
+    control_printf(vm->host, "{\"event\":\"%s\",\"status\":%d,\"statistics\":", event, status);
+    stats_write(vm);
+    control_printf(vm->host, "}\n");
+}

@@ -1,0 +1,184 @@
+/*
+ * What the statistics call things: exit classes, CSRs, SBI functions, causes, registers.
+ * The surprise: an SBI row's detail has lost the topmost byte of the extension's number; the table is
+ * made by the same truncation.
+ */
+#include <stdio.h>
+
+#include "riscv.h"
+#include "stats.h"
+#include "vm.h"
+
+#define DETAIL_STORE 0x80000000u /* MMIO and PLIC */
+
+/* As stats.h says: EID << 8 | FID, truncated to 32 bits. */
+#define SBI(extension, function) ((uint32_t)((uint64_t)(extension) << 8 | (function)))
+
+struct name {
+    uint32_t detail;
+    const char *text;
+};
+
+static const char *const classes[EXIT_CLASSES + 1] = {
+    [EXIT_CSR] = "csr",
+    [EXIT_SRET] = "sret",
+    [EXIT_WFI] = "wfi",
+    [EXIT_FENCE] = "fence",
+    [EXIT_SBI] = "sbi",
+    [EXIT_SYSCALL] = "syscall",
+    [EXIT_SHADOW_FILL] = "shadow_fill",
+    [EXIT_GUEST_FAULT] = "guest_fault",
+    [EXIT_MMIO] = "mmio",
+    [EXIT_PLIC] = "plic",
+    [EXIT_BOARD] = "board",
+    [EXIT_INTERRUPT] = "interrupt",
+    [EXIT_EXCEPTION] = "exception",
+    [EXIT_PATCH] = "patch",
+    [EXIT_CLASSES] = "rest",
+};
+
+static const struct name csrs[] = {
+    { CSR_FFLAGS, "fflags" },     { CSR_FRM, "frm" },
+    { CSR_FCSR, "fcsr" },         { CSR_SSTATUS, "sstatus" },
+    { CSR_SIE, "sie" },           { CSR_STVEC, "stvec" },
+    { CSR_SCOUNTEREN, "scounteren" }, { CSR_SENVCFG, "senvcfg" },
+    { CSR_SSCRATCH, "sscratch" }, { CSR_SEPC, "sepc" },
+    { CSR_SCAUSE, "scause" },     { CSR_STVAL, "stval" },
+    { CSR_SIP, "sip" },           { CSR_STIMECMP, "stimecmp" },
+    { CSR_SATP, "satp" },         { CSR_CYCLE, "cycle" },
+    { CSR_TIME, "time" },         { CSR_INSTRET, "instret" },
+    { 0, NULL },
+};
+
+static const struct name fences[] = {
+    { 0, "all" }, { 1, "address" }, { 2, "asid" }, { 3, "address and asid" }, { 0, NULL },
+};
+
+static const struct name calls[] = {
+    { SBI(0x00, 0), "legacy.set_timer" },
+    { SBI(0x01, 0), "legacy.console_putchar" },
+    { SBI(0x02, 0), "legacy.console_getchar" },
+    { SBI(0x03, 0), "legacy.clear_ipi" },
+    { SBI(0x04, 0), "legacy.send_ipi" },
+    { SBI(0x05, 0), "legacy.remote_fence_i" },
+    { SBI(0x06, 0), "legacy.remote_sfence_vma" },
+    { SBI(0x07, 0), "legacy.remote_sfence_vma_asid" },
+    { SBI(0x08, 0), "legacy.shutdown" },
+    { SBI(0x10, 0), "BASE.get_spec_version" },
+    { SBI(0x10, 1), "BASE.get_impl_id" },
+    { SBI(0x10, 2), "BASE.get_impl_version" },
+    { SBI(0x10, 3), "BASE.probe_extension" },
+    { SBI(0x10, 4), "BASE.get_mvendorid" },
+    { SBI(0x10, 5), "BASE.get_marchid" },
+    { SBI(0x10, 6), "BASE.get_mimpid" },
+    { SBI(0x54494d45, 0), "TIME.set_timer" },
+    { SBI(0x735049, 0), "IPI.send_ipi" },
+    { SBI(0x52464e43, 0), "RFENCE.remote_fence_i" },
+    { SBI(0x52464e43, 1), "RFENCE.remote_sfence_vma" },
+    { SBI(0x52464e43, 2), "RFENCE.remote_sfence_vma_asid" },
+    { SBI(0x48534d, 0), "HSM.hart_start" },
+    { SBI(0x48534d, 1), "HSM.hart_stop" },
+    { SBI(0x48534d, 2), "HSM.hart_get_status" },
+    { SBI(0x48534d, 3), "HSM.hart_suspend" },
+    { SBI(0x53525354, 0), "SRST.system_reset" },
+    { SBI(0x4442434e, 0), "DBCN.write" },
+    { SBI(0x4442434e, 1), "DBCN.read" },
+    { SBI(0x4442434e, 2), "DBCN.write_byte" },
+    { 0, NULL },
+};
+
+static const struct name causes[] = {
+    { CAUSE_FETCH_MISALIGNED, "fetch misaligned" },
+    { CAUSE_FETCH_ACCESS, "fetch access fault" },
+    { CAUSE_ILLEGAL, "illegal instruction" },
+    { CAUSE_BREAKPOINT, "breakpoint" },
+    { CAUSE_LOAD_MISALIGNED, "load misaligned" },
+    { CAUSE_LOAD_ACCESS, "load access fault" },
+    { CAUSE_STORE_MISALIGNED, "store misaligned" },
+    { CAUSE_STORE_ACCESS, "store access fault" },
+    { CAUSE_ECALL_U, "ecall" },
+    { CAUSE_ECALL_S, "ecall from S" },
+    { CAUSE_FETCH_PAGE, "fetch page fault" },
+    { CAUSE_LOAD_PAGE, "load page fault" },
+    { CAUSE_STORE_PAGE, "store page fault" },
+    { 0, NULL },
+};
+
+static const struct name interrupts[] = {
+    { INTERRUPT_SOFTWARE, "software" },
+    { INTERRUPT_TIMER, "timer" },
+    { INTERRUPT_EXTERNAL, "external" },
+    { 0, NULL },
+};
+
+static const struct name patches[] = {
+    { 0, "load" }, { 1, "store" }, { 2, "stale site" }, { 0, NULL },
+};
+
+/* How a class's detail is read: by a table, and what an unlisted one is called. */
+static const struct {
+    const struct name *names;
+    const char *other; /* format of one number; null: the class has no detail */
+} details[EXIT_CLASSES + 1] = {
+    [EXIT_CSR] = { csrs, "csr 0x%03x" },
+    [EXIT_FENCE] = { fences, "other %u" },
+    [EXIT_SBI] = { calls, "sbi 0x%08x" },
+    [EXIT_SHADOW_FILL] = { causes, "cause %u" },
+    [EXIT_GUEST_FAULT] = { causes, "cause %u" },
+    [EXIT_BOARD] = { NULL, "finisher+0x%x" },
+    [EXIT_INTERRUPT] = { interrupts, "interrupt %u" },
+    [EXIT_EXCEPTION] = { causes, "cause %u" },
+    [EXIT_PATCH] = { patches, "other %u" },
+};
+
+const char *stats_class_name(unsigned exit_class)
+{
+    return exit_class < EXIT_CLASSES ? classes[exit_class] : classes[EXIT_CLASSES];
+}
+
+static void name_register(const struct vm *vm, uint32_t detail, char *text, size_t size)
+{
+    unsigned index = (detail & ~DETAIL_STORE) >> 16;
+
+    snprintf(text, size, "%s+0x%02x %s", index < vm->devices ? vm->device[index].name : "device",
+             (unsigned)(detail & 0xffff), detail & DETAIL_STORE ? "store" : "load");
+}
+
+static void name_plic_register(uint32_t detail, char *text, size_t size)
+{
+    unsigned offset = (detail & ~DETAIL_STORE) << 2;
+    const char *name = offset < 0x1000                             ? "priority"
+                       : offset < 0x2000                           ? "pending"
+                       : offset < 0x200000                         ? "enable"
+                       : (offset & 0xfff) == 0                     ? "threshold"
+                       : (offset & 0xfff) != 4                     ? "reserved"
+                       : detail & DETAIL_STORE                     ? "complete"
+                                                                   : "claim";
+
+    snprintf(text, size, "%s %s", name, detail & DETAIL_STORE ? "store" : "load");
+}
+
+void stats_detail_name(const struct vm *vm, unsigned exit_class, uint32_t detail, char *text,
+                       size_t size)
+{
+    if (exit_class == EXIT_MMIO) {
+        name_register(vm, detail, text, size);
+        return;
+    }
+    if (exit_class == EXIT_PLIC) {
+        name_plic_register(detail, text, size);
+        return;
+    }
+    if (exit_class > EXIT_CLASSES)
+        exit_class = EXIT_CLASSES;
+    for (const struct name *name = details[exit_class].names; name && name->text; name++) {
+        if (name->detail == detail) {
+            snprintf(text, size, "%s", name->text);
+            return;
+        }
+    }
+    if (details[exit_class].other)
+        snprintf(text, size, details[exit_class].other, (unsigned)detail);
+    else
+        snprintf(text, size, "%s", stats_class_name(exit_class));
+}
