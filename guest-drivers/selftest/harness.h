@@ -52,7 +52,7 @@ void harness_run(struct run *run);
 #define FRAGMENT(name, text)                                                                       \
     extern const char name[], name##_end[];                                                        \
     __asm__(".pushsection .text.fragment, \"ax\"\n"                                                \
-            ".option push\n.option norvc\n.option norelax\n.balign 4\n" #name ":\n" text "\n"                       \
+            ".option push\n.option norelax\n.option rvc\n.balign 4\n.option norvc\n" #name ":\n" text "\n"                       \
             ".option norvc\n" #name "_end:\nebreak\n.option pop\n.popsection")
 
 /* A run of that fragment; more fields may follow. */
