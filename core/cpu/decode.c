@@ -1,12 +1,12 @@
 /*
- * Instruction decoder: RV64IMAFDC, Zicsr, Zifencei, Zicbom, Zicboz, Svinval, hypervisor instructions.
+ * Instruction decoder: RV64IMAFDC, Zicsr, Zifencei, Zicbom, Zicboz, Svinval, hypervisor.
  *
  * RISC-V unprivileged ISA, "RV32/64G Instruction Set Listings" and "C" chapter (tables of the three
  * quadrants); privileged ISA, "RISC-V Privileged Instruction Set Listings".
  *
- * The surprise: legality lives in the corners. A compressed word whose immediate or register is zero
- * is by turns reserved, a HINT or a different instruction (C.JR, C.MV, C.EBREAK, C.JALR, C.ADD share
- * one row of the quadrant-2 table), and SRET with one wrong bit is not SRET.
+ * The surprise: legality lives in the corners. A compressed word whose immediate or register is
+ * zero is by turns reserved, a HINT or a different instruction (C.JR, C.MV, C.EBREAK, C.JALR and
+ * C.ADD share one row of the quadrant 2 table), and SRET with one wrong bit is not SRET.
  */
 #include "decode.h"
 
@@ -74,81 +74,91 @@ static inline int32_t imm_j(uint32_t raw)
                        21);
 }
 
-static inline struct insn illegal(uint32_t raw)
+/* --- 32-bit instructions: major opcodes ------------------------------------------------------- */
+
+enum format { FORMAT_NONE, FORMAT_R, FORMAT_I, FORMAT_S, FORMAT_B, FORMAT_U, FORMAT_J };
+
+/* By bits 6:2. The operation is a first guess where funct3 or funct7 decide: see refine(). What is
+ * not listed is reserved, custom or for another extension. INSN_ILLEGAL is 0. */
+static const struct {
+    uint8_t op, format;
+} major[32] = {
+    [0x00] = {INSN_LOAD, FORMAT_I},     [0x01] = {INSN_FLOAT_LOAD, FORMAT_I},
+    [0x03] = {INSN_OTHER, FORMAT_NONE}, /* MISC-MEM */
+    [0x04] = {INSN_ALU_IMM, FORMAT_I},  [0x05] = {INSN_AUIPC, FORMAT_U},
+    [0x06] = {INSN_ALU_IMM, FORMAT_I}, /* OP-IMM-32 */
+    [0x08] = {INSN_STORE, FORMAT_S},    [0x09] = {INSN_FLOAT_STORE, FORMAT_S},
+    [0x0b] = {INSN_AMO, FORMAT_R},      [0x0c] = {INSN_ALU_REG, FORMAT_R},
+    [0x0d] = {INSN_LUI, FORMAT_U},      [0x0e] = {INSN_ALU_REG, FORMAT_R}, /* OP-32 */
+    [0x10] = {INSN_OTHER, FORMAT_NONE},                                    /* FMADD */
+    [0x11] = {INSN_OTHER, FORMAT_NONE},                                    /* FMSUB */
+    [0x12] = {INSN_OTHER, FORMAT_NONE},                                    /* FNMSUB */
+    [0x13] = {INSN_OTHER, FORMAT_NONE},                                    /* FNMADD */
+    [0x14] = {INSN_OTHER, FORMAT_NONE},                                    /* OP-FP */
+    [0x18] = {INSN_BRANCH, FORMAT_B},   [0x19] = {INSN_JALR, FORMAT_I},
+    [0x1b] = {INSN_JAL, FORMAT_J},      [0x1c] = {INSN_CSRRW, FORMAT_NONE}, /* SYSTEM */
+};
+
+/* Fields that the format has; the others are 0. */
+static struct insn extract(uint32_t raw, enum insn_op op, enum format format)
 {
-    return (struct insn){
-        .raw = raw, .op = INSN_ILLEGAL, .length = (uint8_t)insn_length((uint16_t)raw)};
+    struct insn insn = {.raw = raw, .op = (uint8_t)op, .length = 4};
+
+    switch (format) {
+    case FORMAT_NONE: return insn;
+    case FORMAT_R:
+        insn.rd = field_rd(raw);
+        insn.rs1 = field_rs1(raw);
+        insn.rs2 = field_rs2(raw);
+        return insn;
+    case FORMAT_I:
+        insn.rd = field_rd(raw);
+        insn.rs1 = field_rs1(raw);
+        insn.imm = imm_i(raw);
+        return insn;
+    case FORMAT_S:
+    case FORMAT_B:
+        insn.rs1 = field_rs1(raw);
+        insn.rs2 = field_rs2(raw);
+        insn.imm = format == FORMAT_S ? imm_s(raw) : imm_b(raw);
+        return insn;
+    case FORMAT_U: /* the 20 bits stand in place */
+    case FORMAT_J:
+        insn.rd = field_rd(raw);
+        insn.imm = format == FORMAT_U ? (int32_t)(raw & 0xfffff000) : imm_j(raw);
+        return insn;
+    }
+    return insn;
 }
 
-static inline struct insn plain(uint32_t raw, enum insn_op op)
+/* --- refinement: what funct3, funct7 and single registers decide; false if the word is illegal  */
+
+static bool refine_load(struct insn *insn)
 {
-    return (struct insn){.raw = raw, .op = (uint8_t)op, .length = 4};
+    unsigned funct3 = field_funct3(insn->raw); /* LB LH LW LD LBU LHU LWU, reserved */
+
+    insn->width = (uint8_t)(1u << (funct3 & 3));
+    insn->sign = funct3 < 4;
+    return funct3 < 7;
 }
 
-/* --- loads, stores, atomics, cache blocks ----------------------------------------------------- */
-
-static struct insn load(uint32_t raw)
+static bool refine_store(struct insn *insn)
 {
-    unsigned funct3 = field_funct3(raw); /* LB LH LW LD LBU LHU LWU, reserved */
+    unsigned funct3 = field_funct3(insn->raw); /* SB SH SW SD, reserved */
 
-    if (funct3 == 7)
-        return illegal(raw);
-    return (struct insn){.raw = raw,
-                         .op = INSN_LOAD,
-                         .length = 4,
-                         .imm = imm_i(raw),
-                         .rd = field_rd(raw),
-                         .rs1 = field_rs1(raw),
-                         .width = (uint8_t)(1u << (funct3 & 3)),
-                         .sign = funct3 < 4};
+    insn->width = (uint8_t)(1u << (funct3 & 3));
+    return funct3 < 4;
 }
 
-static struct insn store(uint32_t raw)
+static bool refine_float_memory(struct insn *insn)
 {
-    unsigned funct3 = field_funct3(raw); /* SB SH SW SD, reserved */
+    unsigned funct3 = field_funct3(insn->raw); /* 2 .S, 3 .D; others are Zfh, Q and V */
 
-    if (funct3 > 3)
-        return illegal(raw);
-    return (struct insn){.raw = raw,
-                         .op = INSN_STORE,
-                         .length = 4,
-                         .imm = imm_s(raw),
-                         .rs1 = field_rs1(raw),
-                         .rs2 = field_rs2(raw),
-                         .width = (uint8_t)(1u << funct3)};
+    insn->width = (uint8_t)(1u << (funct3 & 3));
+    return funct3 == 2 || funct3 == 3;
 }
 
-static struct insn float_load(uint32_t raw)
-{
-    unsigned funct3 = field_funct3(raw); /* FLW 2, FLD 3; others are Zfh, Q and V */
-
-    if (funct3 != 2 && funct3 != 3)
-        return illegal(raw);
-    return (struct insn){.raw = raw,
-                         .op = INSN_FLOAT_LOAD,
-                         .length = 4,
-                         .imm = imm_i(raw),
-                         .rd = field_rd(raw),
-                         .rs1 = field_rs1(raw),
-                         .width = (uint8_t)(1u << funct3)};
-}
-
-static struct insn float_store(uint32_t raw)
-{
-    unsigned funct3 = field_funct3(raw);
-
-    if (funct3 != 2 && funct3 != 3)
-        return illegal(raw);
-    return (struct insn){.raw = raw,
-                         .op = INSN_FLOAT_STORE,
-                         .length = 4,
-                         .imm = imm_s(raw),
-                         .rs1 = field_rs1(raw),
-                         .rs2 = field_rs2(raw),
-                         .width = (uint8_t)(1u << funct3)};
-}
-
-/* By bits 31:27; what is not named here is reserved (Zacas, Zabha ...). INSN_ILLEGAL is 0. */
+/* By bits 31:27; what is not named here is reserved (Zacas, Zabha ...). */
 static const uint8_t atomic_op[32] = {
     [0x00] = INSN_AMO,                                      /* AMOADD */
     [0x01] = INSN_AMO,                                      /* AMOSWAP */
@@ -161,262 +171,103 @@ static const uint8_t atomic_op[32] = {
     [0x1c] = INSN_AMO,                                      /* AMOMAXU */
 };
 
-static struct insn atomic(uint32_t raw)
+static bool refine_atomic(struct insn *insn)
 {
-    unsigned funct3 = field_funct3(raw); /* 2 .W, 3 .D */
-    uint8_t op = atomic_op[bits(raw, 27, 5)];
+    unsigned funct3 = field_funct3(insn->raw); /* 2 .W, 3 .D */
 
-    if (op == INSN_ILLEGAL || (funct3 != 2 && funct3 != 3) ||
-        (op == INSN_LR && field_rs2(raw) != 0))
-        return illegal(raw);
-    return (struct insn){.raw = raw,
-                         .op = op,
-                         .length = 4,
-                         .rd = field_rd(raw),
-                         .rs1 = field_rs1(raw),
-                         .rs2 = field_rs2(raw),
-                         .width = (uint8_t)(1u << funct3)};
+    insn->op = atomic_op[bits(insn->raw, 27, 5)];
+    insn->width = (uint8_t)(1u << (funct3 & 3));
+    return (funct3 == 2 || funct3 == 3) && !(insn->op == INSN_LR && insn->rs2 != 0);
 }
 
 /* FENCE and FENCE.I: the unused fields are reserved and must be ignored, so none can be illegal. */
-static struct insn misc_mem(uint32_t raw)
+static bool refine_misc_mem(struct insn *insn)
 {
-    uint32_t which = bits(raw, 20, 12); /* CBO: 0 inval, 1 clean, 2 flush, 4 zero */
+    uint32_t which = bits(insn->raw, 20, 12); /* CBO: 0 inval, 1 clean, 2 flush, 4 zero */
 
-    switch (field_funct3(raw)) {
-    case 0: return plain(raw, INSN_OTHER);
-    case 1: return plain(raw, INSN_FENCE_I);
+    switch (field_funct3(insn->raw)) {
+    case 0: return true;
+    case 1: insn->op = INSN_FENCE_I; return true;
     case 2:
-        if (field_rd(raw) != 0 || which == 3 || which > 4)
-            return illegal(raw);
-        return (struct insn){
-            .raw = raw, .op = INSN_CBO, .length = 4, .imm = (int32_t)which, .rs1 = field_rs1(raw)};
-    default: return illegal(raw);
+        insn->op = INSN_CBO;
+        insn->imm = (int32_t)which;
+        insn->rs1 = field_rs1(insn->raw);
+        return field_rd(insn->raw) == 0 && (which < 3 || which == 4);
+    default: return false;
     }
 }
-
-/* --- system ----------------------------------------------------------------------------------- */
-
-/* SYSTEM, funct3 = 0, without operands: the whole word must match. */
-static const struct {
-    uint32_t raw;
-    uint8_t op;
-} system_word[] = {
-    {0x00000073, INSN_ECALL},
-    {0x00100073, INSN_EBREAK},
-    {0x10200073, INSN_SRET},
-    {0x30200073, INSN_MRET},
-    {0x10500073, INSN_WFI},
-    {0x18000073, INSN_SFENCE_W_INVAL},
-    {0x18100073, INSN_SFENCE_INVAL_IR},
-};
-
-static struct insn system_plain(uint32_t raw)
-{
-    uint8_t op = INSN_ILLEGAL;
-
-    switch (field_funct7(raw)) {
-    case 0x09: op = INSN_SFENCE_VMA; break;
-    case 0x0b: op = INSN_SINVAL_VMA; break;
-    case 0x11: /* HFENCE.VVMA */
-    case 0x13: /* HINVAL.VVMA */
-    case 0x31: /* HFENCE.GVMA */
-    case 0x33: /* HINVAL.GVMA */ op = INSN_HYPERVISOR; break;
-    default:
-        for (unsigned i = 0; i < sizeof(system_word) / sizeof(system_word[0]); i++) {
-            if (system_word[i].raw == raw)
-                return plain(raw, (enum insn_op)system_word[i].op);
-        }
-    }
-    if (op == INSN_ILLEGAL || field_rd(raw) != 0)
-        return illegal(raw);
-    return (struct insn){
-        .raw = raw, .op = op, .length = 4, .rs1 = field_rs1(raw), .rs2 = field_rs2(raw)};
-}
-
-/* SYSTEM, funct3 = 4: by funct7 - 0x30, which rs2 values name an instruction: HLV, HLV..U, HLVX.
- * Odd rows are HSV.B .H .W .D, whose rs2 is an operand and whose rd must be 0. */
-static const uint8_t hypervisor_rs2[8] = {0x3, 0, 0xb, 0, 0xb, 0, 0x1, 0};
-
-static struct insn system_hypervisor(uint32_t raw)
-{
-    unsigned row = field_funct7(raw) - 0x30, rs2 = field_rs2(raw);
-    struct insn insn = {
-        .raw = raw, .op = INSN_HYPERVISOR, .length = 4, .rd = field_rd(raw), .rs1 = field_rs1(raw)};
-
-    if (row > 7)
-        return illegal(raw);
-    if (row & 1) {
-        insn.rs2 = field_rs2(raw);
-        return insn.rd == 0 ? insn : illegal(raw);
-    }
-    return rs2 < 4 && (hypervisor_rs2[row] >> rs2 & 1) ? insn : illegal(raw);
-}
-
-/* By the low two bits of funct3. */
-static const uint8_t csr_op[4] = {INSN_ILLEGAL, INSN_CSRRW, INSN_CSRRS, INSN_CSRRC};
-
-static struct insn system_insn(uint32_t raw)
-{
-    unsigned funct3 = field_funct3(raw);
-    bool immediate = funct3 > 4;
-
-    if (funct3 == 0)
-        return system_plain(raw);
-    if (funct3 == 4)
-        return system_hypervisor(raw);
-    return (struct insn){.raw = raw,
-                         .op = csr_op[funct3 & 3],
-                         .length = 4,
-                         .rd = field_rd(raw),
-                         .rs1 = field_rs1(raw),
-                         .csr = (uint16_t)bits(raw, 20, 12),
-                         .immediate = immediate,
-                         .imm = immediate ? field_rs1(raw) : 0};
-}
-
-/* --- integer computation and control flow ----------------------------------------------------- */
 
 /* By funct3. Row 5 is SRL, and SRA with bit 30 set; row 0 of OP is SUB with bit 30 set. */
 static const uint8_t alu_op[8] = {
     ALU_ADD, ALU_SLL, ALU_SLT, ALU_SLTU, ALU_XOR, ALU_SRL, ALU_OR, ALU_AND,
 };
 
-static struct insn alu_imm(uint32_t raw)
+static bool refine_alu_imm(struct insn *insn)
 {
-    unsigned funct3 = field_funct3(raw), funct6 = bits(raw, 26, 6);
-    struct insn insn = {.raw = raw,
-                        .op = INSN_ALU_IMM,
-                        .length = 4,
-                        .imm = imm_i(raw),
-                        .rd = field_rd(raw),
-                        .rs1 = field_rs1(raw),
-                        .funct = alu_op[funct3]};
+    unsigned funct3 = field_funct3(insn->raw), funct6 = bits(insn->raw, 26, 6);
 
+    insn->funct = alu_op[funct3];
     if (funct3 != 1 && funct3 != 5)
-        return insn;
-    insn.imm = (int32_t)bits(raw, 20, 6);
+        return true;
+    insn->imm = (int32_t)bits(insn->raw, 20, 6);
     if (funct3 == 5 && funct6 == 0x10)
-        insn.funct = ALU_SRA;
-    else if (funct6 != 0)
-        return illegal(raw);
-    return insn;
+        insn->funct = ALU_SRA;
+    return funct6 == 0 || insn->funct == ALU_SRA;
 }
 
-static struct insn alu_imm_w(uint32_t raw)
+/* The five W operations share funct3 and funct7 between their forms. */
+static bool alu_w(struct insn *insn)
 {
-    struct insn insn = {.raw = raw,
-                        .op = INSN_ALU_IMM,
-                        .length = 4,
-                        .imm = imm_i(raw),
-                        .rd = field_rd(raw),
-                        .rs1 = field_rs1(raw),
-                        .funct = ALU_ADDW};
-
-    if (field_funct3(raw) == 0)
-        return insn;
-    insn.imm = (int32_t)bits(raw, 20, 5);
-    switch (field_funct7(raw) << 3 | field_funct3(raw)) {
-    case 0x00 << 3 | 1: insn.funct = ALU_SLLW; return insn;
-    case 0x00 << 3 | 5: insn.funct = ALU_SRLW; return insn;
-    case 0x20 << 3 | 5: insn.funct = ALU_SRAW; return insn;
-    default: return illegal(raw);
+    switch (field_funct7(insn->raw) << 3 | field_funct3(insn->raw)) {
+    case 0x00 << 3 | 0: insn->funct = ALU_ADDW; return true;
+    case 0x20 << 3 | 0: insn->funct = ALU_SUBW; return true;
+    case 0x00 << 3 | 1: insn->funct = ALU_SLLW; return true;
+    case 0x00 << 3 | 5: insn->funct = ALU_SRLW; return true;
+    case 0x20 << 3 | 5: insn->funct = ALU_SRAW; return true;
+    default: return false;
     }
 }
 
-static struct insn alu_reg(uint32_t raw)
+static bool refine_alu_imm_w(struct insn *insn)
 {
-    unsigned funct3 = field_funct3(raw);
-    struct insn insn = {.raw = raw,
-                        .op = INSN_ALU_REG,
-                        .length = 4,
-                        .rd = field_rd(raw),
-                        .rs1 = field_rs1(raw),
-                        .rs2 = field_rs2(raw),
-                        .funct = alu_op[funct3]};
-
-    switch (field_funct7(raw)) {
-    case 0x00: return insn;
-    case 0x01: /* MUL ... REMU */ return plain(raw, INSN_OTHER);
-    case 0x20:
-        if (funct3 == 0)
-            insn.funct = ALU_SUB;
-        else if (funct3 == 5)
-            insn.funct = ALU_SRA;
-        else
-            return illegal(raw);
-        return insn;
-    default: return illegal(raw);
-    }
+    insn->funct = ALU_ADDW;
+    if (field_funct3(insn->raw) == 0)
+        return true;
+    insn->imm = (int32_t)bits(insn->raw, 20, 5);
+    return alu_w(insn);
 }
 
-static struct insn alu_reg_w(uint32_t raw)
+static bool refine_alu_reg(struct insn *insn)
 {
-    unsigned funct3 = field_funct3(raw);
-    struct insn insn = {.raw = raw,
-                        .op = INSN_ALU_REG,
-                        .length = 4,
-                        .rd = field_rd(raw),
-                        .rs1 = field_rs1(raw),
-                        .rs2 = field_rs2(raw)};
+    unsigned funct3 = field_funct3(insn->raw), funct7 = field_funct7(insn->raw);
 
-    switch (field_funct7(raw) << 3 | funct3) {
-    case 0x00 << 3 | 0: insn.funct = ALU_ADDW; return insn;
-    case 0x20 << 3 | 0: insn.funct = ALU_SUBW; return insn;
-    case 0x00 << 3 | 1: insn.funct = ALU_SLLW; return insn;
-    case 0x00 << 3 | 5: insn.funct = ALU_SRLW; return insn;
-    case 0x20 << 3 | 5: insn.funct = ALU_SRAW; return insn;
-    default: /* MULW DIVW DIVUW REMW REMUW */
-        if (field_funct7(raw) == 0x01 && (funct3 == 0 || funct3 > 3))
-            return plain(raw, INSN_OTHER);
-        return illegal(raw);
-    }
+    insn->funct = alu_op[funct3];
+    if (funct7 == 0x01) /* MUL ... REMU */
+        *insn = extract(insn->raw, INSN_OTHER, FORMAT_NONE);
+    else if (funct7 == 0x20)
+        insn->funct = funct3 == 0 ? ALU_SUB : ALU_SRA;
+    return funct7 <= 1 || (funct7 == 0x20 && (funct3 == 0 || funct3 == 5));
 }
 
-/* LUI and AUIPC: the 20 bits stand in place. */
-static struct insn upper(uint32_t raw, enum insn_op op)
+static bool refine_alu_reg_w(struct insn *insn)
 {
-    return (struct insn){.raw = raw,
-                         .op = (uint8_t)op,
-                         .length = 4,
-                         .imm = (int32_t)(raw & 0xfffff000),
-                         .rd = field_rd(raw)};
+    unsigned funct3 = field_funct3(insn->raw);
+
+    if (field_funct7(insn->raw) != 0x01)
+        return alu_w(insn);
+    *insn = extract(insn->raw, INSN_OTHER, FORMAT_NONE); /* MULW DIVW DIVUW REMW REMUW */
+    return funct3 == 0 || funct3 > 3;
 }
 
-static struct insn jal(uint32_t raw)
-{
-    return (struct insn){
-        .raw = raw, .op = INSN_JAL, .length = 4, .imm = imm_j(raw), .rd = field_rd(raw)};
-}
-
-static struct insn jalr(uint32_t raw)
-{
-    if (field_funct3(raw) != 0)
-        return illegal(raw);
-    return (struct insn){.raw = raw,
-                         .op = INSN_JALR,
-                         .length = 4,
-                         .imm = imm_i(raw),
-                         .rd = field_rd(raw),
-                         .rs1 = field_rs1(raw)};
-}
-
-static struct insn branch(uint32_t raw)
+static bool refine_branch(struct insn *insn)
 {
     static const uint8_t condition[8] = {
         BRANCH_EQ, BRANCH_NE, 0, 0, BRANCH_LT, BRANCH_GE, BRANCH_LTU, BRANCH_GEU,
     };
-    unsigned funct3 = field_funct3(raw);
+    unsigned funct3 = field_funct3(insn->raw);
 
-    if (funct3 == 2 || funct3 == 3)
-        return illegal(raw);
-    return (struct insn){.raw = raw,
-                         .op = INSN_BRANCH,
-                         .length = 4,
-                         .imm = imm_b(raw),
-                         .rs1 = field_rs1(raw),
-                         .rs2 = field_rs2(raw),
-                         .funct = condition[funct3]};
+    insn->funct = condition[funct3];
+    return funct3 != 2 && funct3 != 3;
 }
 
 /* --- floating point: only whether it is legal ------------------------------------------------- */
@@ -443,50 +294,133 @@ static const struct {
     [0x1e] = {0x1, 0x1}, /* FMV.W.X FMV.D.X */
 };
 
-static struct insn float_op(uint32_t raw)
+static bool refine_float(struct insn *insn)
 {
-    unsigned row = bits(raw, 27, 5), format = bits(raw, 25, 2);
+    unsigned row = bits(insn->raw, 27, 5), format = bits(insn->raw, 25, 2);
 
-    if (format > 1 || !(float_rule[row].funct3 >> field_funct3(raw) & 1) ||
-        !(float_rule[row].rs2 >> field_rs2(raw) & 1) || (row == 0x08 && field_rs2(raw) == format))
-        return illegal(raw);
-    return plain(raw, INSN_OTHER);
+    return format <= 1 && (float_rule[row].funct3 >> field_funct3(insn->raw) & 1) &&
+           (float_rule[row].rs2 >> field_rs2(insn->raw) & 1) &&
+           !(row == 0x08 && field_rs2(insn->raw) == format);
 }
 
-/* FMADD FMSUB FNMSUB FNMADD */
-static struct insn float_fused(uint32_t raw)
+static bool refine_float_fused(struct insn *insn)
 {
-    bool legal = bits(raw, 25, 2) <= 1 && (RM >> field_funct3(raw) & 1);
+    return bits(insn->raw, 25, 2) <= 1 && (RM >> field_funct3(insn->raw) & 1);
+}
 
-    return legal ? plain(raw, INSN_OTHER) : illegal(raw);
+/* --- system ----------------------------------------------------------------------------------- */
+
+/* SYSTEM, funct3 = 0, without operands: the whole word must match. */
+static const struct {
+    uint32_t raw;
+    uint8_t op;
+} system_word[] = {
+    {0x00000073, INSN_ECALL},
+    {0x00100073, INSN_EBREAK},
+    {0x10200073, INSN_SRET},
+    {0x30200073, INSN_MRET},
+    {0x10500073, INSN_WFI},
+    {0x18000073, INSN_SFENCE_W_INVAL},
+    {0x18100073, INSN_SFENCE_INVAL_IR},
+};
+
+static bool refine_privileged(struct insn *insn)
+{
+    unsigned rd = field_rd(insn->raw);
+
+    insn->rs1 = field_rs1(insn->raw);
+    insn->rs2 = field_rs2(insn->raw);
+    switch (field_funct7(insn->raw)) {
+    case 0x09: insn->op = INSN_SFENCE_VMA; return rd == 0;
+    case 0x0b: insn->op = INSN_SINVAL_VMA; return rd == 0;
+    case 0x11: /* HFENCE.VVMA, then HINVAL.VVMA, HFENCE.GVMA, HINVAL.GVMA */
+    case 0x13:
+    case 0x31:
+    case 0x33: insn->op = INSN_HYPERVISOR; return rd == 0;
+    default: break;
+    }
+    insn->rs1 = insn->rs2 = 0;
+    for (unsigned i = 0; i < sizeof(system_word) / sizeof(system_word[0]); i++) {
+        insn->op = system_word[i].op;
+        if (system_word[i].raw == insn->raw)
+            return true;
+    }
+    return false;
+}
+
+/* SYSTEM, funct3 = 4, by funct7 - 0x30: which rs2 values name an instruction (HLV, HLV..U, HLVX).
+ * Odd rows are HSV.B .H .W .D, whose rs2 is an operand and whose rd must be 0. */
+static const uint8_t hypervisor_rs2[8] = {0x3, 0, 0xb, 0, 0xb, 0, 0x1, 0};
+
+static bool refine_hypervisor(struct insn *insn)
+{
+    unsigned row = field_funct7(insn->raw) - 0x30, rs2 = field_rs2(insn->raw);
+
+    *insn = extract(insn->raw, INSN_HYPERVISOR, FORMAT_R);
+    if (row > 7)
+        return false;
+    if (row & 1)
+        return insn->rd == 0;
+    insn->rs2 = 0;
+    return rs2 < 4 && (hypervisor_rs2[row] >> rs2 & 1);
+}
+
+static bool refine_system(struct insn *insn)
+{
+    static const uint8_t csr_op[4] = {INSN_ILLEGAL, INSN_CSRRW, INSN_CSRRS, INSN_CSRRC};
+    unsigned funct3 = field_funct3(insn->raw);
+
+    if (funct3 == 0)
+        return refine_privileged(insn);
+    if (funct3 == 4)
+        return refine_hypervisor(insn);
+    insn->op = csr_op[funct3 & 3];
+    insn->rd = field_rd(insn->raw);
+    insn->rs1 = field_rs1(insn->raw);
+    insn->csr = (uint16_t)bits(insn->raw, 20, 12);
+    insn->immediate = funct3 > 4;
+    insn->imm = insn->immediate ? insn->rs1 : 0;
+    return true;
+}
+
+static bool refine(struct insn *insn, unsigned opcode)
+{
+    switch (opcode) {
+    case 0x00: return refine_load(insn);
+    case 0x01:
+    case 0x09: return refine_float_memory(insn);
+    case 0x03: return refine_misc_mem(insn);
+    case 0x04: return refine_alu_imm(insn);
+    case 0x06: return refine_alu_imm_w(insn);
+    case 0x08: return refine_store(insn);
+    case 0x0b: return refine_atomic(insn);
+    case 0x0c: return refine_alu_reg(insn);
+    case 0x0e: return refine_alu_reg_w(insn);
+    case 0x10:
+    case 0x11:
+    case 0x12:
+    case 0x13: return refine_float_fused(insn);
+    case 0x14: return refine_float(insn);
+    case 0x18: return refine_branch(insn);
+    case 0x19: return field_funct3(insn->raw) == 0; /* JALR */
+    case 0x1c: return refine_system(insn);
+    default: return true; /* LUI AUIPC JAL; not in the table at all */
+    }
+}
+
+static struct insn illegal(uint32_t raw)
+{
+    return (struct insn){
+        .raw = raw, .op = INSN_ILLEGAL, .length = (uint8_t)insn_length((uint16_t)raw)};
 }
 
 static struct insn decode_word(uint32_t raw)
 {
-    switch (bits(raw, 0, 7)) {
-    case 0x03: return load(raw);
-    case 0x07: return float_load(raw);
-    case 0x0f: return misc_mem(raw);
-    case 0x13: return alu_imm(raw);
-    case 0x17: return upper(raw, INSN_AUIPC);
-    case 0x1b: return alu_imm_w(raw);
-    case 0x23: return store(raw);
-    case 0x27: return float_store(raw);
-    case 0x2f: return atomic(raw);
-    case 0x33: return alu_reg(raw);
-    case 0x37: return upper(raw, INSN_LUI);
-    case 0x3b: return alu_reg_w(raw);
-    case 0x43:
-    case 0x47:
-    case 0x4b:
-    case 0x4f: return float_fused(raw);
-    case 0x53: return float_op(raw);
-    case 0x63: return branch(raw);
-    case 0x67: return jalr(raw);
-    case 0x6f: return jal(raw);
-    case 0x73: return system_insn(raw);
-    default: return illegal(raw);
-    }
+    unsigned opcode = bits(raw, 2, 5);
+    struct insn insn = extract(raw, (enum insn_op)major[opcode].op,
+                               (enum format)major[opcode].format);
+
+    return refine(&insn, opcode) && insn.op != INSN_ILLEGAL ? insn : illegal(raw);
 }
 
 /* --- compressed instructions: fields and immediates ------------------------------------------- */
@@ -580,69 +514,60 @@ static inline int32_t imm_c_b(uint32_t raw)
 
 /* --- compressed instructions: what each expands to -------------------------------------------- */
 
-static struct insn c_load(uint32_t raw, enum insn_op op, unsigned width, uint8_t rd, uint8_t base,
+static struct insn c_insn(uint32_t raw, enum insn_op op, uint8_t rd, uint8_t rs1, uint8_t rs2,
                           int32_t imm)
 {
-    return (struct insn){.raw = raw,
-                         .op = (uint8_t)op,
-                         .length = 2,
-                         .imm = imm,
-                         .rd = rd,
-                         .rs1 = base,
-                         .width = (uint8_t)width,
-                         .sign = op == INSN_LOAD};
+    struct insn insn = {.raw = raw, .op = (uint8_t)op, .length = 2, .imm = imm};
+
+    insn.rd = rd;
+    insn.rs1 = rs1;
+    insn.rs2 = rs2;
+    return insn;
 }
 
-static struct insn c_store(uint32_t raw, enum insn_op op, unsigned width, uint8_t source,
-                           uint8_t base, int32_t imm)
+static struct insn c_load(uint32_t raw, enum insn_op op, uint8_t width, uint8_t rd, uint8_t rs1,
+                          int32_t imm)
 {
-    return (struct insn){.raw = raw,
-                         .op = (uint8_t)op,
-                         .length = 2,
-                         .imm = imm,
-                         .rs1 = base,
-                         .rs2 = source,
-                         .width = (uint8_t)width};
+    struct insn insn = c_insn(raw, op, rd, rs1, 0, imm);
+
+    insn.width = width;
+    insn.sign = op == INSN_LOAD;
+    return insn;
+}
+
+static struct insn c_store(uint32_t raw, enum insn_op op, uint8_t width, uint8_t rs2, uint8_t rs1,
+                           int32_t imm)
+{
+    struct insn insn = c_insn(raw, op, 0, rs1, rs2, imm);
+
+    insn.width = width;
+    return insn;
 }
 
 static struct insn c_alu_imm(uint32_t raw, enum insn_alu funct, uint8_t rd, uint8_t rs1,
                              int32_t imm)
 {
-    return (struct insn){.raw = raw,
-                         .op = INSN_ALU_IMM,
-                         .length = 2,
-                         .imm = imm,
-                         .rd = rd,
-                         .rs1 = rs1,
-                         .funct = (uint8_t)funct};
+    struct insn insn = c_insn(raw, INSN_ALU_IMM, rd, rs1, 0, imm);
+
+    insn.funct = (uint8_t)funct;
+    return insn;
 }
 
 static struct insn c_alu_reg(uint32_t raw, enum insn_alu funct, uint8_t rd, uint8_t rs1,
                              uint8_t rs2)
 {
-    return (struct insn){.raw = raw,
-                         .op = INSN_ALU_REG,
-                         .length = 2,
-                         .rd = rd,
-                         .rs1 = rs1,
-                         .rs2 = rs2,
-                         .funct = (uint8_t)funct};
+    struct insn insn = c_insn(raw, INSN_ALU_REG, rd, rs1, rs2, 0);
+
+    insn.funct = (uint8_t)funct;
+    return insn;
 }
 
 static struct insn c_branch(uint32_t raw, enum insn_branch funct)
 {
-    return (struct insn){.raw = raw,
-                         .op = INSN_BRANCH,
-                         .length = 2,
-                         .imm = imm_c_b(raw),
-                         .rs1 = prime_high(raw),
-                         .funct = (uint8_t)funct};
-}
+    struct insn insn = c_insn(raw, INSN_BRANCH, 0, prime_high(raw), 0, imm_c_b(raw));
 
-static struct insn c_jump(uint32_t raw, enum insn_op op, uint8_t rd, uint8_t rs1, int32_t imm)
-{
-    return (struct insn){
-        .raw = raw, .op = (uint8_t)op, .length = 2, .imm = imm, .rd = rd, .rs1 = rs1};
+    insn.funct = (uint8_t)funct;
+    return insn;
 }
 
 /* Quadrant 1, funct3 = 011. A zero immediate is reserved for every rd. */
@@ -685,10 +610,10 @@ static struct insn c_jump_move_add(uint32_t raw)
     if (rs2 != 0)
         return c_alu_reg(raw, ALU_ADD, rd, bit12 ? rd : 0, rs2); /* C.ADD, C.MV */
     if (rd != 0)
-        return c_jump(raw, INSN_JALR, bit12 ? X_RA : 0, rd, 0); /* C.JALR, C.JR */
+        return c_insn(raw, INSN_JALR, bit12 ? X_RA : 0, rd, 0, 0); /* C.JALR, C.JR */
     if (!bit12)
         return illegal(raw);
-    return (struct insn){.raw = raw, .op = INSN_EBREAK, .length = 2};
+    return c_insn(raw, INSN_EBREAK, 0, 0, 0, 0);
 }
 
 static struct insn quadrant0(uint32_t raw)
@@ -720,7 +645,7 @@ static struct insn quadrant1(uint32_t raw)
     case 2: return c_alu_imm(raw, ALU_ADD, rd, 0, imm_c_i(raw)); /* C.LI */
     case 3: return c_lui(raw);
     case 4: return c_misc_alu(raw);
-    case 5: return c_jump(raw, INSN_JAL, 0, 0, imm_c_j(raw)); /* C.J */
+    case 5: return c_insn(raw, INSN_JAL, 0, 0, 0, imm_c_j(raw)); /* C.J */
     case 6: return c_branch(raw, BRANCH_EQ);
     default: return c_branch(raw, BRANCH_NE);
     }

@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 enum insn_op {
-    INSN_ILLEGAL,  /* not a legal RV64GC instruction (includes all-zero and all-one words) */
+    INSN_ILLEGAL,  /* not a legal RV64GC instruction nor one named here (includes all-zero and all-one
+                    * words, and Zba ... Zcb, which never trap where the host has them) */
     INSN_OTHER,    /* legal, and nothing that a VMM has to carry out (FP arithmetic, M, fence ...) */
     /* memory */
     INSN_LOAD,       /* integer loads: width, sign */
@@ -37,8 +38,8 @@ enum insn_op {
     INSN_HYPERVISOR,      /* HFENCE.*, HLV*, HSV*, HINVAL.*: illegal for our guests */
     INSN_FENCE_I,
     /* plain integer computation and control flow, for running ahead */
-    INSN_ALU_IMM,    /* ADDI SLTI ... and the W forms; funct: see enum insn_alu; C.LI, C.ADDI, C.MV ... */
-    INSN_ALU_REG,
+    INSN_ALU_IMM,    /* ADDI SLTI ... and the W forms; funct: see enum insn_alu; C.LI, C.ADDI, C.NOP ... */
+    INSN_ALU_REG,    /* C.MV is ADD rd, x0, rs2 */
     INSN_LUI,        /* imm is the value */
     INSN_AUIPC,
     INSN_JAL,
@@ -53,13 +54,14 @@ enum insn_alu {
 
 enum insn_branch { BRANCH_EQ, BRANCH_NE, BRANCH_LT, BRANCH_GE, BRANCH_LTU, BRANCH_GEU };
 
+/* Fields that an instruction does not have are 0; INSN_OTHER and INSN_ILLEGAL have raw and length. */
 struct insn {
     uint32_t raw;    /* the word that was decoded; a compressed one in the low 16 bits */
     int32_t imm;     /* sign-extended offset or immediate; CSR*I: the 5-bit zimm */
     uint16_t csr;
     uint8_t op;      /* enum insn_op */
     uint8_t length;  /* 2 or 4 bytes */
-    uint8_t rd, rs1, rs2;
+    uint8_t rd, rs1, rs2; /* CSR*I: rs1 is the zimm too: CSRRS and CSRRC write unless rs1 is 0 */
     uint8_t width;   /* memory: 1, 2, 4, 8 bytes */
     uint8_t funct;   /* enum insn_alu or enum insn_branch */
     bool sign;       /* LOAD: sign-extend */

@@ -88,7 +88,10 @@ static void test_classes(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(decode_words); i++) {
         struct insn insn = insn_decode(decode_words[i].raw);
+        struct insn bare = {.raw = insn.raw, .op = insn.op, .length = insn.length};
 
+        if (insn.op == INSN_ILLEGAL || insn.op == INSN_OTHER)
+            assert_true(insn_equal(&insn, &bare));
         if (insn.op == decode_words[i].op && insn.length == insn_length((uint16_t)insn.raw))
             continue;
         if (bad++ < 40)
