@@ -55,6 +55,7 @@ DEVICE_OBJS := \
 	devices/paravirt/ring.o \
 	devices/paravirt/uart.o \
 	devices/paravirt/disk.o \
+	devices/passthrough/assign.o \
 	devices/passthrough/uart.o \
 	devices/passthrough/disk.o
 OBJS := $(addprefix $O/,$(CORE_OBJS) $(DEVICE_OBJS))
