@@ -1,12 +1,12 @@
 /*
- * The guest's PLIC. RISC-V Platform-Level Interrupt Controller Specification 1.0.0, "Memory Map" and
- * the chapters from "Interrupt Priorities" to "Interrupt Completion".
+ * The guest's PLIC. RISC-V Platform-Level Interrupt Controller Specification 1.0.0, "Memory Map"
+ * and the chapters from "Interrupt Priorities" to "Interrupt Completion".
  *
  * The surprise: a line that falls does not take its pending bit back; only a claim does. Where the
  * specification and QEMU's model (hw/intc/sifive_plic.c) differ, a guest gets what it would see on
- * QEMU, so a completion works whether the source is enabled or not, but for two cases in which QEMU can
- * lose an interrupt: a line that is still high at completion is pending again, and the outputs follow
- * the enable bits at once.
+ * QEMU (a completion works whether the source is enabled or not), but for two cases in which QEMU
+ * can lose an interrupt: a line that is still high at completion is pending again, and the outputs
+ * follow the enable bits at once.
  */
 #include "board/vplic.h"
 

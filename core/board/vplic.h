@@ -36,8 +36,8 @@ struct vplic {
  * lines are low: the devices are to be reset with it. */
 void vplic_reset(struct vplic *plic);
 
-/* One guest access, offset relative to VPLIC_BASE. False: access fault (any width but 4). May change
- * either output. */
+/* One guest access, offset relative to VPLIC_BASE. False: access fault (any width but 4). May
+ * change either output. */
 bool vplic_access(struct vplic *plic, struct mmio *io);
 
 /* Drives the line of a source; one that does not exist is ignored. May change either output. */

@@ -1,8 +1,9 @@
 /*
- * Instruction word -> struct insn. Pure functions, no state: also built and tested on the build machine.
+ * Instruction word -> struct insn. Pure functions, no state: also built and tested on the build
+ * machine.
  *
- * RISC-V unprivileged ISA: chapters RV32I/RV64I, A, F, D, C, Zicsr, Zifencei, Zicbom/Zicboz; privileged
- * ISA: SRET, MRET, WFI, SFENCE.VMA, Svinval. Compressed forms decode into the same fields as the
+ * RISC-V unprivileged ISA: chapters RV32I/RV64I, A, F, D, C, Zicsr, Zifencei, Zicbom/Zicboz;
+ * privileged ISA: SRET, MRET, WFI, SFENCE.VMA, Svinval. Compressed forms decode into the same fields as the
  * instruction that they expand to; only length differs.
  */
 #pragma once
@@ -10,9 +11,10 @@
 #include <stdint.h>
 
 enum insn_op {
-    INSN_ILLEGAL,  /* not a legal RV64GC instruction nor one named here (includes all-zero and all-one
-                    * words, and Zba ... Zcb, which never trap where the host has them) */
-    INSN_OTHER,    /* legal, and nothing that a VMM has to carry out (FP arithmetic, M, fence ...) */
+    /* not a legal RV64GC instruction nor one named here: all-zero and all-one words; also Zba ...
+     * Zcb, which never trap where the host has them */
+    INSN_ILLEGAL,
+    INSN_OTHER, /* legal, and nothing that a VMM has to carry out (FP arithmetic, M, FENCE) */
     /* memory */
     INSN_LOAD,       /* integer loads: width, sign */
     INSN_STORE,      /* integer stores */
@@ -20,52 +22,65 @@ enum insn_op {
     INSN_FLOAT_STORE,
     INSN_LR,
     INSN_SC,
-    INSN_AMO,        /* every AMO*.W and .D */
-    INSN_CBO,        /* cbo.inval, .clean, .flush, .zero: imm says which (0, 1, 2, 4) */
+    INSN_AMO, /* every AMO*.W and .D */
+    INSN_CBO, /* cbo.inval, .clean, .flush, .zero: imm says which (0, 1, 2, 4) */
     /* system */
-    INSN_CSRRW,      /* csr, rs1 or zimm (immediate flag) */
+    INSN_CSRRW, /* csr, rs1 or zimm (immediate flag) */
     INSN_CSRRS,
     INSN_CSRRC,
     INSN_ECALL,
-    INSN_EBREAK,     /* also C.EBREAK */
+    INSN_EBREAK, /* also C.EBREAK */
     INSN_SRET,
     INSN_MRET,
     INSN_WFI,
     INSN_SFENCE_VMA,
-    INSN_SINVAL_VMA,      /* same operands as SFENCE.VMA */
+    INSN_SINVAL_VMA, /* same operands as SFENCE.VMA */
     INSN_SFENCE_W_INVAL,
     INSN_SFENCE_INVAL_IR,
-    INSN_HYPERVISOR,      /* HFENCE.*, HLV*, HSV*, HINVAL.*: illegal for our guests */
+    INSN_HYPERVISOR, /* HFENCE.*, HLV*, HSV*, HINVAL.*: illegal for our guests */
     INSN_FENCE_I,
     /* plain integer computation and control flow, for running ahead */
-    INSN_ALU_IMM,    /* ADDI SLTI ... and the W forms; funct: see enum insn_alu; C.LI, C.ADDI, C.NOP ... */
-    INSN_ALU_REG,    /* C.MV is ADD rd, x0, rs2 */
-    INSN_LUI,        /* imm is the value */
+    INSN_ALU_IMM, /* ADDI ... and the W forms; funct: enum insn_alu; C.LI, C.NOP ... */
+    INSN_ALU_REG, /* C.MV is ADD rd, x0, rs2 */
+    INSN_LUI,     /* imm is the value */
     INSN_AUIPC,
     INSN_JAL,
     INSN_JALR,
-    INSN_BRANCH,     /* funct: enum insn_branch */
+    INSN_BRANCH, /* funct: enum insn_branch */
 };
 
 enum insn_alu {
-    ALU_ADD, ALU_SUB, ALU_SLL, ALU_SLT, ALU_SLTU, ALU_XOR, ALU_SRL, ALU_SRA, ALU_OR, ALU_AND,
-    ALU_ADDW, ALU_SUBW, ALU_SLLW, ALU_SRLW, ALU_SRAW,
+    ALU_ADD,
+    ALU_SUB,
+    ALU_SLL,
+    ALU_SLT,
+    ALU_SLTU,
+    ALU_XOR,
+    ALU_SRL,
+    ALU_SRA,
+    ALU_OR,
+    ALU_AND,
+    ALU_ADDW,
+    ALU_SUBW,
+    ALU_SLLW,
+    ALU_SRLW,
+    ALU_SRAW,
 };
 
 enum insn_branch { BRANCH_EQ, BRANCH_NE, BRANCH_LT, BRANCH_GE, BRANCH_LTU, BRANCH_GEU };
 
-/* Fields that an instruction does not have are 0; INSN_OTHER and INSN_ILLEGAL have raw and length. */
+/* Fields that an instruction does not have are 0; OTHER and ILLEGAL have raw and length alone. */
 struct insn {
-    uint32_t raw;    /* the word that was decoded; a compressed one in the low 16 bits */
-    int32_t imm;     /* sign-extended offset or immediate; CSR*I: the 5-bit zimm */
+    uint32_t raw; /* the word that was decoded; a compressed one in the low 16 bits */
+    int32_t imm;  /* sign-extended offset or immediate; CSR*I: the 5-bit zimm */
     uint16_t csr;
-    uint8_t op;      /* enum insn_op */
-    uint8_t length;  /* 2 or 4 bytes */
+    uint8_t op;           /* enum insn_op */
+    uint8_t length;       /* 2 or 4 bytes */
     uint8_t rd, rs1, rs2; /* CSR*I: rs1 is the zimm too: CSRRS and CSRRC write unless rs1 is 0 */
-    uint8_t width;   /* memory: 1, 2, 4, 8 bytes */
-    uint8_t funct;   /* enum insn_alu or enum insn_branch */
-    bool sign;       /* LOAD: sign-extend */
-    bool immediate;  /* CSR*I */
+    uint8_t width;        /* memory: 1, 2, 4, 8 bytes */
+    uint8_t funct;        /* enum insn_alu or enum insn_branch */
+    bool sign;            /* LOAD: sign-extend */
+    bool immediate;       /* CSR*I */
 };
 
 /* Length in bytes of the instruction that starts with this halfword: 2 or 4 (longer ones: 4). */

@@ -48,8 +48,8 @@ def memory():
         for rd in REGS:
             for rs1 in REGS:
                 for imm in IMM12:
-                    case(f"{name} x{rd}, {imm}(x{rs1})", "LOAD", rd=rd, rs1=rs1, imm=imm, width=width,
-                         sign=sign)
+                    case(f"{name} x{rd}, {imm}(x{rs1})", "LOAD", rd=rd, rs1=rs1, imm=imm,
+                         width=width, sign=sign)
     for name, width, kind in (("sb", 1, "x"), ("sh", 2, "x"), ("sw", 4, "x"), ("sd", 8, "x"),
                               ("fsw", 4, "f"), ("fsd", 8, "f")):
         for rs2 in REGS:
@@ -93,7 +93,8 @@ def system():
     for text, op in (("ecall", "ECALL"), ("ebreak", "EBREAK"), ("sret", "SRET"), ("mret", "MRET"),
                      ("wfi", "WFI"), ("sfence.w.inval", "SFENCE_W_INVAL"),
                      ("sfence.inval.ir", "SFENCE_INVAL_IR"), ("fence.i", "FENCE_I"),
-                     ("fence rw, rw", "OTHER"), ("fence.tso", "OTHER"), ("fence iorw, iorw", "OTHER")):
+                     ("fence rw, rw", "OTHER"), ("fence.tso", "OTHER"),
+                     ("fence iorw, iorw", "OTHER")):
         case(text, op)
     for name, op in (("sfence.vma", "SFENCE_VMA"), ("sinval.vma", "SINVAL_VMA"),
                      ("hfence.vvma", "HYPERVISOR"), ("hfence.gvma", "HYPERVISOR"),
@@ -101,7 +102,8 @@ def system():
         for rs1 in REGS:
             for rs2 in REGS:
                 case(f"{name} x{rs1}, x{rs2}", op, rs1=rs1, rs2=rs2)
-    for name in ("hlv.b", "hlv.bu", "hlv.h", "hlv.hu", "hlvx.hu", "hlv.w", "hlv.wu", "hlvx.wu", "hlv.d"):
+    for name in ("hlv.b", "hlv.bu", "hlv.h", "hlv.hu", "hlvx.hu", "hlv.w", "hlv.wu",
+                 "hlvx.wu", "hlv.d"):
         for rd, rs1 in ((0, 0), (1, 2), (31, 30)):
             case(f"{name} x{rd}, (x{rs1})", "HYPERVISOR", rd=rd, rs1=rs1)
     for name in ("hsv.b", "hsv.h", "hsv.w", "hsv.d"):
@@ -119,7 +121,8 @@ def computation():
     for name, funct, width in (("slli", "SLL", 64), ("srli", "SRL", 64), ("srai", "SRA", 64),
                                ("slliw", "SLLW", 32), ("srliw", "SRLW", 32), ("sraiw", "SRAW", 32)):
         for shamt in range(width):
-            case(f"{name} x3, x28, {shamt}", "ALU_IMM", rd=3, rs1=28, imm=shamt, funct="ALU_" + funct)
+            case(f"{name} x3, x28, {shamt}", "ALU_IMM", rd=3, rs1=28, imm=shamt,
+                 funct="ALU_" + funct)
     for name in ("add", "sub", "sll", "slt", "sltu", "xor", "srl", "sra", "or", "and",
                  "addw", "subw", "sllw", "srlw", "sraw"):
         for rd, rs1, rs2 in ((0, 0, 0), (1, 2, 3), (31, 30, 29), (10, 10, 10), (0, 31, 1)):
@@ -154,6 +157,10 @@ def control_flow():
 
 # --- compressed forms -----------------------------------------------------------------------------
 
+def data_register(op, reg):
+    return {"rs2": reg} if "STORE" in op else {"rd": reg, "sign": int(op == "LOAD")}
+
+
 def c_memory():
     for name, op, width, high in (("c.lw", "LOAD", 4, 6), ("c.ld", "LOAD", 8, 7),
                                   ("c.fld", "FLOAT_LOAD", 8, 7), ("c.sw", "STORE", 4, 6),
@@ -162,9 +169,8 @@ def c_memory():
         for reg in PRIME:
             for rs1 in PRIME:
                 for imm in bits_of(2 if width == 4 else 3, high, False):
-                    extra = {"rs2": reg} if "STORE" in op else {"rd": reg, "sign": int(op == "LOAD")}
                     case(f"{name} {kind}{reg}, {imm}(x{rs1})", op, 2, rs1=rs1, imm=imm, width=width,
-                         **extra)
+                         **data_register(op, reg))
     for name, op, width, high in (("c.lwsp", "LOAD", 4, 7), ("c.ldsp", "LOAD", 8, 8),
                                   ("c.fldsp", "FLOAT_LOAD", 8, 8), ("c.swsp", "STORE", 4, 7),
                                   ("c.sdsp", "STORE", 8, 8), ("c.fsdsp", "FLOAT_STORE", 8, 8)):
@@ -173,8 +179,8 @@ def c_memory():
             if op == "LOAD" and reg == 0:
                 continue  # reserved
             for imm in bits_of(2 if width == 4 else 3, high, False):
-                extra = {"rs2": reg} if "STORE" in op else {"rd": reg, "sign": int(op == "LOAD")}
-                case(f"{name} {kind}{reg}, {imm}(x2)", op, 2, rs1=2, imm=imm, width=width, **extra)
+                case(f"{name} {kind}{reg}, {imm}(x2)", op, 2, rs1=2, imm=imm, width=width,
+                     **data_register(op, reg))
 
 
 def c_computation():
@@ -269,8 +275,9 @@ def random_words():
     """Random words in every major opcode; half of them with mostly legal function fields."""
     source = random.Random(3)
     majors = [m << 2 | 3 for m in range(32) if m & 7 != 7]
-    functs = [0x00, 0x01, 0x20, 0x09, 0x0B, 0x0C, 0x08, 0x18, 0x10, 0x14, 0x2C, 0x2D, 0x50, 0x51, 0x60,
-              0x61, 0x68, 0x69, 0x70, 0x71, 0x78, 0x79, 0x11, 0x13, 0x30, 0x31, 0x32, 0x33, 0x34, 0x36]
+    functs = [0x00, 0x01, 0x20, 0x09, 0x0B, 0x0C, 0x08, 0x18, 0x10, 0x14, 0x2C, 0x2D, 0x50, 0x51,
+              0x60, 0x61, 0x68, 0x69, 0x70, 0x71, 0x78, 0x79, 0x11, 0x13, 0x30, 0x31, 0x32, 0x33,
+              0x34, 0x36]
     words = {0x10200073, 0x10200173, 0x10208073, 0x10300073, 0x30200073, 0x30200F73, 0x10500073,
              0x105000F3, 0x00000073, 0x000000F3, 0x00008073, 0x00100073, 0x00200073, 0x00108073,
              0x120000F3, 0x7B200073, 0x00200073, 0x18000073, 0x18100073, 0x18200073, 0x180000F3}
@@ -308,7 +315,8 @@ CLASSES = [(re.compile(f"^({pattern})$"), op) for pattern, op in (
      "ALU_IMM"),
     (r"c\.(mv|add|sub|xor|or|and|subw|addw)", "ALU_REG"),
     (r"add|sub|sll|slt|sltu|xor|srl|sra|or|and|addw|subw|sllw|srlw|sraw", "ALU_REG"),
-    (r"(c\.)?lui", "LUI"), (r"auipc", "AUIPC"), (r"jal|c\.j", "JAL"), (r"jalr|c\.jr|c\.jalr", "JALR"),
+    (r"(c\.)?lui", "LUI"), (r"auipc", "AUIPC"), (r"jal|c\.j", "JAL"),
+    (r"jalr|c\.jr|c\.jalr", "JALR"),
     (r"beq|bne|blt|bge|bltu|bgeu|c\.beqz|c\.bnez", "BRANCH"),
     (r"mul|mulh|mulhsu|mulhu|div|divu|rem|remu|mulw|divw|divuw|remw|remuw", "OTHER"),
     (r"f(madd|msub|nmadd|nmsub|add|sub|mul|div|sqrt|sgnj|sgnjn|sgnjx|min|max|eq|lt|le|class)\.[sd]",

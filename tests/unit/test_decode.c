@@ -1,6 +1,6 @@
 /*
- * The instruction decoder against the GNU assembler and disassembler (tables of decode_cases.py), and
- * the reserved encodings of the specification by name.
+ * The instruction decoder against the GNU assembler and disassembler (tables of decode_cases.py),
+ * and the reserved encodings of the specification by name.
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /*
- * The guest's PLIC: named cases from the specification, then random sequences against a reference that
- * is written in another shape (one record per source, no bitmaps).
+ * The guest's PLIC: named cases from the specification, then random sequences against a reference
+ * that is written in another shape (one record per source, no bitmaps).
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -358,7 +358,7 @@ static void test_completed_callback(void **state)
     assert_ptr_equal(plic.arg, &host);
 }
 
-/* --- random sequences against the reference ---------------------------------------------------- */
+/* --- random sequences against the reference -------------------------------------------------- */
 
 struct model_source {
     unsigned priority;
