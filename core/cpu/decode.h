@@ -3,8 +3,8 @@
  * machine.
  *
  * RISC-V unprivileged ISA: chapters RV32I/RV64I, A, F, D, C, Zicsr, Zifencei, Zicbom/Zicboz;
- * privileged ISA: SRET, MRET, WFI, SFENCE.VMA, Svinval. Compressed forms decode into the same fields as the
- * instruction that they expand to; only length differs.
+ * privileged ISA: SRET, MRET, WFI, SFENCE.VMA, Svinval. Compressed forms decode into the same
+ * fields as the instruction that they expand to; only length differs.
  */
 #pragma once
 #include <stdbool.h>
