@@ -9,7 +9,8 @@
 #   apt_update              fetches the signed index
 #   apt_r TOOL ARG...       apt-get or apt-cache inside the isolated root
 #   apt_download PKG...     puts the packages as files into $apt_root/debs
-#   apt_unpack TREE PKG...  unpacks those files into TREE (no maintainer script is run)
+#   apt_files PKG...        the paths of those files
+#   apt_unpack TREE PKG...  unpacks them into TREE (no maintainer script is run)
 #
 # All of them leave with one sentence on standard error when they cannot do their work.
 
@@ -127,14 +128,17 @@ apt_download() {
     }
 }
 
+# The paths of the packages' files; an earlier run may have left other versions beside them.
+apt_files() {
+    apt_r apt-get -qq download --print-uris "$@" | sed -n "s|^'[^']*' \\([^ ]*\\) .*|$apt_root/debs/\\1|p"
+}
+
 apt_unpack() {
-    local tree=$1 package file
+    local tree=$1 file
     shift
     mkdir -p "$tree"
-    for package; do
-        for file in "$apt_root/debs/${package%%:*}"_*.deb; do
-            dpkg-deb -x "$file" "$tree" || die "$file could not be unpacked (disk full?)"
-        done
+    for file in $(apt_files "$@"); do
+        dpkg-deb -x "$file" "$tree" || die "$file could not be unpacked (disk full?)"
     done
 }
 
