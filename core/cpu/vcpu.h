@@ -35,12 +35,12 @@ struct vcpu {
     uint64_t hartid;
     uint8_t mode;          /* enum vmode */
     bool external;         /* vPLIC output for the S context */
-    bool timer_armed;      /* the host's timer is set for csr.stimecmp and has not fired */
     bool view_stale;       /* mode, SUM, MXR or satp changed since the root was chosen */
     bool interrupts_stale; /* something that interrupt delivery depends on changed */
     struct vcsr csr;
 
     struct shadow_root *root; /* installed in satp */
+    uint64_t host_scounteren, host_senvcfg; /* as last written to the host's CSRs */
 
     /* The exit being handled. */
     uint64_t scause, stval;
@@ -55,6 +55,9 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque);
 
 /* Runs the guest; does not return. */
 _Noreturn void vcpu_run(struct vcpu *vcpu);
+
+/* Before every entry: takes a due interrupt, installs the right root. */
+void vcpu_prepare(struct vcpu *vcpu);
 
 /* Injects an exception with sepc = pc (privileged specification, "Supervisor Trap ..."). */
 void vcpu_raise(struct vcpu *vcpu, uint64_t cause, uint64_t stval);

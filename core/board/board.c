@@ -1,0 +1,250 @@
+/*
+ * The guest's board as one table: which strategy provides which device, at which window, with which
+ * interrupt. The only place in core/ that names strategies. Addresses are those of QEMU's virt board
+ * where the device exists there.
+ */
+#include "board/board.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "devices/emulated/emulated.h"
+#include "devices/paravirt/paravirt.h"
+#include "devices/passthrough/passthrough.h"
+#include "board/vplic.h"
+#include "host/log.h"
+#include "host/machine.h"
+#include "memory/map.h"
+#include "memory/shadow.h"
+#include "riscv.h"
+#include "vm.h"
+
+#define VIRTIO_ID_BLOCK 2u
+
+struct row {
+    const char *name;
+    const struct strategy *strategy;
+    uint64_t base;
+    unsigned irq;
+};
+
+static const struct row uart_rows[] = {
+    [WAY_EMULATED] = {"uart", &emulated_uart, 0x10000000, 10},
+    [WAY_VIRTIO] = {"uart", &paravirt_console, 0x10002000, 2},
+    [WAY_PASSTHROUGH] = {"uart", &passthrough_uart, 0x10000000, 10},
+};
+
+static const struct row disk_rows[] = {
+    [WAY_EMULATED] = {"disk", &emulated_ahci, 0x10010000, 12},
+    [WAY_VIRTIO] = {"disk", &paravirt_disk, 0x10001000, 1},
+    [WAY_PASSTHROUGH] = {"disk", &passthrough_disk, 0x10001000, 1},
+};
+
+static const struct row ata_row = {"disk", &emulated_ata, 0x10020000, 13};
+
+/* --- Set-up ----------------------------------------------------------------------------------------- */
+
+static struct device *add(struct vm *vm, const struct row *row, void *host)
+{
+    struct device *dev = &vm->device[vm->devices++];
+    *dev = (struct device){
+        .strategy = row->strategy,
+        .name = row->name,
+        .base = row->base,
+        .irq = row->irq,
+        .host = host,
+        .vm = vm,
+    };
+    return dev;
+}
+
+static int add_uart(struct vm *vm)
+{
+    struct host *host = vm->host;
+    const struct row *row = &uart_rows[vm->options.uart];
+    if (vm->options.uart == WAY_PASSTHROUGH) {
+        add(vm, row, &host->uart);
+        return 0;
+    }
+    int status = host_console_start(host);
+    if (status < 0)
+        return status;
+    host->console.end.owner = add(vm, row, &host->console.end);
+    return 0;
+}
+
+static int add_disk(struct vm *vm)
+{
+    struct host *host = vm->host;
+    struct host_window *window = host_find_virtio(host, VIRTIO_ID_BLOCK);
+    if (!window) {
+        host_log("the machine has no virtio-blk device: the guest gets no disk");
+        return 0;
+    }
+    const struct row *row =
+        vm->options.disk == WAY_EMULATED && vm->options.disk_model == DISK_ATA ? &ata_row
+                                                                              : &disk_rows[vm->options.disk];
+    if (vm->options.disk == WAY_PASSTHROUGH) {
+        add(vm, row, window);
+        return 0;
+    }
+    int status = host_disk_start(host, window);
+    if (status < 0)
+        return status;
+    host->disk.end.owner = add(vm, row, &host->disk.end);
+    return 0;
+}
+
+static void guest_completed(struct vplic *plic, unsigned source, void *arg)
+{
+    struct vm *vm = arg;
+    unsigned host_irq = vm->routed[source];
+    if (!host_irq)
+        return;
+    vplic_set_line(plic, source, false);
+    host_irq_complete(vm->host, host_irq); /* if its level still stands, it interrupts again */
+}
+
+int board_init(struct vm *vm, uint64_t *free_hpa)
+{
+    vm->plic.completed = guest_completed;
+    vm->plic.arg = vm;
+    int status = add_uart(vm);
+    if (status == 0)
+        status = add_disk(vm);
+    for (unsigned i = 0; status == 0 && i < vm->devices; i++) {
+        struct device *dev = &vm->device[i];
+        dev->state = map_hpa(*free_hpa);
+        memset(dev->state, 0, dev->strategy->state_size);
+        *free_hpa += (dev->strategy->state_size + PAGE_MASK) & ~PAGE_MASK;
+    }
+    return status;
+}
+
+int board_reset(struct vm *vm)
+{
+    vplic_reset(&vm->plic);
+    for (unsigned i = 0; i < vm->devices; i++) {
+        struct device *dev = &vm->device[i];
+        dev->line = false;
+        int status = dev->strategy->attach(dev);
+        if (status < 0)
+            return status;
+    }
+    return 0;
+}
+
+/* --- Windows ------------------------------------------------------------------------------------------ */
+
+static void exit_is(struct vcpu *vcpu, enum exit_class exit_class, uint32_t detail, bool store)
+{
+    vcpu->exit_class = (uint8_t)exit_class;
+    vcpu->exit_detail = detail | (store ? 1u << 31 : 0);
+}
+
+/* The S context's output, after anything that may have changed it. */
+static void update_external(struct vm *vm)
+{
+    vcpu_set_external(&vm->vcpu, vplic_output(&vm->plic, VPLIC_CONTEXT_S));
+}
+
+/* QEMU's sifive,test1: a store of 2 to 4 bytes; reads as zero. */
+static bool access_finisher(struct vcpu *vcpu, struct mmio *io)
+{
+    exit_is(vcpu, EXIT_BOARD, (uint32_t)io->offset, io->store);
+    if (io->width != 2 && io->width != 4)
+        return false;
+    if (!io->store) {
+        io->value = 0;
+        return true;
+    }
+    if (io->offset != 0)
+        return true;
+    switch (io->value & 0xffff) {
+    case 0x5555: vm_end(vcpu->vm, VM_POWEROFF, 0);
+    case 0x3333: vm_end(vcpu->vm, VM_POWEROFF, (io->value >> 16) & 0xff);
+    case 0x7777: vm_end(vcpu->vm, VM_REBOOT, 0);
+    default: return true;
+    }
+}
+
+bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io)
+{
+    struct vm *vm = vcpu->vm;
+    struct device *dev = device_at(vm, gpa);
+    if (dev) {
+        io->offset = gpa - dev->base;
+        exit_is(vcpu, EXIT_MMIO, (uint32_t)(dev - vm->device) << 16 | (uint32_t)io->offset, io->store);
+        return device_access(dev, io);
+    }
+    if (gpa - VPLIC_BASE < VPLIC_SIZE) {
+        io->offset = gpa - VPLIC_BASE;
+        exit_is(vcpu, EXIT_PLIC, (uint32_t)io->offset >> 2, io->store);
+        bool done = vplic_access(&vm->plic, io);
+        update_external(vm);
+        return done;
+    }
+    if (gpa - BOARD_FINISHER_BASE < BOARD_FINISHER_SIZE) {
+        io->offset = gpa - BOARD_FINISHER_BASE;
+        return access_finisher(vcpu, io);
+    }
+    return false;
+}
+
+/* --- The seam: what a strategy may ask for (device.h) --------------------------------------------------- */
+
+struct device *device_at(struct vm *vm, uint64_t gpa)
+{
+    for (unsigned i = 0; i < vm->devices; i++)
+        if (gpa - vm->device[i].base < vm->device[i].strategy->size)
+            return &vm->device[i];
+    return NULL;
+}
+
+bool device_access(struct device *dev, struct mmio *io)
+{
+    if (io->store)
+        dev->count.stores++;
+    else
+        dev->count.loads++;
+    return dev->strategy->access && dev->strategy->access(dev, io);
+}
+
+void device_set_irq(struct device *dev, bool level)
+{
+    if (dev->line == level)
+        return;
+    dev->line = level;
+    dev->count.irqs += level;
+    vplic_set_line(&dev->vm->plic, dev->irq, level);
+    update_external(dev->vm);
+}
+
+int vm_map(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size)
+{
+    for (unsigned i = 0; i < SHADOW_MAPPINGS; i++) {
+        struct shadow_mapping *mapping = &vm->shadow->mapping[i];
+        if (mapping->size && mapping->gpa != gpa)
+            continue;
+        *mapping = (struct shadow_mapping){gpa, hpa, size};
+        return 0;
+    }
+    return -ENOSPC;
+}
+
+/* The host source is claimed and stays so until the guest completes its own (guest_completed). */
+static bool routed_irq(void *argument, unsigned host_irq)
+{
+    struct device *dev = argument;
+    (void)host_irq;
+    dev->count.irqs++;
+    vplic_set_line(&dev->vm->plic, dev->irq, true);
+    update_external(dev->vm);
+    return false;
+}
+
+int vm_route_irq(struct device *dev, unsigned host_irq)
+{
+    dev->vm->routed[dev->irq] = host_irq;
+    return host_irq_enable(dev->vm->host, host_irq, routed_irq, dev);
+}

@@ -1,0 +1,24 @@
+/*
+ * The guest's board: which windows it has, who answers there, and how it starts.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "device.h"
+
+struct vcpu;
+struct vm;
+
+#define BOARD_FINISHER_BASE 0x00100000ul
+#define BOARD_FINISHER_SIZE 0x00001000ul
+
+/* Makes the device rows from the options; their state is cut off at *free_hpa. 0, or a negative errno with a sentence logged. */
+int board_init(struct vm *vm, uint64_t *free_hpa);
+
+/* Resets the vPLIC and attaches every device. 0, or a negative errno with a sentence logged. */
+int board_reset(struct vm *vm);
+
+/* One decoded, aligned access at gpa by the window that holds it. False: access fault. */
+bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io);
+

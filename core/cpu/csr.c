@@ -1,0 +1,211 @@
+/*
+ * Virtual S-mode CSRs: privileged specification, chapter "Supervisor-Level ISA", and Sstc.
+ *
+ * Deliberately absent: sedeleg, sideleg (N extension), scontext, vector and hypervisor CSRs, and
+ * everything of M-mode: illegal instruction, as on the machine that the guest's device tree describes.
+ * fflags, frm, fcsr, cycle, time and instret are the hardware's own and only trap when they are illegal.
+ */
+#include "cpu/csr.h"
+
+#include <stddef.h>
+
+#include "cpu/timer.h"
+#include "memory/shadow.h"
+#include "riscv.h"
+#include "vm.h"
+
+#define SSTATUS_KEPT (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_SUM | SSTATUS_MXR)
+#define SSTATUS_VIEW (SSTATUS_SUM | SSTATUS_MXR)
+#define SCOUNTEREN_WRITABLE 0x7ful /* CY TM IR and the machine's four programmable counters */
+#define SENVCFG_WRITABLE (SENVCFG_FIOM | SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE)
+
+struct csr {
+    const char *name;
+    uint64_t (*read)(struct vcpu *vcpu);
+    void (*write)(struct vcpu *vcpu, uint64_t value);
+};
+
+uint64_t csr_sstatus(const struct vcpu *vcpu)
+{
+    uint64_t fs = vcpu->host_sstatus & SSTATUS_FS;
+    return vcpu->csr.sstatus | fs | SSTATUS_UXL_64 | (fs == SSTATUS_FS ? SSTATUS_SD : 0);
+}
+
+static uint64_t read_sstatus(struct vcpu *vcpu)
+{
+    return csr_sstatus(vcpu);
+}
+
+static void write_sstatus(struct vcpu *vcpu, uint64_t value)
+{
+    uint64_t changed = vcpu->csr.sstatus ^ value;
+    vcpu->csr.sstatus = value & SSTATUS_KEPT;
+    vcpu->host_sstatus = (vcpu->host_sstatus & ~SSTATUS_FS) | (value & SSTATUS_FS);
+    vcpu->view_stale |= (changed & SSTATUS_VIEW) != 0;
+    vcpu->interrupts_stale |= (changed & value & SSTATUS_SIE) != 0;
+}
+
+static uint64_t read_sie(struct vcpu *vcpu)
+{
+    return vcpu->csr.sie;
+}
+
+static void write_sie(struct vcpu *vcpu, uint64_t value)
+{
+    vcpu->csr.sie = value & SIP_ALL;
+    vcpu->interrupts_stale = true;
+}
+
+static uint64_t read_sip(struct vcpu *vcpu)
+{
+    return vcpu_sip(vcpu);
+}
+
+static void write_sip(struct vcpu *vcpu, uint64_t value)
+{
+    vcpu->csr.sip = value & SIP_SSIP;
+    vcpu->interrupts_stale = true;
+}
+
+static uint64_t read_stvec(struct vcpu *vcpu)
+{
+    return vcpu->csr.stvec;
+}
+
+static void write_stvec(struct vcpu *vcpu, uint64_t value)
+{
+    if ((value & 3) < 2) /* modes 2 and 3 are reserved: the write is ignored, as QEMU does */
+        vcpu->csr.stvec = value;
+}
+
+static uint64_t read_scounteren(struct vcpu *vcpu)
+{
+    return vcpu->csr.scounteren;
+}
+
+static void write_scounteren(struct vcpu *vcpu, uint64_t value)
+{
+    vcpu->csr.scounteren = value & SCOUNTEREN_WRITABLE;
+}
+
+static uint64_t read_senvcfg(struct vcpu *vcpu)
+{
+    return vcpu->csr.senvcfg;
+}
+
+static void write_senvcfg(struct vcpu *vcpu, uint64_t value)
+{
+    vcpu->csr.senvcfg = value & SENVCFG_WRITABLE;
+}
+
+static uint64_t read_sscratch(struct vcpu *vcpu)
+{
+    return vcpu->csr.sscratch;
+}
+
+static void write_sscratch(struct vcpu *vcpu, uint64_t value)
+{
+    vcpu->csr.sscratch = value;
+}
+
+static uint64_t read_sepc(struct vcpu *vcpu)
+{
+    return vcpu->csr.sepc;
+}
+
+static void write_sepc(struct vcpu *vcpu, uint64_t value)
+{
+    vcpu->csr.sepc = value & ~1ul; /* IALIGN = 16 */
+}
+
+static uint64_t read_scause(struct vcpu *vcpu)
+{
+    return vcpu->csr.scause;
+}
+
+static void write_scause(struct vcpu *vcpu, uint64_t value)
+{
+    vcpu->csr.scause = value;
+}
+
+static uint64_t read_stval(struct vcpu *vcpu)
+{
+    return vcpu->csr.stval;
+}
+
+static void write_stval(struct vcpu *vcpu, uint64_t value)
+{
+    vcpu->csr.stval = value;
+}
+
+static uint64_t read_stimecmp(struct vcpu *vcpu)
+{
+    return vcpu->csr.stimecmp;
+}
+
+static uint64_t read_satp(struct vcpu *vcpu)
+{
+    return vcpu->csr.satp;
+}
+
+/* WARL: a mode that is not supported leaves the whole register unchanged. */
+static void write_satp(struct vcpu *vcpu, uint64_t value)
+{
+    uint64_t mode = value >> SATP_MODE_SHIFT;
+    bool sv48 = mode == SATP_MODE_SV48 && vcpu->vm->shadow->host_levels > 4;
+    if (mode != SATP_MODE_BARE && mode != SATP_MODE_SV39 && !sv48)
+        return;
+    vcpu->view_stale |= vcpu->csr.satp != value;
+    vcpu->csr.satp = value;
+}
+
+/* Indexed by the low byte of the number: all supervisor CSRs are 0x1xx. */
+static const struct csr csrs[256] = {
+    [CSR_SSTATUS & 0xff] = {"sstatus", read_sstatus, write_sstatus},
+    [CSR_SIE & 0xff] = {"sie", read_sie, write_sie},
+    [CSR_STVEC & 0xff] = {"stvec", read_stvec, write_stvec},
+    [CSR_SCOUNTEREN & 0xff] = {"scounteren", read_scounteren, write_scounteren},
+    [CSR_SENVCFG & 0xff] = {"senvcfg", read_senvcfg, write_senvcfg},
+    [CSR_SSCRATCH & 0xff] = {"sscratch", read_sscratch, write_sscratch},
+    [CSR_SEPC & 0xff] = {"sepc", read_sepc, write_sepc},
+    [CSR_SCAUSE & 0xff] = {"scause", read_scause, write_scause},
+    [CSR_STVAL & 0xff] = {"stval", read_stval, write_stval},
+    [CSR_SIP & 0xff] = {"sip", read_sip, write_sip},
+    [CSR_STIMECMP & 0xff] = {"stimecmp", read_stimecmp, timer_set},
+    [CSR_SATP & 0xff] = {"satp", read_satp, write_satp},
+};
+
+static const struct csr *find(unsigned csr)
+{
+    const struct csr *row = &csrs[csr & 0xff];
+    return csr >> 8 == 1 && row->name ? row : NULL;
+}
+
+const char *csr_name(unsigned csr)
+{
+    const struct csr *row = find(csr);
+    return row ? row->name : NULL;
+}
+
+bool csr_execute(struct vcpu *vcpu, const struct insn *insn)
+{
+    const struct csr *row = find(insn->csr);
+    if (!row)
+        return false;
+    uint64_t operand = insn->immediate ? (uint64_t)insn->imm : vcpu->x[insn->rs1];
+    bool writes = insn->op == INSN_CSRRW || (insn->immediate ? insn->imm != 0 : insn->rs1 != 0);
+    uint64_t old = 0;
+    if (insn->rd || insn->op != INSN_CSRRW)
+        old = row->read(vcpu);
+    if (writes) {
+        uint64_t base = old;
+        if (insn->csr == CSR_SIP) /* read-modify-write acts on the writable bit alone */
+            base = vcpu->csr.sip;
+        row->write(vcpu, insn->op == INSN_CSRRW   ? operand
+                         : insn->op == INSN_CSRRS ? base | operand
+                                                  : base & ~operand);
+    }
+    if (insn->rd)
+        vcpu->x[insn->rd] = old;
+    return true;
+}

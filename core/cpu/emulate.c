@@ -1,0 +1,101 @@
+/*
+ * One decoded load or store: rd, sign extension and pc are settled here, once, for every device.
+ *
+ * Only naturally aligned integer accesses reach a device. AMO, LR, SC and floating-point accesses to a
+ * device, and misaligned ones, are access faults.
+ */
+#include "cpu/emulate.h"
+
+#include <string.h>
+
+#include "board/board.h"
+#include "cpu/decode.h"
+#include "memory/patch.h"
+#include "memory/shadow_internal.h"
+#include "vm.h"
+
+static void fault(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
+{
+    vcpu->exit_class = EXIT_GUEST_FAULT;
+    vcpu->exit_detail = (uint32_t)cause;
+    vcpu_raise(vcpu, cause, stval);
+}
+
+static uint64_t extend(uint64_t value, const struct insn *insn)
+{
+    unsigned unused = 64 - 8 * insn->width;
+    return insn->sign ? (uint64_t)((int64_t)(value << unused) >> unused) : value << unused >> unused;
+}
+
+static void write_rd(struct vcpu *vcpu, const struct insn *insn, uint64_t value)
+{
+    if (insn->rd)
+        vcpu->x[insn->rd] = extend(value, insn);
+    vcpu->pc += insn->length;
+}
+
+/* The instruction at pc; false when its fetch now faults (another alias of the code changed). */
+static bool fetch(struct vcpu *vcpu, struct insn *insn)
+{
+    uint32_t raw;
+    uint64_t cause = patch_fetch(vcpu, vcpu->pc, &raw);
+    if (cause) {
+        fault(vcpu, cause, vcpu->pc);
+        return false;
+    }
+    *insn = insn_decode(raw);
+    return true;
+}
+
+void emulate_mmio(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, enum access access)
+{
+    struct insn insn;
+    if (access == ACCESS_FETCH) {
+        fault(vcpu, CAUSE_FETCH_ACCESS, gva);
+        return;
+    }
+    if (!fetch(vcpu, &insn))
+        return;
+    bool load = insn.op == INSN_LOAD, store = insn.op == INSN_STORE;
+    uint64_t target = vcpu->x[insn.rs1] + (uint64_t)(int64_t)insn.imm;
+    if ((!load && !store) || target != gva || (gva & (insn.width - 1u))) {
+        fault(vcpu, walk_access_fault(access), gva);
+        return;
+    }
+    struct mmio io = {.width = insn.width, .store = store};
+    if (store)
+        io.value = vcpu->x[insn.rs2] << (64 - 8 * insn.width) >> (64 - 8 * insn.width);
+    if (!board_access(vcpu, gpa, &io)) {
+        fault(vcpu, walk_access_fault(access), gva);
+        return;
+    }
+    if (load)
+        write_rd(vcpu, &insn, io.value);
+    else
+        vcpu->pc += insn.length;
+}
+
+void emulate_patched_load(struct vcpu *vcpu, uint64_t gpa)
+{
+    struct vm *vm = vcpu->vm;
+    struct insn insn;
+    if (!fetch(vcpu, &insn))
+        return;
+    if (insn.op != INSN_LOAD) {
+        patch_drop(vm, gpa); /* too rare to emulate: the page becomes readable, then it is run again */
+        return;
+    }
+    struct walk_mode mode = shadow_walk_mode(vcpu);
+    uint64_t first = vcpu->x[insn.rs1] + (uint64_t)(int64_t)insn.imm, value = 0;
+    for (unsigned i = 0; i < insn.width; i++) {
+        struct walk walk;
+        uint64_t cause = walk_guest(vm, &mode, first + i, ACCESS_LOAD, &walk);
+        const uint8_t *byte = cause ? NULL : vm_ram(vm, walk.gpa, 1);
+        if (!byte) {
+            fault(vcpu, cause ? cause : CAUSE_LOAD_ACCESS, first + i);
+            return;
+        }
+        value |= (uint64_t)*byte << 8 * i;
+    }
+    write_rd(vcpu, &insn, value);
+}

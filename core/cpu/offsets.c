@@ -1,0 +1,20 @@
+/*
+ * Offsets for assembly. Compiled to assembly only; the Makefile turns each "->NAME value" line into a
+ * #define of offsets.h, so that trap.S owns no numbers.
+ */
+#include <stddef.h>
+
+#include "cpu/vcpu.h"
+
+#define OFFSET(name, member)                                                                       \
+    __asm__ volatile("->" #name " %0" : : "i"(offsetof(struct vcpu, member)))
+
+void offsets(void);
+
+void offsets(void)
+{
+    OFFSET(VCPU_X, x);
+    OFFSET(VCPU_PC, pc);
+    OFFSET(VCPU_HOST_SSTATUS, host_sstatus);
+    OFFSET(VCPU_HOST_STACK, host_stack);
+}

@@ -1,0 +1,75 @@
+/*
+ * Privileged instructions: privileged specification, "Supervisor Instructions", and Svinval.
+ *
+ * FENCE.I is absent: it does not trap. A code page that the VMM copied is found out by its stores.
+ */
+#include "cpu/priv.h"
+
+#include "cpu/csr.h"
+#include "memory/shadow.h"
+#include "riscv.h"
+#include "vm.h"
+
+bool priv_is_sensitive(const struct insn *insn)
+{
+    return insn->op >= INSN_CSRRW && insn->op <= INSN_SFENCE_INVAL_IR && insn->op != INSN_ECALL &&
+           insn->op != INSN_EBREAK && insn->op != INSN_MRET;
+}
+
+static void illegal(struct vcpu *vcpu, const struct insn *insn)
+{
+    vcpu->exit_class = EXIT_EXCEPTION;
+    vcpu->exit_detail = CAUSE_ILLEGAL;
+    vcpu_raise(vcpu, CAUSE_ILLEGAL, insn->raw);
+}
+
+static void fence(struct vcpu *vcpu, const struct insn *insn)
+{
+    bool by_address = insn->rs1 != 0, by_asid = insn->rs2 != 0;
+    vcpu->exit_class = EXIT_FENCE;
+    vcpu->exit_detail = (uint32_t)by_address | (uint32_t)by_asid << 1;
+    shadow_fence(vcpu, by_address, vcpu->x[insn->rs1], by_asid, vcpu->x[insn->rs2] & SATP_ASID_MASK);
+}
+
+void priv_execute(struct vcpu *vcpu, const struct insn *insn)
+{
+    if (vcpu->mode == VMODE_U) {
+        illegal(vcpu, insn);
+        return;
+    }
+    switch (insn->op) {
+    case INSN_CSRRW:
+    case INSN_CSRRS:
+    case INSN_CSRRC:
+        vcpu->exit_class = EXIT_CSR;
+        vcpu->exit_detail = insn->csr;
+        if (!csr_execute(vcpu, insn)) {
+            illegal(vcpu, insn);
+            return;
+        }
+        break;
+    case INSN_SRET:
+        vcpu->exit_class = EXIT_SRET;
+        vcpu->exit_detail = 0;
+        vcpu_sret(vcpu);
+        return; /* pc is sepc */
+    case INSN_WFI:
+        vcpu->exit_class = EXIT_WFI;
+        vcpu->exit_detail = 0;
+        vcpu_wfi(vcpu);
+        break;
+    case INSN_SFENCE_VMA:
+    case INSN_SINVAL_VMA:
+        fence(vcpu, insn);
+        break;
+    case INSN_SFENCE_W_INVAL:
+    case INSN_SFENCE_INVAL_IR:
+        vcpu->exit_class = EXIT_FENCE; /* SINVAL.VMA has acted at once: nothing left to order */
+        vcpu->exit_detail = 4;
+        break;
+    default:
+        illegal(vcpu, insn);
+        return;
+    }
+    vcpu->pc += 4;
+}

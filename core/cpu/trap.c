@@ -1,0 +1,154 @@
+/*
+ * Why the guest stopped: one table from scause to a handler. Counts every exit.
+ *
+ * Surprise: illegal instruction is not delegated by OpenSBI and arrives through M-mode, and an illegal
+ * mret leaves a stale stval behind: the instruction is always fetched at sepc.
+ */
+#include "cpu/trap.h"
+
+#include "board/sbi.h"
+#include "cpu/emulate.h"
+#include "cpu/priv.h"
+#include "cpu/timer.h"
+#include "host/machine.h"
+#include "host/plic.h"
+#include "memory/patch.h"
+#include "memory/shadow.h"
+#include "panic.h"
+#include "riscv.h"
+#include "vm.h"
+
+static void exit_is(struct vcpu *vcpu, enum exit_class exit_class, uint32_t detail)
+{
+    vcpu->exit_class = (uint8_t)exit_class;
+    vcpu->exit_detail = detail;
+}
+
+static void handle_guest_exception(struct vcpu *vcpu)
+{
+    exit_is(vcpu, EXIT_EXCEPTION, (uint32_t)vcpu->scause);
+    vcpu_raise(vcpu, vcpu->scause, vcpu->stval);
+}
+
+static void handle_illegal(struct vcpu *vcpu)
+{
+    uint32_t raw;
+    if (vcpu->mode == VMODE_S && patch_repair(vcpu, vcpu->pc)) {
+        exit_is(vcpu, EXIT_PATCH, 2);
+        return;
+    }
+    uint64_t cause = patch_fetch(vcpu, vcpu->pc, &raw);
+    if (cause) {
+        exit_is(vcpu, EXIT_EXCEPTION, (uint32_t)cause);
+        vcpu_raise(vcpu, cause, vcpu->pc);
+        return;
+    }
+    struct insn insn = insn_decode(raw);
+    if (vcpu->mode == VMODE_S && priv_is_sensitive(&insn))
+        patch_site(vcpu, vcpu->pc);
+    priv_execute(vcpu, &insn);
+}
+
+static void handle_ecall(struct vcpu *vcpu)
+{
+    uint32_t raw;
+    if (patch_lookup(vcpu, vcpu->pc, &raw)) {
+        struct insn insn = insn_decode(raw);
+        priv_execute(vcpu, &insn);
+    } else if (vcpu->mode == VMODE_U) {
+        exit_is(vcpu, EXIT_SYSCALL, 0);
+        vcpu_raise(vcpu, CAUSE_ECALL_U, 0);
+    } else {
+        exit_is(vcpu, EXIT_SBI, sbi_detail(vcpu));
+        vcpu->pc += 4;
+        sbi_call(vcpu);
+    }
+}
+
+static void handle_page_fault(struct vcpu *vcpu)
+{
+    enum access access = vcpu->scause == CAUSE_FETCH_PAGE  ? ACCESS_FETCH
+                         : vcpu->scause == CAUSE_LOAD_PAGE ? ACCESS_LOAD
+                                                           : ACCESS_STORE;
+    uint64_t gpa, cause;
+    exit_is(vcpu, EXIT_SHADOW_FILL, (uint32_t)vcpu->scause);
+    switch (shadow_fault(vcpu, vcpu->stval, access, &gpa, &cause)) {
+    case SHADOW_RETRY:
+        return;
+    case SHADOW_GUEST:
+        exit_is(vcpu, EXIT_GUEST_FAULT, (uint32_t)cause);
+        vcpu_raise(vcpu, cause, vcpu->stval);
+        return;
+    case SHADOW_PATCHED:
+        exit_is(vcpu, EXIT_PATCH, 0);
+        emulate_patched_load(vcpu, gpa);
+        return;
+    case SHADOW_MMIO:
+        emulate_mmio(vcpu, vcpu->stval, gpa, access);
+        return;
+    }
+}
+
+/* What the guest did to memory that does not exist was caught above: the host's access faults come
+ * from memory that is mapped, which is a window given to the guest. They are the guest's. */
+static void (*const handlers[16])(struct vcpu *vcpu) = {
+    [CAUSE_FETCH_MISALIGNED] = handle_guest_exception,
+    [CAUSE_FETCH_ACCESS] = handle_guest_exception,
+    [CAUSE_ILLEGAL] = handle_illegal,
+    [CAUSE_BREAKPOINT] = handle_guest_exception,
+    [CAUSE_LOAD_MISALIGNED] = handle_guest_exception,
+    [CAUSE_LOAD_ACCESS] = handle_guest_exception,
+    [CAUSE_STORE_MISALIGNED] = handle_guest_exception,
+    [CAUSE_STORE_ACCESS] = handle_guest_exception,
+    [CAUSE_ECALL_U] = handle_ecall,
+    [CAUSE_FETCH_PAGE] = handle_page_fault,
+    [CAUSE_LOAD_PAGE] = handle_page_fault,
+    [CAUSE_STORE_PAGE] = handle_page_fault,
+};
+
+static void handle_interrupt(struct vcpu *vcpu, uint64_t number)
+{
+    exit_is(vcpu, EXIT_INTERRUPT, (uint32_t)number);
+    if (number == INTERRUPT_TIMER)
+        timer_fired(vcpu);
+    else if (number == INTERRUPT_EXTERNAL)
+        host_interrupt(vcpu->vm->host);
+    else
+        csr_clear(CSR_SIP, SIP_SSIP); /* nobody sends the VMM one */
+}
+
+void trap_host_interrupts(struct vcpu *vcpu)
+{
+    uint64_t pending = csr_read(CSR_SIP) & csr_read(CSR_SIE);
+    if (pending & SIP_STIP)
+        timer_fired(vcpu);
+    if (pending & SIP_SEIP)
+        host_interrupt(vcpu->vm->host);
+}
+
+struct vcpu *trap_handle(struct vcpu *vcpu)
+{
+    struct stats *stats = &vcpu->vm->stats;
+    uint64_t begin_instret = csr_read(CSR_INSTRET), begin_time = csr_read(CSR_TIME);
+    stats->guest_instructions += begin_instret - vcpu->exit_instret;
+    vcpu->scause = csr_read(CSR_SCAUSE);
+    vcpu->stval = csr_read(CSR_STVAL);
+    vcpu->exit_mode = vcpu->mode;
+
+    if (vcpu->scause & SCAUSE_INTERRUPT)
+        handle_interrupt(vcpu, vcpu->scause & ~SCAUSE_INTERRUPT);
+    else if (vcpu->scause < 16 && handlers[vcpu->scause])
+        handlers[vcpu->scause](vcpu);
+    else
+        panic("trap: cause %#lx cannot come from U-mode", vcpu->scause);
+
+    while (vcpu->vm->paused) {
+        __asm__ volatile("wfi" : : : "memory");
+        trap_host_interrupts(vcpu);
+    }
+    vcpu_prepare(vcpu);
+    vcpu->exit_instret = csr_read(CSR_INSTRET);
+    stats_exit(stats, vcpu->exit_class, vcpu->exit_mode, vcpu->exit_detail,
+               vcpu->exit_instret - begin_instret, csr_read(CSR_TIME) - begin_time);
+    return vcpu;
+}

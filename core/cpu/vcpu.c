@@ -1,0 +1,141 @@
+/*
+ * The virtual hart: traps into vS, SRET, WFI, interrupt choice. Privileged specification, chapter
+ * "Supervisor-Level ISA".
+ */
+#include "cpu/vcpu.h"
+
+#include <string.h>
+
+#include "cpu/timer.h"
+#include "cpu/trap.h"
+#include "host/machine.h"
+#include "memory/shadow.h"
+#include "riscv.h"
+#include "vm.h"
+
+#define COUNTEREN_ALL 0xfffffffful
+#define COUNTEREN_TM  (1ul << 1) /* time never traps: OpenSBI would emulate it anyway, or worse */
+
+static void set_mode(struct vcpu *vcpu, enum vmode mode)
+{
+    vcpu->mode = (uint8_t)mode;
+    vcpu->view_stale = true;
+}
+
+void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
+{
+    memset(vcpu->x, 0, sizeof(vcpu->x));
+    memset(&vcpu->csr, 0, sizeof(vcpu->csr));
+    vcpu->x[10] = vcpu->hartid;
+    vcpu->x[11] = opaque;
+    vcpu->pc = pc;
+    vcpu->csr.scounteren = COUNTEREN_TM; /* as OpenSBI leaves it */
+    vcpu->host_sstatus = SSTATUS_SPIE | SSTATUS_UXL_64 | SSTATUS_FS_INITIAL;
+    vcpu->external = false;
+    timer_set(vcpu, UINT64_MAX);
+    set_mode(vcpu, VMODE_S);
+}
+
+/* sstatus's part of taking a trap into vS, and where the handler is. */
+static void enter_handler(struct vcpu *vcpu, uint64_t cause, uint64_t stval, uint64_t target)
+{
+    uint64_t sstatus = vcpu->csr.sstatus & ~(SSTATUS_SPIE | SSTATUS_SIE | SSTATUS_SPP);
+    if (vcpu->csr.sstatus & SSTATUS_SIE)
+        sstatus |= SSTATUS_SPIE;
+    if (vcpu->mode == VMODE_S)
+        sstatus |= SSTATUS_SPP;
+    vcpu->csr.sstatus = sstatus;
+    vcpu->csr.sepc = vcpu->pc;
+    vcpu->csr.scause = cause;
+    vcpu->csr.stval = stval;
+    vcpu->pc = target;
+    if (vcpu->mode != VMODE_S)
+        set_mode(vcpu, VMODE_S);
+}
+
+void vcpu_raise(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
+{
+    enter_handler(vcpu, cause, stval, vcpu->csr.stvec & ~3ul);
+}
+
+uint64_t vcpu_sip(const struct vcpu *vcpu)
+{
+    return vcpu->csr.sip | (timer_pending(vcpu) ? SIP_STIP : 0) | (vcpu->external ? SIP_SEIP : 0);
+}
+
+void vcpu_deliver_interrupt(struct vcpu *vcpu)
+{
+    vcpu->interrupts_stale = false;
+    if (vcpu->mode == VMODE_S && !(vcpu->csr.sstatus & SSTATUS_SIE))
+        return;
+    uint64_t pending = vcpu_sip(vcpu) & vcpu->csr.sie;
+    if (!pending)
+        return;
+    uint64_t number = pending & SIP_SEIP   ? INTERRUPT_EXTERNAL
+                      : pending & SIP_SSIP ? INTERRUPT_SOFTWARE
+                                           : INTERRUPT_TIMER;
+    uint64_t base = vcpu->csr.stvec & ~3ul;
+    bool vectored = vcpu->csr.stvec & 1;
+    enter_handler(vcpu, SCAUSE_INTERRUPT | number, 0, vectored ? base + 4 * number : base);
+}
+
+void vcpu_set_external(struct vcpu *vcpu, bool level)
+{
+    vcpu->external = level;
+    vcpu->interrupts_stale |= level;
+}
+
+void vcpu_sret(struct vcpu *vcpu)
+{
+    uint64_t sstatus = vcpu->csr.sstatus;
+    enum vmode mode = sstatus & SSTATUS_SPP ? VMODE_S : VMODE_U;
+    vcpu->csr.sstatus = (sstatus & ~(SSTATUS_SPP | SSTATUS_SIE)) | SSTATUS_SPIE |
+                        (sstatus & SSTATUS_SPIE ? SSTATUS_SIE : 0);
+    vcpu->pc = vcpu->csr.sepc;
+    vcpu->interrupts_stale = true;
+    if (mode != vcpu->mode)
+        set_mode(vcpu, mode);
+}
+
+void vcpu_wfi(struct vcpu *vcpu)
+{
+    while (!(vcpu_sip(vcpu) & vcpu->csr.sie)) {
+        __asm__ volatile("wfi" : : : "memory");
+        trap_host_interrupts(vcpu);
+    }
+    vcpu->interrupts_stale = true;
+}
+
+/* What the real hart lets U-mode do follows the virtual mode: in vS everything that S-mode could. */
+static void follow_mode(struct vcpu *vcpu)
+{
+    bool user = vcpu->mode == VMODE_U;
+    uint64_t scounteren = user ? vcpu->csr.scounteren | COUNTEREN_TM : COUNTEREN_ALL;
+    uint64_t senvcfg = user ? vcpu->csr.senvcfg : SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE;
+    if (vcpu->host_scounteren != scounteren) {
+        vcpu->host_scounteren = scounteren;
+        csr_write(CSR_SCOUNTEREN, scounteren);
+    }
+    if (vcpu->host_senvcfg != senvcfg) {
+        vcpu->host_senvcfg = senvcfg;
+        csr_write(CSR_SENVCFG, senvcfg);
+    }
+}
+
+void vcpu_prepare(struct vcpu *vcpu)
+{
+    if (vcpu->interrupts_stale)
+        vcpu_deliver_interrupt(vcpu);
+    if (vcpu->view_stale) {
+        shadow_select(vcpu);
+        follow_mode(vcpu);
+    }
+}
+
+void vcpu_run(struct vcpu *vcpu)
+{
+    vcpu->host_scounteren = ~COUNTEREN_ALL; /* force the first write */
+    vcpu->host_senvcfg = ~0ul;
+    vcpu_prepare(vcpu);
+    trap_return(vcpu);
+}

@@ -1,0 +1,93 @@
+/*
+ * Guest exit and entry: 31 registers, sepc and sstatus <-> struct vcpu. Neither switches satp: the VMM
+ * is mapped in every shadow root.
+ *
+ * sscratch holds the vcpu while the guest runs and 0 while the VMM runs, so a trap that finds 0 is the
+ * VMM's own fault.
+ */
+#include "offsets.h"
+
+    .macro each_register op, base
+    \op x1,  VCPU_X+8*1(\base)
+    \op x3,  VCPU_X+8*3(\base)
+    \op x4,  VCPU_X+8*4(\base)
+    \op x5,  VCPU_X+8*5(\base)
+    \op x6,  VCPU_X+8*6(\base)
+    \op x7,  VCPU_X+8*7(\base)
+    \op x8,  VCPU_X+8*8(\base)
+    \op x9,  VCPU_X+8*9(\base)
+    \op x11, VCPU_X+8*11(\base)
+    \op x12, VCPU_X+8*12(\base)
+    \op x13, VCPU_X+8*13(\base)
+    \op x14, VCPU_X+8*14(\base)
+    \op x15, VCPU_X+8*15(\base)
+    \op x16, VCPU_X+8*16(\base)
+    \op x17, VCPU_X+8*17(\base)
+    \op x18, VCPU_X+8*18(\base)
+    \op x19, VCPU_X+8*19(\base)
+    \op x20, VCPU_X+8*20(\base)
+    \op x21, VCPU_X+8*21(\base)
+    \op x22, VCPU_X+8*22(\base)
+    \op x23, VCPU_X+8*23(\base)
+    \op x24, VCPU_X+8*24(\base)
+    \op x25, VCPU_X+8*25(\base)
+    \op x26, VCPU_X+8*26(\base)
+    \op x27, VCPU_X+8*27(\base)
+    \op x28, VCPU_X+8*28(\base)
+    \op x29, VCPU_X+8*29(\base)
+    \op x30, VCPU_X+8*30(\base)
+    \op x31, VCPU_X+8*31(\base)
+    .endm
+
+    .text
+    .globl trap_entry
+    .balign 4
+trap_entry:
+    csrrw sp, sscratch, sp          /* sp = vcpu, sscratch = guest's sp */
+    beqz sp, vmm_fault
+    each_register sd, sp
+    sd x10, VCPU_X+8*10(sp)
+    csrrw t0, sscratch, zero        /* from here on a fault is ours */
+    sd t0, VCPU_X+8*2(sp)
+    csrr t1, sepc
+    sd t1, VCPU_PC(sp)
+    csrr t2, sstatus
+    sd t2, VCPU_HOST_SSTATUS(sp)
+    mv a0, sp
+    ld sp, VCPU_HOST_STACK(a0)
+    li tp, 0
+    call trap_handle                /* vcpu in, vcpu out */
+
+    /* trap_return(vcpu): (re-)enter the guest */
+    .globl trap_return
+trap_return:
+    ld t0, VCPU_PC(a0)
+    csrw sepc, t0
+    ld t1, VCPU_HOST_SSTATUS(a0)
+    csrw sstatus, t1
+    csrw sscratch, a0
+    each_register ld, a0
+    ld sp, VCPU_X+8*2(a0)
+    ld a0, VCPU_X+8*10(a0)
+    sret
+
+    /* The VMM itself trapped: registers onto the panic stack, then trap_panic(registers). */
+vmm_fault:
+    csrrw sp, sscratch, sp          /* sp = the VMM's sp, sscratch = 0 again */
+    csrw sscratch, sp
+    lla sp, panic_stack_top - 256
+    each_register sd, sp
+    sd x10, VCPU_X+8*10(sp)
+    csrr t0, sscratch
+    sd t0, VCPU_X+8*2(sp)
+    sd zero, VCPU_X(sp)
+    csrw sscratch, zero
+    mv a0, sp
+    call trap_panic
+1:  wfi
+    j 1b
+
+    .bss
+    .balign 16
+    .space 16384
+panic_stack_top:

@@ -1,0 +1,163 @@
+/*
+ * Code patching at level ecall. See patch.h for why, shadow.h for how a patched page is mapped: vS
+ * fetches from the copy, loads are emulated from the original, and a store drops the copy.
+ *
+ * Surprise: the low half of a patched ecall is not a compressed instruction and the high half is 0x0000,
+ * which is illegal: a jump into the middle traps, and the site is repaired.
+ */
+#include "memory/patch.h"
+
+#include <string.h>
+
+#include "cpu/decode.h"
+#include "memory/shadow_internal.h"
+
+#define ECALL 0x00000073u
+#define DROPS_MAX 8u /* a page whose copy was dropped this often is not patched again */
+
+static uint32_t word_at(const uint8_t *bytes)
+{
+    uint32_t word;
+    memcpy(&word, bytes, sizeof(word));
+    return word;
+}
+
+static uint8_t *original_of(const struct vm *vm, uint64_t frame)
+{
+    return map_hpa(vm->ram.gpa + vm->ram.hpa_offset + (frame << PAGE_SHIFT));
+}
+
+static uint8_t *copy_of(const struct vm *vm, uint64_t frame)
+{
+    uint16_t copy = vm->shadow->patch[frame];
+    return copy ? vm->shadow->pool.base + ((uint64_t)(copy - 1) << PAGE_SHIFT) : NULL;
+}
+
+/* The frame that pc executes from through the current root; false when it is not a RAM page there. */
+static bool frame_at(const struct vcpu *vcpu, uint64_t pc, uint64_t *frame, bool *patched)
+{
+    const struct vm *vm = vcpu->vm;
+    unsigned level;
+    const uint64_t *entry = shadow_leaf(vcpu, pc, &level);
+    if (!entry || !(*entry & PTE_X))
+        return false;
+    uint64_t offset = pc & ((1ul << (PAGE_SHIFT + 9 * level)) - 1);
+    uint64_t hpa = (PTE_PPN(*entry) << PAGE_SHIFT) + offset;
+    *patched = *entry & PTE_PATCHED;
+    if (*patched) {
+        *frame = vm->shadow->copy_frame[pool_index(&vm->shadow->pool, map_hpa(hpa))];
+        return true;
+    }
+    uint64_t gpa = hpa - vm->ram.hpa_offset;
+    *frame = shadow_frame(vm, gpa);
+    return shadow_is_ram(vm, gpa);
+}
+
+/* Makes the copy of a frame and sees to it that nothing maps the original writable or executable. */
+static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
+{
+    struct vm *vm = vcpu->vm;
+    struct shadow *shadow = vm->shadow;
+    if (shadow->drops[frame] >= DROPS_MAX)
+        return false;
+    uint8_t *copy = pool_take(&shadow->pool);
+    if (!copy)
+        return false; /* the site stays a slow trap; eviction is for tables */
+    memcpy(copy, original_of(vm, frame), PAGE_SIZE);
+    uint32_t index = pool_index(&shadow->pool, copy);
+    shadow_drop_leaf(vcpu, pc);
+    shadow->copy_frame[index] = (uint32_t)frame;
+    shadow->patch[frame] = (uint16_t)(index + 1);
+    shadow->block_patches[frame >> 9]++;
+    vm->stats.memory.patched_pages++;
+    if (shadow->leaves[frame] || shadow->block_leaves[frame >> 9] || shadow->giant_leaves)
+        shadow_drop_all(vcpu);
+    return true;
+}
+
+void patch_site(struct vcpu *vcpu, uint64_t pc)
+{
+    struct vm *vm = vcpu->vm;
+    uint64_t frame, offset = pc & PAGE_MASK;
+    bool patched;
+    if (vm->options.patch == PATCH_OFF || offset > PAGE_SIZE - 4 || !frame_at(vcpu, pc, &frame, &patched))
+        return;
+    if (!vm->shadow->patch[frame] && !copy_frame(vcpu, pc, frame))
+        return;
+    uint32_t ecall = ECALL;
+    memcpy(copy_of(vm, frame) + offset, &ecall, sizeof(ecall));
+    __asm__ volatile("fence.i" : : : "memory");
+    vm->stats.memory.patched_sites++;
+}
+
+bool patch_lookup(const struct vcpu *vcpu, uint64_t pc, uint32_t *raw)
+{
+    uint64_t frame, offset = pc & PAGE_MASK;
+    bool patched;
+    if (offset > PAGE_SIZE - 4 || !frame_at(vcpu, pc, &frame, &patched) || !patched)
+        return false;
+    *raw = word_at(original_of(vcpu->vm, frame) + offset);
+    return *raw != ECALL;
+}
+
+bool patch_repair(struct vcpu *vcpu, uint64_t pc)
+{
+    uint64_t frame, offset = pc & PAGE_MASK;
+    bool patched;
+    if (offset < 2 || !frame_at(vcpu, pc, &frame, &patched) || !patched)
+        return false;
+    uint8_t *original = original_of(vcpu->vm, frame) + offset - 2;
+    uint8_t *copy = copy_of(vcpu->vm, frame) + offset - 2;
+    if (word_at(copy) != ECALL || word_at(original) == ECALL)
+        return false;
+    memcpy(copy, original, 4);
+    __asm__ volatile("fence.i" : : : "memory");
+    return true;
+}
+
+void patch_drop(struct vm *vm, uint64_t gpa)
+{
+    struct shadow *shadow = vm->shadow;
+    uint64_t frame = shadow_frame(vm, gpa);
+    uint8_t *copy = copy_of(vm, frame);
+    if (!copy)
+        return;
+    if (shadow->leaves[frame])
+        shadow_drop_all(&vm->vcpu);
+    shadow->patch[frame] = 0;
+    shadow->block_patches[frame >> 9]--;
+    if (shadow->drops[frame] < DROPS_MAX)
+        shadow->drops[frame]++;
+    pool_give(&shadow->pool, copy);
+    vm->stats.memory.patched_pages--;
+    vm->stats.memory.dropped_patches++;
+}
+
+/* Two bytes of code, as the guest wrote them. */
+static uint64_t fetch_half(struct vcpu *vcpu, uint64_t gva, uint16_t *half)
+{
+    struct vm *vm = vcpu->vm;
+    uint64_t frame;
+    bool patched;
+    if (frame_at(vcpu, gva, &frame, &patched)) {
+        memcpy(half, original_of(vm, frame) + (gva & PAGE_MASK), sizeof(*half));
+        return 0;
+    }
+    struct walk_mode mode = shadow_walk_mode(vcpu);
+    struct walk walk;
+    uint64_t cause = walk_guest(vm, &mode, gva, ACCESS_FETCH, &walk);
+    const void *bytes = cause ? NULL : vm_ram(vm, walk.gpa, sizeof(*half));
+    if (bytes)
+        memcpy(half, bytes, sizeof(*half));
+    return cause ? cause : bytes ? 0 : CAUSE_FETCH_ACCESS;
+}
+
+uint64_t patch_fetch(struct vcpu *vcpu, uint64_t gva, uint32_t *raw)
+{
+    uint16_t low, high = 0;
+    uint64_t cause = fetch_half(vcpu, gva, &low);
+    if (!cause && insn_length(low) == 4)
+        cause = fetch_half(vcpu, gva + 2, &high);
+    *raw = low | (uint32_t)high << 16;
+    return cause;
+}

@@ -1,0 +1,31 @@
+/*
+ * The VMM's own pages: shadow tables and patched code copies. Bounded; exhaustion is a null return
+ * that the caller answers by evicting.
+ */
+#pragma once
+#include <stdint.h>
+
+struct stats_memory;
+
+struct pool {
+    uint8_t *base;      /* page-aligned, in the direct map */
+    uint32_t pages;     /* that the pool may hand out */
+    uint32_t next;      /* pages below it have been handed out at least once */
+    void *free;         /* list through the first word of each free page */
+    struct stats_memory *stats;
+};
+
+/* Pages of [base, base+size). */
+void pool_reset(struct pool *pool, void *base, uint64_t size, struct stats_memory *stats);
+
+/* A zeroed page, or null when the limit is reached. */
+void *pool_take(struct pool *pool);
+
+/* Returns a page taken before. */
+void pool_give(struct pool *pool, void *page);
+
+/* Number of a page of the pool, for tables indexed by it. */
+static inline uint32_t pool_index(const struct pool *pool, const void *page)
+{
+    return (uint32_t)(((uint64_t)page - (uint64_t)pool->base) >> 12);
+}

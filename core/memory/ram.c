@@ -1,0 +1,24 @@
+/* Checked access to guest RAM for devices, the page walk and the SBI. Contracts in device.h. */
+#include "device.h"
+#include "memory/map.h"
+#include "memory/patch.h"
+#include "riscv.h"
+#include "vm.h"
+
+void *vm_ram(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+    uint64_t end = vm->ram.gpa + vm->ram.size;
+    if (len == 0 || gpa < vm->ram.first || gpa >= end || len > end - gpa)
+        return NULL;
+    return map_hpa(gpa + vm->ram.hpa_offset);
+}
+
+void *vm_ram_for_write(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+    void *bytes = vm_ram(vm, gpa, len);
+    if (!bytes)
+        return NULL;
+    for (uint64_t page = gpa & ~PAGE_MASK; page < gpa + len; page += PAGE_SIZE)
+        patch_drop(vm, page);
+    return bytes;
+}

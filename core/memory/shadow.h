@@ -1,0 +1,111 @@
+/*
+ * Shadow page tables: a software TLB in the format of the hardware's page tables.
+ *
+ * Filled on a fault, dropped by sfence.vma; the guest's tables are never write-protected, so a stale
+ * entry is as legal here as in a TLB. Roots are cached by (satp, view). What a view may reach:
+ *
+ *   view         guest pages with U=0    guest pages with U=1
+ *   USER         nothing                 R W X as the guest's entry says
+ *   KERNEL       R W X as it says        nothing
+ *   KERNEL_SUM   R W X as it says        R W, never X
+ *
+ * each also with MXR (X implies R). With paging off there is one view, USER, of everything. KERNEL and
+ * KERNEL_SUM differ only in pages that a guest touches with SUM set: KERNEL_SUM is installed when such
+ * an access faults, and left when SUM is cleared.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "memory/pool.h"
+#include "memory/walk.h"
+
+struct vm;
+struct vcpu;
+
+enum shadow_view { VIEW_USER, VIEW_KERNEL, VIEW_KERNEL_SUM, SHADOW_VIEWS };
+
+#define SHADOW_SPACES 64u
+#define SHADOW_ROOTS (2u * SHADOW_VIEWS)
+#define SHADOW_UPPERS 4u
+#define SHADOW_MAPPINGS 4u
+
+/* A root table of the host's mode, for one guest address space and one view. */
+struct shadow_root {
+    uint64_t *table; /* null: not built */
+    uint16_t asid;   /* the host's, one per root: switching needs no flush */
+};
+
+static inline unsigned shadow_root_index(enum shadow_view view, bool mxr)
+{
+    return 2u * view + mxr;
+}
+
+/* One guest address space: what a satp value means until it is flushed. */
+struct shadow_space {
+    uint64_t satp;
+    uint64_t used; /* shadow.clock at the last use; 0: free */
+    struct shadow_root root[SHADOW_ROOTS]; /* by shadow_root_index(view, mxr) */
+};
+
+/* Host pages given to the guest (pass-through windows). */
+struct shadow_mapping {
+    uint64_t gpa, hpa, size;
+};
+
+struct shadow {
+    struct shadow_space space[SHADOW_SPACES];
+    struct shadow_space *current;
+    uint64_t clock;
+    struct pool pool;
+    unsigned host_levels;   /* 4: Sv48, 5: Sv57 */
+    uint64_t host_satp;     /* a root with the VMM alone */
+    uint64_t host_entry;    /* root entry MAP_ROOT_SLOT of every root: the VMM */
+    uint64_t *upper[SHADOW_UPPERS]; /* by 2 * Sv48 + mxr: table of global kernel pages for all roots */
+    struct shadow_mapping mapping[SHADOW_MAPPINGS];
+
+    /* By guest page frame, from ram.first on: writable or kernel-executable leaves that map it, and the
+     * pool page + 1 of its patched copy. By 2 MiB block: the same for superpages, and patched frames. */
+    uint8_t *leaves;
+    uint16_t *patch;
+    uint8_t *block_leaves;
+    uint16_t *block_patches;
+    uint8_t *drops;         /* by frame: how often a patched copy was dropped */
+    uint64_t giant_leaves;
+    bool saturated;         /* a count reached its maximum and is "many" until all is dropped */
+    uint32_t *copy_frame;   /* by pool page: the frame that it is a patched copy of */
+};
+
+/* Software bit of a shadow leaf: it maps the patched copy of a code page, execute-only. */
+#define PTE_PATCHED (1ul << 8)
+
+/* Sets up the memory system over [base, base+size): tables first, the rest is the pool. */
+void shadow_init(struct vm *vm, void *base, uint64_t size, uint64_t host_satp, uint64_t host_entry);
+
+/* Chooses and installs the root for the vcpu's mode, SUM, MXR and satp. */
+void shadow_select(struct vcpu *vcpu);
+
+/* Answers a page fault of the guest at gva. */
+enum shadow_answer {
+    SHADOW_RETRY,   /* filled: run the instruction again */
+    SHADOW_GUEST,   /* the guest's own fault: *cause */
+    SHADOW_MMIO,    /* gpa is no RAM: *gpa, for device emulation or an access fault */
+    SHADOW_PATCHED, /* a load from a page whose execute-only copy is mapped: *gpa, to be emulated */
+};
+enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access access, uint64_t *gpa,
+                                uint64_t *cause);
+
+/* SFENCE.VMA: by_address and by_asid as rs1 and rs2 are not x0. */
+void shadow_fence(struct vcpu *vcpu, bool by_address, uint64_t gva, bool by_asid, uint64_t asid);
+
+/* Forgets every translation (VM reset, patching with unknown aliases). */
+void shadow_drop_all(struct vcpu *vcpu);
+
+/* The current root's leaf for gva: the entry, its level, or null when there is none. */
+uint64_t *shadow_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level);
+
+/* Drops the leaf for gva from the current root, whatever its size. */
+void shadow_drop_leaf(struct vcpu *vcpu, uint64_t gva);
+
+/* The machine's TLB, counted. */
+void shadow_tlb_flush(struct vm *vm);

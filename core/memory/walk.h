@@ -1,0 +1,51 @@
+/*
+ * Walk of the guest's own page tables (privileged specification, "Virtual Address Translation
+ * Process"), with the checks of SUM, MXR and U, and A and D set in the guest's table.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "riscv.h"
+
+struct vm;
+
+enum access { ACCESS_FETCH, ACCESS_LOAD, ACCESS_STORE };
+
+/* The part of the guest's state that translation depends on. */
+struct walk_mode {
+    uint64_t satp;
+    bool user; /* vU */
+    bool sum, mxr;
+};
+
+struct walk {
+    uint64_t gpa;     /* of the byte asked for */
+    uint64_t pte;     /* the leaf, with A and D as they are after the access */
+    uint64_t *table;  /* the level-0 guest table that held the leaf, or null: for prefilling */
+    uint8_t level;    /* 0: 4 KiB, 1: 2 MiB, 2: 1 GiB, 3: 512 GiB */
+    bool global;      /* G on the way */
+};
+
+/* Translates gva. 0, or the cause of the exception that the guest gets. With paging off: a leaf of level
+ * 2 that permits everything. Sets A (and D for a store) atomically in the guest's table. */
+uint64_t walk_guest(struct vm *vm, const struct walk_mode *mode, uint64_t gva, enum access access,
+                    struct walk *walk);
+
+/* Whether a leaf permits an access, by the rules of the same section. */
+bool walk_permits(uint64_t pte, const struct walk_mode *mode, enum access access);
+
+/* The exceptions of an access: page fault and access fault. */
+static inline uint64_t walk_page_fault(enum access access)
+{
+    return access == ACCESS_FETCH  ? CAUSE_FETCH_PAGE
+           : access == ACCESS_LOAD ? CAUSE_LOAD_PAGE
+                                   : CAUSE_STORE_PAGE;
+}
+
+static inline uint64_t walk_access_fault(enum access access)
+{
+    return access == ACCESS_FETCH  ? CAUSE_FETCH_ACCESS
+           : access == ACCESS_LOAD ? CAUSE_LOAD_ACCESS
+                                   : CAUSE_STORE_ACCESS;
+}

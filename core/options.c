@@ -1,0 +1,110 @@
+/* opt/org.trident/options: one key=value per line. Runs before paging and after. */
+#include "options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/fwcfg.h"
+#include "host/log.h"
+#include "host/machine.h"
+#include "memory/map.h"
+
+#define OPTIONS_SIZE 512u
+
+struct choice {
+    const char *word;
+    int value;
+};
+
+static const struct choice ways[] = {
+    {"emulated", WAY_EMULATED}, {"virtio", WAY_VIRTIO}, {"passthrough", WAY_PASSTHROUGH}, {NULL, 0}};
+static const struct choice models[] = {{"ahci", DISK_AHCI}, {"ata", DISK_ATA}, {NULL, 0}};
+static const struct choice levels[] = {{"off", PATCH_OFF}, {"ecall", PATCH_ECALL}, {NULL, 0}};
+
+static int choose(const struct choice *choices, const char *key, const char *word, int *value)
+{
+    for (; choices->word; choices++) {
+        if (strcmp(choices->word, word) == 0) {
+            *value = choices->value;
+            return 0;
+        }
+    }
+    host_log("option %s=%s: no such value", key, word);
+    return -EINVAL;
+}
+
+static int parse_bytes(const char *word, uint64_t *bytes)
+{
+    *bytes = 0;
+    for (; *word >= '0' && *word <= '9' && *bytes < 1ul << 48; word++)
+        *bytes = *bytes * 10 + (uint64_t)(*word - '0');
+    if (*word == '\0' && *bytes)
+        return 0;
+    host_log("option mem: a number of bytes is expected");
+    return -EINVAL;
+}
+
+static int parse_line(struct vm_options *options, const char *key, const char *word)
+{
+    int value = 0, status;
+    if (strcmp(key, "mem") == 0)
+        return parse_bytes(word, &options->mem);
+    if (strcmp(key, "uart") == 0) {
+        status = choose(ways, key, word, &value);
+        options->uart = (enum device_way)value;
+    } else if (strcmp(key, "disk") == 0) {
+        status = choose(ways, key, word, &value);
+        options->disk = (enum device_way)value;
+    } else if (strcmp(key, "disk_model") == 0) {
+        status = choose(models, key, word, &value);
+        options->disk_model = (enum disk_model)value;
+    } else if (strcmp(key, "patch") == 0) {
+        status = choose(levels, key, word, &value);
+        options->patch = (enum patch_level)value;
+    } else {
+        host_log("option %s: no such option", key);
+        status = -EINVAL;
+    }
+    return status;
+}
+
+int options_read(const struct host *host, struct vm_options *options)
+{
+    char text[OPTIONS_SIZE];
+    struct fwcfg_file file;
+    void *fwcfg = map_hpa(host->fwcfg_hpa);
+    *options = (struct vm_options){
+        .mem = 512ul << 20,
+        .uart = WAY_VIRTIO,
+        .disk = WAY_VIRTIO,
+        .patch = PATCH_ECALL,
+    };
+    if (!host->fwcfg_hpa || fwcfg_check(fwcfg) < 0) {
+        host_log("the machine has no fw_cfg device: start Trident through make qemu");
+        return -ENODEV;
+    }
+    if (fwcfg_find(fwcfg, "opt/org.trident/options", &file) < 0)
+        return 0;
+    if (file.size >= sizeof(text) || fwcfg_read(fwcfg, &file, 0, text, file.size) < 0) {
+        host_log("opt/org.trident/options cannot be read, or is longer than %u bytes", OPTIONS_SIZE);
+        return -EIO;
+    }
+    text[file.size] = '\0';
+    for (char *line = text; *line;) {
+        char *end = line + strcspn(line, "\n");
+        char *next = *end ? end + 1 : end;
+        *end = '\0';
+        char *equals = strchr(line, '=');
+        if (equals) {
+            *equals = '\0';
+            if (parse_line(options, line, equals + 1) < 0)
+                return -EINVAL;
+        } else if (*line) {
+            host_log("option '%s': key=value is expected", line);
+            return -EINVAL;
+        }
+        line = next;
+    }
+    return 0;
+}
