@@ -25,7 +25,7 @@ extern uint8_t image_start[], image_end[], boot_stack_top[];
 void boot_relocate(uint64_t image, uint64_t base);
 _Noreturn void boot_switch(uint64_t satp, uint64_t entry, uint64_t stack);
 _Noreturn void boot(uint64_t hartid, const void *fdt);
-_Noreturn void main(void);
+void boot_arrived(void);
 
 static struct boot_info info;
 static uint64_t root_table[512] __attribute__((aligned(4096)));
@@ -96,7 +96,7 @@ void boot(uint64_t hartid, const void *fdt)
     info.map_entry = root_table[MAP_ROOT_SLOT];
 
     memcpy((void *)target, image_start, image_size);
-    uint64_t entry = (uint64_t)main + moved_by + map_offset;
+    uint64_t entry = (uint64_t)boot_arrived + moved_by + map_offset;
     uint64_t stack = (uint64_t)boot_stack_top + moved_by + map_offset;
     boot_relocate(target, target + map_offset);
     boot_switch(info.satp, entry, stack);

@@ -53,6 +53,11 @@ boot_switch:
     csrw satp, a0
 1:  j 1b
 
+    .balign 4                       /* stvec's low bits are its mode */
+    .globl boot_arrived
+boot_arrived:
+    tail main
+
     .balign 4
 early_fault:
     li t0, 0x100000                 /* QEMU's test finisher: fail, status 3 */

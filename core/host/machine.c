@@ -188,5 +188,5 @@ void host_power_off(struct host *host, unsigned status)
 
     io_write32(finisher, status == 0 ? FINISHER_PASS : status << 16 | FINISHER_FAIL);
     for (;;)
-        __asm__ volatile("wfi");
+        io_fence();
 }
