@@ -176,7 +176,7 @@ static void write_memory(struct writer *w, const struct vm *vm, const struct hos
         const fdt64_t *reg = fdt_getprop(host->fdt, child, "reg", &len);
 
         if (!reg || len != 2 * (int)sizeof *reg
-            || fdt64_to_cpu(reg[0]) - vm->ram.gpa >= vm->ram.size)
+            || fdt64_ld(reg) - vm->ram.gpa >= vm->ram.size)
             continue;
         begin(w, fdt_get_name(host->fdt, child, NULL));
         put_bytes(w, "reg", reg, (size_t)len);
@@ -261,6 +261,7 @@ static void write_cpus(struct writer *w, const struct vm *vm, const struct host 
     if (config->mmu_levels == 3 || config->mmu_levels == 4)
         put_text(w, "mmu-type", mmu_types[config->mmu_levels]);
     begin(w, "interrupt-controller");
+    put_cell(w, "#address-cells", 0);
     put_cell(w, "#interrupt-cells", 1);
     put_flag(w, "interrupt-controller");
     put_text(w, "compatible", "riscv,cpu-intc");
