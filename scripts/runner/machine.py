@@ -1,0 +1,89 @@
+"""The one place with QEMU's command line."""
+
+import base64
+import os
+
+from .options import COMMAND_LINE_MAX, Refusal
+
+QEMU = "qemu-system-riscv64"
+TRIDENT = "build/trident/trident.bin"
+VMM_ROOM = 32 << 20  # RAM that the VMM takes for itself, above the guest's
+
+# The guest's largest address mode -> what the processor must not offer. A guest of the VMM is shadowed
+# one mode higher, so that the VMM's own mapping is out of its reach.
+NATIVE_CPU = {"sv39": ",sv48=off,sv57=off", "sv48": ",sv57=off"}
+VMM_CPU = {"sv39": ",sv57=off", "sv48": ""}
+
+
+def escape(text):
+    """QEMU's options are separated by commas; a comma itself is doubled."""
+    return text.replace(",", ",,")
+
+
+def command_line(options):
+    """The guest's boot arguments."""
+    words = []
+    if options.linux_like:
+        words.append("console=hvc0" if options.uart == "virtio" else "console=ttyS0")
+    if options.append:
+        words.append(options.append)
+    if options.run and options.linux_like:
+        words.append("trident.run=" + base64.b64encode(options.run.encode()).decode())
+    elif options.run:
+        words.append("run=" + options.run)
+    line = " ".join(words)
+    if len(line.encode()) >= COMMAND_LINE_MAX:
+        raise Refusal(f"APPEND and RUN together make a command line of {len(line)} bytes: "
+                      f"shorten them to less than {COMMAND_LINE_MAX}.")
+    return line
+
+
+def trident_options(options):
+    """What the VMM reads from opt/org.trident/options."""
+    return (f"mem={options.mem}\nuart={options.uart}\ndisk={options.disk}\n"
+            f"disk_model={options.disk_model}\npatch={options.patch}\n")
+
+
+def arguments(options, folder, console):
+    """QEMU's whole command line. folder: for the sockets and files of this run.
+    console: arguments that say where the guest's console goes."""
+    line = command_line(options)
+    ram = options.mem if options.native else options.mem + VMM_ROOM
+    cpu = (NATIVE_CPU if options.native else VMM_CPU)[options.mmu]
+    drive = (f"file={escape(options.disk_img)},if=none,id=disk0,format=raw,werror=report,"
+             f"rerror=report,readonly={'on' if options.disk_ro else 'off'}")
+    args = [
+        QEMU, "-M", "virt", "-smp", "1", "-cpu", "rv64,h=false" + cpu, "-m", f"{ram >> 20}M",
+        "-bios", "default", "-global", "virtio-mmio.force-legacy=false",
+        "-display", "none", "-nic", "none", "-no-reboot",
+        "-drive", drive, "-device", "virtio-blk-device,drive=disk0,bus=virtio-mmio-bus.0",
+        # Stopped until the runner hears its events.
+        "-S", "-chardev", f"socket,id=qmp,path={folder}/qmp", "-mon", "chardev=qmp,mode=control",
+        *console,
+    ]
+    if options.icount:
+        args += ["-icount", "shift=0"]
+    if options.native:
+        args += ["-kernel", options.kernel]
+        args += ["-initrd", options.initrd] if options.initrd else []
+        args += ["-append", line] if line else []
+    else:
+        args += vmm_arguments(options, folder, line)
+    return args + options.qemu
+
+
+def vmm_arguments(options, folder, line):
+    files = {"kernel": options.kernel, "initrd": options.initrd}
+    for name, text in (("append", line), ("options", trident_options(options))):
+        if text:
+            files[name] = os.path.join(folder, name)
+            with open(files[name], "w", encoding="utf-8") as file:
+                file.write(text)
+    args = ["-kernel", TRIDENT]
+    for name, path in files.items():
+        if path:
+            args += ["-fw_cfg", f"name=opt/org.trident/{name},file={escape(path)}"]
+    return args + [
+        "-device", "virtio-serial-device,max_ports=1,bus=virtio-mmio-bus.7",
+        "-chardev", f"socket,id=ctl,path={folder}/ctl", "-device", "virtconsole,chardev=ctl",
+    ]

@@ -1,0 +1,259 @@
+"""The options of the front door, and every check that can be made before QEMU starts.
+
+A bad option is a Refusal: one sentence that says what is wrong and what to do. Nothing has been
+created or changed by then.
+"""
+
+import difflib
+import os
+import re
+import shlex
+import stat
+from dataclasses import dataclass, field
+
+from . import image
+
+STRATEGIES = ("emulated", "virtio", "passthrough")
+PATCH_BUILT = ("off", "ecall")
+PATCH_LATER = ("cluster", "inline")
+SECTOR = 512
+MIB = 1 << 20
+MIN_MEM = 16 * MIB
+RAM_BASE = 0x80000000
+FIRMWARE = 0x80000  # bytes at the start of RAM that OpenSBI keeps
+COMMAND_LINE_MAX = 1024  # Linux on RISC-V: COMMAND_LINE_SIZE
+TREE_ROOM = 4 * MIB  # for the device tree, above the images
+
+# Variables that make itself uses: known, and none of the runner's business.
+MAKE_VARIABLES = ("BUILD", "CROSS", "COMPILER", "SETUP", "LIBFDT_SRC", "APT_MIRROR", "V")
+
+# The guests that the Makefile builds: kernel, initial RAM disk, and a symbol table if there is one.
+BUILT_GUESTS = {
+    "trident": ("build/guest/trident-guest.elf", None),
+    "linux": ("build/linux/Image", "build/linux/initramfs.cpio.gz"),
+}
+
+
+class Refusal(Exception):
+    """What is wrong with the options, and what to do about it."""
+
+
+@dataclass
+class Options:
+    device: str = "virtio"
+    uart: str = "virtio"
+    disk: str = "virtio"
+    disk_model: str = "ahci"
+    guest: str = "trident"
+    kernel: str = ""
+    initrd: str | None = None
+    append: str = ""
+    mem: int = 512 * MIB
+    mmu: str = "sv39"
+    disk_img: str = "build/disk.img"
+    disk_size: int = 64 * MIB
+    disk_ro: bool = False
+    run: str = ""
+    patch: str = "ecall"
+    stats: str | None = None
+    timeout: float | None = None
+    icount: bool = False
+    qemu: list = field(default_factory=list)
+
+    @property
+    def native(self):
+        return self.device == "native"
+
+    @property
+    def linux_like(self):
+        """Takes RUN as a kernel argument for its init (our own guest takes it as it stands)."""
+        return image.is_linux_image(self.kernel)
+
+    def describe(self):
+        """The choices, as reports name them."""
+        return {
+            "device": self.device, "uart": self.uart, "disk": self.disk,
+            "disk_model": self.disk_model, "guest": self.guest, "mem": self.mem, "mmu": self.mmu,
+            "patch": self.patch, "run": self.run, "icount": self.icount,
+        }
+
+
+def one_of(name, value, allowed):
+    if value not in allowed:
+        raise Refusal(f"{name}={value} is not known: use {', '.join(allowed[:-1])} or {allowed[-1]}.")
+    return value
+
+
+def flag(name, value):
+    return one_of(name, value or "0", ("0", "1")) == "1"
+
+
+def parse_size(name, text):
+    """Bytes of "512M" and the like."""
+    match = re.fullmatch(r"(\d+)([KMGT]?)(i?B)?", text.strip(), re.IGNORECASE)
+    if not match:
+        raise Refusal(f"{name}={text} is not a size: write a number with K, M or G, such as 512M.")
+    return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[match[2].upper()]
+
+
+def show_size(size):
+    for shift, unit in ((30, "G"), (20, "M"), (10, "K")):
+        if size and size % (1 << shift) == 0:
+            return f"{size >> shift}{unit}"
+    return f"{size} bytes"
+
+
+def check_given(env):
+    """Refuses a misspelt option: what was set on make's command line and means nothing."""
+    known = env["OPTIONS"].split() if "OPTIONS" in env else []
+    for name in env.get("GIVEN", "").split():
+        if known and name not in known and name not in MAKE_VARIABLES:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else "`make help` lists the options."
+            raise Refusal(f"there is no option {name}: {hint}")
+
+
+def parse_strategies(options, env):
+    options.device = one_of("DEVICE", env.get("DEVICE") or "virtio", (*STRATEGIES, "native"))
+    for name in ("uart", "disk"):
+        word = one_of(name.upper(), env.get(name.upper()) or options.device, (*STRATEGIES, "native"))
+        if (word == "native") != options.native:
+            raise Refusal(f"{name.upper()}={word} does not go with DEVICE={options.device}: "
+                          "native is the whole machine without the VMM, so use DEVICE=native alone.")
+        setattr(options, name, word)
+    options.disk_model = one_of("DISK_MODEL", env.get("DISK_MODEL") or "ahci", ("ahci", "ata"))
+    options.patch = env.get("PATCH") or "ecall"
+    if options.patch in PATCH_LATER:
+        raise Refusal(f"PATCH={options.patch} is not built yet: use off or ecall.")
+    one_of("PATCH", options.patch, PATCH_BUILT)
+    options.mmu = one_of("MMU", env.get("MMU") or "sv39", ("sv39", "sv48"))
+
+
+def parse_memory(options, env):
+    text = env.get("MEM") or "512M"
+    options.mem = parse_size("MEM", text)
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if options.mem < MIN_MEM:
+        raise Refusal(f"MEM={text} is too small for any guest: use {show_size(MIN_MEM)} or more.")
+    if options.mem % (2 * MIB):
+        raise Refusal(f"MEM={text} is not a multiple of 2M: round it.")
+    if options.mem > machine:
+        raise Refusal(f"MEM={text} is more than this machine has ({machine >> 20}M): use less.")
+
+
+def parse_guest(options, env, built):
+    """built: the Makefile's own guests are there (they may not be, before make has run)."""
+    options.guest = env.get("GUEST") or "trident"
+    initrd = None
+    if options.guest in BUILT_GUESTS:
+        options.kernel, initrd = BUILT_GUESTS[options.guest]
+    else:
+        options.kernel = options.guest
+        if not os.path.exists(options.kernel):
+            raise Refusal(f"GUEST={options.guest} is neither trident, linux, nor a file that exists: "
+                          "give the path of a Linux Image or an ELF.")
+    if env.get("INITRD"):
+        initrd = env["INITRD"]
+        check_readable("INITRD", initrd)
+        if os.path.getsize(initrd) == 0:
+            raise Refusal(f"INITRD={initrd} is empty: give an initial RAM disk.")
+    options.initrd = initrd
+    if options.guest in BUILT_GUESTS and not built:
+        return
+    check_readable("GUEST", options.kernel)
+    try:
+        first, end, entry = image.extent(options.kernel, RAM_BASE)
+    except image.BadImage as bad:
+        raise Refusal(f"GUEST={options.guest}: {bad}") from None
+    need = end - RAM_BASE + TREE_ROOM + (os.path.getsize(initrd) if initrd else 0)
+    if first < RAM_BASE + FIRMWARE or first >= RAM_BASE + options.mem:
+        raise Refusal(f"GUEST={options.guest} is linked at {first:#x}, where a guest has no RAM: "
+                      f"link it at {RAM_BASE + 2 * MIB:#x}.")
+    if options.native and entry != first:
+        raise Refusal(f"GUEST={options.guest} starts at {entry:#x}, but QEMU enters an ELF at its lowest "
+                      f"address, {first:#x}: link it with `-z max-page-size=4096 -n`.")
+    if need > options.mem:
+        raise Refusal(f"GUEST={options.guest} does not fit MEM={show_size(options.mem)}: "
+                      f"use MEM={(need + 16 * MIB - 1) // (16 * MIB) * 16}M or more.")
+
+
+def check_readable(name, path):
+    if not os.path.isfile(path):
+        raise Refusal(f"{name}={path} is not a file that exists: check the path.")
+    if not os.access(path, os.R_OK):
+        raise Refusal(f"{name}={path} cannot be read: check its permissions.")
+
+
+def parse_disk(options, env):
+    options.disk_img = path = env.get("DISK_IMG") or "build/disk.img"
+    options.disk_ro = flag("DISK_RO", env.get("DISK_RO"))
+    text = env.get("DISK_SIZE") or "64M"
+    options.disk_size = parse_size("DISK_SIZE", text)
+    if options.disk_size == 0 or options.disk_size % SECTOR:
+        raise Refusal(f"DISK_SIZE={text} is not a multiple of {SECTOR} bytes: round it.")
+    if os.path.exists(path):
+        check_disk(path, options.disk_ro)
+        return
+    folder = os.path.dirname(path) or "."
+    if folder == "build" and not os.path.exists(folder):
+        folder = "."
+    if not os.path.isdir(folder):
+        raise Refusal(f"DISK_IMG={path}: the folder {folder} does not exist; create it first.")
+    if not os.access(folder, os.W_OK):
+        raise Refusal(f"DISK_IMG={path}: the folder {folder} cannot be written; choose another one.")
+    space = os.statvfs(folder)
+    free = space.f_bavail * space.f_frsize
+    if free < options.disk_size:
+        raise Refusal(f"DISK_IMG={path}: only {free >> 10}K are free there for a disk of "
+                      f"{show_size(options.disk_size)}; free some space or use a smaller DISK_SIZE.")
+
+
+def check_disk(path, read_only):
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
+        raise Refusal(f"DISK_IMG={path} is not a disk image: give a regular file.")
+    check = os.R_OK if read_only else os.R_OK | os.W_OK
+    if not os.access(path, os.R_OK):
+        raise Refusal(f"DISK_IMG={path} cannot be read: check its permissions.")
+    # The mode bits count for root too, who could write all the same.
+    if not read_only and not (os.access(path, check) and mode & 0o222):
+        raise Refusal(f"DISK_IMG={path} is read-only: make it writable, or set DISK_RO=1.")
+    if stat.S_ISREG(mode) and (os.path.getsize(path) == 0 or os.path.getsize(path) % SECTOR):
+        raise Refusal(f"DISK_IMG={path} has {os.path.getsize(path)} bytes, which is no whole number "
+                      f"of {SECTOR}-byte sectors: pad it with truncate -s %{SECTOR}.")
+
+
+def parse_run(options, env):
+    options.append = env.get("APPEND") or ""
+    options.run = " ; ".join(line for line in (env.get("RUN") or "").splitlines() if line.strip())
+    options.icount = flag("ICOUNT", env.get("ICOUNT"))
+    options.stats = env.get("STATS") or None
+    if options.stats:
+        folder = os.path.dirname(options.stats) or "."
+        if not os.path.isdir(folder) or not os.access(folder, os.W_OK) or os.path.isdir(options.stats):
+            raise Refusal(f"STATS={options.stats} cannot be written: name a file in a folder that "
+                          "exists and may be written.")
+    if env.get("TIMEOUT"):
+        try:
+            options.timeout = float(env["TIMEOUT"])
+        except ValueError:
+            options.timeout = 0
+        if not 0 < options.timeout < 1e9:
+            raise Refusal(f"TIMEOUT={env['TIMEOUT']} is not a number of seconds: use one above 0.")
+    try:
+        options.qemu = shlex.split(env.get("QEMU") or "")
+    except ValueError as error:
+        raise Refusal(f"QEMU={env['QEMU']} cannot be split into arguments ({error}): "
+                      "check its quotes.") from None
+
+
+def parse(env, built=True):
+    """Options from the environment; raises Refusal."""
+    options = Options()
+    check_given(env)
+    parse_strategies(options, env)
+    parse_memory(options, env)
+    parse_run(options, env)
+    parse_guest(options, env, built)
+    parse_disk(options, env)
+    return options

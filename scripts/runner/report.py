@@ -1,0 +1,111 @@
+"""What is told at the end of a run: the table, the JSON, and where a guest was."""
+
+import bisect
+import json
+import os
+import subprocess
+import tempfile
+
+
+def number(value):
+    return f"{value:,}".replace(",", "'") if isinstance(value, int) else str(value)
+
+
+def table(statistics):
+    """The summary in 80 columns: exits by class, devices, memory."""
+    lines = [f"{'exit class':<16}{'count':>16}{'instructions':>18}{'each':>10}{'ns each':>12}"]
+    classes = {}
+    for row in statistics.get("exits", []):
+        total = classes.setdefault(row["class"], [0, 0, 0])
+        for i, key in enumerate(("count", "instructions", "nanoseconds")):
+            total[i] += row.get(key, 0)
+    for name, (count, instructions, nanoseconds) in sorted(classes.items(), key=lambda c: -c[1][0]):
+        lines.append(f"{name:<16}{number(count):>16}{number(instructions):>18}"
+                     f"{number(instructions // max(count, 1)):>10}"
+                     f"{number(nanoseconds // max(count, 1)):>12}")
+    lines.append(f"{'device':<26}{'loads':>9}{'stores':>9}{'irqs':>8}{'notify':>8}"
+                 f"{'requests':>9}{'bytes':>11}")
+    for name, row in statistics.get("devices", {}).items():
+        label = f"{name}: {row.get('strategy', '')}"
+        lines.append(f"{label[:26]:<26}{row.get('loads', 0):>9}{row.get('stores', 0):>9}"
+                     f"{row.get('irqs', 0):>8}{row.get('notifications', 0):>8}"
+                     f"{row.get('requests', 0):>9}{row.get('bytes', 0):>11}")
+    memory = [f"{key.replace('_', ' ')} {number(value)}"
+              for key, value in statistics.get("memory", {}).items()]
+    line = "memory:"
+    for i, item in enumerate(memory):
+        item += "," if i + 1 < len(memory) else ""
+        if len(line) + 1 + len(item) > 80:
+            lines.append(line)
+            line = "       "
+        line += " " + item
+    lines.append(line)
+    return "\n".join(lines)
+
+
+def output_of(*command):
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() if result.returncode == 0 else None
+
+
+def host_facts(qemu_version):
+    commit = output_of("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    return {
+        "qemu": qemu_version,
+        "opensbi": output_of("dpkg-query", "-W", "-f", "${Version}", "opensbi"),
+        "commit": commit,
+    }
+
+
+def write_json(path, value):
+    """All or nothing: the file is complete, or as it was."""
+    handle, draft = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".stats-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1)
+            file.write("\n")
+        os.chmod(draft, 0o644)
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+
+
+class Symbols:
+    """Function names by address, from the sorted output of nm or a System.map."""
+
+    def __init__(self, text):
+        self.rows = []
+        for line in text.splitlines():
+            words = line.split()
+            if len(words) == 3 and words[1] in "tTwW" and not words[2].startswith((".L", "$")):
+                self.rows.append((int(words[0], 16), words[2]))
+        self.rows.sort()
+
+    def address(self, name):
+        return next((address for address, other in self.rows if other == name), 0)
+
+    def moved(self, offset):
+        """The same symbols of a program that was loaded elsewhere."""
+        other = Symbols("")
+        other.rows = [(address + offset, name) for address, name in self.rows]
+        return other
+
+    def name(self, address):
+        """function+offset; empty if the address is in none (or far beyond the last)."""
+        at = bisect.bisect_right(self.rows, (address, chr(0x10FFFF))) - 1
+        if at < 0 or address - self.rows[at][0] > 0x10000:
+            return ""
+        return f"{self.rows[at][1]}+{address - self.rows[at][0]:#x}"
+
+
+def guest_symbols(kernel):
+    """A guest's symbols: its ELF's own, or a System.map beside an Image."""
+    beside = os.path.join(os.path.dirname(kernel), "System.map")
+    if os.path.exists(beside):
+        with open(beside, encoding="utf-8") as file:
+            return Symbols(file.read())
+    return Symbols(output_of("riscv64-unknown-elf-nm", "-n", kernel) or "")

@@ -1,0 +1,296 @@
+"""One run, from starting QEMU to the exit status.
+
+With RUN, QEMU's console is a pipe that is passed on and read along. Without, QEMU shares the
+terminal and sets it raw itself: Ctrl-C reaches the guest and Ctrl-A X quits.
+"""
+
+import ctypes
+import os
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+from . import control, machine, report
+from .options import RAM_BASE, Refusal
+
+RUN_FOLDER = "build/run"  # relative: a socket's path may have 107 bytes only
+FAILED = re.compile(rb"^trident-run: '.*' ended with status \d+", re.MULTILINE)
+DONE = re.compile(rb"^trident-run: done", re.MULTILINE)
+PR_SET_PDEATHSIG = 1
+REASONS = {
+    "host-qmp-quit": "QEMU was told to quit before the guest had powered off",
+    "host-signal": "QEMU was ended by a signal before the guest had powered off",
+    "guest-reset": "the guest asked for a reset instead of powering off",
+}
+
+
+class Stop(Exception):
+    """The run is to end now, with this status."""
+
+    def __init__(self, status):
+        super().__init__(status)
+        self.status = status
+
+
+def say(text):
+    print(f"trident: {text}", file=sys.stderr, flush=True)
+
+
+def create_disk(path, size):
+    """A sparse image; no partial file is left."""
+    os.makedirs("build", exist_ok=True)
+    try:
+        with open(path, "xb") as file:
+            file.truncate(size)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if os.path.exists(path):
+            os.unlink(path)
+        raise Refusal(f"DISK_IMG={path} cannot be created ({error.strerror}): "
+                      "free some space or choose another place.") from None
+
+
+def end_with_parent():
+    """In the child: a QEMU must not outlive a runner that was killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Session:
+    def __init__(self, options, folder):
+        self.options = options
+        self.folder = folder
+        self.batch = bool(options.run)
+        self.statistics = None  # of the power-off event
+        self.guest_status = None
+        self.last_stats = None
+        self.tail = b""         # of the console: an unfinished line
+        self.failed = self.done = False
+        self.clients = []
+        self.selector = selectors.DefaultSelector()
+        self.process = self.monitor = self.channel = self.relay = None
+
+    # --- Start -----------------------------------------------------------------------------
+
+    def start(self):
+        servers = [control.listen(f"{self.folder}/{name}") for name in ("qmp", "ctl")]
+        console = ["-serial", "stdio", "-monitor", "none"] if self.batch else ["-serial", "mon:stdio"]
+        command = machine.arguments(self.options, self.folder, console)
+        # In batch, a session of its own: Ctrl-C is the runner's and not QEMU's.
+        self.process = subprocess.Popen(
+            command, preexec_fn=end_with_parent, start_new_session=self.batch,
+            stdin=subprocess.DEVNULL if self.batch else None,
+            stdout=subprocess.PIPE if self.batch else None)
+        lines = control.accept(servers[0], self.process)
+        if lines and not self.options.native:
+            self.channel = control.accept(servers[1], self.process)
+        if not lines or not (self.channel or self.options.native):
+            raise Refusal("QEMU did not start; its own message is above.")
+        self.monitor = control.Monitor(lines)
+        self.monitor.call("qmp_capabilities")
+        self.watch(lines, self.on_monitor)
+        if self.channel:
+            self.watch(self.channel, self.on_channel)
+            self.open_relay()
+        if self.batch:
+            self.watch(self.process.stdout, self.on_console)
+        self.monitor.call("cont")
+
+    def watch(self, source, handler):
+        self.selector.register(source, selectors.EVENT_READ, handler)
+
+    def open_relay(self):
+        """Lets `make stats` and the tests talk to the VMM while the guest runs."""
+        os.makedirs(RUN_FOLDER, exist_ok=True)
+        path = f"{RUN_FOLDER}/{os.getpid()}.ctl"
+        if os.path.exists(path):
+            os.unlink(path)
+        self.relay = (control.listen(path), path)
+        self.watch(self.relay[0], self.on_client)
+
+    # --- Events ----------------------------------------------------------------------------
+
+    def on_monitor(self, lines):
+        received, alive = lines.receive()
+        for line in received:
+            self.monitor.note(line)
+        return alive
+
+    def on_channel(self, channel):
+        received, alive = channel.receive()
+        for line in received:
+            message = control.decode(line) or {}
+            if message.get("event") == "poweroff":
+                self.statistics = message.get("statistics", {})
+                self.guest_status = message.get("status")
+            elif "statistics" in message:
+                self.last_stats = message["statistics"]
+            for client in self.clients:
+                client.send(line)
+        return alive
+
+    def on_client(self, server):
+        client = control.LineSocket(server.accept()[0])
+        self.clients.append(client)
+        self.watch(client, self.on_command)
+        return True
+
+    def on_command(self, client):
+        received, alive = client.receive()
+        for line in received:
+            self.channel.send(line)
+        if not alive:
+            self.clients.remove(client)
+        return alive
+
+    def on_console(self, stdout):
+        data = os.read(stdout.fileno(), 65536)
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        text = (self.tail + data).replace(b"\r", b"")
+        whole, newline, self.tail = text.rpartition(b"\n")
+        self.failed |= bool(FAILED.search(whole + newline))
+        self.done |= bool(DONE.search(whole + newline))
+        self.tail = self.tail[-4096:]
+        return bool(data)
+
+    # --- The run -----------------------------------------------------------------------------
+
+    def loop(self, deadline, until=None):
+        """Handles events until QEMU has closed its ends, or until() is true."""
+        while not (until and until()):
+            ours = {self.relay and self.relay[0], *self.clients}
+            if not any(key.fileobj not in ours for key in self.selector.get_map().values()):
+                return
+            wait = None if deadline is None else deadline - time.monotonic()
+            if wait is not None and wait <= 0:
+                raise Stop(124)
+            for key, _ in self.selector.select(wait):
+                if not key.data(key.fileobj):
+                    self.selector.unregister(key.fileobj)
+
+    def where(self):
+        """Says where the guest was, when its time was up."""
+        if self.channel:
+            self.channel.send(b'{"command":"stats"}')
+            try:
+                self.loop(time.monotonic() + 1, until=lambda: self.last_stats is not None)
+            except Stop:
+                say("the VMM's control channel does not answer")
+        registers = self.monitor.registers()
+        if "pc" not in registers:
+            say("QEMU does not answer")
+            return
+        pc, top = registers["pc"], RAM_BASE + self.options.mem
+        who, symbols = "the guest", report.guest_symbols(self.options.kernel)
+        if not self.options.native and not symbols.name(pc):
+            path = "build/trident/trident.elf"
+            own = report.Symbols(report.output_of("riscv64-unknown-elf-nm", "-n", path) or "")
+            # Linked at 0 and moved at start; the host's stvec shows where to.
+            own = own.moved(registers.get("stvec", 0) - own.address("trap_entry"))
+            if own.name(pc):
+                who, symbols = "the VMM", own
+        if who == "the guest" and RAM_BASE <= pc < RAM_BASE + 0x80000 and pc < top:
+            who = "the firmware"
+        name = symbols.name(pc)
+        say(f"{who} was at {pc:#x}{' in ' + name if name else ''}")
+        if who != "the guest" and not self.options.native:
+            sepc = registers.get("sepc", 0)
+            name = report.guest_symbols(self.options.kernel).name(sepc)
+            say(f"its last trap came from {sepc:#x}{' in ' + name if name else ''}")
+
+    def finish(self):
+        """Ends QEMU if it is still there; gives the sockets back."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        if self.process:
+            self.process.wait()
+        if self.relay:
+            self.relay[0].close()
+            os.unlink(self.relay[1])
+
+    def verdict(self):
+        """The exit status of a run that ended by itself, and a sentence if it was not good."""
+        code = self.process.returncode
+        if code < 0:
+            say(f"QEMU was ended by signal {-code}")
+            return 128 - code
+        if code:
+            say(f"the run ended with status {code}")
+            return code
+        if self.monitor.reason in REASONS:
+            say(REASONS[self.monitor.reason])
+            return 1
+        if not self.options.native and self.statistics is None:
+            say("the VMM ended without its closing report")
+            return 1
+        if self.batch and self.options.linux_like:
+            if self.failed:
+                say("a command of RUN failed")
+                return 1
+            if not self.done and not re.search(r"\b(poweroff|halt)\b", self.options.run):
+                say("the guest ended before it had carried out RUN")
+                return 1
+        return 0
+
+    def tell(self, status, seconds):
+        if self.statistics is not None:
+            print(report.table(self.statistics), file=sys.stderr, flush=True)
+        if not self.options.stats:
+            return
+        facts = {"exits": [], "devices": {}, "memory": {}}
+        facts.update(self.statistics or self.last_stats or {})
+        facts["config"] = {**facts.get("config", {}), **self.options.describe()}
+        version = self.monitor.version if self.monitor else None
+        facts["host"] = {**facts.get("host", {}), **report.host_facts(version)}
+        facts["run"] = {"status": status, "seconds": round(seconds, 3)}
+        report.write_json(self.options.stats, facts)
+
+
+def on_signal(number, _frame):
+    raise Stop(128 + number)
+
+
+def run(options, gdb=False):
+    """Runs the guest; returns the exit status."""
+    if not shutil.which(machine.QEMU):
+        raise Refusal("QEMU is missing: run scripts/setup, which names or installs what is needed.")
+    needed = [options.kernel, options.initrd, None if options.native else machine.TRIDENT]
+    for path in filter(None, needed):
+        if not os.path.exists(path):
+            raise Refusal(f"{path} is not built yet: use make, which builds it.")
+    machine.command_line(options)
+    if not os.path.exists(options.disk_img):
+        create_disk(options.disk_img, options.disk_size)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    terminal = termios.tcgetattr(0) if os.isatty(0) else None
+    with tempfile.TemporaryDirectory(prefix="trident-") as folder:
+        session = Session(options, folder)
+        begin = time.monotonic()
+        try:
+            session.start()
+            session.loop(begin + options.timeout if options.timeout else None)
+            session.process.wait(30)
+            status = session.verdict()
+        except Stop as stop:
+            status = stop.status
+            if status == 124:
+                say(f"the guest had not ended after {options.timeout:g} s")
+                session.where()
+        except BrokenPipeError:
+            status = 141
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            session.finish()
+            if terminal:
+                termios.tcsetattr(0, termios.TCSADRAIN, terminal)
+        session.tell(status, time.monotonic() - begin)
+    return status
