@@ -1,0 +1,437 @@
+/*
+ * An AHCI host bus adapter with one port, and a SATA disk at it: registers, resets, received FISes.
+ *
+ * Serial ATA AHCI 1.3.1, sections 3 (registers), 4.2.1 (received FISes), 5.3 (port states), 6 (errors),
+ * 10 (initialization, resets); Serial ATA 3.1 section 10.5 (FIS layouts).
+ *
+ * The surprise: clearing PxCMD.ST is how a driver forgets commands, but their data may still be on the
+ * way. PxCMD.CR therefore stays set until the host's disk has let go of the guest's memory.
+ * DMA Setup FISes are not stored: no interrupt announces them and no register shows them.
+ */
+#include "devices/emulated/ahci.h"
+
+#include <string.h>
+
+#include "devices/emulated/emulated.h"
+
+enum hba_register {
+    HBA_CAP = 0x00,
+    HBA_GHC = 0x04,
+    HBA_IS = 0x08, /* ports with an interrupt */
+    HBA_PI = 0x0c, /* ports implemented */
+    HBA_VS = 0x10,
+    HBA_PORT = 0x100, /* port 0: */
+    PORT_CLB = 0x00,  /* command list, 1 KiB aligned */
+    PORT_CLBU = 0x04,
+    PORT_FB = 0x08, /* received FISes, 256 bytes aligned */
+    PORT_FBU = 0x0c,
+    PORT_IS = 0x10,
+    PORT_IE = 0x14,
+    PORT_CMD = 0x18,
+    PORT_TFD = 0x20,
+    PORT_SIG = 0x24,
+    PORT_SSTS = 0x28,
+    PORT_SCTL = 0x2c,
+    PORT_SERR = 0x30,
+    PORT_SACT = 0x34,
+    PORT_CI = 0x38,
+    PORT_END = 0x80,
+};
+
+#define CAP_NCS   ((AHCI_SLOTS - 1) << 8)
+#define CAP_SAM   (1u << 18) /* AHCI only, no legacy registers */
+#define CAP_ISS   (3u << 20) /* up to 6 Gb/s */
+#define CAP_SCLO  (1u << 24) /* command list override */
+#define CAP_SNCQ  (1u << 30)
+#define CAP_S64A  (1u << 31)
+#define CAP_VALUE (CAP_NCS | CAP_SAM | CAP_ISS | CAP_SCLO | CAP_SNCQ | CAP_S64A)
+#define VS_VALUE  0x00010301u
+
+#define GHC_HR (1u << 0)
+#define GHC_IE (1u << 1)
+#define GHC_AE (1u << 31) /* always: CAP.SAM */
+
+#define PXIE_MASK 0xfdc000ffu
+
+#define PXCMD_SUD       (1u << 1) /* spun up and powered: fixed without staggered spin-up */
+#define PXCMD_POD       (1u << 2)
+#define PXCMD_CLO       (1u << 3) /* clear BSY and DRQ; done at once */
+#define PXCMD_CCS_SHIFT 8
+#define PXCMD_FR        (1u << 14) /* receiving FISes */
+#define PXCMD_CR        (1u << 15) /* processing the command list */
+#define PXCMD_ATAPI     (1u << 24)
+#define PXCMD_DLAE      (1u << 25)
+#define PXCMD_STICKY    (PXCMD_ST | PXCMD_FRE | PXCMD_ATAPI | PXCMD_DLAE)
+
+#define PXSSTS_SPEED  3u
+#define PXSSTS_ACTIVE (1u << 8)
+#define PXSCTL_DET    0x0fu /* 0 nothing, 1 COMRESET as long as it is 1, 4 interface off */
+#define PXSCTL_MASK   0xfffu
+
+#define PXSERR_N (1u << 16) /* the link came or went */
+#define PXSERR_X (1u << 26) /* a device was attached, or reset */
+
+#define TFD_NO_DEVICE 0x7fu /* until the first D2H FIS */
+#define SIG_NONE      0xffffffffu
+
+/* The received-FIS area. */
+#define FIS_PIO_SETUP 0x20u
+#define FIS_D2H       0x40u
+#define FIS_SDB       0x58u
+#define FIS_BYTES     20u
+#define FIS_SDB_BYTES 8u
+#define FIS_INTERRUPT 0x40u /* in byte 1 */
+#define FIS_TO_HOST   0x20u
+
+const struct ata_profile ahci_profile = {.model = "TRIDENT AHCI DISK", .sata = true};
+
+/* --- Interrupts ------------------------------------------------------------------------------ */
+
+static uint32_t port_is(const struct ahci *ahci)
+{
+    return ahci->pxis | (ahci->serr & PXSERR_X ? PXIS_PCS : 0) |
+           (ahci->serr & PXSERR_N ? PXIS_PRCS : 0);
+}
+
+static void update_irq(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+
+    if (port_is(ahci) & ahci->pxie)
+        ahci->is = true;
+    device_set_irq(dev, ahci->is && ahci->interrupts);
+}
+
+void ahci_halt(struct device *dev, uint32_t pxis)
+{
+    struct ahci *ahci = dev->state;
+
+    ahci->pxis |= pxis;
+    ahci->halted = true;
+    ahcicmd_abandon(dev);
+}
+
+/* --- Received FISes -------------------------------------------------------------------------- */
+
+static void store_fis(struct device *dev, uint32_t offset, const uint8_t *fis, uint32_t len)
+{
+    struct ahci *ahci = dev->state;
+    void *area;
+
+    if (!(ahci->cmd & PXCMD_FRE))
+        return;
+    area = vm_ram_for_write(dev->vm, ahci->fb_gpa + offset, len);
+    if (area)
+        memcpy(area, fis, len);
+    else
+        ahci_halt(dev, PXIS_HBFS);
+}
+
+static void fill_fis(uint8_t *fis, uint8_t type, uint8_t flags, const struct ata_taskfile *tf)
+{
+    memset(fis, 0, FIS_BYTES);
+    fis[0] = type;
+    fis[1] = flags;
+    fis[2] = tf->status;
+    fis[3] = tf->error;
+    for (unsigned i = 0; i < 3; i++) {
+        fis[4 + i] = (uint8_t)(tf->lba >> (8 * i));
+        fis[8 + i] = (uint8_t)(tf->lba >> (24 + 8 * i));
+    }
+    fis[7] = tf->device;
+    fis[12] = (uint8_t)tf->count;
+    fis[13] = (uint8_t)(tf->count >> 8);
+}
+
+void ahci_receive_d2h(struct device *dev, const struct ata_taskfile *tf, bool interrupt)
+{
+    struct ahci *ahci = dev->state;
+    uint8_t fis[FIS_BYTES];
+
+    fill_fis(fis, 0x34, interrupt ? FIS_INTERRUPT : 0, tf);
+    ahci->tfd = (uint32_t)tf->error << 8 | tf->status;
+    if (interrupt)
+        ahci->pxis |= PXIS_DHRS;
+    store_fis(dev, FIS_D2H, fis, sizeof(fis));
+    if (tf->status & ATA_STATUS_ERR)
+        ahci_halt(dev, PXIS_TFES);
+}
+
+/* One FIS stands for all of a command's blocks: the last one is what memory and registers would show. */
+void ahci_receive_pio_setup(struct device *dev, const struct ata_taskfile *tf, bool to_guest)
+{
+    struct ahci *ahci = dev->state;
+    uint8_t fis[FIS_BYTES];
+
+    fill_fis(fis, 0x5f, to_guest ? FIS_INTERRUPT | FIS_TO_HOST : 0, tf);
+    fis[2] = ATA_STATUS_READY | ATA_STATUS_DRQ;
+    fis[15] = tf->status;            /* when the data has been moved */
+    fis[17] = HOST_DISK_SECTOR >> 8; /* transfer count */
+    if (to_guest) {
+        ahci->tfd = (uint32_t)tf->error << 8 | tf->status;
+        ahci->pxis |= PXIS_PSS;
+    }
+    store_fis(dev, FIS_PIO_SETUP, fis, sizeof(fis));
+}
+
+void ahci_receive_sdb(struct device *dev, uint32_t finished, uint8_t status, uint8_t error)
+{
+    struct ahci *ahci = dev->state;
+    uint8_t fis[FIS_SDB_BYTES] = {0xa1, FIS_INTERRUPT, status, error};
+
+    for (unsigned i = 0; i < 4; i++)
+        fis[4 + i] = (uint8_t)(finished >> (8 * i));
+    ahci->sact &= ~finished;
+    ahci->tfd = (uint32_t)error << 8 | (ahci->tfd & (ATA_STATUS_BSY | ATA_STATUS_DRQ)) | status;
+    ahci->pxis |= PXIS_SDBS;
+    store_fis(dev, FIS_SDB, fis, sizeof(fis));
+    if (status & ATA_STATUS_ERR)
+        ahci_halt(dev, PXIS_TFES);
+}
+
+/* --- Resets ---------------------------------------------------------------------------------- */
+
+/* The first FIS after a reset; the device holds it back until the port receives. */
+static void send_signature(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+    struct ata_taskfile tf;
+
+    if (!ahci->signature || !(ahci->cmd & PXCMD_FRE))
+        return;
+    ahci->signature = false;
+    ata_taskfile_signature(&tf);
+    ahci->sig = (uint32_t)(tf.lba << 8 | tf.count);
+    ahci_receive_d2h(dev, &tf, false);
+}
+
+/* The link goes down, and the device with it. */
+static void link_down(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+
+    ahcicmd_reset(dev);
+    ahci->tfd = TFD_NO_DEVICE;
+    ahci->sig = SIG_NONE;
+    ahci->sact = ahci->ci = 0;
+    ahci->halted = ahci->signature = false;
+}
+
+static void link_up(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+
+    ahci->serr |= PXSERR_X | PXSERR_N;
+    ahci->signature = true;
+    send_signature(dev);
+}
+
+/* GHC.HR: everything but PxCLB and PxFB (section 10.4.3). */
+static void hba_reset(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+
+    link_down(dev);
+    ahci->interrupts = ahci->is = false;
+    ahci->pxis = ahci->pxie = ahci->cmd = ahci->sctl = ahci->serr = 0;
+    ahci->current = 0;
+    link_up(dev);
+}
+
+/* --- Registers ------------------------------------------------------------------------------- */
+
+static uint32_t load_cmd(const struct ahci *ahci)
+{
+    return ahci->cmd | PXCMD_SUD | PXCMD_POD | (uint32_t)ahci->current << PXCMD_CCS_SHIFT |
+           (ahci->cmd & PXCMD_FRE ? PXCMD_FR : 0) |
+           ((ahci->cmd & PXCMD_ST) || ahcicmd_in_flight(ahci) ? PXCMD_CR : 0);
+}
+
+static void store_cmd(struct device *dev, uint32_t value)
+{
+    struct ahci *ahci = dev->state;
+    uint32_t before = ahci->cmd;
+
+    ahci->cmd = value & PXCMD_STICKY;
+    if ((before & PXCMD_ST) && !(value & PXCMD_ST)) {
+        ahci->ci = ahci->sact = 0;
+        ahci->current = 0;
+        ahci->halted = false;
+        ahcicmd_abandon(dev);
+    }
+    if ((value & PXCMD_CLO) && !(before & PXCMD_ST)) {
+        ahci->tfd &= ~(ATA_STATUS_BSY | ATA_STATUS_DRQ);
+        ahci->busy = AHCI_NO_SLOT;
+    }
+    send_signature(dev);
+    ahcicmd_run(dev);
+}
+
+static uint32_t load_ssts(const struct ahci *ahci)
+{
+    uint32_t limit = (ahci->sctl >> 4) & 0xf;
+
+    switch (ahci->sctl & PXSCTL_DET) {
+    case 0: return PXSSTS_ACTIVE | (limit && limit < PXSSTS_SPEED ? limit : PXSSTS_SPEED) << 4 | 3;
+    case 4: return 4;
+    default: return 0;
+    }
+}
+
+static void store_sctl(struct device *dev, uint32_t value)
+{
+    struct ahci *ahci = dev->state;
+    bool was_up = !(ahci->sctl & PXSCTL_DET), is_up = !(value & PXSCTL_DET);
+
+    ahci->sctl = value & PXSCTL_MASK;
+    if (!is_up)
+        link_down(dev);
+    else if (!was_up)
+        link_up(dev);
+}
+
+static void store_ci(struct device *dev, uint32_t value)
+{
+    struct ahci *ahci = dev->state;
+
+    if (!(ahci->cmd & PXCMD_ST))
+        return;
+    if (value & ~ahci->ci)
+        dev->count.notifications++;
+    ahci->ci |= value;
+    ahcicmd_run(dev);
+}
+
+static uint32_t load_port(const struct ahci *ahci, uint32_t reg)
+{
+    switch (reg) {
+    case PORT_CLB: return (uint32_t)ahci->clb_gpa;
+    case PORT_CLBU: return (uint32_t)(ahci->clb_gpa >> 32);
+    case PORT_FB: return (uint32_t)ahci->fb_gpa;
+    case PORT_FBU: return (uint32_t)(ahci->fb_gpa >> 32);
+    case PORT_IS: return port_is(ahci);
+    case PORT_IE: return ahci->pxie;
+    case PORT_CMD: return load_cmd(ahci);
+    case PORT_TFD: return ahci->tfd;
+    case PORT_SIG: return ahci->sig;
+    case PORT_SSTS: return load_ssts(ahci);
+    case PORT_SCTL: return ahci->sctl;
+    case PORT_SERR: return ahci->serr;
+    case PORT_SACT: return ahci->sact;
+    case PORT_CI: return ahci->ci;
+    default: /* reserved, and features that CAP says are not there */ return 0;
+    }
+}
+
+static uint64_t with_low(uint64_t address, uint32_t low)
+{
+    return (address & ~0xffffffffull) | low;
+}
+
+static uint64_t with_high(uint64_t address, uint32_t high)
+{
+    return (address & 0xffffffffull) | (uint64_t)high << 32;
+}
+
+static void store_port(struct device *dev, uint32_t reg, uint32_t value)
+{
+    struct ahci *ahci = dev->state;
+
+    switch (reg) {
+    case PORT_CLB: ahci->clb_gpa = with_low(ahci->clb_gpa, value & ~0x3ffu); break;
+    case PORT_CLBU: ahci->clb_gpa = with_high(ahci->clb_gpa, value); break;
+    case PORT_FB: ahci->fb_gpa = with_low(ahci->fb_gpa, value & ~0xffu); break;
+    case PORT_FBU: ahci->fb_gpa = with_high(ahci->fb_gpa, value); break;
+    case PORT_IS: ahci->pxis &= ~value; break;
+    case PORT_IE: ahci->pxie = value & PXIE_MASK; break;
+    case PORT_CMD: store_cmd(dev, value); break;
+    case PORT_SCTL: store_sctl(dev, value); break;
+    case PORT_SERR: ahci->serr &= ~value; break;
+    case PORT_SACT:
+        if (ahci->cmd & PXCMD_ST)
+            ahci->sact |= value;
+        break;
+    case PORT_CI: store_ci(dev, value); break;
+    default: /* read-only or reserved */ break;
+    }
+}
+
+static uint32_t load(const struct ahci *ahci, uint32_t reg)
+{
+    if (reg >= HBA_PORT)
+        return reg < HBA_PORT + PORT_END ? load_port(ahci, reg - HBA_PORT) : 0;
+    switch (reg) {
+    case HBA_CAP: return CAP_VALUE;
+    case HBA_GHC: return GHC_AE | (ahci->interrupts ? GHC_IE : 0);
+    case HBA_IS: return ahci->is;
+    case HBA_PI: return 1;
+    case HBA_VS: return VS_VALUE;
+    default: return 0;
+    }
+}
+
+static void store(struct device *dev, uint32_t reg, uint32_t value)
+{
+    struct ahci *ahci = dev->state;
+
+    if (reg >= HBA_PORT && reg < HBA_PORT + PORT_END)
+        store_port(dev, reg - HBA_PORT, value);
+    else if (reg == HBA_GHC && (value & GHC_HR))
+        hba_reset(dev);
+    else if (reg == HBA_GHC)
+        ahci->interrupts = value & GHC_IE;
+    else if (reg == HBA_IS && (value & 1))
+        ahci->is = false;
+}
+
+/* --- The strategy ---------------------------------------------------------------------------- */
+
+/* Loads of any width; stores of whole registers, one or two. */
+static bool ahci_access(struct device *dev, struct mmio *io)
+{
+    uint32_t reg = (uint32_t)io->offset & ~3u;
+
+    if (io->store && io->width < 4)
+        return false;
+    if (io->store) {
+        store(dev, reg, (uint32_t)io->value);
+        if (io->width == 8)
+            store(dev, reg + 4, (uint32_t)(io->value >> 32));
+    } else {
+        io->value = load(dev->state, reg) >> (8 * (io->offset & 3));
+        if (io->width == 8)
+            io->value |= (uint64_t)load(dev->state, reg + 4) << 32;
+        else
+            io->value &= (1ull << (8 * io->width)) - 1;
+    }
+    update_irq(dev);
+    return true;
+}
+
+static void ahci_service(struct device *dev)
+{
+    ahcicmd_service(dev);
+    update_irq(dev);
+}
+
+static int ahci_attach(struct device *dev)
+{
+    struct host_disk *disk = dev->host;
+
+    disk->reset(disk);
+    memset(dev->state, 0, sizeof(struct ahci));
+    hba_reset(dev);
+    update_irq(dev);
+    return 0;
+}
+
+const struct strategy emulated_ahci = {
+    .name = "emulated/ahci",
+    .compatible = "generic-ahci",
+    .node = "sata",
+    .size = 0x1000,
+    .state_size = sizeof(struct ahci),
+    .attach = ahci_attach,
+    .access = ahci_access,
+    .service = ahci_service,
+};

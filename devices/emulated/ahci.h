@@ -1,0 +1,137 @@
+/*
+ * Private to the emulated AHCI disk: ahci.c has the registers, the resets and the FISes that the port
+ * receives; ahcicmd.c has the command slots, from the command list to the host's disk and back;
+ * ahciprd.c has the guest's scatter/gather lists.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/device.h"
+#include "core/host/host.h"
+#include "devices/emulated/atacmd.h"
+
+#define AHCI_SLOTS   32u
+#define AHCI_NO_SLOT 0xffu
+
+#define PXIS_DHRS (1u << 0)  /* a D2H Register FIS arrived, with its interrupt bit */
+#define PXIS_PSS  (1u << 1)  /* a PIO Setup FIS */
+#define PXIS_SDBS (1u << 3)  /* a Set Device Bits FIS */
+#define PXIS_DPS  (1u << 5)  /* a PRD with its interrupt bit was processed */
+#define PXIS_PCS  (1u << 6)  /* shows PxSERR.DIAG.X */
+#define PXIS_PRCS (1u << 22) /* shows PxSERR.DIAG.N */
+#define PXIS_OFS  (1u << 24) /* more data than the PRDs hold */
+#define PXIS_IFS  (1u << 27) /* fatal: a FIS that no device takes */
+#define PXIS_HBDS (1u << 28) /* fatal: a data pointer outside RAM */
+#define PXIS_HBFS (1u << 29) /* fatal: a pointer to a list, a table or a FIS outside RAM */
+#define PXIS_TFES (1u << 30) /* the device set ERR in its status */
+
+#define PXCMD_ST  (1u << 0) /* process the command list */
+#define PXCMD_FRE (1u << 4) /* receive FISes */
+
+#define PXSERR_P (1u << 10) /* protocol error */
+
+enum ahci_slot_state {
+    SLOT_FREE,
+    SLOT_WAITING, /* the host's disk was full: submit slot->request again */
+    SLOT_INFLIGHT,
+};
+
+/* Where in the PRD table a transfer has got to. */
+struct ahci_cursor {
+    uint32_t prd, done; /* entry, and bytes of it that are used up */
+    bool interrupt;     /* an entry with the I bit was used up */
+};
+
+/* A command between its issue and its completion. */
+struct ahci_slot {
+    uint8_t state;       /* enum ahci_slot_state */
+    uint8_t kind, flags; /* of struct ata_command */
+    bool abandoned;      /* the port stopped: nothing is reported when the host is done */
+    bool bounced;        /* the request moves one sector through .sector */
+    bool flush;          /* a FLUSH follows before completion */
+    struct ata_taskfile tf;
+    uint64_t table_gpa; /* command table: FIS, then PRDs */
+    uint32_t prds;      /* entries in the table */
+    struct ahci_cursor cursor;
+    struct ata_range left; /* TRIM: .count is the next index in the block of ranges */
+    uint32_t chunk;        /* sectors in the request */
+    uint32_t bytes;        /* moved so far */
+    struct host_disk_request request;
+    struct host_segment segments[HOST_DISK_MAX_SEGMENTS];
+    uint8_t
+        sector[HOST_DISK_SECTOR]; /* data that the device makes, or that no segment list can hold */
+};
+
+struct ahci {
+    bool interrupts; /* GHC.IE */
+    bool is;         /* IS.IPS, a latch: set by the port, cleared by the driver */
+    uint64_t clb_gpa, fb_gpa;
+    uint32_t pxis, pxie, cmd, tfd, sig, sctl, serr, sact, ci;
+    uint8_t current;   /* PxCMD.CCS */
+    uint8_t busy;      /* slot of the command that keeps the device busy, or AHCI_NO_SLOT */
+    bool halted;       /* after an error, until PxCMD.ST is cleared */
+    bool signature;    /* the device's first D2H FIS waits for PxCMD.FRE */
+    bool soft_reset;   /* between the two FISes of a software reset */
+    uint32_t finished; /* tags for the next Set Device Bits FIS */
+    struct ata_settings settings;
+    struct ata_taskfile ncq_error; /* log 10h: the queued command that failed */
+    uint8_t ncq_tag;               /* its tag, or 0x80 */
+    struct ahci_slot slot[AHCI_SLOTS];
+};
+
+#define AHCI_TABLE_PRDS 0x80u /* offset of the first PRD in a command table */
+
+extern const struct ata_profile ahci_profile;
+
+/* The port receives a FIS: stored in memory if PxCMD.FRE, and PxTFD and PxIS follow. If the guest's
+ * receive area is not RAM the port halts with HBFS. */
+void ahci_receive_d2h(struct device *dev, const struct ata_taskfile *tf, bool interrupt);
+void ahci_receive_pio_setup(struct device *dev, const struct ata_taskfile *tf, bool to_guest);
+void ahci_receive_sdb(struct device *dev, uint32_t finished, uint8_t status, uint8_t error);
+
+/* Sets bits in PxIS and stops the command list until the driver restarts it. */
+void ahci_halt(struct device *dev, uint32_t pxis);
+
+/* Issues what is in PxCI as far as the port and the device can take it. */
+void ahcicmd_run(struct device *dev);
+
+/* Takes what the host has completed, submits what it refused before. */
+void ahcicmd_service(struct device *dev);
+
+/* Forgets all commands; those that the host still works on end without a report. */
+void ahcicmd_abandon(struct device *dev);
+
+/* As that, at once: the host lets go of the guest's memory. For resets. */
+void ahcicmd_reset(struct device *dev);
+
+/* Whether the host still works on a command of this port. */
+bool ahcicmd_in_flight(const struct ahci *ahci);
+
+/* --- Scatter/gather. Each returns 0, or the PxIS bit that says what is wrong with the guest's list. --- */
+
+/* Moves slot->sector to or from the guest, from the cursor on. */
+uint32_t ahciprd_copy_sector(struct device *dev, struct ahci_slot *slot);
+
+/* Fills slot->request with as many whole sectors of slot->left as fit, in place; slot->chunk says how
+ * many: 0 when not even one sector fits. */
+uint32_t ahciprd_collect(struct device *dev, struct ahci_slot *slot);
+
+/* Makes slot->request one sector through slot->sector; for a write, fetches it from the guest. */
+uint32_t ahciprd_bounce(struct device *dev, struct ahci_slot *slot);
+
+/* Which way a command's data goes. */
+static inline bool ahci_to_guest(const struct ahci_slot *slot)
+{
+    return slot->kind != ATA_WRITE && slot->kind != ATA_TRIM;
+}
+
+static inline uint32_t ahci_le32(const uint8_t *bytes)
+{
+    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+static inline uint64_t ahci_le64(const uint8_t *bytes)
+{
+    return ahci_le32(bytes) | (uint64_t)ahci_le32(bytes + 4) << 32;
+}

@@ -1,0 +1,527 @@
+/*
+ * The command slots of the emulated AHCI disk: from the guest's command list to the host's disk and back.
+ *
+ * AHCI 1.3.1, sections 4.2.2 and 4.2.3 (command list and table), 5.5 and 5.6 (command issue and
+ * completion), 6.2 (error recovery); Serial ATA 3.1, section 13.6 (queued commands, log 10h).
+ *
+ * The surprise: a command that failed keeps its bit in PxCI or PxSACT, and nothing further is issued: the
+ * driver has to clear PxCMD.ST, and it is that which forgets all commands.
+ */
+#include "devices/emulated/ahci.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define HEADER_BYTES   32u
+#define HEADER_CFL     0x1fu /* length of the FIS in words of 4 bytes */
+#define HEADER_PRDBC   4u    /* offset: bytes moved */
+#define TABLE_ALIGN    0x7full
+#define FIS_H2D        0x27u
+#define FIS_WORDS      5u
+#define FIS_COMMAND    0x80u /* in byte 1: a command, not a change of the control register */
+#define FIS_CONTROL    15u
+#define CONTROL_SRST   0x04u
+#define NCQ_FUA        0x80u /* in the device register */
+#define LOG_NOT_QUEUED 0x80u /* log 10h, byte 0: the error was not a queued command's */
+#define DSM_TRIM       0x01u /* DATA SET MANAGEMENT, in feature */
+
+static unsigned slot_number(const struct ahci *ahci, const struct ahci_slot *slot)
+{
+    return (unsigned)(slot - ahci->slot);
+}
+
+/* --- Completion ------------------------------------------------------------------------------ */
+
+static void store_byte_count(struct device *dev, const struct ahci_slot *slot)
+{
+    struct ahci *ahci = dev->state;
+    uint64_t header_gpa = ahci->clb_gpa + HEADER_BYTES * slot_number(ahci, slot);
+    uint8_t *header = vm_ram_for_write(dev->vm, header_gpa, HEADER_BYTES);
+
+    for (unsigned i = 0; header && i < 4; i++)
+        header[HEADER_PRDBC + i] = (uint8_t)(slot->bytes >> (8 * i));
+}
+
+static void count_request(struct device *dev, const struct ahci_slot *slot)
+{
+    if (slot->kind == ATA_IDENTIFY || slot->kind == ATA_READ_LOG || slot->kind == ATA_IMMEDIATE)
+        return;
+    dev->count.requests++;
+    if (slot->kind == ATA_READ || slot->kind == ATA_WRITE)
+        dev->count.bytes += slot->bytes;
+}
+
+static void succeed(struct device *dev, struct ahci_slot *slot)
+{
+    struct ahci *ahci = dev->state;
+    unsigned number = slot_number(ahci, slot);
+
+    slot->state = SLOT_FREE;
+    slot->tf.status = ATA_STATUS_READY;
+    count_request(dev, slot);
+    if (slot->cursor.interrupt)
+        ahci->pxis |= PXIS_DPS;
+    if (slot->flags & ATA_NCQ) {
+        ahci->finished |= 1u << number;
+        return;
+    }
+    ahci->busy = AHCI_NO_SLOT;
+    store_byte_count(dev, slot);
+    ahci->ci &= ~(1u << number);
+    if ((slot->flags & ATA_PIO) && ahci_to_guest(slot))
+        ahci_receive_pio_setup(dev, &slot->tf, true);
+    else
+        ahci_receive_d2h(dev, &slot->tf, true);
+}
+
+/* The device reports an error. PxCI (or PxSACT) keeps the command's bit: the driver restarts the port. */
+static void fail(struct device *dev, struct ahci_slot *slot, uint8_t error)
+{
+    struct ahci *ahci = dev->state;
+    uint32_t finished = ahci->finished;
+
+    slot->state = SLOT_FREE;
+    slot->tf.error = error;
+    slot->tf.status = ATA_STATUS_READY | ATA_STATUS_ERR;
+    if (slot->kind <= ATA_VERIFY && (slot->flags & ATA_EXT) && error != ATA_ERROR_ABRT)
+        slot->tf.lba = slot->left.lba;
+    if (slot->flags & ATA_NCQ) {
+        ahci->ncq_error = slot->tf;
+        ahci->ncq_tag = (uint8_t)slot_number(ahci, slot);
+        ahci->finished = 0;
+        ahci_receive_sdb(dev, finished, slot->tf.status, error);
+    } else {
+        ahci->ncq_tag = LOG_NOT_QUEUED;
+        ahci->busy = AHCI_NO_SLOT;
+        ahci_receive_d2h(dev, &slot->tf, true);
+    }
+}
+
+/* The guest's memory is not what the command says: fatal, or, for too few PRDs, the device aborts. */
+static void fail_memory(struct device *dev, struct ahci_slot *slot, uint32_t pxis)
+{
+    struct ahci *ahci = dev->state;
+
+    if (pxis == PXIS_OFS) {
+        ahci->pxis |= PXIS_OFS;
+        fail(dev, slot, ATA_ERROR_ABRT);
+        return;
+    }
+    slot->state = SLOT_FREE;
+    ahci_halt(dev, pxis); /* PxTFD stays busy, for CLO or COMRESET */
+}
+
+/* --- Requests to the host -------------------------------------------------------------------- */
+
+static void submit(struct device *dev, struct ahci_slot *slot)
+{
+    struct host_disk *disk = dev->host;
+    int status = disk->submit(disk, &slot->request);
+
+    if (status == 0)
+        slot->state = SLOT_INFLIGHT;
+    else if (status == -EAGAIN)
+        slot->state = SLOT_WAITING;
+    else
+        fail(dev, slot, ATA_ERROR_ABRT);
+}
+
+static void submit_op(struct device *dev, struct ahci_slot *slot, enum host_disk_op op)
+{
+    slot->request.op = op;
+    slot->request.sector = slot->left.lba;
+    slot->request.count = slot->chunk;
+    slot->request.segments = slot->segments;
+    slot->request.cookie = slot;
+    submit(dev, slot);
+}
+
+static void transfer(struct device *dev, struct ahci_slot *slot)
+{
+    uint32_t error = 0;
+
+    slot->bounced = false;
+    slot->chunk = 0;
+    if (slot->kind != ATA_VERIFY)
+        error = ahciprd_collect(dev, slot);
+    if (!error && !slot->chunk)
+        error = ahciprd_bounce(dev, slot);
+    if (error)
+        fail_memory(dev, slot, error);
+    else
+        submit_op(dev, slot, slot->kind == ATA_WRITE ? HOST_DISK_WRITE : HOST_DISK_READ);
+}
+
+static void transferred(struct device *dev, struct ahci_slot *slot)
+{
+    if (slot->bounced && slot->kind == ATA_READ) {
+        uint32_t error = ahciprd_copy_sector(dev, slot);
+
+        if (error) {
+            fail_memory(dev, slot, error);
+            return;
+        }
+    }
+    if (slot->kind != ATA_VERIFY)
+        slot->bytes += slot->chunk * HOST_DISK_SECTOR;
+    slot->left.lba += slot->chunk;
+    slot->left.count -= slot->chunk;
+    if (slot->left.count)
+        transfer(dev, slot);
+    else if (slot->flush)
+        submit_op(dev, slot, HOST_DISK_FLUSH);
+    else
+        succeed(dev, slot);
+}
+
+/* The next range of the block; .left.count is the index of the one to look at. */
+static void trim(struct device *dev, struct ahci_slot *slot)
+{
+    while (slot->left.count < ATA_TRIM_RANGES) {
+        struct ata_range range = ata_trim_range(slot->sector, slot->left.count++);
+
+        if (range.count) {
+            slot->left.lba = range.lba;
+            slot->chunk = range.count;
+            submit_op(dev, slot, HOST_DISK_DISCARD);
+            return;
+        }
+    }
+    succeed(dev, slot);
+}
+
+static void complete(struct device *dev, struct ahci_slot *slot)
+{
+    struct ahci *ahci = dev->state;
+
+    if (slot->abandoned) {
+        slot->state = SLOT_FREE;
+        if (ahci->busy == slot_number(ahci, slot)) {
+            ahci->busy = AHCI_NO_SLOT;
+            ahci->tfd = ATA_STATUS_READY;
+        }
+    } else if (slot->request.status) {
+        fail(dev, slot, ata_host_error(slot->kind));
+    } else if (slot->request.op == HOST_DISK_FLUSH) {
+        succeed(dev, slot);
+    } else if (slot->request.op == HOST_DISK_DISCARD) {
+        trim(dev, slot);
+    } else {
+        transferred(dev, slot);
+    }
+}
+
+/* --- Commands -------------------------------------------------------------------------------- */
+
+static void begin_transfer(struct device *dev, struct ahci_slot *slot,
+                           const struct ata_command *command)
+{
+    struct ahci *ahci = dev->state;
+    struct host_disk *disk = dev->host;
+    bool fua = (slot->flags & ATA_FUA) || ((slot->flags & ATA_NCQ) && (slot->tf.device & NCQ_FUA));
+    uint8_t error = ata_command_range(command, &slot->tf, &ahci->settings, disk->sectors,
+                                      &slot->left);
+
+    if ((slot->flags & ATA_MULTIPLE) && !ahci->settings.multiple)
+        error = ATA_ERROR_ABRT;
+    if (slot->kind == ATA_WRITE && disk->read_only)
+        error = ATA_ERROR_ABRT;
+    if (error) {
+        fail(dev, slot, error);
+        return;
+    }
+    slot->flush = slot->kind == ATA_WRITE && (fua || !ahci->settings.write_cache);
+    if (slot->kind == ATA_WRITE && (slot->flags & ATA_PIO)) {
+        slot->tf.status = ATA_STATUS_BSY;
+        ahci_receive_pio_setup(dev, &slot->tf, false);
+        if (ahci->halted)
+            return;
+    }
+    transfer(dev, slot);
+}
+
+static void begin_trim(struct device *dev, struct ahci_slot *slot)
+{
+    struct host_disk *disk = dev->host;
+    uint32_t error;
+
+    if (!disk->can_discard || slot->tf.feature != DSM_TRIM || slot->tf.count != 1) {
+        fail(dev, slot, ATA_ERROR_ABRT);
+        return;
+    }
+    error = ahciprd_copy_sector(dev, slot);
+    if (error) {
+        fail_memory(dev, slot, error);
+        return;
+    }
+    for (unsigned i = 0; i < ATA_TRIM_RANGES; i++) {
+        struct ata_range range = ata_trim_range(slot->sector, i);
+
+        if (range.count &&
+            (range.count > disk->sectors || range.lba > disk->sectors - range.count)) {
+            fail(dev, slot, ATA_ERROR_IDNF);
+            return;
+        }
+    }
+    slot->bytes = HOST_DISK_SECTOR;
+    slot->left.count = 0;
+    trim(dev, slot);
+}
+
+/* The two logs there are, of one page each. False: no such page. */
+static bool fill_log(const struct ahci *ahci, struct ahci_slot *slot)
+{
+    uint8_t address = (uint8_t)slot->tf.lba, *page = slot->sector;
+    const struct ata_taskfile *tf = &ahci->ncq_error;
+
+    if (slot->tf.count != 1 || (slot->tf.lba & 0xff00ff00))
+        return false;
+    memset(page, 0, HOST_DISK_SECTOR);
+    if (address == 0) { /* the directory: pages in each log, by address */
+        page[0] = 1;
+        page[2 * ATA_LOG_NCQ_ERROR] = 1;
+        return true;
+    }
+    if (address != ATA_LOG_NCQ_ERROR)
+        return false;
+    page[0] = ahci->ncq_tag;
+    page[2] = tf->status;
+    page[3] = tf->error;
+    for (unsigned i = 0; i < 3; i++) {
+        page[4 + i] = (uint8_t)(tf->lba >> (8 * i));
+        page[8 + i] = (uint8_t)(tf->lba >> (24 + 8 * i));
+    }
+    page[7] = tf->device;
+    page[12] = (uint8_t)tf->count;
+    page[13] = (uint8_t)(tf->count >> 8);
+    page[511] = ata_checksum(page);
+    return true;
+}
+
+static void give_sector(struct device *dev, struct ahci_slot *slot)
+{
+    uint32_t error = ahciprd_copy_sector(dev, slot);
+
+    slot->bytes = HOST_DISK_SECTOR;
+    if (error)
+        fail_memory(dev, slot, error);
+    else
+        succeed(dev, slot);
+}
+
+static void begin(struct device *dev, struct ahci_slot *slot, const struct ata_command *command)
+{
+    struct ahci *ahci = dev->state;
+    struct host_disk *disk = dev->host;
+    uint8_t error;
+
+    switch (slot->kind) {
+    case ATA_FLUSH: submit_op(dev, slot, HOST_DISK_FLUSH); break;
+    case ATA_TRIM: begin_trim(dev, slot); break;
+    case ATA_IDENTIFY:
+        ata_identify_fill(slot->sector, disk, &ahci->settings, &ahci_profile);
+        give_sector(dev, slot);
+        break;
+    case ATA_READ_LOG:
+        if (fill_log(ahci, slot))
+            give_sector(dev, slot);
+        else
+            fail(dev, slot, ATA_ERROR_ABRT);
+        break;
+    case ATA_IMMEDIATE:
+        error = ata_command_immediate(&slot->tf, &ahci->settings, &ahci_profile, disk->sectors);
+        if (error)
+            fail(dev, slot, error);
+        else
+            succeed(dev, slot);
+        break;
+    default: begin_transfer(dev, slot, command); break;
+    }
+}
+
+static bool queue_is_empty(const struct ahci *ahci)
+{
+    for (unsigned i = 0; i < AHCI_SLOTS; i++)
+        if (ahci->slot[i].state != SLOT_FREE && (ahci->slot[i].flags & ATA_NCQ) &&
+            !ahci->slot[i].abandoned)
+            return false;
+    return true;
+}
+
+/* The device has the command: it is queued, or keeps the device busy, or is refused. */
+static void dispatch(struct device *dev, struct ahci_slot *slot)
+{
+    struct ahci *ahci = dev->state;
+    const struct ata_command *command = ata_command_find(slot->tf.command);
+    unsigned number = slot_number(ahci, slot);
+
+    slot->kind = command ? command->kind : ATA_IMMEDIATE;
+    slot->flags = command ? command->flags : 0;
+    slot->tf.error = 0;
+    if (slot->flags & ATA_NCQ) {
+        slot->tf.status = ATA_STATUS_READY; /* the bus is free for the next command */
+        ahci->ci &= ~(1u << number);
+        ahci_receive_d2h(dev, &slot->tf, false);
+        if (ahci->halted)
+            return;
+        if (((slot->tf.count >> 3) & 0x1f) != number) {
+            fail(dev, slot, ATA_ERROR_ABRT);
+            return;
+        }
+    } else {
+        ahci->busy = (uint8_t)number;
+        ahci->tfd |= ATA_STATUS_BSY;
+        if (!command || !queue_is_empty(ahci)) {
+            fail(dev, slot, ATA_ERROR_ABRT);
+            return;
+        }
+    }
+    begin(dev, slot, command);
+}
+
+/* A change of the control register: a software reset is one with SRST and one without. */
+static void control(struct device *dev, struct ahci_slot *slot, uint8_t value)
+{
+    struct ahci *ahci = dev->state;
+    struct ata_taskfile tf;
+
+    ahci->ci &= ~(1u << slot_number(ahci, slot));
+    if (value & CONTROL_SRST) {
+        ahcicmd_reset(dev);
+        ahci->soft_reset = true;
+        ahci->tfd &= ~(ATA_STATUS_BSY | ATA_STATUS_DRQ);
+    } else if (ahci->soft_reset) {
+        ahci->soft_reset = false;
+        ata_taskfile_signature(&tf);
+        ahci->sig = (uint32_t)(tf.lba << 8 | tf.count);
+        ahci_receive_d2h(dev, &tf, false);
+    }
+}
+
+static void decode_fis(struct ata_taskfile *tf, const uint8_t *fis)
+{
+    *tf = (struct ata_taskfile){
+        .command = fis[2],
+        .feature = (uint16_t)(fis[3] | fis[11] << 8),
+        .device = fis[7],
+        .count = (uint16_t)(fis[12] | fis[13] << 8),
+    };
+    for (unsigned i = 0; i < 3; i++)
+        tf->lba |= (uint64_t)fis[4 + i] << (8 * i) | (uint64_t)fis[8 + i] << (24 + 8 * i);
+}
+
+/* Fetches the header and the FIS of a free slot and starts its command. */
+static void start(struct device *dev, struct ahci_slot *slot)
+{
+    struct ahci *ahci = dev->state;
+    uint64_t header_gpa = ahci->clb_gpa + HEADER_BYTES * slot_number(ahci, slot);
+    const void *bytes = vm_ram(dev->vm, header_gpa, HEADER_BYTES);
+    uint8_t header[HEADER_BYTES], fis[4 * FIS_WORDS];
+
+    ahci->current = (uint8_t)slot_number(ahci, slot);
+    if (!bytes) {
+        ahci_halt(dev, PXIS_HBFS);
+        return;
+    }
+    memcpy(header, bytes, sizeof(header));
+    slot->table_gpa = ahci_le64(header + 8) & ~TABLE_ALIGN;
+    slot->prds = ahci_le32(header) >> 16;
+    bytes = vm_ram(dev->vm, slot->table_gpa, AHCI_TABLE_PRDS);
+    if (!bytes) {
+        ahci_halt(dev, PXIS_HBFS);
+        return;
+    }
+    memcpy(fis, bytes, sizeof(fis));
+    if (fis[0] != FIS_H2D || (header[0] & HEADER_CFL) != FIS_WORDS) {
+        ahci->serr |= PXSERR_P;
+        ahci_halt(dev, PXIS_IFS);
+        return;
+    }
+    slot->abandoned = slot->bounced = slot->flush = false;
+    slot->cursor = (struct ahci_cursor){0};
+    slot->bytes = 0;
+    decode_fis(&slot->tf, fis);
+    if (fis[1] & FIS_COMMAND)
+        dispatch(dev, slot);
+    else
+        control(dev, slot, fis[FIS_CONTROL]);
+}
+
+/* --- What the registers ask for -------------------------------------------------------------- */
+
+void ahcicmd_run(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+
+    for (unsigned i = 0; i < AHCI_SLOTS; i++) {
+        if (!(ahci->cmd & PXCMD_ST) || ahci->halted || ahci->busy != AHCI_NO_SLOT ||
+            (ahci->tfd & (ATA_STATUS_BSY | ATA_STATUS_DRQ)))
+            return;
+        if ((ahci->ci & 1u << i) && ahci->slot[i].state == SLOT_FREE)
+            start(dev, &ahci->slot[i]);
+    }
+}
+
+void ahcicmd_service(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+    struct host_disk *disk = dev->host;
+    struct host_disk_request *request;
+
+    while ((request = disk->completed(disk)))
+        complete(dev, request->cookie);
+    for (unsigned i = 0; i < AHCI_SLOTS; i++)
+        if (ahci->slot[i].state == SLOT_WAITING)
+            submit(dev, &ahci->slot[i]);
+    if (ahci->finished) {
+        uint32_t finished = ahci->finished;
+
+        ahci->finished = 0;
+        ahci_receive_sdb(dev, finished, ATA_STATUS_READY, 0);
+    }
+    ahcicmd_run(dev);
+}
+
+void ahcicmd_abandon(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+
+    ahci->finished = 0;
+    for (unsigned i = 0; i < AHCI_SLOTS; i++) {
+        struct ahci_slot *slot = &ahci->slot[i];
+
+        slot->abandoned = true;
+        if (slot->state == SLOT_WAITING) {
+            slot->state = SLOT_FREE;
+            if (ahci->busy == i)
+                ahci->tfd = ATA_STATUS_READY;
+        }
+    }
+    if (ahci->busy != AHCI_NO_SLOT && ahci->slot[ahci->busy].state == SLOT_FREE)
+        ahci->busy = AHCI_NO_SLOT;
+}
+
+void ahcicmd_reset(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+    struct host_disk *disk = dev->host;
+
+    if (ahcicmd_in_flight(ahci))
+        disk->reset(disk);
+    for (unsigned i = 0; i < AHCI_SLOTS; i++)
+        ahci->slot[i].state = SLOT_FREE;
+    ahci->finished = 0;
+    ahci->busy = AHCI_NO_SLOT;
+    ahci->soft_reset = false;
+    ahci->ncq_tag = LOG_NOT_QUEUED;
+    ahci->ncq_error = (struct ata_taskfile){0};
+    ata_settings_reset(&ahci->settings, &ahci_profile);
+}
+
+bool ahcicmd_in_flight(const struct ahci *ahci)
+{
+    for (unsigned i = 0; i < AHCI_SLOTS; i++)
+        if (ahci->slot[i].state == SLOT_INFLIGHT)
+            return true;
+    return false;
+}
