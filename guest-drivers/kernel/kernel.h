@@ -123,6 +123,7 @@ bool time_wait(bool (*done)(void *argument), void *argument, uint64_t deadline);
 void plic_init(void);
 /* Routes a source to handler(argument); a null handler disables the source. */
 void plic_route(unsigned irq, void (*handler)(void *argument), void *argument);
+void plic_restart(void);   /* after somebody wrote its registers: everything as routed */
 void plic_interrupt(void); /* from the trap handler */
 
 /* --- sbi.c ------------------------------------------------------------------------------------- */
@@ -153,6 +154,8 @@ struct console {
     struct board_device *device;
     void (*output_ready)(struct console *console); /* there are bytes to take: start sending */
     void (*write_polled)(struct console *console, const char *bytes, size_t len);
+    bool (*is_idle)(struct console *console); /* everything taken has left the device */
+    void (*interrupt)(void *console);
     bool (*restart)(struct console *console); /* reset the device and start it over */
 };
 
@@ -179,6 +182,8 @@ enum disk_status {
     DISK_PENDING,
     DISK_ERROR,   /* the device said no */
     DISK_TIMEOUT, /* it said nothing */
+    DISK_MISMATCH, /* disk_run(): each() said so */
+    DISK_ABORTED, /* Ctrl-C: disk_run() only */
 };
 
 struct disk_request {
@@ -201,7 +206,7 @@ struct disk {
     /* Resets the device, fails what is in flight, starts over. False: the device is dead. */
     bool (*restart)(struct disk *disk);
     /* For `hostile dma`: addresses and lengths outside RAM. How many requests the device refused;
-     * null: the device has no DMA. */
+     * null: the device has no DMA. May overwrite the first 8 sectors. */
     unsigned (*hostile)(struct disk *disk);
     struct board_device *device;
 };
@@ -213,6 +218,25 @@ enum disk_status disk_do(enum disk_op op, uint64_t sector, uint32_t count, void 
 /* Waits for a submitted request, restarting the device on a timeout. */
 enum disk_status disk_wait(struct disk_request *request);
 const char *disk_status_name(enum disk_status status);
+
+/* A run of requests over part of the disk, several in flight. */
+struct disk_stream {
+    enum disk_op op;
+    uint64_t first, sectors; /* the part; the run starts over at its end */
+    uint64_t total;          /* sectors to move */
+    uint32_t count;          /* sectors per request; only the last may be shorter */
+    unsigned depth;          /* at most DISK_DEPTH_MAX; the device's depth rules in any case */
+    char *memory;            /* depth * count sectors; if by_position, `sectors` */
+    bool by_position;        /* a sector's data is at memory + its distance from first */
+    /* Null, or called before a write and after a read; false ends the run: DISK_MISMATCH. */
+    bool (*each)(struct disk_request *request);
+};
+
+#define DISK_DEPTH_MAX 32u
+
+/* DISK_OK; else the first failure, of which *failed is the request's sector. A Ctrl-C ends the run
+ * early with DISK_ABORTED. Waits for all that is in flight in any case. */
+enum disk_status disk_run(const struct disk_stream *stream, uint64_t *failed);
 
 /* --- shell.c ----------------------------------------------------------------------------------- */
 
@@ -227,8 +251,16 @@ struct shell_command {
     const char *name, *usage, *help;
     int (*run)(int count, char **arguments);
 };
-/* A decimal or 0x number; false and a sentence if it is none or above max. */
+/* A decimal or 0x number in *value; false and a sentence if it is none or above max. */
 bool shell_number(const char *what, const char *text, uint64_t max, uint64_t *value);
+
+/* The disk, or null and a sentence. */
+struct disk *shell_disk(void);
+
+/* A pattern that differs in every sector and in every word of it. */
+void pattern_fill(uint64_t sector, uint32_t count, void *buffer, uint64_t seed);
+/* The first sector that does not hold the pattern, or sector + count. */
+uint64_t pattern_check(uint64_t sector, uint32_t count, const void *buffer, uint64_t seed);
 
 int command_disk(int count, char **arguments);
 int command_disktest(int count, char **arguments);

@@ -1,0 +1,276 @@
+/*
+ * `disk` and `bench`: workloads. A bench is bracketed by a vendor SBI call, so that a VMM counts
+ * what the workload alone cost; firmware that does not know the call answers NOT_SUPPORTED, which
+ * does not matter.
+ */
+#include "kernel.h"
+
+#define MARK_BEGIN 0u
+#define MARK_END   1u
+#define SEED 0x74726964656e74ull
+#define REQUEST_SECTORS 128u     /* of `disk` */
+#define WRITE_WINDOW    8192u    /* sectors that `bench disk write` writes over and over */
+#define LINE 64u                 /* of `bench uart` */
+
+static uint64_t checksum;
+
+/* --- The pattern ------------------------------------------------------------------------------- */
+
+#define WORDS (DISK_SECTOR / 8)
+
+static uint64_t pattern_word(uint64_t sector, unsigned word, uint64_t seed)
+{
+    uint64_t x = (sector * WORDS + word + seed) * 0x9e3779b97f4a7c15ull;
+    return x ^ x >> 29;
+}
+
+void pattern_fill(uint64_t sector, uint32_t count, void *buffer, uint64_t seed)
+{
+    uint64_t *at = buffer;
+    for (uint32_t i = 0; i < count; i++) {
+        for (unsigned word = 0; word < WORDS; word++) {
+            *at++ = pattern_word(sector + i, word, seed);
+        }
+    }
+}
+
+uint64_t pattern_check(uint64_t sector, uint32_t count, const void *buffer, uint64_t seed)
+{
+    const uint64_t *at = buffer;
+    for (uint32_t i = 0; i < count; i++) {
+        for (unsigned word = 0; word < WORDS; word++) {
+            if (*at++ != pattern_word(sector + i, word, seed)) {
+                return sector + i;
+            }
+        }
+    }
+    return sector + count;
+}
+
+/* --- disk -------------------------------------------------------------------------------------- */
+
+/* Depends on what is where, not on the order of completion. */
+static void add_checksum(const struct disk_request *request)
+{
+    const uint64_t *at = request->buffer;
+    uint64_t place = request->sector * WORDS;
+    for (uint32_t i = 0; i < request->count * WORDS; i++) {
+        uint64_t x = (at[i] ^ (place + i)) * 0x9e3779b97f4a7c15ull;
+        checksum += x ^ x >> 32;
+    }
+}
+
+static bool on_read(struct disk_request *request)
+{
+    add_checksum(request);
+    return true;
+}
+
+static bool on_write(struct disk_request *request)
+{
+    pattern_fill(request->sector, request->count, request->buffer, SEED);
+    add_checksum(request);
+    return true;
+}
+
+static bool on_verify(struct disk_request *request)
+{
+    add_checksum(request);
+    uint64_t bad = pattern_check(request->sector, request->count, request->buffer, SEED);
+    if (bad != request->sector + request->count) {
+        printf("Sector %lu does not hold the pattern.\n", bad);
+        return false;
+    }
+    return true;
+}
+
+static const struct disk_verb {
+    const char *name;
+    enum disk_op op;
+    bool (*each)(struct disk_request *request);
+} disk_verb[] = {
+    {"read", DISK_READ, on_read},
+    {"write", DISK_WRITE, on_write},
+    {"verify", DISK_READ, on_verify},
+};
+
+static const struct disk_verb *find_verb(const char *name)
+{
+    for (unsigned i = 0; i < sizeof(disk_verb) / sizeof(*disk_verb); i++) {
+        if (strcmp(name, disk_verb[i].name) == 0) {
+            return &disk_verb[i];
+        }
+    }
+    printf("disk %s: unknown; it is read, write or verify.\n", name);
+    return NULL;
+}
+
+static int run_verb(const struct disk_verb *verb, uint64_t sector, uint64_t count, unsigned depth)
+{
+    struct disk_stream stream = {
+        .op = verb->op,
+        .first = sector,
+        .sectors = count,
+        .total = count,
+        .count = REQUEST_SECTORS < disk->max_count ? REQUEST_SECTORS : disk->max_count,
+        .depth = depth,
+        .each = verb->each,
+    };
+    size_t pages = ((size_t)stream.count * DISK_SECTOR * depth + 4095) / 4096;
+    stream.memory = page_alloc(pages);
+    if (!stream.memory) {
+        printf("There is no memory for the buffers.\n");
+        return 1;
+    }
+    checksum = 0;
+    uint64_t failed, begin = time_now();
+    enum disk_status status = disk_run(&stream, &failed);
+    uint64_t us = time_to_us(time_now() - begin);
+    page_free(stream.memory, pages);
+    if (status != DISK_OK) {
+        printf("disk %s: failed at sector %lu: %s\n", verb->name, failed,
+               disk_status_name(status));
+        return 1;
+    }
+    uint64_t kb = count * DISK_SECTOR / 1000;
+    printf("disk %s: %lu sectors, %lu.%03lu MB, checksum %016lx, %lu us\n", verb->name, count,
+           kb / 1000, kb % 1000, checksum, us);
+    return 0;
+}
+
+int command_disk(int count, char **arguments)
+{
+    if (count < 4 || count > 5) {
+        printf("usage: disk read|write|verify <sector> <count> [depth]\n");
+        return 1;
+    }
+    const struct disk_verb *verb = find_verb(arguments[1]);
+    if (!verb || !shell_disk()) {
+        return 1;
+    }
+    uint64_t sector, sectors, depth = 1;
+    if (!shell_number("sector", arguments[2], disk->sectors - 1, &sector) ||
+        !shell_number("count", arguments[3], disk->sectors - sector, &sectors) ||
+        (count == 5 && !shell_number("depth", arguments[4], DISK_DEPTH_MAX, &depth))) {
+        return 1;
+    }
+    if (sectors == 0 || depth == 0) {
+        printf("count and depth must be at least 1.\n");
+        return 1;
+    }
+    return run_verb(verb, sector, sectors, (unsigned)depth);
+}
+
+/* --- bench ------------------------------------------------------------------------------------- */
+
+static uint64_t mark_begin(void)
+{
+    sbi_call(SBI_EXT_TRIDENT, MARK_BEGIN, 0, 0, 0);
+    return time_now();
+}
+
+static uint64_t mark_end(uint64_t begin)
+{
+    uint64_t ticks = time_now() - begin;
+    sbi_call(SBI_EXT_TRIDENT, MARK_END, 0, 0, 0);
+    return ticks;
+}
+
+static int bench_uart(uint64_t bytes)
+{
+    static const char text[LINE + 1] =
+        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.\n";
+    console_flush();
+    uint64_t begin = mark_begin(), sent = 0;
+    while (sent < bytes && !console_interrupted()) {
+        uint64_t len = bytes - sent < LINE ? bytes - sent : LINE;
+        fwrite(text + LINE - len, 1, len, stdout); /* ends in a newline whatever its length */
+        sent += len;
+    }
+    console_flush();
+    uint64_t ticks = mark_end(begin);
+    printf("bench uart: %lu bytes, %lu ticks\n", sent, ticks);
+    return console_interrupted() ? 1 : 0;
+}
+
+/* Writes what is there already: the image stays what it was. */
+static int bench_disk(enum disk_op op, uint32_t count, uint64_t requests, unsigned depth)
+{
+    uint64_t span = disk->sectors;
+    if (op == DISK_WRITE && span > WRITE_WINDOW) {
+        span = WRITE_WINDOW;
+    }
+    struct disk_stream stream = {
+        .op = op,
+        .sectors = span / count * count,
+        .total = requests * count,
+        .count = count,
+        .depth = depth,
+        .by_position = op == DISK_WRITE,
+    };
+    uint64_t buffer_sectors = op == DISK_WRITE ? stream.sectors : (uint64_t)count * depth;
+    size_t pages = (buffer_sectors * DISK_SECTOR + 4095) / 4096;
+    stream.memory = page_alloc(pages);
+    if (!stream.memory) {
+        printf("There is no memory for the buffers.\n");
+        return 1;
+    }
+    enum disk_status status = DISK_OK;
+    uint64_t failed, ticks = 0;
+    if (op == DISK_WRITE) {
+        struct disk_stream before = stream;
+        before.op = DISK_READ;
+        before.total = before.sectors;
+        status = disk_run(&before, &failed);
+    }
+    if (status == DISK_OK) {
+        uint64_t begin = mark_begin();
+        status = disk_run(&stream, &failed);
+        ticks = mark_end(begin);
+    }
+    page_free(stream.memory, pages);
+    if (status != DISK_OK) {
+        printf("bench disk: failed at sector %lu: %s\n", failed, disk_status_name(status));
+        return 1;
+    }
+    printf("bench disk %s: %lu requests of %u bytes, depth %u, %lu ticks\n",
+           op == DISK_WRITE ? "write" : "read", requests, count * DISK_SECTOR, depth, ticks);
+    return 0;
+}
+
+static int parse_bench_disk(char **arguments)
+{
+    bool write = strcmp(arguments[2], "write") == 0;
+    uint64_t bytes, requests, depth;
+    if (!write && strcmp(arguments[2], "read") != 0) {
+        printf("bench disk %s: unknown; it is read or write.\n", arguments[2]);
+        return 1;
+    }
+    if (!shell_disk() ||
+        !shell_number("bytes per request", arguments[3], disk->max_count * DISK_SECTOR, &bytes) ||
+        !shell_number("requests", arguments[4], 1000000, &requests) ||
+        !shell_number("depth", arguments[5], DISK_DEPTH_MAX, &depth)) {
+        return 1;
+    }
+    if (bytes == 0 || bytes % DISK_SECTOR != 0 || requests == 0 || depth == 0 ||
+        bytes / DISK_SECTOR > disk->sectors) {
+        printf("bytes per request must be a multiple of %u, all numbers at least 1, and the disk "
+               "large enough.\n", DISK_SECTOR);
+        return 1;
+    }
+    return bench_disk(write ? DISK_WRITE : DISK_READ, (uint32_t)(bytes / DISK_SECTOR), requests,
+                      (unsigned)depth);
+}
+
+int command_bench(int count, char **arguments)
+{
+    uint64_t bytes;
+    if (count == 3 && strcmp(arguments[1], "uart") == 0) {
+        return shell_number("bytes", arguments[2], 100000000, &bytes) ? bench_uart(bytes) : 1;
+    }
+    if (count == 6 && strcmp(arguments[1], "disk") == 0) {
+        return parse_bench_disk(arguments);
+    }
+    printf("usage: bench uart <bytes> | bench disk read|write <bytes> <requests> <depth>\n");
+    return 1;
+}

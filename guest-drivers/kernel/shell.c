@@ -1,0 +1,307 @@
+/*
+ * The shell: a table of commands, a line editor with three keys, and the script of run=.
+ *
+ * It does not know which driver or strategy is below. A command returns a status; 0 is success.
+ */
+#include "kernel.h"
+#include "riscv.h"
+
+#define LINE_MAX 256u
+#define WORDS_MAX 16
+#define CTRL_U 0x15
+#define DELETE 0x7f
+
+static bool failed; /* some command of the script did */
+static bool in_script;
+
+bool shell_number(const char *what, const char *text, uint64_t max, uint64_t *value)
+{
+    unsigned base = text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10;
+    const char *at = base == 16 ? text + 2 : text;
+    uint64_t number = 0;
+    bool good = *at != '\0';
+    for (; *at && good; at++) {
+        unsigned digit = *at >= '0' && *at <= '9'   ? (unsigned)(*at - '0')
+                         : *at >= 'a' && *at <= 'f' ? (unsigned)(*at - 'a' + 10)
+                         : *at >= 'A' && *at <= 'F' ? (unsigned)(*at - 'A' + 10)
+                                                    : 99;
+        good = digit < base && number <= (UINT64_MAX - digit) / base;
+        number = number * base + digit;
+    }
+    if (!good || number > max) {
+        printf("%s must be a number from 0 to %lu, not '%s'.\n", what, max, text);
+        return false;
+    }
+    *value = number;
+    return true;
+}
+
+static bool never(void *argument)
+{
+    (void)argument;
+    return console_interrupted();
+}
+
+struct disk *shell_disk(void)
+{
+    if (!disk) {
+        printf("This machine has no disk.\n");
+    }
+    return disk;
+}
+
+static int command_echo(int count, char **arguments)
+{
+    for (int i = 1; i < count; i++) {
+        printf("%s%s", i > 1 ? " " : "", arguments[i]);
+    }
+    printf("\n");
+    return 0;
+}
+
+static int command_sleep(int count, char **arguments)
+{
+    uint64_t ms;
+    if (count != 2) {
+        printf("usage: sleep <milliseconds>\n");
+        return 1;
+    }
+    if (!shell_number("milliseconds", arguments[1], 3600000, &ms)) {
+        return 1;
+    }
+    return time_wait(never, NULL, time_now() + time_from_ms(ms)) ? 1 : 0;
+}
+
+static int command_mem(int count, char **arguments)
+{
+    (void)count, (void)arguments;
+    printf("RAM      %#lx..%#lx, %lu MiB\n", board.ram_base, board.ram_base + board.ram_size,
+           board.ram_size >> 20);
+    printf("free     %lu pages of 4 KiB\n", page_free_count());
+    printf("satp     %#lx\n", csr_read(CSR_SATP));
+    const struct {
+        const char *name;
+        const struct board_device *device;
+    } rows[] = {{"uart", &board.uart},
+                {"plic", &board.plic},
+                {"finisher", &board.finisher},
+                {"ahci", &board.ahci},
+                {"ata", &board.ata}};
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        if (rows[i].device->base) {
+            printf("%-9s%#lx, %#lx bytes, irq %u\n", rows[i].name, rows[i].device->base,
+                   rows[i].device->size, rows[i].device->irq);
+        }
+    }
+    for (unsigned i = 0; i < board.virtios; i++) {
+        printf("virtio%u  %#lx, %#lx bytes, irq %u\n", i, board.virtio[i].base,
+               board.virtio[i].size, board.virtio[i].irq);
+    }
+    return 0;
+}
+
+static int command_regs(int count, char **arguments)
+{
+    (void)count, (void)arguments;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+        {"sstatus", csr_read(CSR_SSTATUS)}, {"sie", csr_read(CSR_SIE)},
+        {"sip", csr_read(CSR_SIP)},         {"stvec", csr_read(CSR_STVEC)},
+        {"sscratch", csr_read(CSR_SSCRATCH)}, {"sepc", csr_read(CSR_SEPC)},
+        {"scause", csr_read(CSR_SCAUSE)},   {"stval", csr_read(CSR_STVAL)},
+        {"satp", csr_read(CSR_SATP)},       {"scounteren", csr_read(CSR_SCOUNTEREN)},
+        {"time", csr_read(CSR_TIME)},       {"sp", (uint64_t)__builtin_frame_address(0)},
+        {"hart", board.hart},               {"interrupts", trap_count_interrupts()},
+        {"exceptions", trap_count_exceptions()},
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        printf("%-10s 0x%016lx\n", rows[i].name, rows[i].value);
+    }
+    if (board.has_sstc) {
+        printf("%-10s 0x%016lx\n", "stimecmp", csr_read(CSR_STIMECMP));
+    }
+    return 0;
+}
+
+static int command_trace(int count, char **arguments)
+{
+    bool on = count == 2 && strcmp(arguments[1], "on") == 0;
+    if (!on && (count != 2 || strcmp(arguments[1], "off") != 0)) {
+        printf("usage: trace on|off\n");
+        return 1;
+    }
+    trap_trace_set(on);
+    return 0;
+}
+
+static int command_selftest(int count, char **arguments)
+{
+#ifdef HAVE_SELFTEST
+    if (count <= 2) {
+        return selftest_main(count == 2 ? arguments[1] : "") == 0 ? 0 : 1;
+    }
+    printf("usage: selftest [name-prefix]\n");
+#else
+    (void)count, (void)arguments;
+    printf("This kernel was built without the selftest.\n");
+#endif
+    return 1;
+}
+
+static int command_reboot(int count, char **arguments)
+{
+    (void)count, (void)arguments;
+    machine_reboot();
+}
+
+static int command_poweroff(int count, char **arguments)
+{
+    uint64_t status = in_script && failed ? 1 : 0;
+    if (count > 2) {
+        printf("usage: poweroff [status]\n");
+        return 1;
+    }
+    if (count == 2 && !shell_number("status", arguments[1], 255, &status)) {
+        return 1;
+    }
+    machine_poweroff((unsigned)status);
+}
+
+static int command_help(int count, char **arguments);
+
+static const struct shell_command commands[] = {
+    {"help", "", "this list", command_help},
+    {"selftest", "[name-prefix]", "check the hart against the specification", command_selftest},
+    {"disktest", "[sectors]", "check the disk; its content is restored", command_disktest},
+    {"uarttest", "", "check the console device", command_uarttest},
+    {"disk", "read|write|verify <sector> <count> [depth]", "move sectors; write and verify a pattern",
+     command_disk},
+    {"mem", "", "memory and device windows", command_mem},
+    {"regs", "", "supervisor registers and trap counts", command_regs},
+    {"trace", "on|off", "after each command, list the traps it took", command_trace},
+    {"echo", "[text]", "print text", command_echo},
+    {"sleep", "<milliseconds>", "idle", command_sleep},
+    {"bench", "uart <bytes> | disk read|write <bytes> <requests> <depth>",
+     "time a workload, marked for the VMM", command_bench},
+    {"hostile", "jump|satp|sbi|mmio|dma", "misbehave, and report the answer", command_hostile},
+    {"reboot", "", "reset the machine", command_reboot},
+    {"poweroff", "[status]", "end the machine", command_poweroff},
+};
+#define COMMANDS (sizeof(commands) / sizeof(*commands))
+
+static int command_help(int count, char **arguments)
+{
+    (void)count, (void)arguments;
+    for (unsigned i = 0; i < COMMANDS; i++) {
+        printf("%s %s\n        %s\n", commands[i].name, commands[i].usage, commands[i].help);
+    }
+    printf("Keys: backspace, Ctrl-U (delete the line), Ctrl-C (abort the line or the command).\n");
+    return 0;
+}
+
+int shell_run(char *line)
+{
+    char *words[WORDS_MAX];
+    int count = 0;
+    char *rest = NULL;
+    for (char *word = strtok_r(line, " \t", &rest); word; word = strtok_r(NULL, " \t", &rest)) {
+        if (count == WORDS_MAX) {
+            printf("A command has at most %d words.\n", WORDS_MAX);
+            return 1;
+        }
+        words[count++] = word;
+    }
+    if (count == 0) {
+        return 0;
+    }
+    console_interrupt_clear();
+    for (unsigned i = 0; i < COMMANDS; i++) {
+        if (strcmp(words[0], commands[i].name) == 0) {
+            int status = commands[i].run(count, words);
+            trap_trace_print();
+            return status;
+        }
+    }
+    printf("%s: unknown command; 'help' lists them.\n", words[0]);
+    return 1;
+}
+
+void shell_script(const char *script)
+{
+    char line[LINE_MAX];
+    in_script = true;
+    while (*script) {
+        while (*script == ' ' || *script == ';') {
+            script++;
+        }
+        size_t len = strcspn(script, ";");
+        size_t copied = len < LINE_MAX ? len : LINE_MAX - 1;
+        memcpy(line, script, copied);
+        script += len;
+        while (copied > 0 && line[copied - 1] == ' ') {
+            copied--;
+        }
+        line[copied] = '\0';
+        if (copied == 0) {
+            continue;
+        }
+        printf("# %s\n", line);
+        if (len >= LINE_MAX) {
+            printf("A command has at most %u characters.\n", LINE_MAX - 1);
+            failed = true;
+        } else if (shell_run(line) != 0) {
+            failed = true;
+        }
+    }
+    machine_poweroff(failed ? 1 : 0);
+}
+
+static void erase(size_t count)
+{
+    while (count-- > 0) {
+        printf("\b \b");
+    }
+}
+
+/* False if Ctrl-C ended the line. */
+static bool read_line(char *line)
+{
+    size_t len = 0;
+    for (;;) {
+        int byte = console_read_byte();
+        if (byte < 0) {
+            printf("^C\n");
+            return false;
+        }
+        if (byte == '\r' || byte == '\n') {
+            line[len] = '\0';
+            printf("\n");
+            return true;
+        }
+        if ((byte == '\b' || byte == DELETE) && len > 0) {
+            len--;
+            erase(1);
+        } else if (byte == CTRL_U) {
+            erase(len);
+            len = 0;
+        } else if (byte >= ' ' && byte < DELETE && len < LINE_MAX - 1) {
+            line[len++] = (char)byte;
+            printf("%c", byte);
+        }
+    }
+}
+
+void shell_interactive(void)
+{
+    char line[LINE_MAX];
+    printf("Type 'help' for the commands.\n");
+    for (;;) {
+        console_interrupt_clear();
+        printf("trident> ");
+        if (read_line(line)) {
+            shell_run(line);
+        }
+    }
+}
