@@ -1,0 +1,367 @@
+/*
+ * devices/paravirt/console.c: no byte lost, doubled or out of order, whatever the host takes at a time.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "devices/paravirt/paravirt.h"
+#include "virtio_guest.h"
+
+#define DATA_GPA (MOCK_RAM_BASE + 0x10000)
+#define NUM      8u
+
+struct rig {
+    struct mock *mock;
+    struct guest_queue rx, tx;
+};
+
+static struct rig rig_up(uint64_t features)
+{
+    struct rig rig = {.mock = mock_new_console(&paravirt_console)};
+
+    rig.rx = guest_queue_at(&rig.mock->vm, MOCK_RAM_BASE, NUM);
+    rig.tx = guest_queue_at(&rig.mock->vm, MOCK_RAM_BASE + 0x4000, NUM);
+    assert_int_equal(guest_negotiate(rig.mock, FEATURE_VERSION_1 | features), 11);
+    guest_queue_start(rig.mock, 0, &rig.rx);
+    guest_queue_start(rig.mock, 1, &rig.tx);
+    guest_driver_ok(rig.mock);
+    return rig;
+}
+
+/* Puts text in the guest's RAM and offers it, as one descriptor. */
+static void say(struct rig *rig, unsigned index, const char *text)
+{
+    uint64_t gpa = DATA_GPA + 0x1000 * index;
+
+    memcpy(mock_ram(rig->mock, gpa, strlen(text)), text, strlen(text));
+    guest_desc(&rig->tx, index, gpa, (uint32_t)strlen(text), 0, 0);
+    guest_offer(&rig->tx, (uint16_t)index);
+}
+
+static void assert_output(struct rig *rig, const char *text)
+{
+    assert_int_equal(rig->mock->console.noutput, strlen(text));
+    assert_memory_equal(rig->mock->console.output, text, strlen(text));
+}
+
+static void assert_used(struct guest_queue *queue, uint32_t id, uint32_t len)
+{
+    uint32_t got_id, got_len;
+
+    assert_true(guest_take(queue, &got_id, &got_len));
+    assert_int_equal(got_id, id);
+    assert_int_equal(got_len, len);
+}
+
+static void assert_unused(struct guest_queue *queue)
+{
+    uint32_t id, len;
+
+    assert_false(guest_take(queue, &id, &len));
+}
+
+static void test_transmit(void **state)
+{
+    struct rig rig = rig_up(0);
+
+    (void)state;
+    say(&rig, 0, "Hello, ");
+    say(&rig, 1, "world");
+    assert_int_equal(rig.mock->console.noutput, 0);
+    guest_notify(rig.mock, 1);
+    assert_output(&rig, "Hello, world");
+    assert_used(&rig.tx, 0, 0);
+    assert_used(&rig.tx, 1, 0);
+    assert_true(rig.mock->dev.line);
+    assert_int_equal(rig.mock->edges, 1);
+    assert_int_equal(rig.mock->dev.count.notifications, 1);
+    assert_int_equal(rig.mock->dev.count.requests, 2);
+    assert_int_equal(rig.mock->dev.count.bytes, 12);
+    mock_free(rig.mock);
+}
+
+/* The host takes a few bytes at a time, across descriptors and chains. */
+static void test_transmit_slowly(void **state)
+{
+    static const char text[] = "one two three four";
+
+    (void)state;
+    for (size_t room = 0; room <= 5; room++) {
+        struct rig rig = rig_up(0);
+
+        rig.mock->console.room = room;
+        memcpy(mock_ram(rig.mock, DATA_GPA, sizeof text), text, sizeof text);
+        guest_desc(&rig.tx, 0, DATA_GPA, 4, DESC_NEXT, 1);
+        guest_desc(&rig.tx, 1, DATA_GPA + 4, 3, DESC_NEXT, 2);
+        guest_desc(&rig.tx, 2, DATA_GPA + 0x100, 9, DESC_WRITE, 0); /* of no use to us */
+        guest_desc(&rig.tx, 3, DATA_GPA + 7, sizeof text - 1 - 7, 0, 0);
+        guest_offer(&rig.tx, 0);
+        guest_offer(&rig.tx, 3);
+        guest_notify(rig.mock, 1);
+        /* Stopped: the driver need not notify, and is not interrupted. */
+        assert_int_equal(guest_used(&rig.tx)[0], 1);
+        assert_false(rig.mock->dev.line);
+        assert_int_equal(rig.mock->console.noutput, room);
+        if (room)
+            guest_desc(&rig.tx, 0, 0, 0, 0, 0); /* taken is taken: a change comes too late */
+        for (unsigned i = 0; i < 20 && rig.mock->console.noutput < sizeof text - 1; i++) {
+            rig.mock->console.room = room ? room : 1;
+            mock_service(rig.mock);
+        }
+        assert_output(&rig, text);
+        assert_used(&rig.tx, 0, 0);
+        assert_used(&rig.tx, 3, 0);
+        assert_unused(&rig.tx);
+        assert_int_equal(guest_used(&rig.tx)[0], 0);
+        assert_int_equal(rig.mock->dev.count.bytes, sizeof text - 1);
+        mock_free(rig.mock);
+    }
+}
+
+static void test_receive(void **state)
+{
+    struct rig rig = rig_up(0);
+
+    (void)state;
+    /* Nobody listens: the input stays where it is. */
+    mock_console_type(rig.mock, "abcdefgh", 8);
+    mock_service(rig.mock);
+    assert_int_equal(rig.mock->console.input_taken, 0);
+
+    guest_desc(&rig.rx, 0, DATA_GPA, 3, DESC_WRITE, 0);
+    guest_desc(&rig.rx, 1, DATA_GPA + 0x100, 2, DESC_WRITE | DESC_NEXT, 2);
+    guest_desc(&rig.rx, 2, DATA_GPA + 0x200, 9, DESC_WRITE, 0);
+    guest_offer(&rig.rx, 0);
+    guest_offer(&rig.rx, 1);
+    guest_notify(rig.mock, 0);
+    assert_used(&rig.rx, 0, 3);
+    assert_used(&rig.rx, 1, 5);
+    assert_unused(&rig.rx);
+    assert_memory_equal(mock_ram(rig.mock, DATA_GPA, 4), "abc\0", 4);
+    assert_memory_equal(mock_ram(rig.mock, DATA_GPA + 0x100, 3), "de\0", 3);
+    assert_memory_equal(mock_ram(rig.mock, DATA_GPA + 0x200, 4), "fgh\0", 4);
+    assert_int_equal(rig.mock->edges, 1);
+    assert_int_equal(rig.mock->dev.count.requests, 2);
+    assert_int_equal(rig.mock->dev.count.bytes, 8);
+
+    /* A buffer waits for input; input fills it once, from its start. */
+    mock_store(rig.mock, 0x064, 4, 1);
+    guest_offer(&rig.rx, 0);
+    guest_notify(rig.mock, 0);
+    mock_service(rig.mock);
+    assert_unused(&rig.rx);
+    assert_false(rig.mock->dev.line);
+    mock_console_type(rig.mock, "Z", 1);
+    mock_service(rig.mock);
+    assert_used(&rig.rx, 0, 1);
+    assert_memory_equal(mock_ram(rig.mock, DATA_GPA, 4), "Zbc\0", 4);
+    assert_true(rig.mock->dev.line);
+    assert_true(rig.mock->vm.writable_asks > 0);
+    mock_free(rig.mock);
+}
+
+/* Input buffers of no use: without a writable byte, or with something readable in front. */
+static void test_receive_odd(void **state)
+{
+    struct rig rig = rig_up(0);
+
+    (void)state;
+    guest_desc(&rig.rx, 0, DATA_GPA, 4, 0, 0);
+    guest_desc(&rig.rx, 1, DATA_GPA, 4, DESC_NEXT, 2);
+    guest_desc(&rig.rx, 2, DATA_GPA + 8, 4, DESC_WRITE, 0);
+    guest_offer(&rig.rx, 0);
+    guest_offer(&rig.rx, 1);
+    mock_console_type(rig.mock, "xy", 2);
+    guest_notify(rig.mock, 0);
+    assert_used(&rig.rx, 0, 0);
+    assert_used(&rig.rx, 1, 2);
+    assert_memory_equal(mock_ram(rig.mock, DATA_GPA, 11), "\0\0\0\0\0\0\0\0xy\0", 11);
+    mock_free(rig.mock);
+}
+
+/* By EVENT_IDX the device asks for a notification only where it has nothing left. */
+static void test_events(void **state)
+{
+    struct rig rig = rig_up(FEATURE_EVENT_IDX);
+
+    (void)state;
+    *guest_used_event(&rig.tx) = 1; /* interrupt at the second */
+    rig.mock->console.room = 3;
+    say(&rig, 0, "ab");
+    say(&rig, 1, "cd");
+    guest_notify(rig.mock, 1);
+    assert_int_equal(*guest_avail_event(&rig.tx), 0);
+    assert_used(&rig.tx, 0, 0);
+    assert_unused(&rig.tx);
+    assert_false(rig.mock->dev.line);
+    rig.mock->console.room = 3;
+    mock_service(rig.mock);
+    assert_used(&rig.tx, 1, 0);
+    assert_true(rig.mock->dev.line);
+    assert_int_equal(*guest_avail_event(&rig.tx), 2);
+    assert_output(&rig, "abcd");
+    mock_free(rig.mock);
+}
+
+/* Reset in the middle of both: what was taken is dropped, memory is left alone, and all begins anew. */
+static void test_reset(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 3; round++) {
+        struct rig rig = rig_up(0);
+
+        rig.mock->console.room = 2;
+        say(&rig, 0, "gone");
+        guest_desc(&rig.rx, 0, DATA_GPA + 0x8000, 8, DESC_WRITE, 0);
+        guest_offer(&rig.rx, 0);
+        guest_notify(rig.mock, 1);
+        guest_notify(rig.mock, 0);
+        if (round == 0) {
+            mock_store(rig.mock, REG_STATUS, 4, 0);
+        } else if (round == 1) {
+            paravirt_console.attach(&rig.mock->dev);
+        } else {
+            for (unsigned i = 0; i < 2; i++) { /* the queues alone */
+                mock_store(rig.mock, 0x030, 4, i);
+                mock_store(rig.mock, 0x044, 4, 0);
+            }
+        }
+        rig.mock->console.room = SIZE_MAX;
+        mock_console_type(rig.mock, "in", 2);
+        mock_service(rig.mock);
+        assert_output(&rig, "go");
+        assert_int_equal(guest_used(&rig.tx)[1], 0);
+        assert_int_equal(guest_used(&rig.rx)[1], 0);
+        assert_memory_equal(mock_ram(rig.mock, DATA_GPA + 0x8000, 2), "\0\0", 2);
+        assert_false(rig.mock->dev.line);
+
+        rig.rx = guest_queue_at(&rig.mock->vm, MOCK_RAM_BASE, NUM);
+        rig.tx = guest_queue_at(&rig.mock->vm, MOCK_RAM_BASE + 0x4000, NUM);
+        guest_negotiate(rig.mock, FEATURE_VERSION_1);
+        guest_queue_start(rig.mock, 0, &rig.rx);
+        guest_queue_start(rig.mock, 1, &rig.tx);
+        guest_driver_ok(rig.mock);
+        say(&rig, 0, "od");
+        guest_notify(rig.mock, 1);
+        assert_output(&rig, "good");
+        mock_free(rig.mock);
+    }
+}
+
+/* --- Both directions at random --------------------------------------------------------------- */
+
+/* Byte n of either stream. */
+static uint8_t stream(uint64_t n)
+{
+    return (uint8_t)(n * 31 + (n >> 8));
+}
+
+struct flow {
+    struct rig rig;
+    uint64_t noise, said, heard, typed, read;
+    bool tx_busy[NUM], rx_busy[NUM];
+};
+
+static void flow_say(struct flow *flow)
+{
+    unsigned slot = mock_random(&flow->noise) % NUM, len = 1 + mock_random(&flow->noise) % 300;
+    uint8_t *bytes = mock_ram(flow->rig.mock, DATA_GPA + 0x1000 * slot, len);
+
+    if (flow->tx_busy[slot])
+        return;
+    for (unsigned i = 0; i < len; i++)
+        bytes[i] = stream(flow->said++);
+    guest_desc(&flow->rig.tx, slot, DATA_GPA + 0x1000 * slot, len, 0, 0);
+    guest_offer(&flow->rig.tx, (uint16_t)slot);
+    flow->tx_busy[slot] = true;
+    guest_notify(flow->rig.mock, 1);
+}
+
+static void flow_listen(struct flow *flow)
+{
+    unsigned slot = mock_random(&flow->noise) % NUM, len = 1 + mock_random(&flow->noise) % 100;
+
+    if (flow->rx_busy[slot])
+        return;
+    guest_desc(&flow->rig.rx, slot, DATA_GPA + 0x20000 + 0x1000 * slot, len, DESC_WRITE, 0);
+    guest_offer(&flow->rig.rx, (uint16_t)slot);
+    flow->rx_busy[slot] = true;
+    guest_notify(flow->rig.mock, 0);
+}
+
+static void flow_type(struct flow *flow)
+{
+    uint8_t bytes[64];
+    unsigned len = mock_random(&flow->noise) % sizeof bytes;
+
+    if (flow->rig.mock->console.ninput > MOCK_CONSOLE_SIZE - sizeof bytes)
+        return;
+    for (unsigned i = 0; i < len; i++)
+        bytes[i] = stream(flow->typed++);
+    mock_console_type(flow->rig.mock, bytes, len);
+}
+
+/* The host gets room, the guest collects; both look at what they got. */
+static void flow_check(struct flow *flow)
+{
+    struct mock_console *console = &flow->rig.mock->console;
+    uint32_t id, len;
+
+    console->room = mock_random(&flow->noise) % 200;
+    mock_service(flow->rig.mock);
+    for (size_t i = 0; i < console->noutput; i++)
+        assert_int_equal(console->output[i], stream(flow->heard++));
+    console->noutput = 0;
+    while (guest_take(&flow->rig.tx, &id, &len))
+        flow->tx_busy[id] = false;
+    while (guest_take(&flow->rig.rx, &id, &len)) {
+        uint8_t *bytes = mock_ram(flow->rig.mock, DATA_GPA + 0x20000 + 0x1000 * id, len);
+
+        assert_true(flow->rx_busy[id]);
+        flow->rx_busy[id] = false;
+        for (unsigned i = 0; i < len; i++)
+            assert_int_equal(bytes[i], stream(flow->read++));
+    }
+}
+
+static void test_streams(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 2; round++) {
+        struct flow flow = {.rig = rig_up(round ? FEATURE_EVENT_IDX : 0), .noise = 99 + round};
+
+        flow.rig.mock->console.room = 0;
+        for (unsigned i = 0; i < 40000; i++)
+            switch (mock_random(&flow.noise) % 4) {
+            case 0: flow_say(&flow); break;
+            case 1: flow_listen(&flow); break;
+            case 2: flow_type(&flow); break;
+            case 3: flow_check(&flow); break;
+            }
+        for (unsigned i = 0; i < 100; i++) {
+            flow_check(&flow);
+            flow_listen(&flow);
+        }
+        assert_true(flow.said > 100000 && flow.typed > 100000);
+        assert_int_equal(flow.heard, flow.said);
+        assert_int_equal(flow.typed - flow.read,
+                         flow.rig.mock->console.ninput - flow.rig.mock->console.input_taken);
+        assert_true(flow.read > 100000);
+        mock_free(flow.rig.mock);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_transmit), cmocka_unit_test(test_transmit_slowly),
+        cmocka_unit_test(test_receive),  cmocka_unit_test(test_receive_odd),
+        cmocka_unit_test(test_events),   cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_streams),
+    };
+
+    return cmocka_run_group_tests_name("virtio_console", tests, NULL, NULL);
+}

@@ -1,0 +1,450 @@
+/*
+ * devices/paravirt/mmio.c: registers, widths, the status machine, and a guest that writes noise. The
+ * device behind it is the console, but for what needs a configuration space.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "devices/paravirt/paravirt.h"
+#include "virtio_guest.h"
+
+#define QUEUE_GPA MOCK_RAM_BASE
+#define DATA_GPA  (MOCK_RAM_BASE + 0x10000)
+#define OFFERED   (FEATURE_INDIRECT | FEATURE_EVENT_IDX | FEATURE_VERSION_1)
+
+static unsigned status_of(struct mock *mock)
+{
+    return (unsigned)mock_load(mock, REG_STATUS, 4);
+}
+
+static unsigned status_after(struct mock *mock, unsigned value)
+{
+    mock_store(mock, REG_STATUS, 4, value);
+    return status_of(mock);
+}
+
+static unsigned ready(struct mock *mock)
+{
+    return (unsigned)mock_load(mock, 0x044, 4);
+}
+
+static void test_identity(void **state)
+{
+    struct mock *mock = mock_new_console(&paravirt_console);
+    struct mock *disk = mock_new_disk(&paravirt_disk);
+
+    (void)state;
+    assert_int_equal(mock_load(mock, 0x000, 4), 0x74726976);
+    assert_int_equal(mock_load(mock, 0x004, 4), 2);
+    assert_int_equal(mock_load(mock, 0x008, 4), 3);
+    assert_int_equal(mock_load(disk, 0x008, 4), 2);
+    assert_int_equal(mock_load(mock, 0x00c, 4), 0x54444e54);
+    for (unsigned reg = 0x0b0; reg < 0x0c0; reg += 4) /* no shared memory */
+        assert_int_equal(mock_load(mock, reg, 4), UINT32_MAX);
+    assert_int_equal(mock_load(mock, 0x0fc, 4), 0);
+
+    mock_store(mock, 0x014, 4, 0);
+    assert_int_equal(mock_load(mock, 0x010, 4), (uint32_t)OFFERED);
+    mock_store(mock, 0x014, 4, 1);
+    assert_int_equal(mock_load(mock, 0x010, 4), OFFERED >> 32);
+    mock_store(mock, 0x014, 4, 2);
+    assert_int_equal(mock_load(mock, 0x010, 4), 0);
+
+    for (unsigned queue = 0; queue < 4; queue++) {
+        mock_store(mock, 0x030, 4, queue);
+        assert_int_equal(mock_load(mock, 0x034, 4), queue < 2 ? 128 : 0);
+    }
+    mock_store(mock, 0x030, 4, UINT32_MAX);
+    assert_int_equal(mock_load(mock, 0x034, 4), 0);
+    assert_int_equal(ready(mock), 0);
+    mock_free(mock);
+    mock_free(disk);
+}
+
+static void test_widths(void **state)
+{
+    struct mock *mock = mock_new_disk(&paravirt_disk);
+
+    (void)state;
+    /* A register is a word: less is nothing, more is two. */
+    for (unsigned width = 1; width <= 2; width++) {
+        assert_int_equal(mock_load(mock, 0x000, width), 0);
+        mock_store(mock, REG_STATUS, width, 1);
+        assert_int_equal(status_of(mock), 0);
+    }
+    assert_int_equal(mock_load(mock, 0x000, 8), 0x0000000274726976);
+    mock_store(mock, REG_STATUS, 8, 0xffffffff00000001);
+    assert_int_equal(status_of(mock), 1);
+    assert_int_equal(mock_load(mock, 0x068, 8), 0);
+
+    /* The configuration space takes all; behind its end there are ones. */
+    assert_int_equal(mock_load(mock, 0x100, 8), MOCK_SECTORS);
+    assert_int_equal(mock_load(mock, 0x101, 1), MOCK_SECTORS >> 8);
+    assert_int_equal(mock_load(mock, 0x100, 2), MOCK_SECTORS);
+    assert_int_equal(mock_load(mock, 0x10c, 4), HOST_DISK_MAX_SEGMENTS);
+    assert_int_equal(mock_load(mock, 0x138, 4), 1);
+    assert_int_equal(mock_load(mock, 0x13c, 4), UINT32_MAX);
+    assert_int_equal(mock_load(mock, 0x13c, 1), 0xff);
+    assert_int_equal(mock_load(mock, 0x138, 8), 0xffffffff00000001);
+    assert_int_equal(mock_load(mock, 0xff8, 8), UINT64_MAX);
+    mock_store(mock, 0x100, 4, 5);
+    assert_int_equal(mock_load(mock, 0x100, 4), MOCK_SECTORS);
+    mock_free(mock);
+}
+
+static void test_status(void **state)
+{
+    struct mock *mock = mock_new_console(&paravirt_console);
+
+    (void)state;
+    assert_int_equal(status_of(mock), 0);
+    /* Each step needs the one before. */
+    assert_int_equal(status_after(mock, 2), 0);
+    assert_int_equal(status_after(mock, 4), 0);
+    assert_int_equal(status_after(mock, 8), 0);
+    assert_int_equal(status_after(mock, 1), 1);
+    assert_int_equal(status_after(mock, 1 | 8), 1);
+    assert_int_equal(status_after(mock, 1 | 2), 3);
+    assert_int_equal(status_after(mock, 1 | 2 | 4), 3);
+    /* No driver feature was written: VERSION_1 is missing. */
+    assert_int_equal(status_after(mock, 11), 3);
+    assert_int_equal(guest_negotiate(mock, FEATURE_VERSION_1), 11);
+    assert_int_equal(status_after(mock, 15), 15);
+    /* Nothing can be taken back, DEVICE_NEEDS_RESET is not the driver's. */
+    assert_int_equal(status_after(mock, 1), 15);
+    assert_int_equal(status_after(mock, 15 | 0x40), 15);
+    assert_int_equal(status_after(mock, 15 | 0x80), 0x8f);
+    /* Only the low byte counts, so this is a reset. */
+    assert_int_equal(status_after(mock, 0x100), 0);
+    /* All at once, in order. */
+    mock_store(mock, 0x024, 4, 1);
+    mock_store(mock, 0x020, 4, 1);
+    assert_int_equal(status_after(mock, 15), 15);
+    mock_free(mock);
+}
+
+static void test_features(void **state)
+{
+    struct mock *mock = mock_new_console(&paravirt_console);
+
+    (void)state;
+    assert_int_equal(guest_negotiate(mock, OFFERED), 11);
+    assert_int_equal(guest_negotiate(mock, OFFERED & ~FEATURE_VERSION_1), 3);
+    for (unsigned bit = 0; bit < 64; bit++)
+        assert_int_equal(guest_negotiate(mock, FEATURE_VERSION_1 | 1ull << bit),
+                         OFFERED >> bit & 1 ? 11 : 3);
+    /* A bit that 64 bits cannot hold. */
+    guest_negotiate(mock, OFFERED | 1);
+    mock_store(mock, 0x024, 4, 2);
+    mock_store(mock, 0x020, 4, 1);
+    mock_store(mock, 0x024, 4, 0);
+    mock_store(mock, 0x020, 4, 0);
+    assert_int_equal(status_after(mock, 11), 3);
+    /* A refusal is no end: the driver may try again with less. */
+    guest_negotiate(mock, OFFERED | 1);
+    mock_store(mock, 0x024, 4, 0);
+    mock_store(mock, 0x020, 4, 0);
+    assert_int_equal(status_after(mock, 11), 11);
+    /* Settled then: what is written now has no effect. */
+    mock_store(mock, 0x020, 4, 1);
+    assert_int_equal(status_after(mock, 15), 15);
+    mock_free(mock);
+}
+
+static void test_queue_registers(void **state)
+{
+    struct mock *mock = mock_new_console(&paravirt_console);
+    struct guest_queue queue = guest_queue_at(&mock->vm, QUEUE_GPA, 8);
+    struct guest_queue other = guest_queue_at(&mock->vm, QUEUE_GPA + 0x3000, 16);
+
+    (void)state;
+    /* Not before the features are settled. */
+    guest_queue_start(mock, 1, &queue);
+    assert_int_equal(ready(mock), 0);
+    assert_int_equal(status_of(mock), 0);
+    guest_negotiate(mock, OFFERED);
+    guest_queue_start(mock, 1, &queue);
+    assert_int_equal(ready(mock), 1);
+    mock_store(mock, 0x030, 4, 0);
+    assert_int_equal(ready(mock), 0);
+    mock_store(mock, 0x030, 4, 2); /* no such queue */
+    mock_store(mock, 0x044, 4, 1);
+    assert_int_equal(ready(mock), 0);
+
+    /* While it is ready its registers are settled: output still comes from the first ring. */
+    guest_queue_start(mock, 1, &other);
+    guest_driver_ok(mock);
+    memcpy(mock_ram(mock, DATA_GPA, 2), "hi", 2);
+    guest_desc(&queue, 0, DATA_GPA, 2, 0, 0);
+    guest_offer(&queue, 0);
+    guest_notify(mock, 1);
+    assert_int_equal(mock->console.noutput, 2);
+
+    /* Stopped, it is not touched; started again it begins anew. */
+    mock_store(mock, 0x044, 4, 0);
+    assert_int_equal(ready(mock), 0);
+    guest_offer(&queue, 0);
+    guest_notify(mock, 1);
+    mock_service(mock);
+    assert_int_equal(mock->console.noutput, 2);
+    assert_int_equal(guest_used(&queue)[1], 1);
+    guest_desc(&other, 0, DATA_GPA, 1, 0, 0);
+    guest_offer(&other, 0);
+    guest_queue_start(mock, 1, &other); /* device is up: what is there is taken at once */
+    assert_int_equal(mock->console.noutput, 3);
+    assert_int_equal(guest_used(&other)[1], 1);
+    assert_int_equal(status_of(mock), 15);
+    mock_free(mock);
+}
+
+static void test_bad_queue(void **state)
+{
+    static const struct {
+        uint16_t num;
+        uint64_t desc_gpa;
+    } rows[] = {{0, QUEUE_GPA}, {7, QUEUE_GPA}, {256, QUEUE_GPA}, {8, QUEUE_GPA + 4}, {8, 0x1000}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct mock *mock = mock_new_console(&paravirt_console);
+        struct guest_queue queue = guest_queue_at(&mock->vm, QUEUE_GPA, 8);
+
+        queue.num = rows[i].num;
+        queue.desc_gpa = rows[i].desc_gpa;
+        guest_negotiate(mock, OFFERED);
+        guest_queue_start(mock, 1, &queue);
+        assert_int_equal(ready(mock), 0);
+        assert_int_equal(status_of(mock), 0x4b);
+        /* The driver is not up: it is not interrupted. */
+        assert_int_equal(mock_load(mock, 0x060, 4), 0);
+        assert_false(mock->dev.line);
+        assert_int_equal(status_after(mock, 0), 0);
+        mock_free(mock);
+    }
+}
+
+static struct mock *mock_up(struct guest_queue *queue, uint64_t features)
+{
+    struct mock *mock = mock_new_console(&paravirt_console);
+
+    *queue = guest_queue_at(&mock->vm, QUEUE_GPA, 8);
+    guest_negotiate(mock, features);
+    guest_queue_start(mock, 1, queue);
+    guest_desc(queue, 0, DATA_GPA, 2, 0, 0);
+    return mock;
+}
+
+static void test_interrupt(void **state)
+{
+    struct guest_queue queue;
+    struct mock *mock = mock_up(&queue, FEATURE_VERSION_1);
+
+    (void)state;
+    /* Before DRIVER_OK a notification is counted and that is all. */
+    guest_offer(&queue, 0);
+    guest_notify(mock, 1);
+    mock_service(mock);
+    assert_int_equal(mock->dev.count.notifications, 1);
+    assert_int_equal(mock->console.noutput, 0);
+    assert_int_equal(guest_used(&queue)[1], 0);
+    guest_driver_ok(mock); /* what was offered early is not forgotten */
+    assert_int_equal(mock->console.noutput, 2);
+    assert_true(mock->dev.line);
+    assert_int_equal(mock_load(mock, 0x060, 4), 1);
+    mock_store(mock, 0x064, 4, 2); /* not the one that is set */
+    assert_true(mock->dev.line);
+    mock_store(mock, 0x064, 4, 1);
+    assert_false(mock->dev.line);
+    assert_int_equal(mock_load(mock, 0x060, 4), 0);
+
+    guest_avail(&queue)[0] = 1; /* the driver polls */
+    guest_offer(&queue, 0);
+    guest_notify(mock, 1);
+    assert_int_equal(mock->console.noutput, 4);
+    assert_false(mock->dev.line);
+    guest_notify(mock, 2); /* no such queue, no such number */
+    guest_notify(mock, UINT32_MAX);
+    guest_notify(mock, 0); /* not ready */
+    assert_int_equal(status_of(mock), 15);
+    assert_int_equal(mock->dev.count.notifications, 5);
+    mock_free(mock);
+}
+
+static void test_broken(void **state)
+{
+    struct guest_queue queue;
+    struct mock *mock = mock_up(&queue, FEATURE_VERSION_1);
+
+    (void)state;
+    guest_driver_ok(mock);
+    guest_avail(&queue)[1] = 100;
+    guest_notify(mock, 1);
+    assert_int_equal(status_of(mock), 0x4f);
+    assert_int_equal(mock_load(mock, 0x060, 4), 2);
+    assert_true(mock->dev.line);
+    mock_store(mock, 0x064, 4, 2);
+
+    /* It rests, even when the ring looks well again, and says so only once. */
+    guest_avail(&queue)[1] = 1;
+    guest_notify(mock, 1);
+    mock_service(mock);
+    assert_int_equal(guest_used(&queue)[1], 0);
+    assert_int_equal(mock->console.noutput, 0);
+    assert_false(mock->dev.line);
+    assert_int_equal(status_after(mock, 15), 0x4f);
+
+    /* Until reset, and then it works. */
+    assert_int_equal(status_after(mock, 0), 0);
+    assert_int_equal(ready(mock), 0);
+    queue = guest_queue_at(&mock->vm, QUEUE_GPA, 8);
+    guest_negotiate(mock, FEATURE_VERSION_1);
+    guest_queue_start(mock, 1, &queue);
+    guest_driver_ok(mock);
+    guest_desc(&queue, 0, DATA_GPA, 2, 0, 0);
+    guest_offer(&queue, 0);
+    guest_notify(mock, 1);
+    assert_int_equal(mock->console.noutput, 2);
+    mock_free(mock);
+}
+
+static void test_reset(void **state)
+{
+    struct guest_queue queue;
+    struct mock *mock = mock_up(&queue, FEATURE_VERSION_1);
+
+    (void)state;
+    for (unsigned round = 0; round < 2; round++) {
+        guest_driver_ok(mock);
+        guest_offer(&queue, 0);
+        guest_notify(mock, 1);
+        assert_true(mock->dev.line);
+        /* By the driver, then with the whole VM. */
+        if (round == 0)
+            mock_store(mock, REG_STATUS, 4, 0);
+        else
+            assert_int_equal(paravirt_console.attach(&mock->dev), 0);
+        assert_false(mock->dev.line);
+        assert_int_equal(status_of(mock), 0);
+        assert_int_equal(mock_load(mock, 0x060, 4), 0);
+        mock_store(mock, 0x030, 4, 1);
+        assert_int_equal(ready(mock), 0);
+        assert_int_equal(status_after(mock, 11), 3); /* the features are forgotten */
+        queue = guest_queue_at(&mock->vm, QUEUE_GPA, 8);
+        guest_desc(&queue, 0, DATA_GPA, 2, 0, 0);
+        guest_negotiate(mock, FEATURE_VERSION_1);
+        guest_queue_start(mock, 1, &queue);
+    }
+    mock_free(mock);
+}
+
+/* --- Noise ----------------------------------------------------------------------------------- */
+
+/* A descriptor table: noise, or a chain in good order that looks like a disk request. */
+static void noise_table(struct mock *mock, uint64_t *state, uint64_t table_gpa, bool good)
+{
+    static const uint16_t flags[] = {0, 0, 1, 1, 2, 2, 3, 4};
+    uint64_t r = mock_random(state);
+    uint32_t header[4] = {(uint32_t)(r >> 8) % 16, 0, (uint32_t)(r >> 16) % (MOCK_SECTORS + 9), 0};
+
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t d = mock_random(state);
+        uint64_t gpa = d % 64 ? QUEUE_GPA + 0xb000 + (d >> 50) : QUEUE_GPA + (d >> 48);
+        uint32_t len = d & 0x1c0 ? 512 : (d >> 16) % 64 + 1;
+
+        if (!good)
+            guest_table(&mock->vm, table_gpa, i, gpa, len, flags[(d >> 32) % 8], (d >> 40) % 9);
+        else
+            guest_table(&mock->vm, table_gpa, i, i ? gpa : QUEUE_GPA + 0x7000, i ? len : 16,
+                        (i < 7 ? DESC_NEXT : 0) | (i > r % 8 || i == 7 ? DESC_WRITE : 0),
+                        (uint16_t)(i + 1));
+    }
+    if (good) {
+        guest_table(&mock->vm, table_gpa, 7, QUEUE_GPA + 0xffff, 1, DESC_WRITE, 0);
+        memcpy(mock_ram(mock, QUEUE_GPA + 0x7000, 16), header, 16);
+    }
+}
+
+/* Random registers, and rings that change all the time. Everything that the device can write is in
+ * the first 64 KiB, where all addresses point; the rest must stay as it was. */
+static void noise(struct mock *mock)
+{
+    static const uint16_t likely[] = {0x030, 0x038, 0x044, 0x050, 0x050, 0x050, 0x064, 0x080,
+                                      0x090, 0x0a0, 0x014, 0x010, 0x020, 0x024, 0x060, 0x100};
+    uint64_t state = 7;
+    unsigned ups = 0, breaks = 0;
+
+    memset(mock->vm.ram + 0x10000, 0xa5, MOCK_RAM_SIZE - 0x10000);
+    for (unsigned round = 0; round < 100000; round++) {
+        uint64_t r = mock_random(&state), value;
+        unsigned width = 1u << (r >> 8) % 4;
+
+        if (r % 64 == 0 || (r % 4 == 0 && status_of(mock) != 15)) { /* a driver that starts well */
+            struct guest_queue queue = guest_queue_at(&mock->vm, QUEUE_GPA, 8);
+
+            guest_negotiate(mock,
+                            FEATURE_VERSION_1 | (r & FEATURE_INDIRECT) | (r & FEATURE_EVENT_IDX));
+            guest_queue_start(mock, 0, &queue);
+            queue = guest_queue_at(&mock->vm, QUEUE_GPA + 0x8000, 8);
+            guest_queue_start(mock, 1, &queue);
+            guest_driver_ok(mock);
+        }
+        noise_table(mock, &state, QUEUE_GPA, round & 0x1000);
+        noise_table(mock, &state, QUEUE_GPA + 0x8000, round & 0x1000);
+        *(uint16_t *)mock_ram(mock, QUEUE_GPA + 0x1002, 2) += r >> 16 & 3;
+        *(uint16_t *)mock_ram(mock, QUEUE_GPA + 0x9002, 2) += r >> 18 & 3;
+        *(uint32_t *)mock_ram(mock, QUEUE_GPA + 0xb000 + (r >> 50 & ~3ull),
+                              4) = (r >> 24) % 16; /* headers too */
+        if (r & 0x400000)
+            mock_console_type(mock, "noise", mock->console.ninput < 60000 ? 5 : 0);
+        mock->console.noutput %= 60000;
+        if (r & 0x800000)
+            mock_store(mock, likely[(r >> 32) % 16], 4, (r >> 40) % 3);
+        else if (r & 0x1000000)
+            mock_try_load(mock, (r >> 32) % 0x1000 & ~(width - 1), width, &value);
+        else if (r % 7 == 0)
+            mock_store(mock, (r >> 32) % 0x200 & ~(width - 1), width, mock_random(&state) >> 16);
+        if (mock->disk.ninflight && r & 0x2000000)
+            mock_disk_complete(mock, (unsigned)(r >> 8) % mock->disk.ninflight);
+        mock_service(mock);
+        ups += (status_of(mock) & 0x44) == 4;
+        breaks += (status_of(mock) & 0x40) != 0;
+    }
+    assert_true(ups > 10000 && breaks > 1000);
+    assert_true(mock->dev.count.requests > 1000);
+    assert_int_equal(mock->disk.invalid, 0);
+    for (unsigned i = 0x20000; i < MOCK_RAM_SIZE; i++)
+        assert_int_equal(mock->vm.ram[i], 0xa5);
+    mock_free(mock);
+}
+
+static void test_noise_console(void **state)
+{
+    (void)state;
+    noise(mock_new_console(&paravirt_console));
+}
+
+static void test_noise_disk(void **state)
+{
+    struct mock *mock = mock_new_disk(&paravirt_disk);
+
+    (void)state;
+    mock->disk.end.depth = 4; /* so that requests wait, too */
+    noise(mock);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_identity),        cmocka_unit_test(test_widths),
+        cmocka_unit_test(test_status),          cmocka_unit_test(test_features),
+        cmocka_unit_test(test_queue_registers), cmocka_unit_test(test_bad_queue),
+        cmocka_unit_test(test_interrupt),       cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_reset),           cmocka_unit_test(test_noise_console),
+        cmocka_unit_test(test_noise_disk),
+    };
+
+    return cmocka_run_group_tests_name("virtio_mmio", tests, NULL, NULL);
+}
