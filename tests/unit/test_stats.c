@@ -1,0 +1,290 @@
+/* The statistics: nothing is lost, everything has its name, and the line is JSON. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/io.h"
+#include "host/machine.h"
+#include "riscv.h"
+#include "vm.h"
+
+/* --- What the module asks of the rest. ------------------------------------------------------------- */
+
+static char sent[1 << 20];
+static size_t nsent;
+static uint64_t now, retired;
+
+void control_printf(struct host *host, const char *format, ...)
+{
+    va_list arguments;
+    int len;
+
+    assert_non_null(host);
+    va_start(arguments, format);
+    len = vsnprintf(sent + nsent, sizeof sent - nsent, format, arguments);
+    va_end(arguments);
+    assert_in_range(len, 0, 511); /* the real one cuts at 512 */
+    nsent += (size_t)len;
+    assert_true(nsent < sizeof sent);
+}
+
+uint64_t io_time(void)
+{
+    return now;
+}
+
+uint64_t io_instret(void)
+{
+    return retired;
+}
+
+struct bench {
+    struct host host;
+    struct vm vm;
+};
+
+static const struct strategy strategy = { .name = "emulated/uart" };
+
+static int setup(void **state)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+
+    bench->host.timebase = 10000000;
+    bench->vm.host = &bench->host;
+    bench->vm.device[0] = (struct device){ .strategy = &strategy, .name = "uart" };
+    bench->vm.device[1] = (struct device){ .strategy = &strategy, .name = "disk" };
+    bench->vm.devices = 2;
+    nsent = 0;
+    now = 0;
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    free(*state);
+    return 0;
+}
+
+/* --- A JSON reader that accepts or does not: RFC 8259 without escapes and fractions. ----------------- */
+
+static const char *accept_value(const char *p);
+
+static const char *accept_string(const char *p)
+{
+    assert_int_equal(*p, '"');
+    for (p++; *p != '"'; p++)
+        assert_true((unsigned char)*p >= ' ' && *p != '\\');
+    return p + 1;
+}
+
+static const char *accept_list(const char *p, char close)
+{
+    bool object = close == '}';
+
+    if (*++p == close)
+        return p + 1;
+    for (;;) {
+        if (object) {
+            p = accept_string(p);
+            assert_int_equal(*p++, ':');
+        }
+        p = accept_value(p);
+        if (*p == close)
+            return p + 1;
+        assert_int_equal(*p++, ',');
+    }
+}
+
+static const char *accept_value(const char *p)
+{
+    size_t digits = strspn(p, "0123456789");
+
+    if (*p == '{' || *p == '[')
+        return accept_list(p, *p == '{' ? '}' : ']');
+    if (*p == '"')
+        return accept_string(p);
+    assert_true(digits > 0 && (digits == 1 || *p != '0'));
+    return p + digits;
+}
+
+static void assert_sent(const char *text)
+{
+    if (!strstr(sent, text))
+        fail_msg("%s is not in %s", text, sent);
+}
+
+static uint64_t total(const struct stats *stats)
+{
+    uint64_t count = 0;
+
+    for (unsigned i = 0; i < STATS_ROWS; i++)
+        count += stats->rows[i].count;
+    return count;
+}
+
+/* --- Tests. -------------------------------------------------------------------------------------------- */
+
+static void adds_up(void **state)
+{
+    struct bench *bench = *state;
+    struct stats *stats = &bench->vm.stats;
+    unsigned rows = 0;
+
+    stats_exit(stats, EXIT_CSR, VMODE_S, CSR_SSTATUS, 100, 7);
+    stats_exit(stats, EXIT_CSR, VMODE_S, CSR_SSTATUS, 28, 3);
+    stats_exit(stats, EXIT_CSR, VMODE_U, CSR_SSTATUS, 1, 1);
+    stats_exit(stats, EXIT_SRET, VMODE_S, CSR_SSTATUS, 0, 1);
+    for (unsigned i = 0; i < STATS_ROWS; i++) {
+        const struct stats_row *row = &stats->rows[i];
+
+        rows += row->count > 0;
+        if (row->class != EXIT_CSR || row->mode != VMODE_S || row->count == 0)
+            continue;
+        assert_int_equal(row->count, 2);
+        assert_int_equal(row->instructions, 128);
+        assert_int_equal(row->ticks, 10);
+        assert_int_equal(row->histogram[6], 1);
+        assert_int_equal(row->histogram[4], 1);
+    }
+    assert_int_equal(rows, 3);
+}
+
+static void histogram_ends(void **state)
+{
+    struct bench *bench = *state;
+    struct stats *stats = &bench->vm.stats;
+
+    stats_exit(stats, EXIT_WFI, VMODE_S, 0, 0, 0);
+    stats_exit(stats, EXIT_WFI, VMODE_S, 0, 1, 0);
+    stats_exit(stats, EXIT_WFI, VMODE_S, 0, 2, 0);
+    stats_exit(stats, EXIT_WFI, VMODE_S, 0, UINT64_MAX / 4, 0);
+    for (unsigned i = 0; i < STATS_ROWS; i++) {
+        if (stats->rows[i].count == 0)
+            continue;
+        assert_int_equal(stats->rows[i].histogram[0], 2);
+        assert_int_equal(stats->rows[i].histogram[1], 1);
+        assert_int_equal(stats->rows[i].histogram[STATS_BUCKETS - 1], 1);
+    }
+}
+
+/* More kinds of exit than rows: the rest is counted together, and the table's kinds still apart. */
+static void overflow(void **state)
+{
+    struct bench *bench = *state;
+    struct stats *stats = &bench->vm.stats;
+
+    for (uint32_t round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < 5000; i++)
+            stats_exit(stats, i % EXIT_CLASSES, i & 1, i * 4, i, 1);
+    }
+    assert_int_equal(total(stats), 10000);
+    assert_int_equal(stats->rows[STATS_ROWS - 1].class, EXIT_CLASSES);
+    for (unsigned i = 0; i + 1 < STATS_ROWS; i++)
+        assert_true(stats->rows[i].count == 0 || stats->rows[i].count == 2);
+}
+
+static void names(void **state)
+{
+    static const struct {
+        unsigned exit_class;
+        uint32_t detail;
+        const char *text;
+    } cases[] = {
+        { EXIT_CSR, CSR_SSTATUS, "sstatus" },
+        { EXIT_CSR, 0x5a8, "csr 0x5a8" },
+        { EXIT_SRET, 0, "sret" },
+        { EXIT_FENCE, 0, "all" },
+        { EXIT_FENCE, 3, "address and asid" },
+        { EXIT_SBI, (uint32_t)(0x54494d45ull << 8), "TIME.set_timer" },
+        { EXIT_SBI, (uint32_t)(0x4442434eull << 8 | 2), "DBCN.write_byte" },
+        { EXIT_SBI, 0x0100, "legacy.console_putchar" },
+        { EXIT_SBI, 0xdeadbeef, "sbi 0xdeadbeef" },
+        { EXIT_SHADOW_FILL, CAUSE_STORE_PAGE, "store page fault" },
+        { EXIT_MMIO, 0x5, "uart+0x05 load" },
+        { EXIT_MMIO, 0x80010118, "disk+0x118 store" },
+        { EXIT_MMIO, 0x00070000, "device+0x00 load" },
+        { EXIT_PLIC, 0x201004 >> 2, "claim load" },
+        { EXIT_PLIC, 0x80000000 | 0x201004 >> 2, "complete store" },
+        { EXIT_PLIC, 0x201000 >> 2, "threshold load" },
+        { EXIT_PLIC, 0x2080 >> 2, "enable load" },
+        { EXIT_INTERRUPT, 5, "timer" },
+        { EXIT_PATCH, 1, "store" },
+        { EXIT_CLASSES, 0, "rest" },
+        { 255, 0, "rest" },
+    };
+    struct bench *bench = *state;
+
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[48];
+
+        stats_detail_name(&bench->vm, cases[i].exit_class, cases[i].detail, text, sizeof text);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
+static void line_is_json(void **state)
+{
+    struct bench *bench = *state;
+    struct vm *vm = &bench->vm;
+    const char *end;
+
+    vm->options = (struct vm_options){ .mem = 512u << 20, .uart = WAY_VIRTIO, .patch = PATCH_ECALL };
+    vm->device[1].count.requests = UINT64_MAX;
+    vm->stats.memory.fills = 11;
+    for (uint32_t i = 0; i < 3000; i++)
+        stats_exit(&vm->stats, i % EXIT_CLASSES, i & 1, i * 4, i, 10);
+    now = 12345678;
+    stats_send(vm, "poweroff", 3);
+    end = accept_value(sent);
+    assert_string_equal(end, "\n");
+    assert_ptr_equal(end, sent + nsent - 1);
+    assert_sent("{\"event\":\"poweroff\",\"status\":3,\"statistics\":{\"config\":{\"uart\":\"virtio\","
+                "\"disk\":\"emulated\",\"disk_model\":\"ahci\",\"patch\":\"ecall\","
+                "\"mem\":536870912}");
+    assert_sent("\"disk\":{\"strategy\":\"emulated/uart\",\"loads\":0,\"stores\":0,\"irqs\":0,"
+                "\"notifications\":0,\"requests\":18446744073709551615,\"bytes\":0}");
+    assert_sent("\"fills\":11");
+    assert_sent("\"vmm\":{\"instructions\":4498500,\"nanoseconds\":3000000}");
+    assert_sent("\"guest\":{\"instructions\":0,\"nanoseconds\":1231567800}");
+}
+
+static void reset_forgets(void **state)
+{
+    struct bench *bench = *state;
+    struct vm *vm = &bench->vm;
+
+    stats_exit(&vm->stats, EXIT_CSR, VMODE_S, CSR_SSTATUS, 100, 7);
+    vm->device[0].count.loads = 5;
+    vm->stats.memory = (struct stats_memory){ .fills = 1, .pool_pages = 20, .pool_peak = 30,
+                                              .pool_limit = 40 };
+    now = 77;
+    retired = 88;
+    stats_reset(vm);
+    assert_int_equal(total(&vm->stats), 0);
+    assert_int_equal(vm->device[0].count.loads, 0);
+    assert_int_equal(vm->stats.memory.fills, 0);
+    assert_int_equal(vm->stats.memory.pool_pages, 20);
+    assert_int_equal(vm->stats.memory.pool_peak, 20);
+    assert_int_equal(vm->stats.memory.pool_limit, 40);
+    assert_int_equal(vm->stats.begin_time, 77);
+    assert_int_equal(vm->stats.begin_instret, 88);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        TEST(adds_up), TEST(histogram_ends), TEST(overflow),
+        TEST(names),   TEST(line_is_json),   TEST(reset_forgets),
+    };
+
+    return cmocka_run_group_tests_name("statistics", tests, NULL, NULL);
+}
