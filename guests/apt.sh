@@ -121,16 +121,28 @@ apt_update() {
         "words); check the network, or name another mirror as TRIDENT_MIRROR"
 }
 
+# Lines "SHA256  path", one for each package's file, as the signed index has them. (What an earlier
+# run left beside them, for example an older version, is not among them.)
+apt_sums() {
+    apt_r apt-get -qq download --print-uris "$@" |
+        sed -n "s|^'[^']*' \([^ ]*\) [0-9]* SHA256:\([0-9a-f]*\)\$|\2  $apt_root/debs/\1|p"
+}
+
+apt_files() {
+    apt_sums "$@" | cut -c 67-
+}
+
 apt_download() {
-    (cd "$apt_root/debs" && apt_r apt-get -qq download "$@") >"$apt_root/log" 2>&1 || {
+    local sum file
+    # apt takes a file that is already there as good: a damaged one must go first.
+    apt_sums "$@" | while read -r sum file; do
+        [ ! -e "$file" ] || echo "$sum  $file" | sha256sum --check --status || rm -f "$file"
+    done
+    (cd "$apt_root/debs" && apt_r apt-get -qq download "$@") >"$apt_root/log" 2>&1 &&
+        apt_sums "$@" | sha256sum --check --strict --quiet >>"$apt_root/log" 2>&1 || {
         tail -n 5 "$apt_root/log" >&2
         die "a package could not be fetched or did not verify (above: apt's own words): $*"
     }
-}
-
-# The paths of the packages' files; an earlier run may have left other versions beside them.
-apt_files() {
-    apt_r apt-get -qq download --print-uris "$@" | sed -n "s|^'[^']*' \\([^ ]*\\) .*|$apt_root/debs/\\1|p"
 }
 
 apt_unpack() {
