@@ -24,9 +24,8 @@
 #define FINISHER_REBOOT   0x7777u
 
 /* The two register windows of "ata-generic", inside one page. */
-#define ATA_COMMAND_SIZE   0x20u
+#define ATA_BLOCK_SIZE     0x20u
 #define ATA_CONTROL_OFFSET 0x100u
-#define ATA_CONTROL_SIZE   0x4u
 
 #define MACHINE_EXTERNAL 11u /* interrupt of the PLIC's context 0 */
 
@@ -317,8 +316,8 @@ static void write_device(struct writer *w, const struct device *dev)
 {
     const struct strategy *strategy = dev->strategy;
     const fdt64_t ata[] = {
-        cpu_to_fdt64(dev->base), cpu_to_fdt64(ATA_COMMAND_SIZE),
-        cpu_to_fdt64(dev->base + ATA_CONTROL_OFFSET), cpu_to_fdt64(ATA_CONTROL_SIZE),
+        cpu_to_fdt64(dev->base), cpu_to_fdt64(ATA_BLOCK_SIZE),
+        cpu_to_fdt64(dev->base + ATA_CONTROL_OFFSET), cpu_to_fdt64(ATA_BLOCK_SIZE),
     };
 
     begin_at(w, strategy->node, dev->base);
