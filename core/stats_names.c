@@ -9,7 +9,7 @@
 #include "stats.h"
 #include "vm.h"
 
-#define DETAIL_STORE 0x80000000u /* MMIO and PLIC */
+#define DETAIL_STORE 0x80000000u /* MMIO, PLIC, BOARD */
 
 /* As stats.h says: EID << 8 | FID, truncated to 32 bits. */
 #define SBI(extension, function) ((uint32_t)((uint64_t)(extension) << 8 | (function)))
@@ -125,7 +125,6 @@ static const struct {
     [EXIT_SBI] = { calls, "sbi 0x%08x" },
     [EXIT_SHADOW_FILL] = { causes, "cause %u" },
     [EXIT_GUEST_FAULT] = { causes, "cause %u" },
-    [EXIT_BOARD] = { NULL, "finisher+0x%x" },
     [EXIT_INTERRUPT] = { interrupts, "interrupt %u" },
     [EXIT_EXCEPTION] = { causes, "cause %u" },
     [EXIT_PATCH] = { patches, "other %u" },
@@ -136,12 +135,17 @@ const char *stats_class_name(unsigned exit_class)
     return exit_class < EXIT_CLASSES ? classes[exit_class] : classes[EXIT_CLASSES];
 }
 
-static void name_register(const struct vm *vm, uint32_t detail, char *text, size_t size)
+static void name_register(const char *window, uint32_t detail, char *text, size_t size)
+{
+    snprintf(text, size, "%s+0x%02x %s", window, (unsigned)(detail & 0xffff),
+             detail & DETAIL_STORE ? "store" : "load");
+}
+
+static const char *device_name(const struct vm *vm, uint32_t detail)
 {
     unsigned index = (detail & ~DETAIL_STORE) >> 16;
 
-    snprintf(text, size, "%s+0x%02x %s", index < vm->devices ? vm->device[index].name : "device",
-             (unsigned)(detail & 0xffff), detail & DETAIL_STORE ? "store" : "load");
+    return index < vm->devices ? vm->device[index].name : "device";
 }
 
 static void name_plic_register(uint32_t detail, char *text, size_t size)
@@ -161,8 +165,9 @@ static void name_plic_register(uint32_t detail, char *text, size_t size)
 void stats_detail_name(const struct vm *vm, unsigned exit_class, uint32_t detail, char *text,
                        size_t size)
 {
-    if (exit_class == EXIT_MMIO) {
-        name_register(vm, detail, text, size);
+    if (exit_class == EXIT_MMIO || exit_class == EXIT_BOARD) {
+        name_register(exit_class == EXIT_MMIO ? device_name(vm, detail) : "finisher", detail, text,
+                      size);
         return;
     }
     if (exit_class == EXIT_PLIC) {

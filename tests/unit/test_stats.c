@@ -214,6 +214,7 @@ static void names(void **state)
         { EXIT_PLIC, 0x80000000 | 0x201004 >> 2, "complete store" },
         { EXIT_PLIC, 0x201000 >> 2, "threshold load" },
         { EXIT_PLIC, 0x2080 >> 2, "enable load" },
+        { EXIT_BOARD, 0x80000000, "finisher+0x00 store" },
         { EXIT_INTERRUPT, 5, "timer" },
         { EXIT_PATCH, 1, "store" },
         { EXIT_CLASSES, 0, "rest" },
