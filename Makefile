@@ -110,16 +110,35 @@ $(BUILD)/.setup-%: scripts/setup
 
 # --- Running. -----------------------------------------------------------------------------------------
 GUEST_FILES := $(if $(filter trident,$(GUEST)),$(BUILD)/guest/trident-guest.elf) \
-	$(if $(filter linux,$(GUEST)),build/linux/Image build/linux/initramfs.cpio.gz)
+	$(if $(filter linux,$(GUEST)),$(BUILD)/linux/Image $(BUILD)/linux/initramfs.cpio.gz)
 RUN_FILES := $(if $(filter native,$(DEVICE)),,$(BUILD)/trident/trident.bin) $(GUEST_FILES)
 
 # A bad option is refused before anything is installed or built.
 options:
 	@! command -v python3 > /dev/null || scripts/run --check
 
-qemu: options | $(BUILD)/.setup-run
-	@$(MAKE) --no-print-directory $(RUN_FILES)
-	@scripts/run
+qemu gdb: options | $(BUILD)/.setup-run
+	@$(MAKE) --no-print-directory -s $(RUN_FILES)
+	@scripts/run $(if $(filter gdb,$@),--gdb)
+
+stats:
+	@scripts/stats
+
+# --- Tests and tidiness. --------------------------------------------------------------------------------
+include tests/unit/unit.mk
+-include bench/bench.mk
+
+check: | $(BUILD)/.setup-check
+	@tests/check
+
+SOURCES = $(shell git ls-files '*.c' '*.h')
+fmt: | $(BUILD)/.setup-check
+	clang-format -i $(SOURCES)
+
+loc:
+	@for folder in core devices/emulated devices/paravirt devices/passthrough guest-drivers guests \
+		bench scripts tests docs; do \
+		git ls-files $$folder | xargs -r cat | wc -l | xargs printf '%-22s %6s\n' $$folder; done
 
 clean:
 	rm -rf $(BUILD)

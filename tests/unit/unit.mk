@@ -1,0 +1,38 @@
+# Unit tests: programs for the build machine, each of one module (or a few) with address and
+# undefined-behaviour sanitizers. Test NAME is tests/unit/test_NAME.c and what it lists here.
+B := $(BUILD)/unit
+HOSTCC ?= gcc
+UNIT_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer -Wall -Wextra -Wshadow -Werror -I. -Icore -Itests/unit -I$B
+
+UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
+
+PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c mmio.c ring.c) tests/unit/mock.c
+decode_SOURCES         := core/cpu/decode.c core/cpu/decode_compressed.c
+ring_SOURCES           := $(PARAVIRT)
+stats_SOURCES          := core/stats.c core/stats_names.c
+tree_SOURCES           := core/board/tree.c core/host/machine.c
+uart_SOURCES           := devices/emulated/uart.c tests/unit/mock.c
+virtio_console_SOURCES := $(PARAVIRT)
+virtio_blk_SOURCES     := $(PARAVIRT)
+virtio_mmio_SOURCES    := $(PARAVIRT)
+vplic_SOURCES          := core/board/vplic.c
+
+UNIT_PROGRAMS := $(UNIT_TESTS:%=$B/test_%)
+
+.PHONY: unit
+unit: $(UNIT_PROGRAMS)
+
+define UNIT_PROGRAM
+$B/test_$(1): $B/tests/unit/test_$(1).o $$(addprefix $B/,$$($(1)_SOURCES:.c=.o))
+	$(HOSTCC) $(UNIT_FLAGS) $$^ -lcmocka -lfdt -o $$@
+-include $B/tests/unit/test_$(1).d $$(addprefix $B/,$$($(1)_SOURCES:.c=.d))
+endef
+$(foreach test,$(UNIT_TESTS),$(eval $(call UNIT_PROGRAM,$(test))))
+
+$B/%.o: %.c tests/unit/unit.mk
+	@mkdir -p $(@D)
+	$(HOSTCC) $(UNIT_FLAGS) -MMD -MP -c $< -o $@
+
+-include tests/unit/decode.mk
+$B/tests/unit/test_decode.o: $B/decode_cases.h
