@@ -45,7 +45,7 @@ static void remap(const char *start, const char *end, uint64_t asid)
                       .a = {(uint64_t)space_pte(root, GVA, 0), GVA,
                             PTE_LEAF((uint64_t)space_page[1], PTE_S_RW), asid}};
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("before", run.x[14], OLD);
     expect("after", run.x[15], NEW);
 }
@@ -117,7 +117,7 @@ static void d_again(void)
                          .a = {(uint64_t)space_pte(root, GVA, 0), GVA, OLD,
                                PTE_LEAF((uint64_t)space_page[0], PTE_R | PTE_W | PTE_A), NEW});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("a-d", run.x[15] & (PTE_A | PTE_D), PTE_A | PTE_D);
     expect("memory", space_page[0][0], NEW);
 }
@@ -130,7 +130,7 @@ static void a_again(void)
                          .a = {(uint64_t)space_pte(root, GVA, 0), GVA,
                                PTE_LEAF((uint64_t)space_page[0], PTE_R | PTE_W)});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("a-d", run.x[15] & (PTE_A | PTE_D), PTE_A);
 }
 
@@ -149,7 +149,7 @@ static void neighbour(void)
                          .a = {(uint64_t)space_pte(root, GVA, 0), GVA,
                                PTE_LEAF((uint64_t)space_page[1], PTE_S_RW), NEXT});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("changed", run.x[14], NEW);
     expect("neighbour", run.x[15], 22);
 }
@@ -169,7 +169,7 @@ static void table_change(bool to_superpage)
     struct run run = RUN(fence_all, .satp = space_satp(root, 0),
                          .a = {(uint64_t)above, at, to_superpage ? superpage : table});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("before", run.x[14], to_superpage ? NEW : OLD);
     expect("after", run.x[15], to_superpage ? OLD : NEW);
 }
@@ -195,7 +195,7 @@ static void through_alias(void)
                          .a = {NEXT + (pte & PAGE_MASK), GVA,
                                PTE_LEAF((uint64_t)space_page[1], PTE_S_RW)});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("after", run.x[15], NEW);
 }
 
@@ -219,7 +219,7 @@ static void by_user(void)
                                  PTE_LEAF((uint64_t)space_page[1], PTE_U_RW)});
     space_user_code(root, &store);
     harness_run(&store);
-    expect_end(&store, END_DONE, store.offset, store.sepc);
+    expect_done(&store);
     space_user_code(root, &load);
     harness_run(&load);
     expect("after", load.x[15], NEW);
@@ -241,7 +241,7 @@ static void two_spaces(uint64_t first_asid, uint64_t second_asid)
     struct run run = RUN(fence_switch, .satp = space_satp(first, first_asid),
                          .a = {space_satp(first, first_asid), space_satp(second, second_asid), GVA});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("first", run.x[13], OLD);
     expect("second", run.x[14], NEW);
 }
@@ -272,7 +272,7 @@ static void one_root_two_asids(void)
                                (uint64_t)space_pte(root, GVA, 0), 0, 0,
                                PTE_LEAF((uint64_t)space_page[1], PTE_S_RW)});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("first", run.x[14], NEW);
     expect("second", run.x[15], NEW);
 }
@@ -291,7 +291,7 @@ static void reuse(const char *start, const char *end, uint64_t asid)
     struct run run = {.start = start, .end = end, .satp = space_satp(first, asid),
                       .a = {space_satp(first, asid), space_satp(second, asid), GVA, asid}};
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("first", run.x[14], OLD);
     expect("second", run.x[15], NEW);
 }
@@ -313,7 +313,7 @@ static void global(void)
     struct run run = RUN(fence_switch, .satp = space_satp(first, 1),
                          .a = {space_satp(first, 1), space_satp(second, 2), GVA});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("first", run.x[13], OLD);
     expect("second", run.x[14], OLD);
     struct run change = RUN(fence_address, .satp = space_satp(first, 1),
@@ -343,7 +343,7 @@ static void on_off(void)
         space_map(root, at, at == first ? (void *)space_page[1] : (void *)at, PTE_S_RWX);
     struct run run = RUN(fence_on_off, .a = {space_satp(root, 3), first});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("off", run.x[13], OLD);
     expect("on", run.x[14], NEW);
     expect("off-again", run.x[15], OLD);
@@ -357,7 +357,7 @@ static void same_satp(void)
     space_map(root, GVA, space_page[0], PTE_S_RW);
     struct run run = RUN(fence_same_satp, .satp = space_satp(root, 0xabc), .a = {0, 0, GVA});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("satp", run.x[13], space_satp(root, 0xabc));
     expect("after", run.x[15], OLD);
     expect("satp-after", run.x[11], space_satp(root, 0xabc));
@@ -375,7 +375,7 @@ static void unsupported_mode(void)
         struct run run = RUN(fence_bad_satp, .satp = space_satp(root, 9),
                              .a = {0, modes[i] << SATP_MODE_SHIFT | 0x80300, GVA});
         harness_run(&run);
-        expect_end(&run, END_DONE, run.offset, run.sepc);
+        expect_done(&run);
         expect_index("satp-of-mode", modes[i], run.x[14], space_satp(root, 9));
         expect("load", run.x[15], OLD);
     }
@@ -417,7 +417,7 @@ static void many_pages(void)
         struct run run = RUN(fence_sum, .satp = space_satp(root, round),
                              .a = {0, GVA_2M, PAGE_SIZE, 0, 512});
         harness_run(&run);
-        expect_end(&run, END_DONE, run.offset, run.sepc);
+        expect_done(&run);
         expect_index("sum-of-round", round, run.x[13], 0x4040404040404040);
     }
 }

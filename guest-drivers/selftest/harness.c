@@ -67,6 +67,11 @@ bool expect_end(const struct run *run, uint64_t ended, uint64_t offset, uint64_t
            expect("stval", run->stval, stval);
 }
 
+bool expect_done(const struct run *run)
+{
+    return expect_ended(run->ended, END_DONE);
+}
+
 /* A value that is a register's own, so that a mix-up shows. */
 static uint64_t register_pattern(unsigned n)
 {

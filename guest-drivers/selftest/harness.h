@@ -65,6 +65,7 @@ bool expect_index(const char *what, uint64_t index, uint64_t saw, uint64_t expec
 
 /* expect() for a run's end: how, at which offset, with which stval. */
 bool expect_end(const struct run *run, uint64_t ended, uint64_t offset, uint64_t stval);
+bool expect_done(const struct run *run);
 
 /* A check that is a row. Fields not said are zero: vS, no input, ends by itself, a0 = a1 = 0. */
 struct snippet {

@@ -149,7 +149,7 @@ static void priority_all(void)
 {
     struct run run = RUN(int_three, .sie = SIP_ALL, .sip = SIP_SSIP | SIP_STIP);
     with_external(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     if (run.x[10] != 0x010509)
         expect("order", run.x[10], 0x090105);
 }
@@ -163,13 +163,13 @@ static void external_masked(void)
 {
     struct run run = RUN(int_nop, .sie = SIP_SEIP);
     with_external(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
 }
 static void external_not_enabled(void)
 {
     struct run run = RUN(int_go, .sie = SIP_SSIP | SIP_STIP);
     with_external(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
 }
 static void external_user(void)
 {
@@ -195,7 +195,7 @@ static void external_vectored(void)
 {
     struct run run = RUN(int_vector, .sie = SIP_SEIP);
     with_external(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("entry", run.x[11], 12 - INTERRUPT_EXTERNAL);
 }
 

@@ -129,7 +129,7 @@ static void misaligned(enum mode mode)
     struct run run = RUN(trap_misaligned, .mode = mode,
                          .a = {(uint64_t)memory, 0xb8b7b6b5b4b3b2b1});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("lh", run.x[12], 0x0201);
     expect("lw", run.x[13], 0x06050403);
     expect("ld", run.x[14], 0x0c0b0a0988070605);
@@ -178,7 +178,7 @@ static void sc_alone(void)
     memory[0] = 5;
     struct run run = RUN(trap_sc_alone, .mode = MODE_U, .a = {(uint64_t)memory, 6});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("sc", run.x[12], 1);
     expect("memory", memory[0], 5);
 }
@@ -190,7 +190,7 @@ static void lrsc(void)
     memory[0] = 0x100000000;
     struct run run = RUN(trap_lrsc, .mode = MODE_U, .a = {(uint64_t)memory, 0x77});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("lr", run.x[12], 0x100000000);
     expect("amoswap", run.x[15], 0x77);
     expect("amomaxu", run.x[16], 0x100000077);
@@ -205,7 +205,7 @@ static void cbo(enum mode mode)
     struct run run = RUN(trap_cbo, .mode = mode, .senvcfg = SENVCFG_CBZE,
                          .a = {(uint64_t)(memory + 9)});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     for (unsigned i = 0; i < 32; i++)
         expect_index("word", i, memory[i], i / 8 == 1 ? 0 : i + 1);
 }
@@ -225,7 +225,7 @@ static void cbo_flush(void)
     struct run run = RUN(trap_cbo_clean, .mode = MODE_U, .a = {(uint64_t)memory},
                          .senvcfg = SENVCFG_CBCFE | SENVCFG_CBIE);
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("memory", memory[3], 33);
 }
 
@@ -234,7 +234,7 @@ static void jalr_odd(void)
 {
     struct run run = RUN(trap_jalr_odd, .a = {(uint64_t)trap_jalr_odd});
     harness_run(&run);
-    expect_end(&run, END_DONE, run.offset, run.sepc);
+    expect_done(&run);
     expect("a2", run.x[12], 2);
     expect("link", run.x[11], (uint64_t)trap_jalr_odd + 8);
 }
