@@ -49,12 +49,26 @@ static void handle_illegal(struct vcpu *vcpu)
     priv_execute(vcpu, &insn);
 }
 
+/* The original instruction if pc is a patched site, else null. */
+static const struct insn *patched_insn(struct vcpu *vcpu)
+{
+    struct vcpu_site *site = &vcpu->site[(vcpu->pc >> 1) & (VCPU_SITES - 1)];
+    uint64_t epoch = vcpu->vm->shadow->code_epoch;
+    uint64_t tag = (int64_t)vcpu->pc < 0 ? vcpu->upper_tag : vcpu->csr.satp;
+    if (site->pc == vcpu->pc && site->epoch == epoch && site->tag == tag)
+        return &site->insn;
+    uint32_t raw;
+    if (!patch_lookup(vcpu, vcpu->pc, &raw))
+        return NULL;
+    *site = (struct vcpu_site){vcpu->pc, tag, epoch, insn_decode(raw)};
+    return &site->insn;
+}
+
 static void handle_ecall(struct vcpu *vcpu)
 {
-    uint32_t raw;
-    if (patch_lookup(vcpu, vcpu->pc, &raw)) {
-        struct insn insn = insn_decode(raw);
-        priv_execute(vcpu, &insn);
+    const struct insn *insn = patched_insn(vcpu);
+    if (insn) {
+        priv_execute(vcpu, insn);
     } else if (vcpu->mode == VMODE_U) {
         exit_is(vcpu, EXIT_SYSCALL, 0);
         vcpu_raise(vcpu, CAUSE_ECALL_U, 0);

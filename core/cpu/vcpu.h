@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cpu/decode.h"
+
 struct vm;
 struct shadow_root;
 
@@ -24,6 +26,14 @@ struct vcsr {
     /* sedeleg, sideleg, scontext: do not exist here */
 };
 
+/* A patched site that trapped lately: what its original instruction is. Valid while epoch is the shadow's. */
+struct vcpu_site {
+    uint64_t pc, tag, epoch; /* tag: satp, or 0 in the upper half that all address spaces share */
+    struct insn insn;
+};
+
+#define VCPU_SITES 512u /* by pc; a power of two */
+
 struct vcpu {
     /* Assembly knows these by generated offsets (offsets.c). */
     uint64_t x[32]; /* x[0] is 0 and stays 0 */
@@ -39,6 +49,8 @@ struct vcpu {
     bool interrupts_stale; /* something that interrupt delivery depends on changed */
     struct vcsr csr;
 
+    uint64_t upper_tag; /* tag of pcs in the upper half */
+
     struct shadow_root *root; /* installed in satp */
     uint64_t host_scounteren, host_senvcfg; /* as last written to the host's CSRs */
 
@@ -48,6 +60,8 @@ struct vcpu {
     uint32_t exit_detail; /* for the statistics: CSR number, SBI function, ... */
     uint8_t exit_class;   /* enum exit_class (core/stats.h) */
     uint8_t exit_mode;    /* mode at the exit */
+
+    struct vcpu_site site[VCPU_SITES]; /* last: what is above stays in reach of short offsets */
 };
 
 /* Puts the vcpu in its reset state: vS, paging off, pc and a0/a1 as the SBI specification's HSM says. */

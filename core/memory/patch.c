@@ -111,6 +111,7 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
     if (word_at(copy) != ECALL || word_at(original) == ECALL)
         return false;
     memcpy(copy, original, 4);
+    vcpu->vm->shadow->code_epoch++;
     __asm__ volatile("fence.i" : : : "memory");
     return true;
 }

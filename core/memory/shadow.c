@@ -22,13 +22,15 @@ static struct shadow_space *find_space(struct vcpu *vcpu)
 {
     struct shadow *shadow = vcpu->vm->shadow;
     struct shadow_space *oldest = NULL;
-    for (unsigned i = 0; i < SHADOW_SPACES; i++) {
+    for (unsigned i = 0; i < shadow->spaces; i++) {
         struct shadow_space *space = &shadow->space[i];
         if (space->used && space->satp == vcpu->csr.satp)
             return space;
         if (space != shadow->current && (!oldest || space->used < oldest->used))
             oldest = space;
     }
+    if ((!oldest || oldest->used) && shadow->spaces < SHADOW_SPACES)
+        oldest = &shadow->space[shadow->spaces++];
     if (oldest->used) {
         shadow_free_space(vcpu->vm, oldest);
         shadow->pool.stats->evictions++;
@@ -92,6 +94,8 @@ void shadow_select(struct vcpu *vcpu)
     shadow->current->used = ++shadow->clock;
     bool mxr = (vcpu->csr.sstatus & SSTATUS_MXR) && !is_bare(vcpu);
     use_root(vcpu, choose_view(vcpu, shadow->current, mxr), mxr);
+    bool shared = vcpu->root->table[511] & PTE_SHARED;
+    vcpu->upper_tag = shared ? 0 : vcpu->csr.satp;
     vcpu->view_stale = false;
 }
 
@@ -114,6 +118,7 @@ static uint64_t *table_for(struct vcpu *vcpu, const struct leaf *leaf)
         bool top = level == shadow->host_levels - 1;
         if (top && (*entry & PTE_SHARED) && !leaf->global) {
             *entry = 0; /* this space has kernel pages of its own: leave the shared table */
+            vcpu->upper_tag = vcpu->csr.satp;
             shadow_tlb_flush(vcpu->vm);
         }
         if ((*entry & PTE_V) && shadow_is_leaf(*entry)) {
@@ -327,6 +332,7 @@ void shadow_init(struct vm *vm, void *base, uint64_t size, uint64_t host_satp, u
     shadow->block_leaves = cut(&next, blocks);
     shadow->block_patches = cut(&next, blocks * sizeof(*shadow->block_patches));
     shadow->copy_frame = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_frame));
+    shadow->code_epoch = 1;
     shadow->host_satp = host_satp;
     shadow->host_entry = host_entry;
     shadow->host_levels = host_satp >> SATP_MODE_SHIFT == SATP_MODE_SV48 ? 4 : 5;

@@ -55,6 +55,7 @@ struct shadow_mapping {
 
 struct shadow {
     struct shadow_space space[SHADOW_SPACES];
+    unsigned spaces; /* slots used so far: those above are free */
     struct shadow_space *current;
     uint64_t clock;
     struct pool pool;
@@ -72,6 +73,7 @@ struct shadow {
     uint16_t *block_patches;
     uint8_t *drops;         /* by frame: how often a patched copy was dropped */
     uint64_t giant_leaves;
+    uint64_t code_epoch;    /* counts up when kernel code is unmapped or a patched site changes */
     bool saturated;         /* a count reached its maximum and is "many" until all is dropped */
     uint32_t *copy_frame;   /* by pool page: the frame that it is a patched copy of */
 };

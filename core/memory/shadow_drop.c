@@ -25,6 +25,8 @@ void shadow_account(struct vm *vm, uint64_t pte, unsigned level, int delta)
     struct shadow *shadow = vm->shadow;
     if (!(pte & PTE_COUNTED))
         return;
+    if (delta < 0 && (pte & PTE_X))
+        shadow->code_epoch++;
     uint64_t hpa = PTE_PPN(pte) << PAGE_SHIFT;
     if (pte & PTE_PATCHED) {
         uint32_t frame = shadow->copy_frame[pool_index(&shadow->pool, map_hpa(hpa))];
@@ -98,7 +100,7 @@ void shadow_drop_all(struct vcpu *vcpu)
     struct shadow *shadow = vm->shadow;
     vcpu->root = NULL;
     csr_write(CSR_SATP, shadow->host_satp);
-    for (unsigned i = 0; i < SHADOW_SPACES; i++)
+    for (unsigned i = 0; i < shadow->spaces; i++)
         if (shadow->space[i].used)
             free_roots(vm, &shadow->space[i]);
     for (unsigned i = 0; i < SHADOW_UPPERS; i++) {
@@ -122,7 +124,7 @@ void shadow_evict(struct vcpu *vcpu)
 {
     struct shadow *shadow = vcpu->vm->shadow;
     struct shadow_space *oldest = NULL;
-    for (unsigned i = 0; i < SHADOW_SPACES; i++) {
+    for (unsigned i = 0; i < shadow->spaces; i++) {
         struct shadow_space *space = &shadow->space[i];
         if (space->used && space != shadow->current && (!oldest || space->used < oldest->used))
             oldest = space;
@@ -192,7 +194,7 @@ void shadow_fence(struct vcpu *vcpu, bool by_address, uint64_t gva, bool by_asid
     if (by_address && is_vmm_slot(shadow, gva))
         return; /* no canonical guest address: nothing can be cached for it */
     bool any = false;
-    for (unsigned i = 0; i < SHADOW_SPACES; i++) {
+    for (unsigned i = 0; i < shadow->spaces; i++) {
         struct shadow_space *space = &shadow->space[i];
         bool named = !by_asid || ((space->satp >> SATP_ASID_SHIFT) & SATP_ASID_MASK) == asid;
         if (space->used && named)
