@@ -1,0 +1,19 @@
+# The Debian root file system for GUEST=linux. Included by the top-level Makefile after linux.mk.
+# The image is a template: a run gets a copy as its DISK_IMG, and root=/dev/trident.
+
+DEBIAN      := $(BUILD)/debian
+DEBIAN_SIZE ?= 1G
+
+.PHONY: guest-debian
+guest-debian: $(LINUX)/Image $(DEBIAN)/initramfs.cpio.gz $(DEBIAN)/root.img
+
+$(DEBIAN)/versions:
+	guests/debian/fetch $(DEBIAN)
+
+$(DEBIAN)/root.img: $(DEBIAN)/versions guests/debian/mkroot \
+		$(addprefix guests/linux/,trident-run poweroff)
+	guests/debian/mkroot $(DEBIAN) $@ $(DEBIAN_SIZE)
+
+$(DEBIAN)/initramfs.cpio.gz: $(LINUX)/versions \
+		$(addprefix guests/linux/,pack init trident-run poweroff)
+	guests/linux/pack $(LINUX)/root $@ --module ext4 --module crc32c_generic
