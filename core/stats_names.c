@@ -148,18 +148,34 @@ static const char *device_name(const struct vm *vm, uint32_t detail)
     return index < vm->devices ? vm->device[index].name : "device";
 }
 
+/* Registers of which there are several get their number: the source, or the word of a bitmap. A store
+ * to claim completes. */
 static void name_plic_register(uint32_t detail, char *text, size_t size)
 {
-    unsigned offset = (detail & ~DETAIL_STORE) << 2;
-    const char *name = offset < 0x1000                             ? "priority"
-                       : offset < 0x2000                           ? "pending"
-                       : offset < 0x200000                         ? "enable"
-                       : (offset & 0xfff) == 0                     ? "threshold"
-                       : (offset & 0xfff) != 4                     ? "reserved"
-                       : detail & DETAIL_STORE                     ? "complete"
-                                                                   : "claim";
+    static const struct {
+        uint32_t base, end;
+        const char *name;
+    } registers[] = {
+        { 0x000000, 0x001000, "priority" },    { 0x001000, 0x002000, "pending" },
+        { 0x002000, 0x002080, "enable M" },    { 0x002080, 0x002100, "enable S" },
+        { 0x200000, 0x200004, "threshold M" }, { 0x200004, 0x200008, "claim M" },
+        { 0x201000, 0x201004, "threshold S" }, { 0x201004, 0x201008, "claim S" },
+    };
+    uint32_t offset = (detail & ~DETAIL_STORE) << 2;
+    const char *direction = detail & DETAIL_STORE ? "store" : "load";
 
-    snprintf(text, size, "%s %s", name, detail & DETAIL_STORE ? "store" : "load");
+    for (unsigned i = 0; i < sizeof registers / sizeof registers[0]; i++) {
+        uint32_t number = (offset - registers[i].base) / 4;
+
+        if (offset < registers[i].base || offset >= registers[i].end)
+            continue;
+        if (registers[i].end - registers[i].base == 4)
+            snprintf(text, size, "%s %s", registers[i].name, direction);
+        else
+            snprintf(text, size, "%s[%u] %s", registers[i].name, (unsigned)number, direction);
+        return;
+    }
+    snprintf(text, size, "plic+0x%06x %s", (unsigned)offset, direction);
 }
 
 void stats_detail_name(const struct vm *vm, unsigned exit_class, uint32_t detail, char *text,
