@@ -50,16 +50,9 @@ CORE_OBJS := \
 	core/board/board.o core/board/loader.o core/board/sbi.o core/board/tree.o core/board/vplic.o \
 	core/host/console.o core/host/control.o core/host/disk.o core/host/fwcfg.o core/host/log.o core/host/machine.o core/host/plic.o core/host/virtio.o
 DEVICE_OBJS := \
-	devices/emulated/uart.o \
-	devices/emulated/ahci.o \
-	devices/emulated/ata.o \
-	devices/paravirt/mmio.o \
-	devices/paravirt/ring.o \
-	devices/paravirt/uart.o \
-	devices/paravirt/disk.o \
-	devices/passthrough/assign.o \
-	devices/passthrough/uart.o \
-	devices/passthrough/disk.o
+	$(addprefix devices/emulated/,uart.o ahci.o ahcicmd.o ahciprd.o ata.o atacmd.o) \
+	$(addprefix devices/paravirt/,console.o disk.o mmio.o ring.o) \
+	$(addprefix devices/passthrough/,assign.o uart.o disk.o)
 OBJS := $(addprefix $O/,$(CORE_OBJS) $(DEVICE_OBJS))
 TRIDENT := $O/trident.elf
 
@@ -74,7 +67,7 @@ $O/trident.bin: $O/trident.elf
 
 $O/trident.elf: $(OBJS) core/trident.ld $(LIBFDT_LIB)
 	$(LD) -m elf64lriscv -pie --no-dynamic-linker -z norelro -z text --gc-sections --build-id=none \
-		-T core/trident.ld -o $@ $(OBJS) $(LIBFDT_LIB) $(PICOLIBC_LIB) $(LIBGCC)
+		--no-warn-rwx-segments -T core/trident.ld -o $@ $(OBJS) $(LIBFDT_LIB) $(PICOLIBC_LIB) $(LIBGCC)
 	$(CROSS)objdump -dS $@ > $O/trident.asm
 	$(CROSS)nm -n $@ > $O/trident.sym
 

@@ -7,6 +7,7 @@ from .options import COMMAND_LINE_MAX, Refusal
 
 QEMU = "qemu-system-riscv64"
 TRIDENT = "build/trident/trident.bin"
+TRIDENT_ELF = "build/trident/trident.elf"
 VMM_ROOM = 32 << 20  # RAM that the VMM takes for itself, above the guest's
 
 # The guest's largest address mode -> what the processor must not offer. A guest of the VMM is shadowed

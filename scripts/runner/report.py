@@ -1,6 +1,7 @@
 """What is told at the end of a run: the table, the JSON, and where a guest was."""
 
 import bisect
+import glob
 import json
 import os
 import subprocess
@@ -11,18 +12,21 @@ def number(value):
     return f"{value:,}".replace(",", "'") if isinstance(value, int) else str(value)
 
 
-def table(statistics):
-    """The summary in 80 columns: exits by class, devices, memory."""
-    lines = [f"{'exit class':<16}{'count':>16}{'instructions':>18}{'each':>10}{'ns each':>12}"]
+def table(statistics, counted=True):
+    """The summary in 80 columns: exits by class, devices, memory.
+    counted: QEMU counted instructions (ICOUNT=1); otherwise its instruction counter is a clock."""
+    lines = [f"{'exit class':<14}{'count':>14}{'ns each':>12}{'share of time':>16}"
+             + f"{'instructions each':>22}" * counted]
     classes = {}
     for row in statistics.get("exits", []):
         total = classes.setdefault(row["class"], [0, 0, 0])
         for i, key in enumerate(("count", "instructions", "nanoseconds")):
             total[i] += row.get(key, 0)
+    spent = max(sum(total[2] for total in classes.values()), 1)
     for name, (count, instructions, nanoseconds) in sorted(classes.items(), key=lambda c: -c[1][0]):
-        lines.append(f"{name:<16}{number(count):>16}{number(instructions):>18}"
-                     f"{number(instructions // max(count, 1)):>10}"
-                     f"{number(nanoseconds // max(count, 1)):>12}")
+        lines.append(f"{name:<14}{number(count):>14}{number(nanoseconds // max(count, 1)):>12}"
+                     f"{100 * nanoseconds / spent:>14.1f} %"
+                     + f"{number(instructions // max(count, 1)):>22}" * counted)
     lines.append(f"{'device':<26}{'loads':>9}{'stores':>9}{'irqs':>8}{'notify':>8}"
                  f"{'requests':>9}{'bytes':>11}")
     for name, row in statistics.get("devices", {}).items():
@@ -103,9 +107,10 @@ class Symbols:
 
 
 def guest_symbols(kernel):
-    """A guest's symbols: its ELF's own, or a System.map beside an Image."""
-    beside = os.path.join(os.path.dirname(kernel), "System.map")
-    if os.path.exists(beside):
-        with open(beside, encoding="utf-8") as file:
-            return Symbols(file.read())
+    """A guest's symbols: its ELF's own, or a System.map beside an Image or in what it came from."""
+    folder = os.path.dirname(kernel)
+    for pattern in ("System.map*", "root/boot/System.map*"):
+        for beside in glob.glob(os.path.join(folder, pattern)):
+            with open(beside, encoding="utf-8") as file:
+                return Symbols(file.read())
     return Symbols(output_of("riscv64-unknown-elf-nm", "-n", kernel) or "")

@@ -5,6 +5,7 @@ terminal and sets it raw itself: Ctrl-C reaches the guest and Ctrl-A X quits.
 """
 
 import ctypes
+import json
 import os
 import re
 import selectors
@@ -17,7 +18,7 @@ import termios
 import time
 
 from . import control, machine, report
-from .options import RAM_BASE, Refusal
+from .options import FIRMWARE, RAM_BASE, Refusal
 
 RUN_FOLDER = "build/run"  # relative: a socket's path may have 107 bytes only
 FAILED = re.compile(rb"^trident-run: '.*' ended with status \d+", re.MULTILINE)
@@ -69,7 +70,7 @@ class Session:
         self.batch = bool(options.run)
         self.statistics = None  # of the power-off event
         self.guest_status = None
-        self.last_stats = None
+        self.answers = {}       # of the control channel, by command
         self.tail = b""         # of the console: an unfinished line
         self.failed = self.done = False
         self.clients = []
@@ -129,8 +130,8 @@ class Session:
             if message.get("event") == "poweroff":
                 self.statistics = message.get("statistics", {})
                 self.guest_status = message.get("status")
-            elif "statistics" in message:
-                self.last_stats = message["statistics"]
+            elif "reply" in message:
+                self.answers[message["reply"]] = message
             for client in self.clients:
                 client.send(line)
         return alive
@@ -175,35 +176,42 @@ class Session:
                 if not key.data(key.fileobj):
                     self.selector.unregister(key.fileobj)
 
+    def ask(self, command, seconds=1):
+        """The VMM's answer to a command, or None."""
+        self.answers.pop(command, None)
+        self.channel.send(json.dumps({"command": command}).encode())
+        try:
+            self.loop(time.monotonic() + seconds, until=lambda: command in self.answers)
+        except Stop:
+            pass
+        return self.answers.get(command)
+
     def where(self):
         """Says where the guest was, when its time was up."""
+        symbols = report.guest_symbols(self.options.kernel)
         if self.channel:
-            self.channel.send(b'{"command":"stats"}')
-            try:
-                self.loop(time.monotonic() + 1, until=lambda: self.last_stats is not None)
-            except Stop:
-                say("the VMM's control channel does not answer")
+            answer = self.ask("where")
+            self.ask("stats")  # for the report
+            if answer:
+                pc = int(answer["pc"], 0)
+                say(f"the guest was in {answer['mode']} at {pc:#x} {symbols.name(pc)}".rstrip())
+                return
+            say("the VMM's control channel does not answer")
         registers = self.monitor.registers()
         if "pc" not in registers:
             say("QEMU does not answer")
             return
-        pc, top = registers["pc"], RAM_BASE + self.options.mem
-        who, symbols = "the guest", report.guest_symbols(self.options.kernel)
-        if not self.options.native and not symbols.name(pc):
-            path = "build/trident/trident.elf"
-            own = report.Symbols(report.output_of("riscv64-unknown-elf-nm", "-n", path) or "")
-            # Linked at 0 and moved at start; the host's stvec shows where to.
-            own = own.moved(registers.get("stvec", 0) - own.address("trap_entry"))
-            if own.name(pc):
-                who, symbols = "the VMM", own
-        if who == "the guest" and RAM_BASE <= pc < RAM_BASE + 0x80000 and pc < top:
-            who = "the firmware"
-        name = symbols.name(pc)
-        say(f"{who} was at {pc:#x}{' in ' + name if name else ''}")
-        if who != "the guest" and not self.options.native:
-            sepc = registers.get("sepc", 0)
-            name = report.guest_symbols(self.options.kernel).name(sepc)
-            say(f"its last trap came from {sepc:#x}{' in ' + name if name else ''}")
+        pc = registers["pc"]
+        who = "the guest"
+        if not self.options.native and pc >> 63:
+            # Trident is linked at 0 and moves itself; the host's stvec shows where to.
+            text = report.output_of("riscv64-unknown-elf-nm", "-n", machine.TRIDENT_ELF)
+            symbols = report.Symbols(text or "")
+            symbols = symbols.moved(registers.get("stvec", 0) - symbols.address("trap_entry"))
+            who = "the VMM"
+        elif RAM_BASE <= pc < RAM_BASE + FIRMWARE:
+            who, symbols = "the firmware", report.Symbols("")
+        say(f"{who} was at {pc:#x} {symbols.name(pc)}".rstrip())
 
     def finish(self):
         """Ends QEMU if it is still there; gives the sockets back."""
@@ -240,16 +248,16 @@ class Session:
         return 0
 
     def tell(self, status, seconds):
+        if self.statistics is None and "stats" in self.answers:
+            self.statistics = self.answers["stats"]["statistics"]
         if self.statistics is not None:
-            print(report.table(self.statistics), file=sys.stderr, flush=True)
+            print(report.table(self.statistics, self.options.icount), file=sys.stderr, flush=True)
         if not self.options.stats:
             return
-        facts = {"exits": [], "devices": {}, "memory": {}}
-        facts.update(self.statistics or self.last_stats or {})
-        facts["config"] = {**facts.get("config", {}), **self.options.describe()}
+        facts = dict(self.statistics or {})
         version = self.monitor.version if self.monitor else None
-        facts["host"] = {**facts.get("host", {}), **report.host_facts(version)}
-        facts["run"] = {"status": status, "seconds": round(seconds, 3)}
+        facts["host"] = {**report.host_facts(version), "options": self.options.describe(),
+                         "status": status, "seconds": round(seconds, 3)}
         report.write_json(self.options.stats, facts)
 
 
