@@ -129,7 +129,7 @@ static void submit(struct device *dev, struct ahci_slot *slot)
 static void submit_op(struct device *dev, struct ahci_slot *slot, enum host_disk_op op)
 {
     slot->request.op = op;
-    slot->request.sector = slot->left.lba;
+    slot->request.sector = op == HOST_DISK_FLUSH ? 0 : slot->left.lba;
     slot->request.count = slot->chunk;
     slot->request.segments = slot->segments;
     slot->request.cookie = slot;

@@ -163,7 +163,7 @@ static void submit_op(struct device *dev, enum host_disk_op op)
     ata->segment = (struct host_segment){ata->buffer, ata->fill};
     ata->request = (struct host_disk_request){
         .op = op,
-        .sector = ata->left.lba,
+        .sector = op == HOST_DISK_FLUSH ? 0 : ata->left.lba,
         .nsegments = op == HOST_DISK_FLUSH ? 0 : 1,
         .segments = &ata->segment,
     };

@@ -161,8 +161,7 @@ static uint8_t set_features(const struct ata_taskfile *tf, struct ata_settings *
             return ATA_ERROR_ABRT;
         settings->mode = tf->count & 0xff;
         return 0;
-    case 0x66: /* keep the settings over a reset; or not: they are kept in either case */
-    case 0xcc: return 0;
+    case 0xcc: return 0; /* settings revert at a reset: always (0x66, to keep them, is refused) */
     default: return ATA_ERROR_ABRT;
     }
 }
