@@ -143,15 +143,16 @@ static uint64_t *table_for(struct vcpu *vcpu, const struct leaf *leaf)
     return table;
 }
 
-static bool put_leaf(struct vcpu *vcpu, const struct leaf *leaf)
+/* Puts the leaf into the current root. Its entry, or null: no memory for a table. */
+static uint64_t *put_leaf(struct vcpu *vcpu, const struct leaf *leaf)
 {
     uint64_t *table = table_for(vcpu, leaf);
     if (!table)
-        return false;
+        return NULL;
     uint64_t *entry = &table[shadow_index(leaf->gva, leaf->level)];
     if (*entry == leaf->pte) {
         shadow_tlb_flush(vcpu->vm); /* the machine had cached the invalid entry */
-        return true;
+        return entry;
     }
     bool replaced = *entry & PTE_V;
     if (replaced)
@@ -160,7 +161,7 @@ static bool put_leaf(struct vcpu *vcpu, const struct leaf *leaf)
     shadow_account(vcpu->vm, leaf->pte, leaf->level, 1);
     if (replaced)
         shadow_tlb_flush(vcpu->vm);
-    return true;
+    return entry;
 }
 
 /* The largest page, not above limit, that lies wholly in RAM around gpa and holds no patched code. */
@@ -243,29 +244,26 @@ static bool in_view(const struct vcpu *vcpu, uint64_t pte)
     return !(pte & PTE_U) || index / 2 == VIEW_KERNEL_SUM;
 }
 
-/* Fills the neighbours of a 4 KiB page whose guest entries already have A set: as a TLB may. */
-static void prefill(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
+/* Fills the neighbours of a 4 KiB page whose guest entries already have A set: as a TLB may. They lie in
+ * the same guest table and in the same shadow table, around entry. */
+static void prefill(struct vcpu *vcpu, uint64_t gva, const struct walk *walk, uint64_t *entry)
 {
     unsigned self = shadow_index(gva, 0);
     unsigned first = self & ~(PREFILL_GROUP - 1);
     for (unsigned i = first; i < first + PREFILL_GROUP; i++) {
         uint64_t pte = __atomic_load_n(&walk->table[i], __ATOMIC_RELAXED);
+        uint64_t *slot = entry + ((int)i - (int)self);
         bool leaf_ok = (pte & PTE_V) && (pte & PTE_A) && (pte & (PTE_R | PTE_X)) &&
                        (pte & (PTE_R | PTE_W)) != PTE_W && !(pte & PTE_RESERVED);
         bool global = (walk->global && !(walk->pte & PTE_G)) || (pte & PTE_G);
-        if (i == self || !leaf_ok || !in_view(vcpu, pte) || global != walk->global)
+        if (*slot || !leaf_ok || !in_view(vcpu, pte) || global != walk->global)
             continue;
-        struct walk neighbour = *walk;
-        neighbour.gpa = PTE_PPN(pte) << PAGE_SHIFT;
-        neighbour.pte = pte;
-        uint64_t neighbour_gva = (gva & ~(uint64_t)PAGE_MASK) + ((int64_t)i - self) * (int64_t)PAGE_SIZE;
-        unsigned level;
+        struct walk neighbour = {.gpa = PTE_PPN(pte) << PAGE_SHIFT, .pte = pte, .global = global};
         struct leaf leaf;
-        if (!shadow_is_backed(vcpu->vm, neighbour.gpa) || shadow_leaf(vcpu, neighbour_gva, &level) ||
-            !make_leaf(vcpu, neighbour_gva, &neighbour, &leaf))
+        if (!shadow_is_backed(vcpu->vm, neighbour.gpa) || !make_leaf(vcpu, gva, &neighbour, &leaf))
             continue;
-        if (!put_leaf(vcpu, &leaf))
-            return;
+        *slot = leaf.pte;
+        shadow_account(vcpu->vm, leaf.pte, 0, 1);
         vcpu->vm->shadow->pool.stats->prefills++;
     }
 }
@@ -294,19 +292,21 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
 
     bool needs_sum = vcpu->mode == VMODE_S && !is_bare(vcpu) && (walk.pte & PTE_U);
     struct leaf leaf;
+    uint64_t *entry;
     for (;;) {
         if (needs_sum)
             use_root(vcpu, VIEW_KERNEL_SUM, mode.mxr);
         if (!make_leaf(vcpu, gva, &walk, &leaf))
             panic("shadow: access %d to %#lx is permitted by the guest's entry %#lx but has no leaf",
                   (int)access, gva, walk.pte);
-        if (put_leaf(vcpu, &leaf))
+        entry = put_leaf(vcpu, &leaf);
+        if (entry)
             break;
         shadow_evict(vcpu);
     }
     vm->shadow->pool.stats->fills++;
-    if (walk.table)
-        prefill(vcpu, gva, &walk);
+    if (walk.table && leaf.level == 0)
+        prefill(vcpu, gva, &walk, entry);
     return SHADOW_RETRY;
 }
 
