@@ -3,7 +3,7 @@
 import base64
 import os
 
-from .options import COMMAND_LINE_MAX, Refusal
+from .options import COMMAND_LINE_MAX, RAM_BASE, Refusal
 
 QEMU = "qemu-system-riscv64"
 TRIDENT = "build/trident/trident.bin"
@@ -14,6 +14,7 @@ VMM_ROOM = 32 << 20  # RAM that the VMM takes for itself, above the guest's
 # one mode higher, so that the VMM's own mapping is out of its reach.
 NATIVE_CPU = {"sv39": ",sv48=off,sv57=off", "sv48": ",sv57=off"}
 VMM_CPU = {"sv39": ",sv57=off", "sv48": ""}
+MAP_OFFSET = {"sv39": 0xFFFF800000000000, "sv48": 0xFF00000000000000}  # core/memory/map.h
 
 
 def escape(text):
@@ -71,6 +72,17 @@ def arguments(options, folder, console):
     else:
         args += vmm_arguments(options, folder, line)
     return args + options.qemu
+
+
+def debug_arguments(folder):
+    """A gdb's way in, and a console apart from its terminal."""
+    return ["-chardev", "pty,id=console", "-serial", "chardev:console", "-monitor", "none",
+            "-chardev", f"socket,id=gdb,path={folder}/gdb,server=on,wait=off", "-gdb", "chardev:gdb"]
+
+
+def vmm_address(options):
+    """Where the VMM is after it has moved: in its direct map, above the guest's RAM."""
+    return MAP_OFFSET[options.mmu] + RAM_BASE + options.mem
 
 
 def vmm_arguments(options, folder, line):

@@ -79,9 +79,12 @@ class Session:
 
     # --- Start -----------------------------------------------------------------------------
 
-    def start(self):
+    def start(self, debug=False):
         servers = [control.listen(f"{self.folder}/{name}") for name in ("qmp", "ctl")]
         console = ["-serial", "stdio", "-monitor", "none"] if self.batch else ["-serial", "mon:stdio"]
+        if debug:
+            self.batch = True
+            console = machine.debug_arguments(self.folder)
         command = machine.arguments(self.options, self.folder, console)
         # In batch, a session of its own: Ctrl-C is the runner's and not QEMU's.
         self.process = subprocess.Popen(
@@ -101,7 +104,8 @@ class Session:
             self.open_relay()
         if self.batch:
             self.watch(self.process.stdout, self.on_console)
-        self.monitor.call("cont")
+        if not debug:
+            self.monitor.call("cont")
 
     def watch(self, source, handler):
         self.selector.register(source, selectors.EVENT_READ, handler)
@@ -261,6 +265,29 @@ class Session:
         report.write_json(self.options.stats, facts)
 
 
+def debug(options):
+    """The machine stopped, and a gdb attached to it; the guest's console is a terminal of its own."""
+    if not shutil.which("gdb-multiarch"):
+        raise Refusal("gdb-multiarch is missing: scripts/setup check installs or names it.")
+    with tempfile.TemporaryDirectory(prefix="trident-") as folder:
+        session = Session(options, folder)
+        # gdb has the terminal, and Ctrl-C in it stops the guest.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            session.start(debug=True)
+            answer = session.monitor.call("query-chardev") or []
+            console = next(row["filename"] for row in answer if row["label"] == "console")
+            environment = {**os.environ, "TRIDENT_GDB": f"{folder}/gdb", "TRIDENT_BASE": "",
+                           "TRIDENT_CONSOLE": console.removeprefix("pty:")}
+            if not options.native:
+                environment["TRIDENT_BASE"] = hex(machine.vmm_address(options))
+            command = ["gdb-multiarch", "-q", "-x", "scripts/gdbinit"]
+            command += [options.kernel] if options.kernel.endswith(".elf") else []
+            return subprocess.call(command, env=environment)
+        finally:
+            session.finish()
+
+
 def on_signal(number, _frame):
     raise Stop(128 + number)
 
@@ -276,6 +303,8 @@ def run(options, gdb=False):
     machine.command_line(options)
     if not os.path.exists(options.disk_img):
         create_disk(options.disk_img, options.disk_size)
+    if gdb:
+        return debug(options)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
     terminal = termios.tcgetattr(0) if os.isatty(0) else None
