@@ -173,14 +173,11 @@ static bool slot_submit(struct device *dev, struct slot *slot)
 
 static void slot_complete(struct device *dev, struct slot *slot)
 {
-    struct disk *disk = state_of(dev);
     const struct ring_chain *chain = &slot->chain;
     int error = slot->request.status;
 
-    if (!virtio_mmio_running(dev)) { /* broken meanwhile: nobody waits for the answer */
-        disk->busy &= ~(1u << (slot - disk->slot));
-        return;
-    }
+    if (!virtio_mmio_running(dev))
+        return; /* broken meanwhile: nobody waits for the answer, and reset frees the slot */
     if (slot->request.op == HOST_DISK_READ) {
         /* The data came while the guest ran: what the core derived meanwhile is stale, too. */
         for (unsigned i = 0; i < chain->writable; i++)
@@ -272,11 +269,10 @@ static uint8_t start_flush(struct slot *slot)
 
 static uint8_t start_range(struct device *dev, struct slot *slot, bool discard)
 {
-    const struct host_disk *host = dev->host;
     uint32_t len = slot->chain.readable_bytes - (uint32_t)sizeof(struct header);
     struct range range;
 
-    /* 5.2.6.2: a bit we do not know, or UNMAP with a DISCARD, is unsupported; so are more ranges
+    /* A read-only disk offers neither. 5.2.6.2: a bit we do not know, or UNMAP with a DISCARD, is unsupported; so are more ranges
      * than the one that max_..._seg allows. */
     if (!virtio_mmio_has(dev, discard ? FEATURE_DISCARD : FEATURE_WRITE_ZEROES))
         return STATUS_UNSUPP;
@@ -287,8 +283,7 @@ static uint8_t start_range(struct device *dev, struct slot *slot, bool discard)
     chain_read(dev->vm, &slot->chain, sizeof(struct header), &range, sizeof range);
     if (range.flags & ~(discard ? 0 : RANGE_UNMAP))
         return STATUS_UNSUPP;
-    if (host->read_only || range.count > RANGE_MAX_SECTORS ||
-        !in_disk(dev, range.sector, range.count))
+    if (range.count > RANGE_MAX_SECTORS || !in_disk(dev, range.sector, range.count))
         return STATUS_IOERR;
     if (range.count == 0)
         return STATUS_OK;
@@ -374,8 +369,6 @@ static void disk_service(struct device *dev)
 
     while ((request = host->completed(host)) != NULL)
         slot_complete(dev, request->cookie);
-    if (!virtio_mmio_running(dev))
-        return;
     for (unsigned i = 0; i < SLOTS && disk->waiting; i++)
         if ((disk->waiting >> i & 1) && !slot_submit(dev, &disk->slot[i]))
             break;

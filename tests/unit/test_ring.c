@@ -198,8 +198,8 @@ static const struct bad {
     {"next beyond the table",
      true,
      0,
-     {{TABLE_GPA, 16, DESC_INDIRECT, 0}},
-     {{DATA_GPA, 1, DESC_NEXT, 1}}},
+     {{TABLE_GPA, 32, DESC_INDIRECT, 0}},
+     {{DATA_GPA, 1, DESC_NEXT, 2}}},
     {"loop in the table",
      true,
      0,
@@ -220,6 +220,8 @@ static void test_bad(void **state)
 
         memcpy(vm_ram(&rig->vm, QUEUE_GPA, sizeof bad[i].desc), bad[i].desc, sizeof bad[i].desc);
         memcpy(vm_ram(&rig->vm, TABLE_GPA, sizeof bad[i].table), bad[i].table, sizeof bad[i].table);
+        guest_desc(&rig->guest, 8, DATA_GPA, 1, 0, 0); /* bait, behind the end */
+        guest_table(&rig->vm, TABLE_GPA, 2, DATA_GPA, 1, 0, 0);
         guest_offer(&rig->guest, bad[i].head);
         if (pop(rig) != RING_BROKEN)
             fail_msg("accepted: %s", bad[i].what);
@@ -285,6 +287,13 @@ static void test_notifications(void **state)
     assert_int_equal(pop(rig), RING_EMPTY);
     assert_int_equal(*guest_avail_event(&rig->guest), 3);
     assert_int_equal(guest_used(&rig->guest)[0], 0);
+
+    /* Started again, it asks again. */
+    rig->guest = guest_queue_at(&rig->vm, QUEUE_GPA, 8);
+    *guest_avail_event(&rig->guest) = 99;
+    assert_true(ring_start(&rig->vm, &rig->ring, false, true));
+    assert_int_equal(pop(rig), RING_EMPTY);
+    assert_int_equal(*guest_avail_event(&rig->guest), 0);
     rig_free(rig);
 }
 

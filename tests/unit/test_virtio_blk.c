@@ -308,6 +308,8 @@ static void test_ranges(void **state)
         assert_int_equal(rig.mock->disk.image[8 * 512 + i], 0);
     assert_pattern(rig.mock->disk.image, 0, 8 * 512);
     assert_pattern(rig.mock->disk.image + 10 * 512, 10, 10 * 512);
+    rig.mock->disk.end.sectors = 1ull << 32; /* beyond max_..._sectors, though in the disk */
+    assert_int_equal(range(&rig, ZERO, 0, 0x400000, 0, 16), IOERR);
     mock_free(rig.mock);
 
     /* Not negotiated: not supported. */
@@ -348,6 +350,25 @@ static void test_writethrough(void **state)
 }
 
 /* --- Layout ---------------------------------------------------------------------------------- */
+
+/* The core is told of every byte that is written, when the data is there: a read has two writable
+ * segments more than a write has. */
+static void test_asks(void **state)
+{
+    struct rig rig = rig_up(USUAL);
+    unsigned asks[2];
+
+    (void)state;
+    for (unsigned type = IN; type <= OUT; type++) {
+        offer(&rig, 0, type, 0, DATA_GPA, 512);
+        guest_notify(rig.mock, 0);
+        asks[type] = rig.mock->vm.writable_asks;
+        mock_disk_finish(rig.mock);
+        asks[type] = rig.mock->vm.writable_asks - asks[type];
+    }
+    assert_int_equal(asks[IN], asks[OUT] + 2);
+    mock_free(rig.mock);
+}
 
 /* Everything in one-byte descriptors, in pieces across the borders, and in one piece. */
 static void test_layout(void **state)
@@ -610,13 +631,21 @@ static void test_interrupts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_identity),     cmocka_unit_test(test_in_out),
-        cmocka_unit_test(test_errors),       cmocka_unit_test(test_read_only),
-        cmocka_unit_test(test_get_id),       cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_writethrough), cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_segments),     cmocka_unit_test(test_no_request),
-        cmocka_unit_test(test_depth),        cmocka_unit_test(test_header_changes),
-        cmocka_unit_test(test_reset),        cmocka_unit_test(test_broken_in_flight),
+        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_in_out),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_get_id),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_writethrough),
+        cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_asks),
+        cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_no_request),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_header_changes),
+        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_broken_in_flight),
         cmocka_unit_test(test_interrupts),
     };
 

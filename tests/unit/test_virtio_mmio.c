@@ -129,6 +129,7 @@ static void test_status(void **state)
 static void test_features(void **state)
 {
     struct mock *mock = mock_new_console(&paravirt_console);
+    struct guest_queue queue;
 
     (void)state;
     assert_int_equal(guest_negotiate(mock, OFFERED), 11);
@@ -148,9 +149,16 @@ static void test_features(void **state)
     mock_store(mock, 0x024, 4, 0);
     mock_store(mock, 0x020, 4, 0);
     assert_int_equal(status_after(mock, 11), 11);
-    /* Settled then: what is written now has no effect. */
-    mock_store(mock, 0x020, 4, 1);
+    /* Settled then: without EVENT_IDX, whatever is written now, the used ring has flags. */
+    assert_int_equal(guest_negotiate(mock, FEATURE_VERSION_1), 11);
+    mock_store(mock, 0x024, 4, 0);
+    mock_store(mock, 0x020, 4, (uint32_t)FEATURE_EVENT_IDX);
+    queue = guest_queue_at(&mock->vm, QUEUE_GPA, 8);
+    guest_used(&queue)[0] = *guest_avail_event(&queue) = 77;
+    guest_queue_start(mock, 1, &queue);
     assert_int_equal(status_after(mock, 15), 15);
+    assert_int_equal(guest_used(&queue)[0], 0);
+    assert_int_equal(*guest_avail_event(&queue), 77);
     mock_free(mock);
 }
 
@@ -181,6 +189,9 @@ static void test_queue_registers(void **state)
     guest_desc(&queue, 0, DATA_GPA, 2, 0, 0);
     guest_offer(&queue, 0);
     guest_notify(mock, 1);
+    assert_int_equal(mock->console.noutput, 2);
+
+    mock_store(mock, 0x044, 4, 1); /* and ready is ready: it does not begin anew */
     assert_int_equal(mock->console.noutput, 2);
 
     /* Stopped, it is not touched; started again it begins anew. */
