@@ -1,4 +1,4 @@
-# The Debian root file system for GUEST=linux. Included by the top-level Makefile after linux.mk.
+# The Debian root file system for GUEST=linux. Included by guests/linux/linux.mk.
 # The image is a template: a run gets a copy as its DISK_IMG, and root=/dev/trident.
 
 DEBIAN      := $(BUILD)/debian
@@ -7,7 +7,7 @@ DEBIAN_SIZE ?= 1G
 .PHONY: guest-debian
 guest-debian: $(LINUX)/Image $(DEBIAN)/initramfs.cpio.gz $(DEBIAN)/root.img
 
-$(DEBIAN)/versions:
+$(DEBIAN)/versions: | $(BUILD)/.setup-run
 	guests/debian/fetch $(DEBIAN)
 
 $(DEBIAN)/root.img: $(DEBIAN)/versions guests/debian/mkroot \

@@ -11,7 +11,7 @@ LINUX  := $(BUILD)/linux$(if $(filter-out trixie,$(KERNEL)),-$(KERNEL))
 .PHONY: guest-linux
 guest-linux: $(LINUX)/Image $(LINUX)/initramfs.cpio.gz
 
-$(LINUX)/versions:
+$(LINUX)/versions: | $(BUILD)/.setup-run
 	guests/linux/fetch $(LINUX) $(KERNEL)
 
 $(LINUX)/Image: $(LINUX)/versions guests/linux/image
@@ -19,3 +19,6 @@ $(LINUX)/Image: $(LINUX)/versions guests/linux/image
 
 $(LINUX)/initramfs.cpio.gz: $(LINUX)/versions $(addprefix guests/linux/,pack init trident-run poweroff)
 	guests/linux/pack $(LINUX)/root $@
+
+include guests/debian/debian.mk
+include guests/uboot/uboot.mk
