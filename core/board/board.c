@@ -227,6 +227,7 @@ int vm_map(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size)
         if (mapping->size && mapping->gpa != gpa)
             continue;
         *mapping = (struct shadow_mapping){gpa, hpa, size};
+        vm->shadow->unseen_writes = true;
         return 0;
     }
     return -ENOSPC;

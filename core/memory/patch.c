@@ -134,6 +134,21 @@ void patch_drop(struct vm *vm, uint64_t gpa)
     vm->stats.memory.dropped_patches++;
 }
 
+void patch_verify(struct vm *vm, uint64_t gpa)
+{
+    uint64_t frame = shadow_frame(vm, gpa);
+    const uint8_t *copy = copy_of(vm, frame), *original = original_of(vm, frame);
+    for (unsigned i = 0; copy && i < PAGE_SIZE; i += 2) {
+        if (memcmp(copy + i, original + i, 2) == 0)
+            continue;
+        if (i > PAGE_SIZE - 4 || word_at(copy + i) != ECALL) {
+            patch_drop(vm, gpa);
+            return;
+        }
+        i += 2; /* a patched site: its second half differs as well */
+    }
+}
+
 /* Two bytes of code, as the guest wrote them. */
 static uint64_t fetch_half(struct vcpu *vcpu, uint64_t gva, uint16_t *half)
 {

@@ -286,6 +286,8 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
         bool executable = (walk.pte & PTE_X) && !((walk.pte & PTE_U) && mode.satp && !mode.user);
         if (access == ACCESS_STORE)
             patch_drop(vm, walk.gpa);
+        else if (access == ACCESS_FETCH && vm->shadow->unseen_writes)
+            patch_verify(vm, walk.gpa);
         else if (access == ACCESS_LOAD && kernel && executable)
             return SHADOW_PATCHED;
     }

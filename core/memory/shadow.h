@@ -64,6 +64,7 @@ struct shadow {
     uint64_t host_entry;    /* root entry MAP_ROOT_SLOT of every root: the VMM */
     uint64_t *upper[SHADOW_UPPERS]; /* by 2 * Sv48 + mxr: table of global kernel pages for all roots */
     struct shadow_mapping mapping[SHADOW_MAPPINGS];
+    bool unseen_writes;     /* a device was given away: its DMA is not seen (patch_verify) */
 
     /* By guest page frame, from ram.first on: writable or kernel-executable leaves that map it, and the
      * pool page + 1 of its patched copy. By 2 MiB block: the same for superpages, and patched frames. */
