@@ -17,7 +17,8 @@ $(LINUX)/versions: | $(BUILD)/.setup-run
 $(LINUX)/Image: $(LINUX)/versions guests/linux/image
 	guests/linux/image $(LINUX)/root $@
 
-$(LINUX)/initramfs.cpio.gz: $(LINUX)/versions $(addprefix guests/linux/,pack init trident-run poweroff)
+$(LINUX)/initramfs.cpio.gz: $(LINUX)/versions \
+		$(addprefix guests/linux/,pack init trident-run poweroff)
 	guests/linux/pack $(LINUX)/root $@
 
 include guests/debian/debian.mk
