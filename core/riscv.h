@@ -1,6 +1,6 @@
 /*
  * RISC-V privileged architecture: CSR numbers, fields, causes, and accessors for the host's CSRs.
- * Names are the privileged specification's. The accessors exist only in a build for RISC-V.
+ * Names are the privileged specification's.
  */
 #pragma once
 #include <stdint.h>
@@ -124,4 +124,24 @@ static inline void sfence_vma_page(uint64_t va)
 {
     __asm__ volatile("sfence.vma %0, zero" : : "r"(va) : "memory");
 }
+
+static inline void riscv_fence_i(void)
+{
+    __asm__ volatile("fence.i" : : : "memory");
+}
+
+static inline void riscv_wfi(void)
+{
+    __asm__ volatile("wfi" : : : "memory");
+}
+#else
+/* Built for another machine (unit tests), the hart is the test's. */
+uint64_t csr_read(unsigned csr);
+void csr_write(unsigned csr, uint64_t value);
+void csr_set(unsigned csr, uint64_t bits);
+void csr_clear(unsigned csr, uint64_t bits);
+void sfence_vma_all(void);
+void sfence_vma_page(uint64_t va);
+void riscv_fence_i(void);
+void riscv_wfi(void);
 #endif

@@ -157,7 +157,7 @@ struct vcpu *trap_handle(struct vcpu *vcpu)
         panic("trap: cause %#lx cannot come from U-mode", vcpu->scause);
 
     while (vcpu->vm->paused) {
-        __asm__ volatile("wfi" : : : "memory");
+        riscv_wfi();
         trap_host_interrupts(vcpu);
     }
     vcpu_prepare(vcpu);

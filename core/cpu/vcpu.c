@@ -100,7 +100,7 @@ void vcpu_sret(struct vcpu *vcpu)
 void vcpu_wfi(struct vcpu *vcpu)
 {
     while (!(vcpu_sip(vcpu) & vcpu->csr.sie)) {
-        __asm__ volatile("wfi" : : : "memory");
+        riscv_wfi();
         trap_host_interrupts(vcpu);
     }
     vcpu->interrupts_stale = true;

@@ -86,7 +86,7 @@ void patch_site(struct vcpu *vcpu, uint64_t pc)
         return;
     uint32_t ecall = ECALL;
     memcpy(copy_of(vm, frame) + offset, &ecall, sizeof(ecall));
-    __asm__ volatile("fence.i" : : : "memory");
+    riscv_fence_i();
     vm->stats.memory.patched_sites++;
 }
 
@@ -112,7 +112,7 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
         return false;
     memcpy(copy, original, 4);
     vcpu->vm->shadow->code_epoch++;
-    __asm__ volatile("fence.i" : : : "memory");
+    riscv_fence_i();
     return true;
 }
 
