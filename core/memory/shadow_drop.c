@@ -90,6 +90,11 @@ static void free_roots(struct vm *vm, struct shadow_space *space)
 
 void shadow_free_space(struct vm *vm, struct shadow_space *space)
 {
+    struct vcpu *vcpu = &vm->vcpu;
+    if (vcpu->root >= space->root && vcpu->root < space->root + SHADOW_ROOTS) {
+        vcpu->root = NULL; /* between two spaces: the one left may be the one to go */
+        csr_write(CSR_SATP, vm->shadow->host_satp);
+    }
     free_roots(vm, space);
     shadow_tlb_flush(vm);
 }
