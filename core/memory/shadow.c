@@ -105,7 +105,7 @@ void shadow_select(struct vcpu *vcpu)
 struct leaf {
     uint64_t gva, pte; /* shadow entry, complete */
     unsigned level, guest_level;
-    bool global;
+    bool global; /* and of no user: may stand in the table that all kernel views share */
 };
 
 /* The table that holds gva's entry of this level in the current root, made when absent. Null: no memory. */
@@ -229,7 +229,7 @@ static bool make_leaf(struct vcpu *vcpu, uint64_t gva, const struct walk *walk, 
         .pte = (hpa & ~page_mask) >> PAGE_SHIFT << PTE_PPN_SHIFT | bits | PTE_V | PTE_U | PTE_A | PTE_D,
         .level = level,
         .guest_level = walk->level > level ? walk->level : 0,
-        .global = walk->global,
+        .global = walk->global && !(walk->pte & PTE_U),
     };
     return true;
 }
@@ -246,7 +246,8 @@ static bool in_view(const struct vcpu *vcpu, uint64_t pte)
 
 /* Fills the neighbours of a 4 KiB page whose guest entries already have A set: as a TLB may. They lie in
  * the same guest table and in the same shadow table, around entry. */
-static void prefill(struct vcpu *vcpu, uint64_t gva, const struct walk *walk, uint64_t *entry)
+static void prefill(struct vcpu *vcpu, uint64_t gva, const struct walk *walk, bool shared,
+                    uint64_t *entry)
 {
     unsigned self = shadow_index(gva, 0);
     unsigned first = self & ~(PREFILL_GROUP - 1);
@@ -256,11 +257,12 @@ static void prefill(struct vcpu *vcpu, uint64_t gva, const struct walk *walk, ui
         bool leaf_ok = (pte & PTE_V) && (pte & PTE_A) && (pte & (PTE_R | PTE_X)) &&
                        (pte & (PTE_R | PTE_W)) != PTE_W && !(pte & PTE_RESERVED);
         bool global = (walk->global && !(walk->pte & PTE_G)) || (pte & PTE_G);
-        if (*slot || !leaf_ok || !in_view(vcpu, pte) || global != walk->global)
+        if (*slot || !leaf_ok || !in_view(vcpu, pte))
             continue;
         struct walk neighbour = {.gpa = PTE_PPN(pte) << PAGE_SHIFT, .pte = pte, .global = global};
         struct leaf leaf;
-        if (!shadow_is_backed(vcpu->vm, neighbour.gpa) || !make_leaf(vcpu, gva, &neighbour, &leaf))
+        if (!shadow_is_backed(vcpu->vm, neighbour.gpa) || !make_leaf(vcpu, gva, &neighbour, &leaf) ||
+            leaf.global != shared)
             continue;
         *slot = leaf.pte;
         shadow_account(vcpu->vm, leaf.pte, 0, 1);
@@ -308,7 +310,7 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
     }
     vm->shadow->pool.stats->fills++;
     if (walk.table && leaf.level == 0)
-        prefill(vcpu, gva, &walk, entry);
+        prefill(vcpu, gva, &walk, leaf.global, entry);
     return SHADOW_RETRY;
 }
 
