@@ -13,12 +13,12 @@ DISK_SIZE  ?= 64M
 PATCH      ?= ecall
 OPTIONS := DEVICE UART DISK DISK_MODEL GUEST INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO RUN \
 	PATCH STATS TIMEOUT ICOUNT QEMU
-export $(OPTIONS)
+export OPTIONS $(OPTIONS)
 # The guest's text is taken as it stands: `$` in it is not make's.
 override RUN := $(value RUN)
 override APPEND := $(value APPEND)
 # What was set on the command line, so that a misspelt option is refused and not ignored.
-export GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
+export GIVEN := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v)))
 
 # --- Tools. -----------------------------------------------------------------------------------------
 BUILD ?= build

@@ -1,0 +1,100 @@
+"""The terminal is the guest's console: prompt, Ctrl-C, Ctrl-A X; and the control channel beside it."""
+
+import json
+import os
+import subprocess
+import time
+
+import pexpect
+import pytest
+
+import front_door
+import manifest
+
+PROMPT = "trident> "
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts an interactive run; ends it if a test left it behind."""
+    started = []
+
+    def begin(**options):
+        options.setdefault("DISK_IMG", f"{tmp_path}/disk.img")
+        child = pexpect.spawn(front_door.MAKE[0], [*front_door.MAKE[1:], *front_door.words(options), "qemu"],
+                              cwd=front_door.TOP, timeout=30, encoding="latin1", dimensions=(24, 80))
+        started.append(child)
+        print("The same again: " + front_door.shown(options))
+        child.expect_exact(PROMPT)
+        return child
+
+    yield begin
+    for child in started:
+        if child.isalive():
+            child.send("\x01x")
+            child.expect(pexpect.EOF)
+        child.close()
+
+
+@pytest.mark.parametrize("device", manifest.EVERY)
+def test_console(start, device):
+    child = start(DEVICE=device)
+    child.send("sleep 100000\r")
+    time.sleep(0.5)
+    child.send("\x03")
+    child.expect_exact(PROMPT)
+    child.send("echo by hand\r")
+    child.expect("\nby hand\r")
+    child.send("\x01x")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 2, "a guest that had not powered off is no success"
+
+
+def test_poweroff_by_hand(start):
+    child = start(DEVICE="virtio")
+    child.send("poweroff\r")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def control(command):
+    done = subprocess.run(["scripts/stats", command], cwd=front_door.TOP, capture_output=True,
+                          text=True, timeout=30, check=False)
+    return json.loads(done.stdout or "null")
+
+
+def test_control_channel(start):
+    child = start(DEVICE="virtio")
+    before = control("stats")["statistics"]
+    child.send("echo one\r")
+    child.expect("\none\r")
+    after = control("stats")["statistics"]
+    assert after["devices"]["uart"]["bytes"] > before["devices"]["uart"]["bytes"]
+    assert control("where")["pc"].startswith("0x")
+    assert control("pause")["reply"] == "pause"
+    child.send("echo two\r")
+    assert child.expect(["\ntwo\r", pexpect.TIMEOUT], timeout=1) == 1, "a paused guest went on"
+    assert control("resume")["reply"] == "resume"
+    child.expect("\ntwo\r")
+    assert control("reset")["reply"] == "reset"
+    assert sum(row["count"] for row in control("stats")["statistics"]["exits"]) < sum(
+        row["count"] for row in after["exits"])
+    assert "error" in control("nonsense")
+    assert control("quit")["reply"] == "quit"
+    child.expect(pexpect.EOF)
+
+
+def test_interrupted_run_ends(tmp_path):
+    """Ctrl-C on a run with RUN ends it, QEMU included."""
+    options = {"DEVICE": "virtio", "RUN": "sleep 100000", "DISK_IMG": f"{tmp_path}/disk.img"}
+    child = pexpect.spawn("scripts/run", env={**os.environ, **options}, cwd=front_door.TOP, timeout=20,
+                          encoding="latin1")
+    child.expect("# sleep")
+    child.send("\x03")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    assert subprocess.run(["pgrep", "-f", f"{tmp_path}/disk.img"], capture_output=True,
+                          check=False).returncode == 1
