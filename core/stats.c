@@ -68,6 +68,7 @@ void stats_reset(struct vm *vm)
     vm->stats.memory.pool_pages = gauges.pool_pages;
     vm->stats.memory.pool_peak = gauges.pool_pages;
     vm->stats.memory.pool_limit = gauges.pool_limit;
+    vm->stats.memory.patched_pages = gauges.patched_pages;
     for (unsigned i = 0; i < vm->devices; i++)
         memset(&vm->device[i].count, 0, sizeof vm->device[i].count);
     vm->stats.begin_time = io_time();

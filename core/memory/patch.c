@@ -58,17 +58,18 @@ static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
 {
     struct vm *vm = vcpu->vm;
     struct shadow *shadow = vm->shadow;
-    if (shadow->drops[frame] >= DROPS_MAX)
-        return false;
+    if (shadow->drops[frame] >= DROPS_MAX || shadow->copies >= shadow->copies_limit)
+        return false; /* the site stays a slow trap */
     uint8_t *copy = pool_take(&shadow->pool);
     if (!copy)
-        return false; /* the site stays a slow trap; eviction is for tables */
+        return false; /* eviction is for tables */
     memcpy(copy, original_of(vm, frame), PAGE_SIZE);
     uint32_t index = pool_index(&shadow->pool, copy);
     shadow_drop_leaf(vcpu, pc);
     shadow->copy_frame[index] = (uint32_t)frame;
     shadow->patch[frame] = (uint16_t)(index + 1);
     shadow->block_patches[frame >> 9]++;
+    shadow->copies++;
     vm->stats.memory.patched_pages++;
     if (shadow->leaves[frame] || shadow->block_leaves[frame >> 9] || shadow->giant_leaves)
         shadow_drop_all(vcpu);
@@ -130,6 +131,7 @@ void patch_drop(struct vm *vm, uint64_t gpa)
     if (shadow->drops[frame] < DROPS_MAX)
         shadow->drops[frame]++;
     pool_give(&shadow->pool, copy);
+    shadow->copies--;
     vm->stats.memory.patched_pages--;
     vm->stats.memory.dropped_patches++;
 }

@@ -14,6 +14,7 @@
 #include "panic.h"
 #include "vm.h"
 
+#define POOL_MAX (0xfffful << PAGE_SHIFT) /* patch[] has 16 bits for a page of the pool */
 #define PREFILL_GROUP 8u /* neighbours looked at around a 4 KiB fill */
 
 /* --- The current address space ---------------------------------------------------------------- */
@@ -340,6 +341,8 @@ void shadow_init(struct vm *vm, void *base, uint64_t size, uint64_t host_satp, u
     shadow->host_satp = host_satp;
     shadow->host_entry = host_entry;
     shadow->host_levels = host_satp >> SATP_MODE_SHIFT == SATP_MODE_SV48 ? 4 : 5;
-    pool_reset(&shadow->pool, next, (uint64_t)(end - next), &vm->stats.memory);
+    uint64_t left = (uint64_t)(end - next);
+    pool_reset(&shadow->pool, next, left < POOL_MAX ? left : POOL_MAX, &vm->stats.memory);
+    shadow->copies_limit = shadow->pool.pages / 2;
     vm->shadow = shadow;
 }

@@ -72,6 +72,7 @@ struct shadow {
     uint16_t *patch;
     uint8_t *block_leaves;
     uint16_t *block_patches;
+    uint32_t copies, copies_limit; /* patched copies: never the whole pool, for tables must fit too */
     uint8_t *drops;         /* by frame: how often a patched copy was dropped */
     uint64_t giant_leaves;
     uint64_t code_epoch;    /* counts up when kernel code is unmapped or a patched site changes */
