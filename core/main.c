@@ -10,6 +10,7 @@
 #include "host/log.h"
 #include "host/machine.h"
 #include "memory/map.h"
+#include "memory/patch.h"
 #include "memory/shadow.h"
 #include "panic.h"
 #include "riscv.h"
@@ -105,6 +106,7 @@ static void restart(struct vm *vm)
     vm->vcpu.csr.satp = 0;
     vm->vcpu.mode = VMODE_S;
     shadow_drop_all(&vm->vcpu);
+    patch_reset(vm); /* the loader is about to overwrite the code */
     start_guest(vm);
 }
 

@@ -136,6 +136,14 @@ void patch_drop(struct vm *vm, uint64_t gpa)
     vm->stats.memory.dropped_patches++;
 }
 
+void patch_reset(struct vm *vm)
+{
+    uint64_t frames = vm->ram.size >> PAGE_SHIFT;
+    for (uint64_t frame = 0; frame < frames; frame++)
+        patch_drop(vm, vm->ram.gpa + (frame << PAGE_SHIFT));
+    memset(vm->shadow->drops, 0, frames);
+}
+
 void patch_verify(struct vm *vm, uint64_t gpa)
 {
     uint64_t frame = shadow_frame(vm, gpa);

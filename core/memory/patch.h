@@ -22,6 +22,9 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc);
 /* Drops the copy of the frame at gpa, if there is one: the guest, or a device, writes to it. */
 void patch_drop(struct vm *vm, uint64_t gpa);
 
+/* Drops every copy and forgets which pages were dropped often: the VM starts anew. */
+void patch_reset(struct vm *vm);
+
 /* Drops the copy if the original has changed behind the VMM's back: a passed-through device that masters
  * the bus writes RAM unseen. Asked when the copy is about to be mapped for fetching. */
 void patch_verify(struct vm *vm, uint64_t gpa);
