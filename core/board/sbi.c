@@ -77,13 +77,14 @@ static bool names_hart_0(uint64_t mask, uint64_t base)
 
 static void fence_range(struct vcpu *vcpu, uint64_t start, uint64_t size, bool by_asid, uint64_t asid)
 {
-    bool all = (start == 0 && size == 0) || size == UINT64_MAX || size > 64 * PAGE_SIZE;
-    if (all) {
+    if ((start == 0 && size == 0) || size > 64 * PAGE_SIZE) {
         shadow_fence(vcpu, false, 0, by_asid, asid);
         return;
     }
-    for (uint64_t gva = start & ~PAGE_MASK; gva < start + size; gva += PAGE_SIZE)
-        shadow_fence(vcpu, true, gva, by_asid, asid);
+    /* Counted in pages: the range may end at the top of the address space. */
+    uint64_t pages = ((start & PAGE_MASK) + size + PAGE_MASK) >> PAGE_SHIFT;
+    for (uint64_t i = 0; i < pages; i++)
+        shadow_fence(vcpu, true, (start & ~PAGE_MASK) + (i << PAGE_SHIFT), by_asid, asid);
 }
 
 static struct sbi_answer call_base(struct vcpu *vcpu, uint64_t fid);
