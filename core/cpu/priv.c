@@ -5,6 +5,8 @@
  */
 #include "cpu/priv.h"
 
+#include <stddef.h>
+
 #include "cpu/csr.h"
 #include "memory/shadow.h"
 #include "riscv.h"
@@ -12,8 +14,9 @@
 
 bool priv_is_sensitive(const struct insn *insn)
 {
-    return insn->op >= INSN_CSRRW && insn->op <= INSN_SFENCE_INVAL_IR && insn->op != INSN_ECALL &&
-           insn->op != INSN_EBREAK && insn->op != INSN_MRET;
+    if (insn->op >= INSN_CSRRW && insn->op <= INSN_CSRRC)
+        return csr_name(insn->csr) != NULL; /* fcsr traps only while FS is off */
+    return insn->op >= INSN_SRET && insn->op <= INSN_SFENCE_INVAL_IR && insn->op != INSN_MRET;
 }
 
 static void illegal(struct vcpu *vcpu, const struct insn *insn)
