@@ -9,15 +9,15 @@
 
 #include "harness.h"
 
-/* Order known to harness.S. */
+/* Order known to enter.S. */
 struct harness_frame {
     uint64_t x[32];
     uint64_t kept[16], guard[16];
     uint64_t *resume; /* whichever of the two the vector returns with */
 };
-_Static_assert(offsetof(struct harness_frame, kept) == 8 * 32, "harness.S");
-_Static_assert(offsetof(struct harness_frame, guard) == 8 * (32 + 16), "harness.S");
-_Static_assert(offsetof(struct harness_frame, resume) == 8 * (32 + 16 + 16), "harness.S");
+_Static_assert(offsetof(struct harness_frame, kept) == 8 * 32, "enter.S");
+_Static_assert(offsetof(struct harness_frame, guard) == 8 * (32 + 16), "enter.S");
+_Static_assert(offsetof(struct harness_frame, resume) == 8 * (32 + 16 + 16), "enter.S");
 
 extern struct harness_frame harness_frame;
 struct harness_frame harness_frame;

@@ -104,7 +104,7 @@ struct subject {
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 extern const struct subject csr_subject, warl_subject, trap_subject, sret_subject,
-    interrupt_subject, permission_subject, paging_subject, fence_subject, code_subject,
+    interrupt_subject, permission_subject, paging_subject, marks_subject, fence_subject, satp_subject, code_subject,
     mmio_subject, fp_subject, timer_subject, sbi_subject, plic_subject;
 
 /* Runs one check between the kernel's CSRs being put away and brought back; whether it passed. The

@@ -101,9 +101,9 @@
       "rdtime t0\n li t1, 20000\n add t0, t0, t1\n csrw stimecmp, t0\n wfi\n"                      \
       "csrr a0, sip\n csrsi sstatus, 2\n nop",                                                     \
       .sie = SIP_STIP, .a0 = SIP_STIP, STI_AT(32))                                                 \
-    S(int_w4, "interrupt-wfi-taken-at-next-instruction",                                           \
+    S(int_w4, "interrupt-wfi-taken-before-next",                                           \
       "rdtime t0\n li t1, 20000\n add t0, t0, t1\n csrw stimecmp, t0\n csrsi sstatus, 2\n wfi\n"   \
-      "li a0, 1", .sie = SIP_STIP, STI_AT(28))                                                     \
+      "li a0, 1", .sie = SIP_STIP, STI_AT(OFFSET_ANY))                                                     \
     S(int_t1, "interrupt-timer-in-vu",                                                             \
       "rdtime t0\n li t1, 20000\n add t0, t0, t1\n csrw stimecmp, t0\n la t0, 1f\n csrw sepc, t0\n" \
       "csrw sstatus, x0\n sret\n 1: li t1, 2000000000\n 2: addi t1, t1, -1\n bnez t1, 2b",         \
