@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "device.h"
+#include "memory/patch.h"
 
 bool walk_permits(uint64_t pte, const struct walk_mode *mode, enum access access)
 {
@@ -25,11 +26,13 @@ bool walk_permits(uint64_t pte, const struct walk_mode *mode, enum access access
 }
 
 /* Sets A and D in memory unless the entry changed meanwhile; returns false to walk again. */
-static bool update_accessed(uint64_t *entry, uint64_t *pte, enum access access)
+static bool update_accessed(struct vm *vm, uint64_t table_gpa, uint64_t *entry, uint64_t *pte,
+                            enum access access)
 {
     uint64_t wanted = *pte | PTE_A | (access == ACCESS_STORE ? PTE_D : 0);
     if (wanted == *pte)
         return true;
+    patch_drop(vm, table_gpa); /* a table may share its page with code */
     if (!__atomic_compare_exchange_n(entry, pte, wanted, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return false;
     *pte = wanted;
@@ -82,7 +85,7 @@ again:;
         uint64_t leaf_gpa = PTE_PPN(pte) << PAGE_SHIFT;
         if ((leaf_gpa & offset_mask) || !walk_permits(pte, mode, access))
             return walk_page_fault(access);
-        if (!update_accessed(entry, &pte, access))
+        if (!update_accessed(vm, table_gpa, entry, &pte, access))
             goto again;
         *walk = (struct walk){
             .gpa = leaf_gpa | (gva & offset_mask),
