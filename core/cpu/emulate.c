@@ -1,8 +1,8 @@
 /*
  * One decoded load or store: rd, sign extension and pc are settled here, once, for every device.
  *
- * Only naturally aligned integer accesses reach a device. AMO, LR, SC and floating-point accesses to a
- * device, and misaligned ones, are access faults.
+ * Only naturally aligned accesses reach a device. AMO, LR and SC to a device, and misaligned accesses, are
+ * access faults.
  */
 #include "cpu/emulate.h"
 
@@ -10,6 +10,7 @@
 
 #include "board/board.h"
 #include "cpu/decode.h"
+#include "cpu/fp.h"
 #include "memory/patch.h"
 #include "memory/shadow_internal.h"
 #include "vm.h"
@@ -21,17 +22,39 @@ static void fault(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
     vcpu_raise(vcpu, cause, stval);
 }
 
+static bool is_load(const struct insn *insn)
+{
+    return insn->op == INSN_LOAD || insn->op == INSN_FLOAT_LOAD;
+}
+
+static bool is_store(const struct insn *insn)
+{
+    return insn->op == INSN_STORE || insn->op == INSN_FLOAT_STORE;
+}
+
 static uint64_t extend(uint64_t value, const struct insn *insn)
 {
     unsigned unused = 64 - 8 * insn->width;
     return insn->sign ? (uint64_t)((int64_t)(value << unused) >> unused) : value << unused >> unused;
 }
 
+/* Ends a load: rd, or an f register (a narrower value NaN-boxed, FS dirty). */
 static void write_rd(struct vcpu *vcpu, const struct insn *insn, uint64_t value)
 {
-    if (insn->rd)
+    if (insn->op == INSN_FLOAT_LOAD) {
+        fp_write(insn->rd, insn->width == 4 ? value | 0xffffffff00000000ul : value);
+        vcpu->host_sstatus |= SSTATUS_FS;
+    } else if (insn->rd) {
         vcpu->x[insn->rd] = extend(value, insn);
+    }
     vcpu->pc += insn->length;
+}
+
+static uint64_t store_value(const struct vcpu *vcpu, const struct insn *insn)
+{
+    unsigned unused = 64 - 8 * insn->width;
+    uint64_t value = insn->op == INSN_FLOAT_STORE ? fp_read(insn->rs2) : vcpu->x[insn->rs2];
+    return value << unused >> unused;
 }
 
 /* The instruction at pc; false when its fetch now faults (another alias of the code changed). */
@@ -56,7 +79,7 @@ void emulate_mmio(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, enum access acc
     }
     if (!fetch(vcpu, &insn))
         return;
-    bool load = insn.op == INSN_LOAD, store = insn.op == INSN_STORE;
+    bool load = is_load(&insn), store = is_store(&insn);
     uint64_t target = vcpu->x[insn.rs1] + (uint64_t)(int64_t)insn.imm;
     if ((!load && !store) || target != gva || (gva & (insn.width - 1u))) {
         fault(vcpu, walk_access_fault(access), gva);
@@ -64,7 +87,7 @@ void emulate_mmio(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, enum access acc
     }
     struct mmio io = {.width = insn.width, .store = store};
     if (store)
-        io.value = vcpu->x[insn.rs2] << (64 - 8 * insn.width) >> (64 - 8 * insn.width);
+        io.value = store_value(vcpu, &insn);
     if (!board_access(vcpu, gpa, &io)) {
         fault(vcpu, walk_access_fault(access), gva);
         return;
@@ -81,7 +104,7 @@ void emulate_patched_load(struct vcpu *vcpu, uint64_t gpa)
     struct insn insn;
     if (!fetch(vcpu, &insn))
         return;
-    if (insn.op != INSN_LOAD) {
+    if (!is_load(&insn)) {
         patch_drop(vm, gpa); /* too rare to emulate: the page becomes readable, then it is run again */
         return;
     }
