@@ -118,21 +118,26 @@ static void write_row(struct vm *vm, const struct stats_row *row, bool first)
     control_printf(vm->host, "]}");
 }
 
-/* Also adds up what the rows cost. */
-static void write_exits(struct vm *vm, uint64_t *instructions, uint64_t *ticks)
+struct cost {
+    uint64_t instructions, ticks;
+};
+
+/* Also adds up what the rows cost; waiting in WFI is apart. */
+static void write_exits(struct vm *vm, struct cost *vmm, struct cost *idle)
 {
     bool first = true;
 
     control_printf(vm->host, ",\"exits\":[");
     for (unsigned i = 0; i < STATS_ROWS; i++) {
         const struct stats_row *row = &vm->stats.rows[i];
+        struct cost *sum = row->class == EXIT_WFI ? idle : vmm;
 
         if (row->count == 0)
             continue;
         write_row(vm, row, first);
         first = false;
-        *instructions += row->instructions;
-        *ticks += row->ticks;
+        sum->instructions += row->instructions;
+        sum->ticks += row->ticks;
     }
     control_printf(vm->host, "]");
 }
@@ -170,22 +175,27 @@ static void write_memory(struct vm *vm)
                    COUNT(memory->pool_pages), COUNT(memory->pool_peak), COUNT(memory->pool_limit));
 }
 
+static void write_cost(struct vm *vm, const char *name, struct cost cost)
+{
+    control_printf(vm->host, ",\"%s\":{\"instructions\":%llu,\"nanoseconds\":%llu}", name,
+                   COUNT(cost.instructions), nanoseconds(vm->host, cost.ticks));
+}
+
 void stats_write(struct vm *vm)
 {
-    uint64_t instructions = 0, ticks = 0;
-    uint64_t elapsed = io_time() - vm->stats.begin_time;
+    struct cost vmm = { 0 }, idle = { 0 };
+    struct cost guest = { vm->stats.guest_instructions, io_time() - vm->stats.begin_time };
 
     control_printf(vm->host, "{");
     write_config(vm);
-    write_exits(vm, &instructions, &ticks);
+    write_exits(vm, &vmm, &idle);
     write_devices(vm);
     write_memory(vm);
-    control_printf(vm->host,
-                   ",\"vmm\":{\"instructions\":%llu,\"nanoseconds\":%llu}"
-                   ",\"guest\":{\"instructions\":%llu,\"nanoseconds\":%llu}}",
-                   COUNT(instructions), nanoseconds(vm->host, ticks),
-                   COUNT(vm->stats.guest_instructions),
-                   nanoseconds(vm->host, elapsed > ticks ? elapsed - ticks : 0));
+    guest.ticks -= vmm.ticks + idle.ticks < guest.ticks ? vmm.ticks + idle.ticks : guest.ticks;
+    write_cost(vm, "vmm", vmm);
+    write_cost(vm, "idle", idle);
+    write_cost(vm, "guest", guest);
+    control_printf(vm->host, "}");
 }
 
 void stats_send(struct vm *vm, const char *event, int status)

@@ -14,7 +14,7 @@ enum exit_class {
     EXIT_SRET,
     EXIT_WFI,
     EXIT_FENCE,           /* 0 sfence.vma all, 1 by address, 2 by ASID, 3 by both, 4 sinval ... */
-    EXIT_SBI,             /* EID << 8 | FID, truncated to 32 bits */
+    EXIT_SBI,             /* STATS_SBI(EID, FID) */
     EXIT_SYSCALL,         /* ecall from vU */
     EXIT_SHADOW_FILL,     /* hidden page fault: cause */
     EXIT_GUEST_FAULT,     /* page or access fault that is the guest's own: cause */
@@ -26,6 +26,9 @@ enum exit_class {
     EXIT_PATCH,           /* 0 load of patched code, 1 store to it */
     EXIT_CLASSES,
 };
+
+/* One number for an SBI call: different for all calls that are known. */
+#define STATS_SBI(eid, fid) ((uint32_t)(eid) ^ (uint32_t)(fid) << 24)
 
 #define STATS_ROWS 1024u      /* distinct (class, mode, detail); the last row collects the rest */
 #define STATS_BUCKETS 24u     /* bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions */

@@ -255,5 +255,5 @@ void sbi_call(struct vcpu *vcpu)
 uint32_t sbi_detail(const struct vcpu *vcpu)
 {
     uint64_t eid = vcpu->x[17];
-    return (uint32_t)(eid << 8) | (eid <= EID_SHUTDOWN ? 0 : (uint32_t)vcpu->x[16] & 0xff);
+    return STATS_SBI(eid, eid <= EID_SHUTDOWN ? 0 : vcpu->x[16] & 0xff);
 }
