@@ -86,7 +86,7 @@ $O/%.o: %.S Makefile $O/offsets.h
 $O/offsets.h: core/cpu/offsets.c Makefile | $(LIBFDT_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) -MMD -MP -MT $@ -MF $O/offsets.d -S $< -o $O/offsets.s
-	sed -n 's/^[[:space:]]*->\([A-Z0-9_]*\) \([-0-9]*\).*/#define \1 \2/p' $O/offsets.s > $@
+	sed -n 's/.*"->\([A-Z0-9_]*\) \([-0-9]*\)".*/#define \1 \2/p' $O/offsets.s > $@
 
 -include $(OBJS:.o=.d) $O/offsets.d
 

@@ -1,5 +1,5 @@
 /*
- * Offsets for assembly. Compiled to assembly only; the Makefile turns each "->NAME value" line into a
+ * Offsets for assembly. Compiled to assembly only; the Makefile turns each ->NAME value into a
  * #define of offsets.h, so that trap.S owns no numbers.
  */
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include "cpu/vcpu.h"
 
 #define OFFSET(name, member)                                                                       \
-    __asm__ volatile("->" #name " %0" : : "i"(offsetof(struct vcpu, member)))
+    __asm__ volatile(".ascii \"->" #name " %0\"" : : "i"(offsetof(struct vcpu, member)))
 
 void offsets(void);
 
