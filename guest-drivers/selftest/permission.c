@@ -53,27 +53,27 @@ static void matrix(enum access access, enum mode mode, uint64_t sstatus, bool sv
     L(load, ACCESS_LOAD, vs, MODE_S, plain, 0)                                                     \
     L(load, ACCESS_LOAD, vs, MODE_S, sum, SUM)                                                     \
     L(load, ACCESS_LOAD, vs, MODE_S, mxr, MXR)                                                     \
-    L(load, ACCESS_LOAD, vs, MODE_S, sum_mxr, SUM | MXR)                                           \
+    L(load, ACCESS_LOAD, vs, MODE_S, both, SUM | MXR)                                              \
     L(load, ACCESS_LOAD, vu, MODE_U, plain, 0)                                                     \
     L(load, ACCESS_LOAD, vu, MODE_U, sum, SUM)                                                     \
     L(load, ACCESS_LOAD, vu, MODE_U, mxr, MXR)                                                     \
-    L(load, ACCESS_LOAD, vu, MODE_U, sum_mxr, SUM | MXR)                                           \
+    L(load, ACCESS_LOAD, vu, MODE_U, both, SUM | MXR)                                              \
     L(store, ACCESS_STORE, vs, MODE_S, plain, 0)                                                   \
     L(store, ACCESS_STORE, vs, MODE_S, sum, SUM)                                                   \
     L(store, ACCESS_STORE, vs, MODE_S, mxr, MXR)                                                   \
-    L(store, ACCESS_STORE, vs, MODE_S, sum_mxr, SUM | MXR)                                         \
+    L(store, ACCESS_STORE, vs, MODE_S, both, SUM | MXR)                                            \
     L(store, ACCESS_STORE, vu, MODE_U, plain, 0)                                                   \
     L(store, ACCESS_STORE, vu, MODE_U, sum, SUM)                                                   \
     L(store, ACCESS_STORE, vu, MODE_U, mxr, MXR)                                                   \
-    L(store, ACCESS_STORE, vu, MODE_U, sum_mxr, SUM | MXR)                                         \
+    L(store, ACCESS_STORE, vu, MODE_U, both, SUM | MXR)                                            \
     L(fetch, ACCESS_FETCH, vs, MODE_S, plain, 0)                                                   \
     L(fetch, ACCESS_FETCH, vs, MODE_S, sum, SUM)                                                   \
     L(fetch, ACCESS_FETCH, vs, MODE_S, mxr, MXR)                                                   \
-    L(fetch, ACCESS_FETCH, vs, MODE_S, sum_mxr, SUM | MXR)                                         \
+    L(fetch, ACCESS_FETCH, vs, MODE_S, both, SUM | MXR)                                            \
     L(fetch, ACCESS_FETCH, vu, MODE_U, plain, 0)                                                   \
     L(fetch, ACCESS_FETCH, vu, MODE_U, sum, SUM)                                                   \
     L(fetch, ACCESS_FETCH, vu, MODE_U, mxr, MXR)                                                   \
-    L(fetch, ACCESS_FETCH, vu, MODE_U, sum_mxr, SUM | MXR)
+    L(fetch, ACCESS_FETCH, vu, MODE_U, both,    SUM | MXR)
 
 #define AS_FUNCTION(how, access, who, mode, with, sstatus)                                         \
     static void how##_##who##_##with(void)                                                         \
