@@ -23,7 +23,9 @@
 #define CONTROL_SRST   0x04u
 #define NCQ_FUA        0x80u /* in the device register */
 #define LOG_NOT_QUEUED 0x80u /* log 10h, byte 0: the error was not a queued command's */
-#define DSM_TRIM       0x01u /* DATA SET MANAGEMENT, in feature */
+#define LOG_PAGE \
+    0xff0000ff00ull    /* READ LOG: the page, in two registers of lba; address in the lowest */
+#define DSM_TRIM 0x01u /* DATA SET MANAGEMENT, in feature */
 
 static unsigned slot_number(const struct ahci *ahci, const struct ahci_slot *slot)
 {
@@ -274,7 +276,7 @@ static bool fill_log(const struct ahci *ahci, struct ahci_slot *slot)
     uint8_t address = (uint8_t)slot->tf.lba, *page = slot->sector;
     const struct ata_taskfile *tf = &ahci->ncq_error;
 
-    if (slot->tf.count != 1 || (slot->tf.lba & 0xff00ff00))
+    if (slot->tf.count != 1 || (slot->tf.lba & LOG_PAGE))
         return false;
     memset(page, 0, HOST_DISK_SECTOR);
     if (address == 0) { /* the directory: pages in each log, by address */

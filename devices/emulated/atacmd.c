@@ -141,6 +141,16 @@ uint8_t ata_command_range(const struct ata_command *command, const struct ata_ta
 
 /* --- Commands without data ------------------------------------------------------------------- */
 
+enum ata_feature { /* SET FEATURES subcommands */
+                   WRITE_CACHE_ON = 0x02,
+                   TRANSFER_MODE = 0x03,
+                   LOOK_AHEAD_OFF = 0x55,
+                   WRITE_CACHE_OFF = 0x82,
+                   LOOK_AHEAD_ON = 0xaa,
+                   REVERT_AT_RESET =
+                       0xcc, /* which is what happens anyway; 0x66, its opposite, is refused */
+};
+
 static bool mode_is_supported(uint8_t mode, const struct ata_profile *profile)
 {
     if (mode <= 0x01 || (mode >= 0x08 && mode <= 0x0c)) /* PIO: default, and flow control 0..4 */
@@ -152,16 +162,16 @@ static uint8_t set_features(const struct ata_taskfile *tf, struct ata_settings *
                             const struct ata_profile *profile)
 {
     switch (tf->feature & 0xff) {
-    case 0x02: /* enable the write cache */
-    case 0x82: /* disable it */ settings->write_cache = (tf->feature & 0xff) == 0x02; return 0;
-    case 0x55: /* disable look-ahead */
-    case 0xaa: /* enable it */ settings->look_ahead = (tf->feature & 0xff) == 0xaa; return 0;
-    case 0x03: /* transfer mode */
+    case WRITE_CACHE_ON:
+    case WRITE_CACHE_OFF: settings->write_cache = (tf->feature & 0xff) == WRITE_CACHE_ON; return 0;
+    case LOOK_AHEAD_ON:
+    case LOOK_AHEAD_OFF: settings->look_ahead = (tf->feature & 0xff) == LOOK_AHEAD_ON; return 0;
+    case TRANSFER_MODE:
         if (!mode_is_supported(tf->count & 0xff, profile))
             return ATA_ERROR_ABRT;
         settings->mode = tf->count & 0xff;
         return 0;
-    case 0xcc: return 0; /* settings revert at a reset: always (0x66, to keep them, is refused) */
+    case REVERT_AT_RESET: return 0;
     default: return ATA_ERROR_ABRT;
     }
 }

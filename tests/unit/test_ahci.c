@@ -31,7 +31,7 @@ enum {
     SCTL = 0x12c,
     SERR = 0x130,
     SACT = 0x134,
-    CI = 0x138,
+    CI = 0x138
 };
 
 #define ST  0x0001u
@@ -284,20 +284,18 @@ static void port_registers(void **state)
     static const struct {
         unsigned reg;
         uint32_t stored, loaded;
-    } rows[] = {
-        {CLB, 0xffffffff, 0xfffffc00},
-        {CLBU, 0x12345678, 0x12345678},
-        {FB, 0xffffffff, 0xffffff00},
-        {FBU, 0x9abcdef0, 0x9abcdef0},
-        {PXIE, 0xffffffff, 0xfdc000ff},
-        {SIG, 0, 0xffffffff},
-        {TFD, 0, 0x7f},
-        {SSTS, 0, 0x133},
-        {SACT, 0xff, 0},
-        {CI, 0xff, 0},
-        {0x11c, 0xff, 0},
-        {0x140, 0xff, 0},
-    };
+    } rows[] = {{CLB, 0xffffffff, 0xfffffc00},
+                {CLBU, 0x12345678, 0x12345678},
+                {FB, 0xffffffff, 0xffffff00},
+                {FBU, 0x9abcdef0, 0x9abcdef0},
+                {PXIE, 0xffffffff, 0xfdc000ff},
+                {SIG, 0, 0xffffffff},
+                {TFD, 0, 0x7f},
+                {SSTS, 0, 0x133},
+                {SACT, 0xff, 0},
+                {CI, 0xff, 0},
+                {0x11c, 0xff, 0},
+                {0x140, 0xff, 0}};
     struct mock *mock = *state;
 
     assert_int_equal(get(mock, CMD), 0x0006);
@@ -469,10 +467,8 @@ static void reads(void **state)
     static const struct {
         uint8_t code;
         uint32_t pxis;
-    } rows[] = {
-        {0xc8, DHRS}, {0xc9, DHRS}, {0x25, DHRS}, {0x20, PSS},
-        {0x24, PSS},  {0xc4, PSS},  {0x29, PSS},
-    };
+    } rows[] = {{0xc8, DHRS}, {0xc9, DHRS}, {0x25, DHRS}, {0x20, PSS},
+                {0x24, PSS},  {0xc4, PSS},  {0x29, PSS}};
     struct mock *mock = *state;
 
     command(mock, 0, 0xc6, 0, 8);
@@ -501,10 +497,8 @@ static void writes(void **state)
     static const struct {
         uint8_t code;
         bool flush;
-    } rows[] = {
-        {0xca, false}, {0xcb, false}, {0x35, false}, {0x30, false}, {0x34, false},
-        {0xc5, false}, {0x39, false}, {0x3d, true},  {0xce, true},
-    };
+    } rows[] = {{0xca, false}, {0xcb, false}, {0x35, false}, {0x30, false}, {0x34, false},
+                {0xc5, false}, {0x39, false}, {0x3d, true},  {0xce, true}};
     struct mock *mock = *state;
     unsigned flushes = 0;
 
@@ -570,8 +564,7 @@ static void immediate_commands(void **state)
         {0xef, 0x82, 0, 0},    {0xef, 0x10, 3, 4},    {0xe0, 0, 0, 0},       {0xe1, 0, 0, 0},
         {0xe2, 0, 0, 0},       {0xe3, 0, 0, 0},       {0xe5, 0, 0, 0},       {0xf8, 0, 0, 0},
         {0x27, 0, 0, 0},       {0xc6, 0, 3, 4},       {0x00, 0, 0, 4},       {0xa1, 0, 0, 4},
-        {0xb0, 0, 0, 4},       {0xf5, 0, 0, 4},       {0x63, 0, 0, 4},       {0x65, 0, 0, 4},
-    };
+        {0xb0, 0, 0, 4},       {0xf5, 0, 0, 4},       {0x63, 0, 0, 4},       {0x65, 0, 0, 4}};
     struct mock *mock = *state;
 
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -844,16 +837,14 @@ static void fatal(struct mock *mock, uint32_t pxis)
 
 static void bad_pointers(void **state)
 {
-    static const uint64_t bad[] = {
-        NOWHERE,
-        0,
-        RAM_END,
-        RAM_END - 512,
-        MOCK_RAM_BASE - 512,
-        0xfffffffffffffe00,
-        0xffffffffffffffff,
-        0x8000000080000000,
-    };
+    static const uint64_t bad[] = {NOWHERE,
+                                   0,
+                                   RAM_END,
+                                   RAM_END - 512,
+                                   MOCK_RAM_BASE - 512,
+                                   0xfffffffffffffe00,
+                                   0xffffffffffffffff,
+                                   0x8000000080000000};
     struct mock *mock = *state;
     uint64_t gpa;
 
@@ -894,6 +885,58 @@ static void bad_pointers(void **state)
     restart(mock);
     simple(mock, 0, 0x25, 3, 8);
     run_ok(mock, 0, DHRS);
+}
+
+/* The guest changes the list of a transfer that goes in several steps. */
+static void list_changes_in_use(void **state)
+{
+    struct mock *mock = *state;
+
+    header(mock, 0, scatter(mock, 0, 1024, 2, 2)); /* sector by sector, through the buffer */
+    command(mock, 0, 0x25, 64, 2);
+    put(mock, CI, 1);
+    prd(mock, 0, 100, NOWHERE, 2); /* a piece of the first sector, which is on its way */
+    finish(mock);
+    assert_int_equal(acknowledge(mock), HBDS);
+    restart(mock);
+
+    command(mock, 0, 0x25, 64, 2 + HOST_DISK_MAX_SEGMENTS);
+    header(mock, 0, 129);
+    for (unsigned i = 0; i < 129;
+         i++) /* the last piece of the first request ends inside an entry */
+        prd(mock, 0, i, PAGES + 2048 * i, i == 125 ? 1024 : 512);
+    put(mock, CI, 1);
+    assert_int_equal(mock->disk.last_nsegments, HOST_DISK_MAX_SEGMENTS);
+    finish(mock);
+    assert_int_equal(acknowledge(mock), DHRS);
+    prd(mock, 0, 0, PAGES, 700);
+    prd(mock, 0, 1, PAGES + 4096, 324);
+    for (unsigned i = 2; i < 129; i++)
+        prd(mock, 0, i, PAGES + 4096 * i, 2);
+    command(mock, 0, 0x25, 64, 3);
+    put(mock, CI, 1); /* two sectors at once; the third, of pieces, through the buffer */
+    prd(mock, 0, 2, PAGES, 0x1001);
+    prd(mock, 0, 1, PAGES + 4096, 324);
+    finish(mock);
+    assert_int_equal(get(mock, CI), 0);
+    acknowledge(mock);
+    prd(mock, 0, 0, PAGES, 612);
+    for (unsigned i = 1; i < 206; i++)
+        prd(mock, 0, i, PAGES + 4096 + 4 * i, 2);
+    header(mock, 0, 206 + 128);
+    command(mock, 0, 0x35, 64, 2);
+    for (unsigned i = 206; i < 334; i++)
+        prd(mock, 0, i, PAGES + 4096 + 4 * i, 2);
+    put(mock, CI, 1); /* the first sector ends at byte 512 of an entry of 612 */
+    prd(mock, 0, 0, PAGES, 512);
+    finish(mock);
+    assert_int_equal(acknowledge(mock), HBFS);
+    restart(mock);
+
+    header(mock, 1, 0); /* TRIM without its block of ranges */
+    command(mock, 1, 0x06, 0, 1);
+    command_fis(mock, 1)[3] = 1;
+    run_error(mock, 1, 0x04);
 }
 
 static void bad_fis(void **state)
@@ -1040,6 +1083,8 @@ static void logs(void **state)
     simple(mock, 0, 0x2f, 0x10, 2);
     run_error(mock, 0, 0x04);
     simple(mock, 0, 0x2f, 0x0110, 1);
+    run_error(mock, 0, 0x04);
+    simple(mock, 0, 0x2f, 0x0100000010, 1);
     run_error(mock, 0, 0x04);
 }
 
@@ -1381,49 +1426,48 @@ static void hostile(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
-        RAW(hba_registers),
-        RAW(port_registers),
-        RAW(start_and_stop),
-        RAW(signature),
-        TEST(comreset),
-        TEST(interrupt_latch),
-        TEST(hba_reset),
-        TEST(identify),
-        TEST(reads),
-        TEST(writes),
-        TEST(write_waits),
-        TEST(lba28),
-        TEST(immediate_commands),
-        TEST(native_max),
-        TEST(flush_and_verify),
-        TEST(write_cache_off),
-        TEST(trim),
-        TEST(adjacent_prds_join),
-        TEST(many_segments),
-        TEST(odd_prds),
-        TEST(prd_interrupt),
-        TEST(spare_prds),
-        TEST(too_few_prds),
-        TEST(bad_pointers),
-        TEST(bad_fis),
-        TEST(all_slots_in_flight),
-        TEST(queued_write_fua),
-        TEST(depth_reached),
-        TEST(queued_error),
-        TEST(logs),
-        TEST(queued_errors_at_issue),
-        TEST(queued_zero_is_65536),
-        TEST(disk_errors),
-        TEST(one_at_a_time),
-        TEST(stop_in_flight),
-        TEST(stop_while_waiting),
-        TEST(comreset_in_flight),
-        TEST(software_reset),
-        TEST(attach_resets),
-        TEST(without_fre),
-        TEST(hostile),
-    };
+    static const struct CMUnitTest tests[] = {RAW(hba_registers),
+                                              RAW(port_registers),
+                                              RAW(start_and_stop),
+                                              RAW(signature),
+                                              TEST(comreset),
+                                              TEST(interrupt_latch),
+                                              TEST(hba_reset),
+                                              TEST(identify),
+                                              TEST(reads),
+                                              TEST(writes),
+                                              TEST(write_waits),
+                                              TEST(lba28),
+                                              TEST(immediate_commands),
+                                              TEST(native_max),
+                                              TEST(flush_and_verify),
+                                              TEST(write_cache_off),
+                                              TEST(trim),
+                                              TEST(adjacent_prds_join),
+                                              TEST(many_segments),
+                                              TEST(odd_prds),
+                                              TEST(prd_interrupt),
+                                              TEST(spare_prds),
+                                              TEST(too_few_prds),
+                                              TEST(bad_pointers),
+                                              TEST(list_changes_in_use),
+                                              TEST(bad_fis),
+                                              TEST(all_slots_in_flight),
+                                              TEST(queued_write_fua),
+                                              TEST(depth_reached),
+                                              TEST(queued_error),
+                                              TEST(logs),
+                                              TEST(queued_errors_at_issue),
+                                              TEST(queued_zero_is_65536),
+                                              TEST(disk_errors),
+                                              TEST(one_at_a_time),
+                                              TEST(stop_in_flight),
+                                              TEST(stop_while_waiting),
+                                              TEST(comreset_in_flight),
+                                              TEST(software_reset),
+                                              TEST(attach_resets),
+                                              TEST(without_fre),
+                                              TEST(hostile)};
 
     return cmocka_run_group_tests_name("emulated/ahci", tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ enum {
     DEVICE = 0x18,
     STATUS = 0x1c,
     COMMAND = 0x1c,
-    CONTROL = EMULATED_ATA_CONTROL,
+    CONTROL = EMULATED_ATA_CONTROL
 };
 
 #define READY  0x50
@@ -392,8 +392,7 @@ static void out_of_range(void **state)
         {0x20, false, MOCK_SECTORS - 1, 2, 0x10}, {0x30, false, 0x0fffffff, 1, 0x10},
         {0x24, true, MOCK_SECTORS - 1, 1, 0},     {0x24, true, MOCK_SECTORS, 1, 0x10},
         {0x24, true, 0xffffffffffff, 1, 0x10},    {0x34, true, 0x1000000000000 - 5, 10, 0x10},
-        {0x40, false, MOCK_SECTORS, 1, 0x10},     {0x42, true, MOCK_SECTORS - 300, 301, 0x10},
-    };
+        {0x40, false, MOCK_SECTORS, 1, 0x10},     {0x42, true, MOCK_SECTORS - 300, 301, 0x10}};
     struct mock *mock = *state;
 
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -515,11 +514,9 @@ static void set_features(void **state)
 {
     static const struct {
         uint8_t feature, count, error;
-    } rows[] = {
-        {0x03, 0x00, 0}, {0x03, 0x08, 0}, {0x03, 0x0c, 0}, {0x03, 0x0d, 4}, {0x03, 0x20, 4},
-        {0x03, 0x45, 4}, {0xaa, 0, 0},    {0x55, 0, 0},    {0x02, 0, 0},    {0x82, 0, 0},
-        {0xcc, 0, 0},    {0x66, 0, 4},    {0x05, 1, 4},    {0x99, 0, 4},
-    };
+    } rows[] = {{0x03, 0x00, 0}, {0x03, 0x08, 0}, {0x03, 0x0c, 0}, {0x03, 0x0d, 4}, {0x03, 0x20, 4},
+                {0x03, 0x45, 4}, {0xaa, 0, 0},    {0x55, 0, 0},    {0x02, 0, 0},    {0x82, 0, 0},
+                {0xcc, 0, 0},    {0x66, 0, 4},    {0x05, 1, 4},    {0x99, 0, 4}};
     struct mock *mock = *state;
 
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -728,33 +725,31 @@ static void hostile(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
-        TEST(signature),
-        TEST(widths),
-        TEST(hob),
-        TEST(identify),
-        TEST(identify_large),
-        TEST(read_sectors),
-        TEST(write_sectors),
-        TEST(counts_of_zero),
-        TEST(multiple),
-        TEST(chs),
-        TEST(out_of_range),
-        TEST(read_error),
-        TEST(write_error),
-        TEST(flush),
-        TEST(write_cache_off),
-        TEST(set_features),
-        TEST(no_data_commands),
-        TEST(unknown_commands_abort),
-        TEST(diagnostic),
-        TEST(device_one_is_absent),
-        TEST(interrupts_masked),
-        TEST(busy_ignores_stores),
-        TEST(software_reset),
-        TEST(host_is_full),
-        TEST(hostile),
-    };
+    static const struct CMUnitTest tests[] = {TEST(signature),
+                                              TEST(widths),
+                                              TEST(hob),
+                                              TEST(identify),
+                                              TEST(identify_large),
+                                              TEST(read_sectors),
+                                              TEST(write_sectors),
+                                              TEST(counts_of_zero),
+                                              TEST(multiple),
+                                              TEST(chs),
+                                              TEST(out_of_range),
+                                              TEST(read_error),
+                                              TEST(write_error),
+                                              TEST(flush),
+                                              TEST(write_cache_off),
+                                              TEST(set_features),
+                                              TEST(no_data_commands),
+                                              TEST(unknown_commands_abort),
+                                              TEST(diagnostic),
+                                              TEST(device_one_is_absent),
+                                              TEST(interrupts_masked),
+                                              TEST(busy_ignores_stores),
+                                              TEST(software_reset),
+                                              TEST(host_is_full),
+                                              TEST(hostile)};
 
     return cmocka_run_group_tests_name("emulated/ata", tests, NULL, NULL);
 }

@@ -45,9 +45,8 @@ static void reset_values(void **state)
     static const struct {
         unsigned reg;
         uint8_t value;
-    } expected[] = {
-        {DATA, 0}, {IER, 0}, {IIR, 0x01}, {LCR, 0}, {MCR, 0x08}, {LSR, 0x60}, {MSR, 0xb0}, {SCR, 0},
-    };
+    } expected[] = {{DATA, 0},   {IER, 0},    {IIR, 0x01}, {LCR, 0},
+                    {MCR, 0x08}, {LSR, 0x60}, {MSR, 0xb0}, {SCR, 0}};
     struct mock *mock = *state;
 
     for (unsigned i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
@@ -60,10 +59,8 @@ static void read_back(void **state)
     static const struct {
         unsigned reg;
         uint8_t stored, loaded;
-    } expected[] = {
-        {IER, 0xff, 0x0f}, {LCR, 0x5b, 0x5b}, {MCR, 0xef, 0x0f}, {SCR, 0xa5, 0xa5},
-        {SCR, 0x5a, 0x5a}, {LSR, 0x00, 0x60}, {MSR, 0x00, 0xb0},
-    };
+    } expected[] = {{IER, 0xff, 0x0f}, {LCR, 0x5b, 0x5b}, {MCR, 0xef, 0x0f}, {SCR, 0xa5, 0xa5},
+                    {SCR, 0x5a, 0x5a}, {LSR, 0x00, 0x60}, {MSR, 0x00, 0xb0}};
     struct mock *mock = *state;
 
     for (unsigned i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
@@ -217,12 +214,7 @@ static void receive_trigger_levels(void **state)
 {
     static const struct {
         uint8_t fcr, level;
-    } levels[] = {
-        {0x01, 1},
-        {0x41, 4},
-        {0x81, 8},
-        {0xc1, 14},
-    };
+    } levels[] = {{0x01, 1}, {0x41, 4}, {0x81, 8}, {0xc1, 14}};
     struct mock *mock = *state;
 
     put(mock, IER, 0x01);
@@ -330,10 +322,8 @@ static void loopback_modem_lines(void **state)
 {
     static const struct {
         uint8_t mcr, lines;
-    } wires[] = {
-        {0x11, 0x20}, {0x12, 0x10}, {0x14, 0x40}, {0x18, 0x80},
-        {0x1a, 0x90}, {0x1f, 0xf0}, {0x10, 0x00},
-    };
+    } wires[] = {{0x11, 0x20}, {0x12, 0x10}, {0x14, 0x40}, {0x18, 0x80},
+                 {0x1a, 0x90}, {0x1f, 0xf0}, {0x10, 0x00}};
     struct mock *mock = *state;
 
     for (unsigned i = 0; i < sizeof(wires) / sizeof(wires[0]); i++) {
@@ -456,28 +446,26 @@ static void in_order_under_pressure(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
-        TEST(reset_values),
-        TEST(read_back),
-        TEST(divisor_latch),
-        TEST(widths),
-        TEST(transmit),
-        TEST(transmit_waits_for_the_host),
-        TEST(transmit_overrun),
-        TEST(thre_interrupt),
-        TEST(receive_without_fifo),
-        TEST(receive_trigger_levels),
-        TEST(receive_leaves_the_rest_at_the_host),
-        TEST(fifo_control),
-        TEST(loopback_data),
-        TEST(loopback_without_fifo),
-        TEST(loopback_modem_lines),
-        TEST(modem_status_interrupt),
-        TEST(interrupt_priorities),
-        TEST(attach_resets),
-        TEST(hostile),
-        TEST(in_order_under_pressure),
-    };
+    static const struct CMUnitTest tests[] = {TEST(reset_values),
+                                              TEST(read_back),
+                                              TEST(divisor_latch),
+                                              TEST(widths),
+                                              TEST(transmit),
+                                              TEST(transmit_waits_for_the_host),
+                                              TEST(transmit_overrun),
+                                              TEST(thre_interrupt),
+                                              TEST(receive_without_fifo),
+                                              TEST(receive_trigger_levels),
+                                              TEST(receive_leaves_the_rest_at_the_host),
+                                              TEST(fifo_control),
+                                              TEST(loopback_data),
+                                              TEST(loopback_without_fifo),
+                                              TEST(loopback_modem_lines),
+                                              TEST(modem_status_interrupt),
+                                              TEST(interrupt_priorities),
+                                              TEST(attach_resets),
+                                              TEST(hostile),
+                                              TEST(in_order_under_pressure)};
 
     return cmocka_run_group_tests_name("emulated/uart", tests, NULL, NULL);
 }

@@ -7,7 +7,10 @@ UNIT_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recov
 
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
+AHCI := $(addprefix devices/emulated/,ahci.c ahcicmd.c ahciprd.c atacmd.c)
 PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c mmio.c ring.c) tests/unit/mock.c
+ahci_SOURCES           := $(AHCI) tests/unit/mock.c
+ata_SOURCES            := devices/emulated/ata.c devices/emulated/atacmd.c tests/unit/mock.c
 decode_SOURCES         := core/cpu/decode.c core/cpu/decode_compressed.c
 ring_SOURCES           := $(PARAVIRT)
 stats_SOURCES          := core/stats.c core/stats_names.c
