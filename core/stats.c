@@ -1,7 +1,9 @@
 /*
- * The statistics: a fixed hash table of exits, and its print-out as JSON (docs/statistics.schema.json).
- * The surprise: guest time is what is left of the elapsed time when the handlers' is taken off, so it
- * contains the machine's own costs of a trap (M-mode's redirect of illegal instructions).
+ * The statistics: a fixed hash table of exits, and its print-out as JSON
+ * (docs/statistics.schema.json).
+ *
+ * The surprise: guest time is what is left of the elapsed time when the handlers' is taken off, so
+ * it contains the machine's own costs of a trap (M-mode's redirect of illegal instructions).
  */
 #include "stats.h"
 
@@ -33,8 +35,8 @@ static struct stats_row *find_row(struct stats *stats, unsigned exit_class, unsi
 
         if (index == ROW_OF_THE_REST)
             continue;
-        if (row->key == key && row->detail == detail && row->class == exit_class
-            && row->mode == mode)
+        if (row->key == key && row->detail == detail && row->class == exit_class &&
+            row->mode == mode)
             return row;
         if (row->key == 0) {
             row->key = key;
@@ -48,11 +50,25 @@ static struct stats_row *find_row(struct stats *stats, unsigned exit_class, unsi
     return &stats->rows[ROW_OF_THE_REST];
 }
 
+/* Of a value below 2^32, 0 for 0. Without Zbb the compiler's own is a call of 43 instructions. */
+static unsigned floor_log2(uint64_t value)
+{
+    unsigned log = 0;
+
+    for (unsigned step = 16; step > 0; step >>= 1) {
+        if (value >> step) {
+            value >>= step;
+            log += step;
+        }
+    }
+    return log;
+}
+
 void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
                 uint64_t instructions, uint64_t ticks)
 {
     struct stats_row *row = find_row(stats, exit_class, mode, detail);
-    unsigned bucket = 63u - (unsigned)__builtin_clzll(instructions | 1);
+    unsigned bucket = floor_log2(instructions);
 
     row->count++;
     row->instructions += instructions;
@@ -75,21 +91,21 @@ void stats_reset(struct vm *vm)
     vm->stats.begin_instret = io_instret();
 }
 
-/* --- JSON. ------------------------------------------------------------------------------------- */
+/* --- JSON. ---------------------------------------------------------------------------------- */
 
 #define COUNT(value) ((unsigned long long)(value))
 
 static unsigned long long nanoseconds(const struct host *host, uint64_t ticks)
 {
-    return ticks / host->timebase * NANOSECONDS
-           + ticks % host->timebase * NANOSECONDS / host->timebase;
+    return ticks / host->timebase * NANOSECONDS +
+           ticks % host->timebase * NANOSECONDS / host->timebase;
 }
 
 static void write_config(struct vm *vm)
 {
-    static const char *const ways[] = { "emulated", "virtio", "passthrough" };
-    static const char *const models[] = { "ahci", "ata" };
-    static const char *const levels[] = { "off", "ecall" };
+    static const char *const ways[] = {"emulated", "virtio", "passthrough"};
+    static const char *const models[] = {"ahci", "ata"};
+    static const char *const levels[] = {"off", "ecall"};
     const struct vm_options *options = &vm->options;
 
     control_printf(vm->host,
@@ -183,8 +199,8 @@ static void write_cost(struct vm *vm, const char *name, struct cost cost)
 
 void stats_write(struct vm *vm)
 {
-    struct cost vmm = { 0 }, idle = { 0 };
-    struct cost guest = { vm->stats.guest_instructions, io_time() - vm->stats.begin_time };
+    struct cost vmm = {0}, idle = {0};
+    struct cost guest = {vm->stats.guest_instructions, io_time() - vm->stats.begin_time};
 
     control_printf(vm->host, "{");
     write_config(vm);

@@ -10,31 +10,31 @@ struct vm;
 
 /* Why the guest stopped. Detail's meaning is in the comment. */
 enum exit_class {
-    EXIT_CSR,             /* CSR number */
+    EXIT_CSR, /* CSR number */
     EXIT_SRET,
     EXIT_WFI,
-    EXIT_FENCE,           /* 0 sfence.vma all, 1 by address, 2 by ASID, 3 by both, 4 sinval ... */
-    EXIT_SBI,             /* STATS_SBI(EID, FID) */
-    EXIT_SYSCALL,         /* ecall from vU */
-    EXIT_SHADOW_FILL,     /* hidden page fault: cause */
-    EXIT_GUEST_FAULT,     /* page or access fault that is the guest's own: cause */
-    EXIT_MMIO,            /* device index << 16 | register offset (bit 31: store) */
-    EXIT_PLIC,            /* register offset >> 2 (bit 31: store) */
-    EXIT_BOARD,           /* other emulated windows: offset in the finisher (bit 31: store) */
-    EXIT_INTERRUPT,       /* host interrupt: 1, 5, 9 */
-    EXIT_EXCEPTION,       /* any other exception that is the guest's own: cause */
-    EXIT_PATCH,           /* 0 load of patched code, 1 store to it */
+    EXIT_FENCE,       /* 0 sfence.vma all, 1 by address, 2 by ASID, 3 by both, 4 sinval ... */
+    EXIT_SBI,         /* STATS_SBI(EID, FID) */
+    EXIT_SYSCALL,     /* ecall from vU */
+    EXIT_SHADOW_FILL, /* hidden page fault: cause */
+    EXIT_GUEST_FAULT, /* page or access fault that is the guest's own: cause */
+    EXIT_MMIO,        /* device index << 16 | register offset (bit 31: store) */
+    EXIT_PLIC,        /* register offset >> 2 (bit 31: store) */
+    EXIT_BOARD,       /* other emulated windows: offset in the finisher (bit 31: store) */
+    EXIT_INTERRUPT,   /* host interrupt: 1, 5, 9 */
+    EXIT_EXCEPTION,   /* any other exception that is the guest's own: cause */
+    EXIT_PATCH,       /* 0 load of patched code, 1 store to it */
     EXIT_CLASSES,
 };
 
 /* One number for an SBI call: different for all calls that are known. */
 #define STATS_SBI(eid, fid) ((uint32_t)(eid) ^ (uint32_t)(fid) << 24)
 
-#define STATS_ROWS 1024u      /* distinct (class, mode, detail); the last row collects the rest */
-#define STATS_BUCKETS 24u     /* bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions */
+#define STATS_ROWS    1024u /* distinct (class, mode, detail); the last row collects the rest */
+#define STATS_BUCKETS 24u   /* bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions */
 
 struct stats_row {
-    uint32_t key;    /* 0: free; else hash key made by stats.c */
+    uint32_t key; /* 0: free; else hash key made by stats.c */
     uint32_t detail;
     uint8_t class, mode;
     uint64_t count;
@@ -55,7 +55,8 @@ struct stats {
     struct stats_memory memory;
     uint64_t begin_time; /* of the bracket: boot, or the last reset */
     uint64_t begin_instret;
-    uint64_t guest_instructions; /* retired outside the VMM's handlers (includes M-mode's redirects) */
+    uint64_t
+        guest_instructions; /* retired outside the VMM's handlers (includes M-mode's redirects) */
 };
 
 /* One exit handled: costs in retired instructions and time ticks. */

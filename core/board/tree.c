@@ -18,8 +18,8 @@
 #include "riscv.h"
 #include "vm.h"
 
-#define FINISHER_BASE 0x00100000ul
-#define FINISHER_SIZE 0x00001000ul
+#define FINISHER_BASE     0x00100000ul
+#define FINISHER_SIZE     0x00001000ul
 #define FINISHER_POWEROFF 0x5555u
 #define FINISHER_REBOOT   0x7777u
 
@@ -32,15 +32,22 @@
 enum phandle { PHANDLE_NONE, PHANDLE_INTC, PHANDLE_PLIC, PHANDLE_FINISHER };
 
 /* Extensions that a guest may use if the machine has them. Missing are H and all that belongs to it
- * (sh*), page table features that the shadow does not read (svnapot, svpbmt, svinval), AIA and counters
- * beyond the three of zicntr. */
+ * (sh*), page table features that the shadow does not read (svnapot, svpbmt, svinval), AIA and
+ * counters beyond the three of zicntr. */
 static const char *const extensions[] = {
-    "i",         "m",         "a",        "f",       "d",        "c",          "zic64b",
-    "zicbom",    "zicbop",    "zicboz",   "ziccamoa", "ziccif",  "zicclsm",    "ziccrse",
-    "zicntr",    "zicsr",     "zifencei", "zihintntl", "zihintpause", "zmmul", "za64rs",
-    "zaamo",     "zalrsc",    "zawrs",    "zfa",     "zca",      "zcd",        "zba",
-    "zbb",       "zbc",       "zbs",      "ssccptr", "sscounterenw", "sstc",   "sstvala",
-    "sstvecd",   "ssu64xl",   "svadu",    "svvptc",
+    "i",           "m",        "a",
+    "f",           "d",        "c",
+    "zic64b",      "zicbom",   "zicbop",
+    "zicboz",      "ziccamoa", "ziccif",
+    "zicclsm",     "ziccrse",  "zicntr",
+    "zicsr",       "zifencei", "zihintntl",
+    "zihintpause", "zmmul",    "za64rs",
+    "zaamo",       "zalrsc",   "zawrs",
+    "zfa",         "zca",      "zcd",
+    "zba",         "zbb",      "zbc",
+    "zbs",         "ssccptr",  "sscounterenw",
+    "sstc",        "sstvala",  "sstvecd",
+    "ssu64xl",     "svadu",    "svvptc",
 };
 
 /* A tree being written; after the first error nothing more is. */
@@ -100,7 +107,7 @@ static void put_address(struct writer *w, const char *name, uint64_t value)
 
 static void put_reg(struct writer *w, uint64_t address, uint64_t size)
 {
-    const fdt64_t reg[] = { cpu_to_fdt64(address), cpu_to_fdt64(size) };
+    const fdt64_t reg[] = {cpu_to_fdt64(address), cpu_to_fdt64(size)};
 
     put_bytes(w, "reg", reg, sizeof reg);
 }
@@ -174,8 +181,7 @@ static void write_memory(struct writer *w, const struct vm *vm, const struct hos
         int len;
         const fdt64_t *reg = fdt_getprop(host->fdt, child, "reg", &len);
 
-        if (!reg || len != 2 * (int)sizeof *reg
-            || fdt64_ld(reg) - vm->ram.gpa >= vm->ram.size)
+        if (!reg || len != 2 * (int)sizeof *reg || fdt64_ld(reg) - vm->ram.gpa >= vm->ram.size)
             continue;
         begin(w, fdt_get_name(host->fdt, child, NULL));
         put_bytes(w, "reg", reg, (size_t)len);
@@ -246,7 +252,7 @@ static void write_isa(struct writer *w, const struct host *host)
 static void write_cpus(struct writer *w, const struct vm *vm, const struct host *host,
                        const struct tree_config *config)
 {
-    static const char *const mmu_types[] = { [3] = "riscv,sv39", [4] = "riscv,sv48" };
+    static const char *const mmu_types[] = {[3] = "riscv,sv39", [4] = "riscv,sv48"};
 
     begin(w, "cpus");
     put_cells(w, 1, 0);
@@ -274,8 +280,10 @@ static void write_plic(struct writer *w)
 {
     static const char compatible[] = "sifive,plic-1.0.0\0riscv,plic0";
     const fdt32_t contexts[] = {
-        cpu_to_fdt32(PHANDLE_INTC), cpu_to_fdt32(MACHINE_EXTERNAL),
-        cpu_to_fdt32(PHANDLE_INTC), cpu_to_fdt32(INTERRUPT_EXTERNAL),
+        cpu_to_fdt32(PHANDLE_INTC),
+        cpu_to_fdt32(MACHINE_EXTERNAL),
+        cpu_to_fdt32(PHANDLE_INTC),
+        cpu_to_fdt32(INTERRUPT_EXTERNAL),
     };
 
     begin_at(w, "plic", VPLIC_BASE);
@@ -316,8 +324,10 @@ static void write_device(struct writer *w, const struct device *dev)
 {
     const struct strategy *strategy = dev->strategy;
     const fdt64_t ata[] = {
-        cpu_to_fdt64(dev->base), cpu_to_fdt64(ATA_BLOCK_SIZE),
-        cpu_to_fdt64(dev->base + ATA_CONTROL_OFFSET), cpu_to_fdt64(ATA_BLOCK_SIZE),
+        cpu_to_fdt64(dev->base),
+        cpu_to_fdt64(ATA_BLOCK_SIZE),
+        cpu_to_fdt64(dev->base + ATA_CONTROL_OFFSET),
+        cpu_to_fdt64(ATA_BLOCK_SIZE),
     };
 
     begin_at(w, strategy->node, dev->base);
@@ -336,7 +346,7 @@ static void write_device(struct writer *w, const struct device *dev)
 int tree_build(const struct vm *vm, const struct host *host, const struct tree_config *config,
                void *buffer, size_t size)
 {
-    struct writer w = { .fdt = buffer };
+    struct writer w = {.fdt = buffer};
 
     note(&w, size > INT32_MAX ? -FDT_ERR_NOSPACE : fdt_create(buffer, (int)size));
     note(&w, fdt_finish_reservemap(buffer));

@@ -10,7 +10,7 @@ struct vm;
 
 /* What the board table does not say. */
 struct tree_config {
-    const char *bootargs; /* null: none */
+    const char *bootargs;             /* null: none */
     uint64_t initrd_gpa, initrd_size; /* bytes; size 0: none */
     unsigned mmu_levels; /* that the VMM offers: 3 or 4, Sv39 or Sv48; 0: paging is not offered */
 };

@@ -1,8 +1,9 @@
 /*
  * Driver of the machine's 16550A (National Semiconductor PC16550D, section 8).
  *
- * The surprise: the transmitter-empty interrupt is asked for only while the UART has no room, and the
- * receive interrupt is masked while the owner leaves input lying; both would interrupt for ever.
+ * The surprise: the transmitter-empty interrupt is asked for only while the UART has no room, and
+ * the receive interrupt is masked while the owner leaves input lying; both would interrupt for
+ * ever.
  */
 #include "host/console.h"
 
@@ -122,7 +123,7 @@ int host_console_start(struct host *host)
     struct console *console = &host->console;
 
     *console = (struct console){
-        .end = { .write = console_write, .read = console_read },
+        .end = {.write = console_write, .read = console_read},
         .registers = (uintptr_t)map_hpa(host->uart.hpa),
     };
     io_write8(console->registers + UART_IER, 0);
@@ -142,6 +143,6 @@ void host_console_flush(struct host *host)
         return;
     do {
         drain(console);
-    } while ((console->tail != console->head || !(load(console, UART_LSR) & LSR_IDLE))
-             && io_time() - start < host->timebase);
+    } while ((console->tail != console->head || !(load(console, UART_LSR) & LSR_IDLE)) &&
+             io_time() - start < host->timebase);
 }

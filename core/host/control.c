@@ -2,8 +2,8 @@
  * Control channel over virtio-console with a single port (virtio specification 1.2, section 5.3:
  * receiveq 0, transmitq 1, no MULTIPORT).
  *
- * The surprise: a reader that stops reading stops the transmit queue; the VMM waits for it a little,
- * then loses the line and not the guest's time.
+ * The surprise: a reader that stops reading stops the transmit queue; the VMM waits for it a
+ * little, then loses the line and not the guest's time.
  */
 #include "host/control.h"
 
@@ -23,7 +23,7 @@ enum { RECEIVE_QUEUE, TRANSMIT_QUEUE };
 _Static_assert(CONTROL_OUTPUTS <= 32, "busy has 32 bits");
 _Static_assert(CONTROL_OUTPUTS <= VIRTIO_QUEUE_MAX && CONTROL_INPUTS <= VIRTIO_QUEUE_MAX, "queues");
 
-/* --- Output. --------------------------------------------------------------------------------- */
+/* --- Output. -------------------------------------------------------------------------------- */
 
 static void reclaim(struct control *control)
 {
@@ -39,8 +39,8 @@ static void send(struct control *control)
 
     if (i < 0 || control->filled == 0)
         return;
-    control->transmit.memory.desc[i] =
-        (struct virtio_desc){ .hpa = map_pointer_hpa(control->output[i]), .len = control->filled };
+    control->transmit.memory.desc[i] = (struct virtio_desc){
+        .hpa = map_pointer_hpa(control->output[i]), .len = control->filled};
     control->busy |= 1u << i;
     control->filling = -1;
     control->filled = 0;
@@ -115,7 +115,7 @@ void control_flush(struct host *host)
     } while (control->busy != 0 && io_time() - start < host->timebase);
 }
 
-/* --- Commands. ------------------------------------------------------------------------------- */
+/* --- Commands. ------------------------------------------------------------------------------ */
 
 static void command_stats(struct vm *vm)
 {
@@ -164,8 +164,8 @@ static const struct {
     const char *name;
     void (*run)(struct vm *vm);
 } commands[] = {
-    { "stats", command_stats }, { "reset", command_reset }, { "pause", command_pause },
-    { "resume", command_resume }, { "quit", command_quit }, { "where", command_where },
+    {"stats", command_stats},   {"reset", command_reset}, {"pause", command_pause},
+    {"resume", command_resume}, {"quit", command_quit},   {"where", command_where},
 };
 
 /* Cuts the command's word out of `word` or `{"command":"word"}`. Null if it is neither. */
@@ -209,18 +209,19 @@ void control_command(struct host *host, const char *line, size_t len)
             return;
         }
     }
-    control_printf(host, "{\"error\":\"unknown command; there are stats, reset, pause, resume, quit, "
-                         "where\"}\n");
+    control_printf(host,
+                   "{\"error\":\"unknown command; there are stats, reset, pause, resume, quit, "
+                   "where\"}\n");
 }
 
-/* --- Input. ---------------------------------------------------------------------------------- */
+/* --- Input. --------------------------------------------------------------------------------- */
 
 static void give_input_buffer(struct control *control, unsigned i)
 {
-    control->receive.memory.desc[i] =
-        (struct virtio_desc){ .hpa = map_pointer_hpa(control->input[i]),
-                              .len = CONTROL_INPUT_SIZE,
-                              .flags = VIRTIO_DESC_WRITE };
+    control->receive.memory.desc[i] = (struct virtio_desc){
+        .hpa = map_pointer_hpa(control->input[i]),
+        .len = CONTROL_INPUT_SIZE,
+        .flags = VIRTIO_DESC_WRITE};
     virtio_queue_push(&control->receive, (uint16_t)i);
 }
 

@@ -2,8 +2,8 @@
  * The control channel: JSON lines both ways over a virtio-console of its own, so that the guest's
  * console carries the guest alone. Without such a device everything is dropped silently.
  *
- * A line in is a command, as a word (stats) or as an object ({"command":"stats"}); each gets one line
- * {"reply":"<command>",...} or {"error":"..."}.
+ * A line in is a command, as a word (stats) or as an object ({"command":"stats"}); each gets one
+ * line {"reply":"<command>",...} or {"error":"..."}.
  */
 #pragma once
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 
 #include "host/virtio.h"
 
-#define CONTROL_INPUTS      8u  /* buffers given to the device */
+#define CONTROL_INPUTS      8u /* buffers given to the device */
 #define CONTROL_INPUT_SIZE  128u
 #define CONTROL_OUTPUTS     16u /* buffers under way to it */
 #define CONTROL_OUTPUT_SIZE 4096u
@@ -25,16 +25,16 @@ struct control {
     struct virtio_queue receive, transmit;
     char input[CONTROL_INPUTS][CONTROL_INPUT_SIZE];
     char output[CONTROL_OUTPUTS][CONTROL_OUTPUT_SIZE];
-    uint32_t busy;      /* bit i: the device has output[i] */
-    int filling;        /* the output buffer being filled, -1: none */
-    uint32_t filled;    /* bytes in it */
-    bool dropping;      /* nobody reads: the rest of this line is lost */
+    uint32_t busy;   /* bit i: the device has output[i] */
+    int filling;     /* the output buffer being filled, -1: none */
+    uint32_t filled; /* bytes in it */
+    bool dropping;   /* nobody reads: the rest of this line is lost */
     char line[CONTROL_LINE];
     uint32_t line_len;
 };
 
-/* Sets the channel up if the machine has one. 0 also if it has none; a negative errno with a sentence
- * logged if the device is there and does not work. */
+/* Sets the channel up if the machine has one. 0 also if it has none; a negative errno with a
+ * sentence logged if the device is there and does not work. */
 int control_start(struct host *host);
 
 /* Queues bytes; a newline sends them. Blocks a bounded time when the reader is slow, then drops the
@@ -42,7 +42,8 @@ int control_start(struct host *host);
 void control_write(struct host *host, const char *bytes, size_t len);
 
 /* Formats and queues; cut at 512 bytes. */
-__attribute__((format(printf, 2, 3))) void control_printf(struct host *host, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void control_printf(struct host *host, const char *format,
+                                                          ...);
 
 /* Sends what is queued and waits, a bounded time, until the device has taken it. */
 void control_flush(struct host *host);

@@ -1,6 +1,6 @@
 /*
- * Driver of QEMU's virtio-blk (virtio specification 1.2, section 5.2), zero-copy: the caller's segments
- * go to the device as they are.
+ * Driver of QEMU's virtio-blk (virtio specification 1.2, section 5.2), zero-copy: the caller's
+ * segments go to the device as they are.
  *
  * The surprise: each request takes one descriptor of the queue, which points to a table of its own
  * (INDIRECT_DESC); so the depth does not depend on the number of segments.
@@ -48,8 +48,10 @@
 #define GET_ID_TICKS 50000000u /* 5 s at QEMU's 10 MHz */
 
 static const uint32_t type_of[] = {
-    [HOST_DISK_READ] = TYPE_IN,           [HOST_DISK_WRITE] = TYPE_OUT,
-    [HOST_DISK_FLUSH] = TYPE_FLUSH,       [HOST_DISK_DISCARD] = TYPE_DISCARD,
+    [HOST_DISK_READ] = TYPE_IN,
+    [HOST_DISK_WRITE] = TYPE_OUT,
+    [HOST_DISK_FLUSH] = TYPE_FLUSH,
+    [HOST_DISK_DISCARD] = TYPE_DISCARD,
     [HOST_DISK_WRITE_ZEROES] = TYPE_WRITE_ZEROES,
 };
 
@@ -63,6 +65,14 @@ static bool in_range(const struct disk *disk, uint64_t sector, uint64_t count)
     return sector <= disk->end.sectors && count <= disk->end.sectors - sector;
 }
 
+static int check_range(const struct disk *disk, const struct host_disk_request *request,
+                       uint32_t limit)
+{
+    if (request->count == 0 || request->count > limit)
+        return -EINVAL;
+    return in_range(disk, request->sector, request->count) ? 0 : -EINVAL;
+}
+
 /* 0 or -EINVAL: what the device would refuse, or what the slot's table cannot hold. */
 static int check(const struct disk *disk, const struct host_disk_request *request)
 {
@@ -73,18 +83,10 @@ static int check(const struct disk *disk, const struct host_disk_request *reques
     if (disk->end.read_only && request->op != HOST_DISK_READ && request->op != HOST_DISK_FLUSH)
         return -EINVAL;
     switch (request->op) {
-    case HOST_DISK_FLUSH:
-        return 0;
-    case HOST_DISK_DISCARD:
-    case HOST_DISK_WRITE_ZEROES:
-        if (request->count == 0 || !in_range(disk, request->sector, request->count))
-            return -EINVAL;
-        return request->count <= (request->op == HOST_DISK_DISCARD ? disk->max_discard
-                                                                   : disk->max_write_zeroes)
-                   ? 0
-                   : -EINVAL;
-    default:
-        break;
+    case HOST_DISK_FLUSH: return 0;
+    case HOST_DISK_DISCARD: return check_range(disk, request, disk->max_discard);
+    case HOST_DISK_WRITE_ZEROES: return check_range(disk, request, disk->max_write_zeroes);
+    default: break;
     }
     if (request->nsegments == 0 || request->nsegments > disk->max_segments)
         return -EINVAL;
@@ -110,8 +112,8 @@ static struct disk_slot *free_slot(struct disk *disk)
 static struct virtio_desc *put(struct virtio_desc *desc, const void *memory, uint32_t len,
                                unsigned flags)
 {
-    *desc = (struct virtio_desc){ .hpa = map_pointer_hpa(memory), .len = len,
-                                  .flags = (uint16_t)flags };
+    *desc = (struct virtio_desc){
+        .hpa = map_pointer_hpa(memory), .len = len, .flags = (uint16_t)flags};
     return desc + 1;
 }
 
@@ -141,11 +143,34 @@ static struct virtio_desc *put_header(struct disk_slot *slot, uint32_t type, uin
     return put(slot->table, &slot->header, sizeof slot->header, 0);
 }
 
+/* Describes the request in the slot's table, but for the status byte. Returns the table's end. */
+static struct virtio_desc *describe(struct disk_slot *slot, const struct host_disk_request *request)
+{
+    bool transfer = request->op == HOST_DISK_READ || request->op == HOST_DISK_WRITE;
+    struct virtio_desc *end = put_header(slot, type_of[request->op],
+                                         transfer ? request->sector : 0);
+
+    if (request->op == HOST_DISK_FLUSH)
+        return end;
+    if (transfer) {
+        unsigned flags = request->op == HOST_DISK_READ ? VIRTIO_DESC_WRITE : 0;
+
+        for (uint32_t i = 0; i < request->nsegments; i++)
+            end = put(end, request->segments[i].base, request->segments[i].len, flags);
+        return end;
+    }
+    slot->range.sector = request->sector;
+    slot->range.count = request->count;
+    slot->range.flags = 0;
+    if (request->op == HOST_DISK_WRITE_ZEROES && request->unmap)
+        slot->range.flags = RANGE_UNMAP;
+    return put(end, &slot->range, sizeof slot->range, 0);
+}
+
 static int disk_submit(struct host_disk *end, struct host_disk_request *request)
 {
     struct disk *disk = disk_of(end);
     struct disk_slot *slot;
-    struct virtio_desc *next;
 
     if (check(disk, request) < 0)
         return -EINVAL;
@@ -153,28 +178,7 @@ static int disk_submit(struct host_disk *end, struct host_disk_request *request)
     if (!slot)
         return -EAGAIN;
     slot->request = request;
-    switch (request->op) {
-    case HOST_DISK_READ:
-    case HOST_DISK_WRITE:
-        next = put_header(slot, type_of[request->op], request->sector);
-        for (uint32_t i = 0; i < request->nsegments; i++)
-            next = put(next, request->segments[i].base, request->segments[i].len,
-                       request->op == HOST_DISK_READ ? VIRTIO_DESC_WRITE : 0);
-        break;
-    case HOST_DISK_DISCARD:
-    case HOST_DISK_WRITE_ZEROES:
-        next = put_header(slot, type_of[request->op], 0);
-        slot->range.sector = request->sector;
-        slot->range.count = request->count;
-        slot->range.flags =
-            request->op == HOST_DISK_WRITE_ZEROES && request->unmap ? RANGE_UNMAP : 0;
-        next = put(next, &slot->range, sizeof slot->range, 0);
-        break;
-    default: /* FLUSH; check() let nothing else through */
-        next = put_header(slot, TYPE_FLUSH, 0);
-        break;
-    }
-    launch(disk, slot, next);
+    launch(disk, slot, describe(slot, request));
     return 0;
 }
 
@@ -242,8 +246,8 @@ static bool interrupt(void *argument, unsigned irq)
 /* From reset to DRIVER_OK, with every slot free. */
 static int bring_up(struct disk *disk, uintptr_t registers)
 {
-    const uint64_t wanted = VIRTIO_F_INDIRECT_DESC | BLK_F_SEG_MAX | BLK_F_RO | BLK_F_FLUSH
-                            | BLK_F_DISCARD | BLK_F_WRITE_ZEROES;
+    const uint64_t wanted = VIRTIO_F_INDIRECT_DESC | BLK_F_SEG_MAX | BLK_F_RO | BLK_F_FLUSH |
+                            BLK_F_DISCARD | BLK_F_WRITE_ZEROES;
     int error = virtio_start(registers, wanted, &disk->features);
 
     if (error == 0 && !(disk->features & VIRTIO_F_INDIRECT_DESC))
@@ -274,14 +278,13 @@ static void disk_reset(struct host_disk *end)
 /* Asks for the serial number and waits for the answer; an empty one if there is none. */
 static void get_serial(struct disk *disk)
 {
-    struct host_disk_request request = { .op = HOST_DISK_READ };
+    struct host_disk_request request = {.op = HOST_DISK_READ};
     struct disk_slot *slot = &disk->slot[0];
-    char id[GET_ID_SIZE + 1] = { 0 };
+    char id[GET_ID_SIZE + 1] = {0};
     uint64_t start = io_time();
 
     slot->request = &request;
-    launch(disk, slot,
-           put(put_header(slot, TYPE_GET_ID, 0), id, GET_ID_SIZE, VIRTIO_DESC_WRITE));
+    launch(disk, slot, put(put_header(slot, TYPE_GET_ID, 0), id, GET_ID_SIZE, VIRTIO_DESC_WRITE));
     while (!disk->done && io_time() - start < GET_ID_TICKS)
         reap(disk);
     if (!disk->done)
@@ -295,8 +298,8 @@ static void read_configuration(struct disk *disk)
     uintptr_t registers = disk->registers;
     uint32_t segments = HOST_DISK_MAX_SEGMENTS;
 
-    disk->end.sectors = io_read32(registers + CONFIG_CAPACITY)
-                        | (uint64_t)io_read32(registers + CONFIG_CAPACITY + 4) << 32;
+    disk->end.sectors = io_read32(registers + CONFIG_CAPACITY) |
+                        (uint64_t)io_read32(registers + CONFIG_CAPACITY + 4) << 32;
     disk->end.read_only = disk->features & BLK_F_RO;
     disk->end.can_discard = disk->features & BLK_F_DISCARD;
     disk->end.can_write_zeroes = disk->features & BLK_F_WRITE_ZEROES;

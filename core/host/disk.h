@@ -1,5 +1,6 @@
 /*
- * QEMU's virtio-blk as a struct host_disk: the one back end of the emulated and the paravirtual disk.
+ * QEMU's virtio-blk as a struct host_disk: the one back end of the emulated and the paravirtual
+ * disk.
  */
 #pragma once
 #include <stdbool.h>
@@ -37,6 +38,6 @@ struct disk {
     struct disk_slot slot[DISK_DEPTH];
 };
 
-/* Sets the disk in this window up and takes its interrupt. The end has no owner yet. 0, or a negative
- * errno with a sentence logged. */
+/* Sets the disk in this window up and takes its interrupt. The end has no owner yet. 0, or a
+ * negative errno with a sentence logged. */
 int host_disk_start(struct host *host, const struct host_window *window);

@@ -77,8 +77,8 @@ int fwcfg_check(void *registers)
     char signature[4];
     uint32_t id;
 
-    if (dma(registers, select_item(FWCFG_ITEM_SIGNATURE) | DMA_READ, signature, 4) < 0
-        || memcmp(signature, "QEMU", 4) != 0)
+    if (dma(registers, select_item(FWCFG_ITEM_SIGNATURE) | DMA_READ, signature, 4) < 0 ||
+        memcmp(signature, "QEMU", 4) != 0)
         return -ENODEV;
     if (dma(registers, select_item(FWCFG_ITEM_ID) | DMA_READ, &id, sizeof id) < 0)
         return -ENODEV;
@@ -105,8 +105,8 @@ int fwcfg_find(void *registers, const char *name, struct fwcfg_file *file)
     return -ENOENT;
 }
 
-int fwcfg_read(void *registers, const struct fwcfg_file *file, uint32_t offset,
-               void *buffer, uint32_t len)
+int fwcfg_read(void *registers, const struct fwcfg_file *file, uint32_t offset, void *buffer,
+               uint32_t len)
 {
     int error;
 

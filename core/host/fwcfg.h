@@ -20,5 +20,5 @@ int fwcfg_check(void *registers);
 int fwcfg_find(void *registers, const char *name, struct fwcfg_file *file);
 
 /* Reads len bytes from the file's offset into buffer by one DMA. 0; -EINVAL past the end; -EIO. */
-int fwcfg_read(void *registers, const struct fwcfg_file *file, uint32_t offset,
-               void *buffer, uint32_t len);
+int fwcfg_read(void *registers, const struct fwcfg_file *file, uint32_t offset, void *buffer,
+               uint32_t len);

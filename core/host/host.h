@@ -30,7 +30,7 @@ enum host_disk_op {
     HOST_DISK_WRITE_ZEROES, /* sector, count only */
 };
 
-#define HOST_DISK_SECTOR 512u
+#define HOST_DISK_SECTOR       512u
 #define HOST_DISK_MAX_SEGMENTS 126u /* per request; QEMU's seg_max for its default queue */
 
 /* A piece of memory from vm_ram() (or the VMM's own): the disk reads or writes it in place. */
@@ -42,13 +42,13 @@ struct host_segment {
 /* One request, owned by the caller until host_disk_completed() returns it. */
 struct host_disk_request {
     enum host_disk_op op;
-    uint64_t sector;  /* first sector, in 512-byte units */
-    uint32_t count;   /* sectors: DISCARD and WRITE_ZEROES */
+    uint64_t sector; /* first sector, in 512-byte units */
+    uint32_t count;  /* sectors: DISCARD and WRITE_ZEROES */
     uint32_t nsegments;
-    struct host_segment *segments; /* READ, WRITE: total length is a multiple of 512 */
-    bool unmap;       /* WRITE_ZEROES: may deallocate */
-    int status;       /* when completed: 0, -EIO, -ENOTSUP */
-    void *cookie;     /* the caller's */
+    struct host_segment *segments;  /* READ, WRITE: total length is a multiple of 512 */
+    bool unmap;                     /* WRITE_ZEROES: may deallocate */
+    int status;                     /* when completed: 0, -EIO, -ENOTSUP */
+    void *cookie;                   /* the caller's */
     struct host_disk_request *next; /* the driver's */
 };
 
@@ -58,8 +58,8 @@ struct host_disk {
     uint64_t sectors;     /* capacity in 512-byte sectors */
     bool read_only;
     bool can_discard, can_write_zeroes;
-    unsigned depth;       /* requests that may be in flight */
-    char serial[21];      /* what GET_ID or IDENTIFY shows; NUL-terminated */
+    unsigned depth;  /* requests that may be in flight */
+    char serial[21]; /* what GET_ID or IDENTIFY shows; NUL-terminated */
 
     /* 0: accepted; -EAGAIN: depth reached, try after the next completion; -EINVAL: out of range,
      * bad length or too many segments. The segments array must live until completion. */

@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define SBI_LEGACY_PUTCHAR 0x01
-#define SBI_DBCN           0x4442434e
+#define SBI_LEGACY_PUTCHAR  0x01
+#define SBI_DBCN            0x4442434e
 #define SBI_DBCN_WRITE_BYTE 2
 
 struct sbi_result {
@@ -25,7 +25,7 @@ static struct sbi_result sbi_call(unsigned long extension, unsigned long functio
     register unsigned long a7 __asm__("a7") = extension;
 
     __asm__ volatile("ecall" : "+r"(a0), "+r"(a1) : "r"(a6), "r"(a7) : "memory");
-    return (struct sbi_result){ .error = (long)a0, .value = (long)a1 };
+    return (struct sbi_result){.error = (long)a0, .value = (long)a1};
 }
 
 static void put(char byte)

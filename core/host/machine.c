@@ -1,5 +1,5 @@
 /*
- * Reads the host's device tree (Devicetree Specification 0.4; RISC-V cpu and PLIC bindings of Linux).
+ * Reads the host's device tree (Devicetree Specification 0.4; Linux' RISC-V cpu and PLIC bindings).
  * The surprise: QEMU lists the virtio-mmio slots from the highest address down.
  */
 #include "host/machine.h"
@@ -45,7 +45,7 @@ static struct host_window find_window(const void *fdt, const char *compatible)
 {
     int node = fdt_node_offset_by_compatible(fdt, -1, compatible);
 
-    return node < 0 ? (struct host_window){ .hpa = 0 } : window(fdt, node);
+    return node < 0 ? (struct host_window){.hpa = 0} : window(fdt, node);
 }
 
 static int probe_memory(struct host *host, const void *fdt)
@@ -63,12 +63,13 @@ static int probe_memory(struct host *host, const void *fdt)
     host->firmware_end = host->ram_hpa;
     if (reserved < 0)
         return 0;
-    fdt_for_each_subnode(child, fdt, reserved) {
+    fdt_for_each_subnode(child, fdt, reserved)
+    {
         struct host_window range = window(fdt, child);
         uint64_t end = range.hpa + range.size;
 
-        if (strncmp(fdt_get_name(fdt, child, NULL), "mmode_resv", strlen("mmode_resv")) == 0
-            && end > host->firmware_end && end < host->ram_hpa + host->ram_size)
+        if (strncmp(fdt_get_name(fdt, child, NULL), "mmode_resv", strlen("mmode_resv")) == 0 &&
+            end > host->firmware_end && end < host->ram_hpa + host->ram_size)
             host->firmware_end = end;
     }
     return 0;
@@ -134,8 +135,8 @@ static void probe_virtio(struct host *host, const void *fdt)
 {
     int node = -1;
 
-    while ((node = fdt_node_offset_by_compatible(fdt, node, "virtio,mmio")) >= 0
-           && host->virtios < HOST_VIRTIO_SLOTS) {
+    while ((node = fdt_node_offset_by_compatible(fdt, node, "virtio,mmio")) >= 0 &&
+           host->virtios < HOST_VIRTIO_SLOTS) {
         struct host_window found = window(fdt, node);
         unsigned i = host->virtios++;
 

@@ -16,7 +16,7 @@
 #include "plic.h"
 
 #define HOST_VIRTIO_SLOTS 32u
-#define HOST_ISA_SIZE 1024u
+#define HOST_ISA_SIZE     1024u
 
 struct vm;
 
@@ -26,7 +26,7 @@ struct host {
     uint64_t ram_hpa, ram_size;
     uint64_t firmware_end; /* first byte of RAM above what the firmware reserves at its bottom */
 
-    struct host_window uart; /* 16550A */
+    struct host_window uart;                      /* 16550A */
     struct host_window virtio[HOST_VIRTIO_SLOTS]; /* virtio-mmio, by ascending address */
     unsigned virtios;
     struct host_window plic_window;
@@ -35,10 +35,10 @@ struct host {
     uint64_t fwcfg_hpa;    /* 0: none */
     uint64_t finisher_hpa; /* sifive,test1 */
 
-    uint64_t hartid;   /* of the first cpu node */
-    uint32_t timebase; /* ticks of the time CSR per second */
-    unsigned mmu_levels; /* 3, 4, 5: Sv39, Sv48, Sv57 */
-    char isa[HOST_ISA_SIZE]; /* riscv,isa */
+    uint64_t hartid;                             /* of the first cpu node */
+    uint32_t timebase;                           /* ticks of the time CSR per second */
+    unsigned mmu_levels;                         /* 3, 4, 5: Sv39, Sv48, Sv57 */
+    char isa[HOST_ISA_SIZE];                     /* riscv,isa */
     uint32_t cbom_block, cboz_block, cbop_block; /* bytes; 0: not said */
 
     struct vm *vm; /* whom the control channel commands */
@@ -48,7 +48,7 @@ struct host {
     struct control control;
 };
 
-/* Reads the machine's facts out of its device tree. 0, or a negative errno with a sentence logged. */
+/* Reads the machine's facts from its device tree. 0, or a negative errno with a sentence logged. */
 int host_probe(struct host *host, const void *fdt);
 
 /* The first virtio-mmio slot that holds a device of this type (virtio specification, section 5), or

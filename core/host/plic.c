@@ -11,10 +11,10 @@
 #include "host/machine.h"
 #include "memory/map.h"
 
-#define PLIC_PRIORITY(source)  (4u * (source))
-#define PLIC_ENABLE(context)   (0x2000u + 0x80u * (context))    /* one bit for each source */
+#define PLIC_PRIORITY(source)   (4u * (source))
+#define PLIC_ENABLE(context)    (0x2000u + 0x80u * (context))     /* one bit for each source */
 #define PLIC_THRESHOLD(context) (0x200000u + 0x1000u * (context)) /* sources above it interrupt */
-#define PLIC_CLAIM(context)    (0x200004u + 0x1000u * (context)) /* load: claim; store: complete */
+#define PLIC_CLAIM(context)     (0x200004u + 0x1000u * (context)) /* load: claim; store: complete */
 
 #define CLAIMS_AT_ONCE 32u /* then the guest, or the next trap, has its turn */
 
@@ -42,7 +42,7 @@ int host_irq_enable(struct host *host, unsigned irq, bool (*handle)(void *argume
 {
     if (irq == 0 || irq >= HOST_IRQS || irq > host->plic_sources)
         return -EINVAL;
-    host->plic.irq[irq] = (struct host_irq){ .handle = handle, .argument = argument };
+    host->plic.irq[irq] = (struct host_irq){.handle = handle, .argument = argument};
     io_write32(host->plic.registers + PLIC_PRIORITY(irq), 1);
     set_enable(host, irq, true);
     host_irq_complete(host, irq);
@@ -54,7 +54,7 @@ void host_irq_disable(struct host *host, unsigned irq)
     if (irq == 0 || irq >= HOST_IRQS || irq > host->plic_sources)
         return;
     set_enable(host, irq, false);
-    host->plic.irq[irq] = (struct host_irq){ .handle = NULL };
+    host->plic.irq[irq] = (struct host_irq){.handle = NULL};
 }
 
 void host_irq_complete(struct host *host, unsigned irq)

@@ -9,8 +9,8 @@
 
 struct host;
 
-/* Called with the source claimed. True: done, complete it now. False: its level still stands for the
- * guest to see; the handler's owner calls host_irq_complete later. */
+/* Called with the source claimed. True: done, complete it now. False: its level still stands for
+ * the guest to see; the handler's owner calls host_irq_complete later. */
 struct host_irq {
     bool (*handle)(void *argument, unsigned irq);
     void *argument;
@@ -24,8 +24,9 @@ struct host_plic {
 /* Masks every source and opens the threshold of our context. */
 void host_plic_start(struct host *host);
 
-/* Takes a source: its handler is called for each interrupt from now on. An interrupt that an earlier
- * owner had claimed and not completed is completed. 0, or -EINVAL for a source that does not exist. */
+/* Takes a source: its handler is called for each interrupt from now on. An interrupt that an
+ * earlier owner had claimed and not completed is completed. 0, or -EINVAL for a source that does
+ * not exist. */
 int host_irq_enable(struct host *host, unsigned irq, bool (*handle)(void *argument, unsigned irq),
                     void *argument);
 void host_irq_disable(struct host *host, unsigned irq);

@@ -1,8 +1,8 @@
 /*
  * Driver's side of virtio-mmio (virtio specification 1.2, section 4.2) and of split queues (2.7).
  *
- * The surprise: with EVENT_IDX there is always one more race. After "interrupt me at the next one" is
- * written, the used index is read again.
+ * The surprise: with EVENT_IDX there is always one more race. After "interrupt me at the next one"
+ * is written, the used index is read again.
  */
 #include "host/virtio.h"
 
@@ -13,24 +13,24 @@
 #include "host/io.h"
 #include "memory/map.h"
 
-#define REG_MAGIC            0x000 /* "virt" */
-#define REG_VERSION          0x004 /* 2 */
-#define REG_DEVICE_ID        0x008 /* 0: an empty slot */
-#define REG_DEVICE_FEATURES  0x010
+#define REG_MAGIC               0x000 /* "virt" */
+#define REG_VERSION             0x004 /* 2 */
+#define REG_DEVICE_ID           0x008 /* 0: an empty slot */
+#define REG_DEVICE_FEATURES     0x010
 #define REG_DEVICE_FEATURES_SEL 0x014 /* which 32 bits */
-#define REG_DRIVER_FEATURES  0x020
+#define REG_DRIVER_FEATURES     0x020
 #define REG_DRIVER_FEATURES_SEL 0x024
-#define REG_QUEUE_SEL        0x030
-#define REG_QUEUE_NUM_MAX    0x034
-#define REG_QUEUE_NUM        0x038
-#define REG_QUEUE_READY      0x044
-#define REG_QUEUE_NOTIFY     0x050
-#define REG_INTERRUPT_STATUS 0x060
-#define REG_INTERRUPT_ACK    0x064
-#define REG_STATUS           0x070
-#define REG_QUEUE_DESC       0x080 /* low, then high half, as the next two */
-#define REG_QUEUE_DRIVER     0x090
-#define REG_QUEUE_DEVICE     0x0a0
+#define REG_QUEUE_SEL           0x030
+#define REG_QUEUE_NUM_MAX       0x034
+#define REG_QUEUE_NUM           0x038
+#define REG_QUEUE_READY         0x044
+#define REG_QUEUE_NOTIFY        0x050
+#define REG_INTERRUPT_STATUS    0x060
+#define REG_INTERRUPT_ACK       0x064
+#define REG_STATUS              0x070
+#define REG_QUEUE_DESC          0x080 /* low, then high half, as the next two */
+#define REG_QUEUE_DRIVER        0x090
+#define REG_QUEUE_DEVICE        0x0a0
 
 #define MAGIC 0x74726976u
 
@@ -81,8 +81,8 @@ int virtio_start(uintptr_t registers, uint64_t wanted, uint64_t *agreed)
         io_write32(registers + REG_DRIVER_FEATURES, (uint32_t)(*agreed >> 32 * half));
     }
     io_write32(registers + REG_STATUS, status | STATUS_FEATURES_OK);
-    if ((*agreed & required) != required
-        || !(io_read32(registers + REG_STATUS) & STATUS_FEATURES_OK))
+    if ((*agreed & required) != required ||
+        !(io_read32(registers + REG_STATUS) & STATUS_FEATURES_OK))
         return -ENOTSUP;
     return 0;
 }

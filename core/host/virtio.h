@@ -58,7 +58,7 @@ struct virtio_queue {
 /* Type of the device at these registers; 0 if there is none, or it is not version 2. */
 uint32_t virtio_device_id(uintptr_t registers);
 
-/* Resets the device: it has let go of all memory when this returns 0. -EIO: it did not within 5 s. */
+/* Resets the device. 0: it has let go of all memory. -EIO: it did not within 5 s. */
 int virtio_reset(uintptr_t registers);
 
 /* Resets the device and agrees on the features that are wanted and offered (VERSION_1 and EVENT_IDX

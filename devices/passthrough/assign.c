@@ -1,9 +1,9 @@
 /*
  * What every passed-through device has in common: a page and an interrupt.
  *
- * The surprise: protection goes by pages, so a window that shares its page with another device would
- * give that one away too. A window may be shorter than its page (QEMU's UART is 256 bytes), but must
- * begin it.
+ * The surprise: protection goes by pages, so a window that shares its page with another device
+ * would give that one away too. A window may be shorter than its page (QEMU's UART is 256 bytes),
+ * but must begin it.
  */
 #include <errno.h>
 
@@ -23,8 +23,8 @@ int passthrough_assign(struct device *dev)
     }
     if (window->hpa % size != 0 || window->size > size || dev->base % size != 0) {
         host_log("%s: the window at 0x%lx of %lu bytes does not begin a page of its own, so it "
-                 "cannot be mapped", dev->strategy->name, (unsigned long)window->hpa,
-                 (unsigned long)window->size);
+                 "cannot be mapped",
+                 dev->strategy->name, (unsigned long)window->hpa, (unsigned long)window->size);
         return -EINVAL;
     }
     error = vm_map(dev->vm, dev->base, window->hpa, size);
@@ -32,6 +32,7 @@ int passthrough_assign(struct device *dev)
         error = vm_route_irq(dev, window->irq);
     if (error < 0)
         host_log("%s: the window at 0x%lx or its interrupt %u cannot be given to the guest "
-                 "(error %d)", dev->strategy->name, (unsigned long)window->hpa, window->irq, -error);
+                 "(error %d)",
+                 dev->strategy->name, (unsigned long)window->hpa, window->irq, -error);
     return error;
 }

@@ -1,9 +1,10 @@
 /*
- * The machine's own virtio-blk (virtio specification 1.2, sections 4.2 and 5.2), given to the guest.
+ * The machine's own virtio-blk (virtio specification 1.2, sections 4.2 and 5.2), given to the
+ * guest.
  *
  * The surprise: the device masters the bus with the addresses that the guest's driver writes, and
- * nobody translates or checks them. So guest-physical must equal host-physical, and a guest that has
- * this disk can write all of the machine's memory: docs/caveats.md.
+ * nobody translates or checks them. So guest-physical must equal host-physical, and a guest that
+ * has this disk can write all of the machine's memory: docs/caveats.md.
  */
 #include <errno.h>
 

@@ -1,6 +1,6 @@
 /*
- * The pass-through strategy: the machine's own device. Its register page is mapped into the guest and
- * its interrupt routed; no access traps and nothing is emulated.
+ * The pass-through strategy: the machine's own device. Its register page is mapped into the guest
+ * and its interrupt routed; no access traps and nothing is emulated.
  *
  * One row each of the guest's board (core/board). dev->host is the device's struct host_window.
  */

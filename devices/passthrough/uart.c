@@ -1,8 +1,8 @@
 /*
  * The machine's own 16550A UART, given to the guest (National Semiconductor PC16550D, section 8).
  *
- * The surprise: a device keeps its state over a reset of the guest, so attach puts the registers back
- * to what the firmware leaves, or an interrupt would be enabled before there is a driver.
+ * The surprise: a device keeps its state over a reset of the guest, so attach puts the registers
+ * back to what the firmware leaves, or an interrupt would be enabled before there is a driver.
  */
 #include "host/host.h"
 #include "host/io.h"
@@ -34,8 +34,8 @@ static int attach(struct device *dev)
 }
 
 static const struct device_property properties[] = {
-    { "clock-frequency", UART_CLOCK },
-    { NULL, 0 },
+    {"clock-frequency", UART_CLOCK},
+    {NULL, 0},
 };
 
 const struct strategy passthrough_uart = {

@@ -14,7 +14,7 @@
 #include "riscv.h"
 #include "vm.h"
 
-/* --- What the module asks of the rest. ------------------------------------------------------------- */
+/* --- What the module asks of the rest. ------------------------------------------------------ */
 
 static char sent[1 << 20];
 static size_t nsent;
@@ -49,7 +49,7 @@ struct bench {
     struct vm vm;
 };
 
-static const struct strategy strategy = { .name = "emulated/uart" };
+static const struct strategy strategy = {.name = "emulated/uart"};
 
 static int setup(void **state)
 {
@@ -57,8 +57,8 @@ static int setup(void **state)
 
     bench->host.timebase = 10000000;
     bench->vm.host = &bench->host;
-    bench->vm.device[0] = (struct device){ .strategy = &strategy, .name = "uart" };
-    bench->vm.device[1] = (struct device){ .strategy = &strategy, .name = "disk" };
+    bench->vm.device[0] = (struct device){.strategy = &strategy, .name = "uart"};
+    bench->vm.device[1] = (struct device){.strategy = &strategy, .name = "disk"};
     bench->vm.devices = 2;
     nsent = 0;
     now = 0;
@@ -72,7 +72,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- A JSON reader that accepts or does not: RFC 8259 without escapes and fractions. ----------------- */
+/* --- A JSON reader that accepts or does not: RFC 8259 without escapes and fractions. -------- */
 
 static const char *accept_value(const char *p);
 
@@ -129,7 +129,7 @@ static uint64_t total(const struct stats *stats)
     return count;
 }
 
-/* --- Tests. -------------------------------------------------------------------------------------------- */
+/* --- Tests. --------------------------------------------------------------------------------- */
 
 static void adds_up(void **state)
 {
@@ -197,30 +197,30 @@ static void names(void **state)
         uint32_t detail;
         const char *text;
     } cases[] = {
-        { EXIT_CSR, CSR_SSTATUS, "sstatus" },
-        { EXIT_CSR, 0x5a8, "csr 0x5a8" },
-        { EXIT_SRET, 0, "sret" },
-        { EXIT_FENCE, 0, "all" },
-        { EXIT_FENCE, 3, "address and asid" },
-        { EXIT_SBI, STATS_SBI(0x54494d45, 0), "TIME.set_timer" },
-        { EXIT_SBI, STATS_SBI(0x4442434e, 2), "DBCN.write_byte" },
-        { EXIT_SBI, STATS_SBI(1, 0), "legacy.console_putchar" },
-        { EXIT_SBI, 0xdeadbeef, "sbi 0xdeadbeef" },
-        { EXIT_SHADOW_FILL, CAUSE_STORE_PAGE, "store page fault" },
-        { EXIT_MMIO, 0x5, "uart+0x05 load" },
-        { EXIT_MMIO, 0x80010118, "disk+0x118 store" },
-        { EXIT_MMIO, 0x00070000, "device+0x00 load" },
-        { EXIT_PLIC, 0x201004 >> 2, "claim S load" },
-        { EXIT_PLIC, 0x80000000 | 0x201004 >> 2, "claim S store" },
-        { EXIT_PLIC, 0x201000 >> 2, "threshold S load" },
-        { EXIT_PLIC, 0x80000000 | 0x0028 >> 2, "priority[10] store" },
-        { EXIT_PLIC, 0x202004 >> 2, "plic+0x202004 load" },
-        { EXIT_PLIC, 0x2080 >> 2, "enable S[0] load" },
-        { EXIT_BOARD, 0x80000000, "finisher+0x00 store" },
-        { EXIT_INTERRUPT, 5, "timer" },
-        { EXIT_PATCH, 1, "store" },
-        { EXIT_CLASSES, 0, "rest" },
-        { 255, 0, "rest" },
+        {EXIT_CSR, CSR_SSTATUS, "sstatus"},
+        {EXIT_CSR, 0x5a8, "csr 0x5a8"},
+        {EXIT_SRET, 0, "sret"},
+        {EXIT_FENCE, 0, "all"},
+        {EXIT_FENCE, 3, "address and asid"},
+        {EXIT_SBI, STATS_SBI(0x54494d45, 0), "TIME.set_timer"},
+        {EXIT_SBI, STATS_SBI(0x4442434e, 2), "DBCN.write_byte"},
+        {EXIT_SBI, STATS_SBI(1, 0), "legacy.console_putchar"},
+        {EXIT_SBI, 0xdeadbeef, "sbi 0xdeadbeef"},
+        {EXIT_SHADOW_FILL, CAUSE_STORE_PAGE, "store page fault"},
+        {EXIT_MMIO, 0x5, "uart+0x05 load"},
+        {EXIT_MMIO, 0x80010118, "disk+0x118 store"},
+        {EXIT_MMIO, 0x00070000, "device+0x00 load"},
+        {EXIT_PLIC, 0x201004 >> 2, "claim S load"},
+        {EXIT_PLIC, 0x80000000 | 0x201004 >> 2, "claim S store"},
+        {EXIT_PLIC, 0x201000 >> 2, "threshold S load"},
+        {EXIT_PLIC, 0x80000000 | 0x0028 >> 2, "priority[10] store"},
+        {EXIT_PLIC, 0x202004 >> 2, "plic+0x202004 load"},
+        {EXIT_PLIC, 0x2080 >> 2, "enable S[0] load"},
+        {EXIT_BOARD, 0x80000000, "finisher+0x00 store"},
+        {EXIT_INTERRUPT, 5, "timer"},
+        {EXIT_PATCH, 1, "store"},
+        {EXIT_CLASSES, 0, "rest"},
+        {255, 0, "rest"},
     };
     struct bench *bench = *state;
 
@@ -238,7 +238,7 @@ static void line_is_json(void **state)
     struct vm *vm = &bench->vm;
     const char *end;
 
-    vm->options = (struct vm_options){ .mem = 512u << 20, .uart = WAY_VIRTIO, .patch = PATCH_ECALL };
+    vm->options = (struct vm_options){.mem = 512u << 20, .uart = WAY_VIRTIO, .patch = PATCH_ECALL};
     vm->device[1].count.requests = UINT64_MAX;
     vm->stats.memory.fills = 11;
     for (uint32_t i = 0; i < 500; i++)
@@ -248,9 +248,10 @@ static void line_is_json(void **state)
     end = accept_value(sent);
     assert_string_equal(end, "\n");
     assert_ptr_equal(end, sent + nsent - 1);
-    assert_sent("{\"event\":\"poweroff\",\"status\":3,\"statistics\":{\"config\":{\"uart\":\"virtio\","
-                "\"disk\":\"emulated\",\"disk_model\":\"ahci\",\"patch\":\"ecall\","
-                "\"mem\":536870912}");
+    assert_sent(
+        "{\"event\":\"poweroff\",\"status\":3,\"statistics\":{\"config\":{\"uart\":\"virtio\","
+        "\"disk\":\"emulated\",\"disk_model\":\"ahci\",\"patch\":\"ecall\","
+        "\"mem\":536870912}");
     assert_sent("\"disk\":{\"strategy\":\"emulated/uart\",\"loads\":0,\"stores\":0,\"irqs\":0,"
                 "\"notifications\":0,\"requests\":18446744073709551615,\"bytes\":0}");
     assert_sent("\"fills\":11");
@@ -266,8 +267,8 @@ static void reset_forgets(void **state)
 
     stats_exit(&vm->stats, EXIT_CSR, VMODE_S, CSR_SSTATUS, 100, 7);
     vm->device[0].count.loads = 5;
-    vm->stats.memory = (struct stats_memory){ .fills = 1, .pool_pages = 20, .pool_peak = 30,
-                                              .pool_limit = 40 };
+    vm->stats.memory = (struct stats_memory){
+        .fills = 1, .pool_pages = 20, .pool_peak = 30, .pool_limit = 40};
     now = 77;
     retired = 88;
     stats_reset(vm);

@@ -19,7 +19,7 @@
 #include "memory/map.h"
 #include "vm.h"
 
-/* --- What the modules ask of the rest. --------------------------------------------------------- */
+/* --- What the modules ask of the rest. ------------------------------------------------------ */
 
 uint64_t map_offset;
 static char said[256];
@@ -48,7 +48,7 @@ uint32_t virtio_device_id(uintptr_t registers)
     return registers == 0x10002000 ? VIRTIO_ID_BLOCK : 0;
 }
 
-/* --- The machine. ---------------------------------------------------------------------------------- */
+/* --- The machine. --------------------------------------------------------------------------- */
 
 static const char machine_source[] =
     "/dts-v1/;\n"
@@ -123,7 +123,7 @@ struct folder {
 
 static struct folder make_folder(void)
 {
-    struct folder folder = { .name = "/tmp/test_tree.XXXXXX" };
+    struct folder folder = {.name = "/tmp/test_tree.XXXXXX"};
 
     assert_non_null(mkdtemp(folder.name));
     snprintf(folder.a, sizeof folder.a, "%s/a", folder.name);
@@ -140,14 +140,18 @@ static void remove_folder(const struct folder *folder)
     rmdir(folder->name);
 }
 
-static const struct device_property uart_properties[] = {
-    { "clock-frequency", 3686400 }, { NULL, 0 }
-};
-static const struct device_property ata_properties[] = { { "reg-shift", 2 }, { NULL, 0 } };
-static const struct strategy uart = { .name = "emulated/uart", .compatible = "ns16550a",
-    .node = "serial", .properties = uart_properties, .size = 0x1000 };
-static const struct strategy ata = { .name = "emulated/ata", .compatible = "ata-generic",
-    .node = "ide", .properties = ata_properties, .size = 0x1000 };
+static const struct device_property uart_properties[] = {{"clock-frequency", 3686400}, {NULL, 0}};
+static const struct device_property ata_properties[] = {{"reg-shift", 2}, {NULL, 0}};
+static const struct strategy uart = {.name = "emulated/uart",
+                                     .compatible = "ns16550a",
+                                     .node = "serial",
+                                     .properties = uart_properties,
+                                     .size = 0x1000};
+static const struct strategy ata = {.name = "emulated/ata",
+                                    .compatible = "ata-generic",
+                                    .node = "ide",
+                                    .properties = ata_properties,
+                                    .size = 0x1000};
 
 static int setup(void **state)
 {
@@ -159,11 +163,11 @@ static int setup(void **state)
     read_file(folder.b, bench->machine, sizeof bench->machine);
     remove_folder(&folder);
     assert_int_equal(host_probe(&bench->host, bench->machine), 0);
-    bench->vm.ram = (struct vm_ram_range){ .gpa = 0x80000000, .size = 0x20000000 };
-    bench->vm.device[0] = (struct device){ .strategy = &uart, .name = "uart", .base = 0x10000000,
-                                           .irq = 10 };
-    bench->vm.device[1] = (struct device){ .strategy = &ata, .name = "disk", .base = 0x10020000,
-                                           .irq = 13 };
+    bench->vm.ram = (struct vm_ram_range){.gpa = 0x80000000, .size = 0x20000000};
+    bench->vm.device[0] = (struct device){
+        .strategy = &uart, .name = "uart", .base = 0x10000000, .irq = 10};
+    bench->vm.device[1] = (struct device){
+        .strategy = &ata, .name = "disk", .base = 0x10020000, .irq = 13};
     bench->vm.devices = 2;
     *state = bench;
     return 0;
@@ -209,7 +213,7 @@ static void assert_text(const void *fdt, const char *path, const char *name, con
     assert_string_equal(seen, text);
 }
 
-/* --- Tests. ---------------------------------------------------------------------------------------- */
+/* --- Tests. --------------------------------------------------------------------------------- */
 
 static void probe_facts(void **state)
 {
@@ -236,8 +240,8 @@ static void probe_facts(void **state)
 /* Each of these nodes is needed: without it there is an error and a sentence. */
 static void probe_without(void **state)
 {
-    static const char *const paths[] = { "/memory@80000000", "/cpus/cpu@0", "/soc/plic@c000000",
-                                         "/soc/serial@10000000", "/soc/test@100000" };
+    static const char *const paths[] = {"/memory@80000000", "/cpus/cpu@0", "/soc/plic@c000000",
+                                        "/soc/serial@10000000", "/soc/test@100000"};
     struct bench *bench = *state;
 
     for (unsigned i = 0; i < sizeof paths / sizeof paths[0]; i++) {
@@ -281,11 +285,10 @@ static void isa(void **state)
     static const char list[] = "i\0m\0a\0f\0d\0c\0zicbom\0zicboz\0zicntr\0zba\0sstc\0svadu";
     const void *fdt = build(*state);
     int len;
-    const char *seen =
-        fdt_getprop(fdt, fdt_path_offset(fdt, "/cpus/cpu@0"), "riscv,isa-extensions", &len);
+    const char *seen = fdt_getprop(fdt, fdt_path_offset(fdt, "/cpus/cpu@0"), "riscv,isa-extensions",
+                                   &len);
 
-    assert_text(fdt, "/cpus/cpu@0", "riscv,isa",
-                "rv64imafdc_zicbom_zicboz_zicntr_zba_sstc_svadu");
+    assert_text(fdt, "/cpus/cpu@0", "riscv,isa", "rv64imafdc_zicbom_zicboz_zicntr_zba_sstc_svadu");
     assert_text(fdt, "/cpus/cpu@0", "riscv,isa-base", "rv64i");
     assert_int_equal(len, sizeof list);
     assert_memory_equal(seen, list, sizeof list);
@@ -352,8 +355,8 @@ static void dtc_accepts(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(probe_facts), TEST(probe_without), TEST(chosen),      TEST(memory), TEST(isa),
-        TEST(board),       TEST(no_room),       TEST(dtc_accepts),
+        TEST(probe_facts), TEST(probe_without), TEST(chosen),  TEST(memory),
+        TEST(isa),         TEST(board),         TEST(no_room), TEST(dtc_accepts),
     };
 
     return cmocka_run_group_tests_name("device tree", tests, NULL, NULL);
