@@ -1,7 +1,7 @@
 /* Page pool: a free list over one range. See pool.h. */
 #include "memory/pool.h"
 
-#include <string.h>
+#include <stddef.h>
 
 #include "riscv.h"
 #include "stats.h"
@@ -17,6 +17,16 @@ void pool_reset(struct pool *pool, void *base, uint64_t size, struct stats_memor
     stats->pool_limit = pool->pages;
 }
 
+/* picolibc's memset goes byte by byte: 8 times as many instructions for the commonest thing of all. */
+static void clear_page(void *page)
+{
+    uint64_t *word = page;
+    for (uint64_t *end = word + PAGE_SIZE / sizeof(*word); word < end; word += 8) {
+        word[0] = word[1] = word[2] = word[3] = 0;
+        word[4] = word[5] = word[6] = word[7] = 0;
+    }
+}
+
 void *pool_take(struct pool *pool)
 {
     void *page = pool->free;
@@ -27,7 +37,7 @@ void *pool_take(struct pool *pool)
     } else {
         return NULL;
     }
-    memset(page, 0, PAGE_SIZE);
+    clear_page(page);
     if (++pool->stats->pool_pages > pool->stats->pool_peak)
         pool->stats->pool_peak = pool->stats->pool_pages;
     return page;
