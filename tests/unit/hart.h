@@ -1,0 +1,18 @@
+/*
+ * The hart for unit tests: what core/riscv.h leaves to the test where the build is not for RISC-V.
+ */
+#pragma once
+#include <stdint.h>
+
+#define HART_CSRS 4096u
+
+extern uint64_t hart_csr[HART_CSRS]; /* as last written */
+extern unsigned hart_wfis;           /* how often the code under test has waited */
+
+/* Called, where not null, before satp changes and at every sfence.vma; and by every wfi. */
+extern void (*hart_on_satp)(void);
+extern void (*hart_on_sfence)(void);
+extern void (*hart_on_wfi)(void);
+
+/* All registers 0, no callbacks. */
+void hart_reset(void);

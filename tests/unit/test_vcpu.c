@@ -1,0 +1,283 @@
+/*
+ * Traps into vS, SRET, WFI and the choice of the interrupt (core/cpu/vcpu.c), every combination of the bits
+ * that matter against the privileged specification's rules written out one by one.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cpu/trap.h"
+#include "cpu/vcpu.h"
+#include "hart.h"
+#include "memory/shadow.h"
+#include "riscv.h"
+#include "vm.h"
+
+static unsigned selects;
+
+void shadow_select(struct vcpu *vcpu)
+{
+    selects++;
+    vcpu->view_stale = false;
+}
+
+static unsigned polls;
+
+void trap_host_interrupts(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    polls++;
+}
+
+void trap_return(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    abort();
+}
+
+static struct vm vm;
+static struct vcpu *const vcpu = &vm.vcpu;
+
+static int setup(void **state)
+{
+    (void)state;
+    hart_reset();
+    memset(&vm, 0, sizeof vm);
+    vcpu->vm = &vm;
+    vcpu->hartid = 3;
+    selects = polls = 0;
+    return 0;
+}
+
+/* --- A hart in the specification's words ------------------------------------------------------------ */
+
+struct model {
+    bool user, sie, spie, spp_is_s;
+    uint64_t pc, sepc, scause, stval;
+};
+
+/* Bit n of a number that counts through all combinations. */
+static bool bit(unsigned number, unsigned n)
+{
+    return number >> n & 1;
+}
+
+#define KEPT (SSTATUS_SUM | SSTATUS_MXR) /* no trap may touch these */
+
+static struct model put_state(unsigned number)
+{
+    struct model model = {
+        .user = bit(number, 0),
+        .sie = bit(number, 1),
+        .spie = bit(number, 2),
+        .spp_is_s = bit(number, 3),
+        .pc = 0x80201234,
+        .sepc = 0x80209876,
+        .scause = 0x55,
+        .stval = 0x66,
+    };
+    vcpu->mode = model.user ? VMODE_U : VMODE_S;
+    vcpu->csr.sstatus = KEPT | (model.sie ? 1ul << 1 : 0) | (model.spie ? 1ul << 5 : 0) |
+                        (model.spp_is_s ? 1ul << 8 : 0);
+    vcpu->pc = model.pc;
+    vcpu->csr.sepc = model.sepc;
+    vcpu->csr.scause = model.scause;
+    vcpu->csr.stval = model.stval;
+    vcpu->view_stale = vcpu->interrupts_stale = false;
+    return model;
+}
+
+static void model_trap(struct model *model, uint64_t cause, uint64_t stval, uint64_t handler)
+{
+    model->spp_is_s = !model->user;
+    model->spie = model->sie;
+    model->sie = false;
+    model->user = false;
+    model->sepc = model->pc;
+    model->scause = cause;
+    model->stval = stval;
+    model->pc = handler;
+}
+
+static void assert_state(const struct model *model, bool was_user)
+{
+    assert_int_equal(vcpu->mode == VMODE_U, model->user);
+    assert_int_equal(vcpu->csr.sstatus, KEPT | (uint64_t)model->sie << 1 | (uint64_t)model->spie << 5 |
+                                            (uint64_t)model->spp_is_s << 8);
+    assert_int_equal(vcpu->pc, model->pc);
+    assert_int_equal(vcpu->csr.sepc, model->sepc);
+    assert_int_equal(vcpu->csr.scause, model->scause);
+    assert_int_equal(vcpu->csr.stval, model->stval);
+    if (was_user != model->user)
+        assert_true(vcpu->view_stale);
+}
+
+static void test_raise(void **state)
+{
+    (void)state;
+    for (unsigned number = 0; number < 32; number++) {
+        for (uint64_t cause = 0; cause < 16; cause++) {
+            struct model model = put_state(number);
+            bool was_user = model.user;
+            vcpu->csr.stvec = 0x80400000 | bit(number, 4); /* vectored concerns interrupts alone */
+            model_trap(&model, cause, 0x1234, 0x80400000);
+            vcpu_raise(vcpu, cause, 0x1234);
+            assert_state(&model, was_user);
+        }
+    }
+}
+
+static void test_sret(void **state)
+{
+    (void)state;
+    for (unsigned number = 0; number < 16; number += 2) { /* from vS */
+        struct model model = put_state(number);
+        vcpu_sret(vcpu);
+        model.user = !model.spp_is_s;
+        model.sie = model.spie;
+        model.spie = true;
+        model.spp_is_s = false;
+        model.pc = model.sepc;
+        assert_state(&model, false);
+        assert_true(vcpu->interrupts_stale); /* it may have unmasked one */
+    }
+}
+
+/* --- Interrupts ---------------------------------------------------------------------------------------- */
+
+static uint64_t lines(unsigned number) /* three bits: software, timer, external */
+{
+    return (uint64_t)bit(number, 0) << 1 | (uint64_t)bit(number, 1) << 5 | (uint64_t)bit(number, 2) << 9;
+}
+
+static void set_pending(unsigned number)
+{
+    vcpu->csr.sip = lines(number) & SIP_SSIP;
+    vcpu->csr.stimecmp = 100;
+    hart_csr[CSR_TIME] = bit(number, 1) ? 100 : 99;
+    vcpu->external = bit(number, 2);
+}
+
+static void test_interrupt_choice(void **state)
+{
+    static const unsigned order[] = {9, 1, 5}; /* SEI, SSI, STI */
+    (void)state;
+    for (unsigned number = 0; number < 1u << 11; number++) {
+        struct model model = put_state(number);
+        bool was_user = model.user, vectored = bit(number, 10);
+        set_pending(number >> 4);
+        vcpu->csr.sie = lines(number >> 7);
+        vcpu->csr.stvec = 0x80400000 | vectored;
+        vcpu->interrupts_stale = true;
+
+        assert_int_equal(vcpu_sip(vcpu), lines(number >> 4));
+        uint64_t due = lines(number >> 4) & lines(number >> 7);
+        unsigned taken = 0;
+        for (unsigned i = 3; i-- > 0;)
+            taken = due >> order[i] & 1 ? order[i] : taken;
+        if (taken && (model.user || model.sie))
+            model_trap(&model, 1ul << 63 | taken, 0, 0x80400000 + (vectored ? 4 * taken : 0));
+        vcpu_prepare(vcpu);
+        assert_false(vcpu->interrupts_stale);
+        vcpu->view_stale = true; /* vcpu_prepare has acted on it */
+        assert_state(&model, was_user);
+    }
+}
+
+/* What raises nothing new is not looked at again; a level that falls is gone. */
+static void test_external_line(void **state)
+{
+    (void)state;
+    vcpu_set_external(vcpu, true);
+    assert_true(vcpu->interrupts_stale);
+    assert_int_equal(vcpu_sip(vcpu) & SIP_SEIP, SIP_SEIP);
+    vcpu->interrupts_stale = false;
+    vcpu_set_external(vcpu, false);
+    assert_false(vcpu->interrupts_stale);
+    assert_int_equal(vcpu_sip(vcpu) & SIP_SEIP, 0);
+}
+
+/* --- WFI ------------------------------------------------------------------------------------------------- */
+
+static void timer_on_third_wait(void)
+{
+    if (hart_wfis == 3)
+        hart_csr[CSR_TIME] = 100;
+}
+
+static void test_wfi(void **state)
+{
+    (void)state;
+    put_state(0); /* vS, SIE off: WFI wakes all the same */
+    set_pending(1);
+    vcpu->csr.sie = SIP_STIP; /* the pending one is not enabled: no reason to wake */
+    hart_on_wfi = timer_on_third_wait;
+    vcpu_wfi(vcpu);
+    assert_int_equal(hart_wfis, 3);
+    assert_int_equal(polls, 3); /* the host's interrupts are served meanwhile */
+    assert_true(vcpu->interrupts_stale);
+    vcpu_wfi(vcpu);
+    assert_int_equal(hart_wfis, 3); /* one is pending: no wait */
+}
+
+/* --- Reset, and what follows the mode ---------------------------------------------------------------------- */
+
+static void test_reset(void **state)
+{
+    (void)state;
+    memset(vcpu->x, 0xff, sizeof vcpu->x);
+    memset(&vcpu->csr, 0xff, sizeof vcpu->csr);
+    put_state(0xf);
+    vcpu->external = true;
+    vcpu_reset(vcpu, 0x80200000, 0x8f000000);
+    for (unsigned i = 0; i < 32; i++)
+        assert_int_equal(vcpu->x[i], i == 10 ? 3 : i == 11 ? 0x8f000000 : 0);
+    assert_int_equal(vcpu->pc, 0x80200000);
+    assert_int_equal(vcpu->mode, VMODE_S);
+    assert_int_equal(vcpu->csr.satp, 0);
+    assert_int_equal(vcpu->csr.sstatus, 0);
+    assert_int_equal(vcpu->csr.sie, 0);
+    assert_int_equal(vcpu_sip(vcpu), 0);
+    assert_true(vcpu->view_stale);
+    assert_int_equal(vcpu->host_sstatus & SSTATUS_SPP, 0);
+}
+
+/* vU gets what the guest gave it and the time always; vS everything. */
+static void test_follow_mode(void **state)
+{
+    (void)state;
+    vcpu->csr.scounteren = 1;
+    vcpu->csr.senvcfg = SENVCFG_CBZE;
+    vcpu->mode = VMODE_U;
+    vcpu->view_stale = true;
+    vcpu_prepare(vcpu);
+    assert_int_equal(selects, 1);
+    assert_int_equal(hart_csr[CSR_SCOUNTEREN], 3);
+    assert_int_equal(hart_csr[CSR_SENVCFG], SENVCFG_CBZE);
+    vcpu_raise(vcpu, CAUSE_ECALL_U, 0);
+    vcpu_prepare(vcpu);
+    assert_int_equal(selects, 2);
+    assert_int_equal(hart_csr[CSR_SCOUNTEREN], 0xffffffff);
+    assert_int_equal(hart_csr[CSR_SENVCFG], SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE);
+    vcpu_prepare(vcpu);
+    assert_int_equal(selects, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_raise, setup),
+        cmocka_unit_test_setup(test_sret, setup),
+        cmocka_unit_test_setup(test_interrupt_choice, setup),
+        cmocka_unit_test_setup(test_external_line, setup),
+        cmocka_unit_test_setup(test_wfi, setup),
+        cmocka_unit_test_setup(test_reset, setup),
+        cmocka_unit_test_setup(test_follow_mode, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
