@@ -129,9 +129,6 @@ static const struct virtio_model console_model = {
 
 static int console_attach(struct device *dev)
 {
-    struct host_console *host = dev->host;
-
-    host->owner = dev;
     virtio_mmio_reset(dev, &console_model);
     return 0;
 }

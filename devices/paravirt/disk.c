@@ -439,7 +439,6 @@ static int disk_attach(struct device *dev)
     struct host_disk *host = dev->host;
     struct disk *disk = state_of(dev);
 
-    host->owner = dev;
     host->reset(host);
     disk->busy = disk->waiting = 0;
     virtio_mmio_reset(dev, &disk_model);

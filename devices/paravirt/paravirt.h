@@ -1,8 +1,8 @@
 /*
  * The paravirtual strategy: virtio 1.2 devices, whose drivers know that they are in a VM.
  *
- * One row each of the guest's board (core/board). dev->host is a struct host_console for the
- * console and a struct host_disk for the disk; attach makes the device its owner.
+ * One row each of the guest's board (core/board). dev->host is a struct host_console for the console
+ * and a struct host_disk for the disk, owned by the device.
  */
 #pragma once
 #include "device.h"
