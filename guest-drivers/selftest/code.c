@@ -1,5 +1,5 @@
 /*
- * Code that is also data: rewritten, read back, copied, aliased, straddling pages.
+ * Code that is also data: rewritten, read back, copied, straddling pages.
  *
  * Unprivileged specification, "Zifencei". These are the checks that a VMM which patches privileged
  * instructions has to fear: whatever it does to a page, a load must see what the guest wrote there,
@@ -7,30 +7,13 @@
  */
 #include <string.h>
 
-#include "space.h"
+#include "code.h"
 
 #define GVA   (SPACE_WINDOW + 0x5000)
-#define ALIAS (SPACE_WINDOW + 0x9000)
 #define WORDS (PAGE_SIZE / 4)
-
-/* Instructions. */
-#define EBREAK 0x00100073u
-#define ECALL  0x00000073u
-#define NOP    0x00000013u
-#define A0     10u
-#define A1     11u
-#define A2     12u
-#define CSRR(rd, csr)       ((uint32_t)(csr) << 20 | 2u << 12 | (rd) << 7 | 0x73)
-#define CSRW(csr, rs)       ((uint32_t)(csr) << 20 | (rs) << 15 | 1u << 12 | 0x73)
-#define ADDI(rd, rs, value) ((uint32_t)(value) << 20 | (rs) << 15 | (rd) << 7 | 0x13)
 
 /* Two pages that follow each other, and two more to copy to. */
 static uint32_t code[4][WORDS] __attribute__((aligned(4096)));
-
-static void fence_i(void)
-{
-    __asm__ volatile("fence.i" : : : "memory");
-}
 
 static void fill(void)
 {
@@ -38,11 +21,10 @@ static void fill(void)
         code[i / WORDS][i % WORDS] = EBREAK;
 }
 
-/* Runs the code at `at`, which ends with an ebreak `length` bytes on. gva 0: where it is. */
-static struct run execute(const void *at, uint64_t length, uint64_t gva, uint64_t satp, uint64_t a0)
+struct run code_execute(const void *at, uint64_t length, uint64_t gva, uint64_t satp, uint64_t a0)
 {
-    struct run run = {.start = at, .end = (const char *)at + length, .pc = gva, .satp = satp,
-                      .a = {a0}};
+    struct run run = {
+        .start = at, .end = (const char *)at + length, .pc = gva, .satp = satp, .a = {a0}};
     harness_run(&run);
     return run;
 }
@@ -52,8 +34,8 @@ static void rewrite(void)
     fill();
     for (unsigned i = 1; i < 20; i++) {
         code[0][0] = ADDI(A0, 0, i);
-        fence_i();
-        struct run run = execute(code[0], 4, 0, 0, 0);
+        code_fence_i();
+        struct run run = code_execute(code[0], 4, 0, 0, 0);
         expect_done(&run);
         expect("a0", run.x[10], i);
     }
@@ -72,9 +54,9 @@ static void rewrite_csr(void)
     code[0][0] = CSRW(CSR_SSCRATCH, A0);
     for (unsigned i = 0; i < COUNT(steps); i++) {
         code[0][1] = steps[i].second;
-        fence_i();
+        code_fence_i();
         for (unsigned again = 0; again < 3; again++) {
-            struct run run = execute(code[0], 8, 0, 0, 0x1234);
+            struct run run = code_execute(code[0], 8, 0, 0, 0x1234);
             expect_done(&run);
             expect_index("a1-of-step", i, run.x[11], steps[i].a1);
         }
@@ -88,7 +70,7 @@ static void rewrite_inside(void)
     fill();
     code[0][0] = CSRR(A2, CSR_SCOUNTEREN);
     code[0][1] = 0x00028067; /* jr t0 */
-    fence_i();
+    code_fence_i();
     struct run run = RUN(code_store_jump, .a = {(uint64_t)code[0], ADDI(A2, A2, 100)});
     harness_run(&run);
     expect_done(&run);
@@ -116,7 +98,7 @@ static void page_of_csrs(void)
     fill();
     for (unsigned i = 0; i < WORDS - 1; i++)
         code[0][i] = i % 2 ? CSRW(CSR_SSCRATCH, A0) : CSRR(A1, csrs[i / 2 % COUNT(csrs)]);
-    fence_i();
+    code_fence_i();
     uint64_t sums[4];
     for (unsigned round = 0; round < 4; round++) {
         for (unsigned i = 0; i < 4; i++) {
@@ -125,7 +107,7 @@ static void page_of_csrs(void)
                 expect_index("checksum-of-width", 1u << i, sum, sums[i]);
             sums[i] = sum;
         }
-        struct run run = execute(code[0], PAGE_SIZE - 4, 0, 0, 5);
+        struct run run = code_execute(code[0], PAGE_SIZE - 4, 0, 0, 5);
         expect_done(&run);
     }
     for (unsigned i = 0; i < WORDS - 1; i++)
@@ -160,15 +142,15 @@ static void middle_of_csr(void)
 {
     fill();
     code[0][0] = CSRW(CSR_SATP, A0);
-    fence_i();
+    code_fence_i();
     for (unsigned again = 0; again < 3; again++) {
-        struct run whole = {.start = (char *)code[0], .end = (char *)code[0] + 4,
-                            .a = {0, 0, 0, 0, 0, 0, 100}};
+        struct run whole = {
+            .start = (char *)code[0], .end = (char *)code[0] + 4, .a = {0, 0, 0, 0, 0, 0, 100}};
         harness_run(&whole);
         expect_done(&whole);
         expect("a6-after-whole", whole.x[16], 100);
-        struct run half = {.start = (char *)code[0] + 2, .end = (char *)code[0] + 4,
-                           .a = {0, 0, 0, 0, 0, 0, 100}};
+        struct run half = {
+            .start = (char *)code[0] + 2, .end = (char *)code[0] + 4, .a = {0, 0, 0, 0, 0, 0, 100}};
         harness_run(&half);
         expect_done(&half);
         expect("a6-after-half", half.x[16], 69);
@@ -188,9 +170,9 @@ static void straddling(void)
     put_straddling(CSRR(A1, CSR_SSCRATCH), code[0], code[1]);
     code[0][WORDS - 2] = CSRW(CSR_SSCRATCH, A0);
     code[0][WORDS - 1] = (code[0][WORDS - 1] & 0xffff0000) | 0x0001; /* c.nop */
-    fence_i();
+    code_fence_i();
     for (unsigned again = 1; again < 4; again++) {
-        struct run run = execute(&code[0][WORDS - 2], 10, 0, 0, again);
+        struct run run = code_execute(&code[0][WORDS - 2], 10, 0, 0, again);
         expect_done(&run);
         expect("a1", run.x[11], again);
     }
@@ -202,24 +184,25 @@ static void straddling_mapped(void)
     uint64_t *root = space_reset();
     fill();
     put_straddling(CSRR(A1, CSR_SSCRATCH), code[3], code[1]);
-    fence_i();
+    code_fence_i();
     space_map(root, GVA, code[3], PTE_S_RWX);
     space_map(root, GVA + PAGE_SIZE, code[1], PTE_S_RWX);
     csr_write(CSR_SSCRATCH, 0);
     for (unsigned again = 0; again < 3; again++) {
-        struct run run = execute((char *)code[3] + STRADDLE, 4, GVA + STRADDLE,
-                                 space_satp(root, 0), 0);
+        struct run run = code_execute((char *)code[3] + STRADDLE, 4, GVA + STRADDLE,
+                                      space_satp(root, 0), 0);
         expect_done(&run);
     }
     /* Only the second half changes: another CSR, then another page behind the same address. */
     put_straddling(CSRR(A1, CSR_SATP), code[3], code[1]);
-    fence_i();
-    struct run run = execute((char *)code[3] + STRADDLE, 4, GVA + STRADDLE, space_satp(root, 0), 0);
+    code_fence_i();
+    struct run run = code_execute((char *)code[3] + STRADDLE, 4, GVA + STRADDLE,
+                                  space_satp(root, 0), 0);
     expect("satp", run.x[11], space_satp(root, 0));
     put_straddling(CSRR(A1, CSR_SCOUNTEREN), code[3], code[2]);
-    fence_i();
+    code_fence_i();
     space_map(root, GVA + PAGE_SIZE, code[2], PTE_S_RWX);
-    run = execute((char *)code[3] + STRADDLE, 4, GVA + STRADDLE, space_satp(root, 0), 0);
+    run = code_execute((char *)code[3] + STRADDLE, 4, GVA + STRADDLE, space_satp(root, 0), 0);
     expect("scounteren", run.x[11], 7);
 }
 static void straddling_missing(void)
@@ -227,123 +210,25 @@ static void straddling_missing(void)
     uint64_t *root = space_reset();
     fill();
     put_straddling(CSRR(A1, CSR_SSCRATCH), code[0], code[1]);
-    fence_i();
+    code_fence_i();
     space_map(root, GVA, code[0], PTE_S_RWX);
-    struct run run = execute((char *)code[0] + STRADDLE, 4, GVA + STRADDLE, space_satp(root, 0), 0);
+    struct run run = code_execute((char *)code[0] + STRADDLE, 4, GVA + STRADDLE,
+                                  space_satp(root, 0), 0);
     expect_end(&run, TRAP(CAUSE_FETCH_PAGE), 0, GVA + PAGE_SIZE);
 }
 static void last_word(void)
 {
     fill();
     code[0][WORDS - 1] = CSRR(A1, CSR_SCOUNTEREN);
-    fence_i();
+    code_fence_i();
     for (unsigned again = 0; again < 3; again++) {
-        struct run run = execute(&code[0][WORDS - 1], 4, 0, 0, 0);
+        struct run run = code_execute(&code[0][WORDS - 1], 4, 0, 0, 0);
         expect_done(&run);
         expect("a1", run.x[11], 7);
     }
 }
 
-/* --- Aliases ---------------------------------------------------------------------------------------- */
-
-/* The page once for vS and once for vU: privileged there, illegal here, in turn. */
-static void user_and_supervisor(void)
-{
-    uint64_t *root = space_reset();
-    fill();
-    code[0][0] = CSRR(A1, CSR_SCOUNTEREN);
-    fence_i();
-    space_map(root, GVA, code[0], PTE_R | PTE_X | PTE_A);
-    space_map(root, ALIAS, code[0], PTE_R | PTE_X | PTE_A | PTE_U);
-    for (unsigned again = 0; again < 3; again++) {
-        struct run run = execute(code[0], 4, GVA, space_satp(root, 0), 0);
-        expect_done(&run);
-        expect("a1", run.x[11], 7);
-        struct run user = {.start = (char *)code[0], .end = (char *)&code[0][1], .pc = ALIAS,
-                           .mode = MODE_U, .satp = space_satp(root, 0), .a = {0, 3}};
-        harness_run(&user);
-        expect_end(&user, TRAP(CAUSE_ILLEGAL), 0, CSRR(A1, CSR_SCOUNTEREN));
-        expect("user-a1", user.x[11], 3);
-    }
-}
-static void two_aliases(void)
-{
-    uint64_t *root = space_reset();
-    fill();
-    space_map(root, GVA, code[0], PTE_S_RWX);
-    space_map(root, ALIAS, code[0], PTE_S_RWX);
-    for (unsigned again = 0; again < 4; again++) {
-        code[0][0] = again % 2 ? ADDI(A1, 0, 55) : CSRR(A1, CSR_SCOUNTEREN);
-        fence_i();
-        for (unsigned i = 0; i < 3; i++) {
-            static const uint64_t gvas[] = {GVA, ALIAS, 0};
-            struct run run = execute(code[0], 4, gvas[i], gvas[i] ? space_satp(root, 0) : 0, 0);
-            expect_done(&run);
-            expect("a1", run.x[11], again % 2 ? 55 : 7);
-        }
-    }
-}
-
-/* A store through one address, while the other executes. a0: the code, a1: its alias. */
-FRAGMENT(code_store_alias, "jalr t0, a0\n mv a3, a2\n sw a4, 0(a1)\n fence.i\n jalr t0, a0");
-static void store_through_alias(void)
-{
-    uint64_t *root = space_reset();
-    fill();
-    code[0][0] = CSRR(A2, CSR_SCOUNTEREN);
-    code[0][1] = 0x00028067; /* jr t0 */
-    fence_i();
-    space_map(root, GVA, code[0], PTE_R | PTE_X | PTE_A);
-    space_map(root, ALIAS, code[0], PTE_S_RW);
-    struct run run = RUN(code_store_alias, .satp = space_satp(root, 0),
-                         .a = {GVA, ALIAS, 0, 0, CSRR(A2, CSR_SATP)});
-    harness_run(&run);
-    expect_done(&run);
-    expect("first", run.x[13], 7);
-    expect("second", run.x[12], space_satp(root, 0));
-}
-
-/* The user rewrites what the supervisor executes. */
-FRAGMENT(code_user_store, "sw a1, 0(a0)\n fence.i");
-static void user_rewrites(void)
-{
-    uint64_t *root = space_reset();
-    fill();
-    space_map(root, GVA, code[0], PTE_S_RWX);
-    space_map(root, ALIAS, code[0], PTE_U_RW);
-    code[0][0] = CSRR(A1, CSR_SCOUNTEREN);
-    fence_i();
-    struct run run = execute(code[0], 4, GVA, space_satp(root, 0), 0);
-    expect("first", run.x[11], 7);
-    struct run user = RUN(code_user_store, .satp = space_satp(root, 0),
-                          .a = {ALIAS, CSRR(A1, CSR_SATP)});
-    space_user_code(root, &user);
-    harness_run(&user);
-    expect_done(&user);
-    run = execute(code[0], 4, GVA, space_satp(root, 0), 0);
-    expect("second", run.x[11], space_satp(root, 0));
-}
-
-/* An execute-only page: its CSR instruction works, its bytes are out of reach, but for MXR. */
-FRAGMENT(code_execute_only, "jalr t0, a0\n csrs sstatus, a3\n lwu a4, 0(a0)\n csrc sstatus, a3\n"
-                            "lwu a5, 0(a0)");
-static void execute_only(void)
-{
-    uint64_t *root = space_reset();
-    fill();
-    code[0][0] = CSRR(A2, CSR_SCOUNTEREN);
-    code[0][1] = 0x00028067; /* jr t0 */
-    fence_i();
-    space_map(root, GVA, code[0], PTE_X | PTE_A);
-    struct run run = RUN(code_execute_only, .satp = space_satp(root, 0),
-                         .a = {GVA, 0, 0, SSTATUS_MXR});
-    harness_run(&run);
-    expect_end(&run, TRAP(CAUSE_LOAD_PAGE), 16, GVA);
-    expect("csrr", run.x[12], 7);
-    expect("bytes", run.x[14], CSRR(A2, CSR_SCOUNTEREN));
-}
-
-/* --- Data and code in one page ---------------------------------------------------------------------------- */
+/* --- Data and code in one page ---------------------------------------------------------------- */
 
 FRAGMENT(code_with_data, "li a5, 100\n 1: csrrw a2, sscratch, a5\n la t0, 2f\n lw a3, 0(t0)\n"
                          "add a3, a3, a5\n sw a3, 0(t0)\n csrrs a4, sscratch, x0\n sub a4, a4, a5\n"
@@ -364,12 +249,12 @@ static void copy_of_executed(void)
     fill();
     code[0][0] = CSRW(CSR_SSCRATCH, A0);
     code[0][1] = CSRR(A1, CSR_SSCRATCH);
-    fence_i();
-    struct run run = execute(code[0], 8, 0, 0, 3);
+    code_fence_i();
+    struct run run = code_execute(code[0], 8, 0, 0, 3);
     expect("original", run.x[11], 3);
     memcpy(code[2], code[0], PAGE_SIZE);
-    fence_i();
-    run = execute(code[2], 8, 0, 0, 4);
+    code_fence_i();
+    run = code_execute(code[2], 8, 0, 0, 4);
     expect_done(&run);
     expect("copy", run.x[11], 4);
     expect("equal", (uint64_t)memcmp(code[2], code[0], PAGE_SIZE), 0);
@@ -382,16 +267,18 @@ static void ecall_beside_csr(void)
     code[0][0] = CSRW(CSR_SSCRATCH, A2);
     code[0][1] = ECALL;
     code[0][2] = CSRR(A2, CSR_SSCRATCH);
-    fence_i();
+    code_fence_i();
     for (unsigned again = 0; again < 3; again++) {
-        struct run run = {.start = (char *)code[0], .end = (char *)&code[0][3],
+        struct run run = {.start = (char *)code[0],
+                          .end = (char *)&code[0][3],
                           .a = {0x10, 0, 66, 0, 0, 0, 3, 0x10}}; /* SBI probe of BASE */
         harness_run(&run);
         expect_done(&run);
         expect("error", run.x[10], 0);
         expect("value", run.x[11], 1);
         expect("sscratch", run.x[12], 66);
-        struct run user = {.start = (char *)&code[0][1], .end = (char *)&code[0][3], .mode = MODE_U};
+        struct run user = {
+            .start = (char *)&code[0][1], .end = (char *)&code[0][3], .mode = MODE_U};
         harness_run(&user);
         expect_end(&user, TRAP(CAUSE_ECALL_U), 0, 0);
     }
@@ -408,11 +295,6 @@ static const struct check checks[] = {
     {"code-csr-straddling-mapped", straddling_mapped},
     {"code-csr-straddling-second-missing", straddling_missing},
     {"code-csr-last-word-of-page", last_word},
-    {"code-user-and-supervisor-alias", user_and_supervisor},
-    {"code-two-aliases", two_aliases},
-    {"code-store-through-alias", store_through_alias},
-    {"code-user-rewrites-supervisor", user_rewrites},
-    {"code-execute-only", execute_only},
     {"code-data-beside-csr", data_beside_code},
     {"code-copy-of-executed-page", copy_of_executed},
     {"code-ecall-beside-csr", ecall_beside_csr},

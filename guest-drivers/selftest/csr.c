@@ -27,16 +27,19 @@
       .in = {0, OLD}, .a0 = OLD, .a1 = OLD & ~31ul)                                                \
     S(csr_rwi0, "csr-csrrwi-zero-writes",                                                          \
       "csrw sscratch, a1\n csrrwi a0, sscratch, 0\n csrr a1, sscratch", .in = {0, OLD}, .a0 = OLD) \
-    S(csr_rsi0, "csr-csrrsi-zero", "csrw sscratch, a1\n csrrsi a0, sscratch, 0\n csrr a1, sscratch", \
-      .in = {0, OLD}, .a0 = OLD, .a1 = OLD)                                                        \
-    S(csr_rci0, "csr-csrrci-zero", "csrw sscratch, a1\n csrrci a0, sscratch, 0\n csrr a1, sscratch", \
-      .in = {0, OLD}, .a0 = OLD, .a1 = OLD)                                                        \
+    S(csr_rsi0, "csr-csrrsi-zero",                                                                 \
+      "csrw sscratch, a1\n csrrsi a0, sscratch, 0\n csrr a1, sscratch", .in = {0, OLD}, .a0 = OLD, \
+      .a1 = OLD)                                                                                   \
+    S(csr_rci0, "csr-csrrci-zero",                                                                 \
+      "csrw sscratch, a1\n csrrci a0, sscratch, 0\n csrr a1, sscratch", .in = {0, OLD}, .a0 = OLD, \
+      .a1 = OLD)                                                                                   \
     S(csr_rwx0, "csr-csrrw-x0-writes",                                                             \
       "csrw sscratch, a1\n csrrw a0, sscratch, x0\n csrr a1, sscratch", .in = {0, OLD}, .a0 = OLD) \
     S(csr_rd0, "csr-csrrw-rd-x0", "csrrw x0, sscratch, a1\n mv a0, x0\n csrr a1, sscratch",        \
       .in = {0, NEW}, .a0 = 0, .a1 = NEW)                                                          \
-    S(csr_rd0s, "csr-csrrs-rd-x0", "csrw sscratch, a1\n csrrs x0, sscratch, a2\n csrr a1, sscratch", \
-      .in = {0, OLD, NEW}, .a1 = OLD | NEW)                                                        \
+    S(csr_rd0s, "csr-csrrs-rd-x0",                                                                 \
+      "csrw sscratch, a1\n csrrs x0, sscratch, a2\n csrr a1, sscratch", .in = {0, OLD, NEW},       \
+      .a1 = OLD | NEW)                                                                             \
     S(csr_same_rw, "csr-csrrw-rd-is-rs1",                                                          \
       "csrw sscratch, a1\n csrrw a0, sscratch, a0\n csrr a1, sscratch", .in = {NEW, OLD},          \
       .a0 = OLD, .a1 = NEW)                                                                        \
@@ -49,9 +52,12 @@
     S(csr_all_rd, "csr-rd-is-sp-gp-tp",                                                            \
       "mv t0, sp\n mv t1, gp\n mv t2, tp\n csrw sscratch, a1\n csrr sp, sscratch\n"                \
       "csrr gp, sscratch\n csrr tp, sscratch\n add a0, sp, gp\n add a0, a0, tp\n"                  \
-      "mv sp, t0\n mv gp, t1\n mv tp, t2", .in = {0, 5}, .a0 = 15, .a1 = 5)                        \
-    S(csr_all_rs, "csr-rs1-is-sp-ra", "csrrw x0, sscratch, sp\n csrr a0, sscratch\n sub a0, a0, sp\n" \
-      "csrrw x0, sscratch, ra\n csrr a1, sscratch\n sub a1, a1, ra", .a0 = 0)                      \
+      "mv sp, t0\n mv gp, t1\n mv tp, t2",                                                         \
+      .in = {0, 5}, .a0 = 15, .a1 = 5)                                                             \
+    S(csr_all_rs, "csr-rs1-is-sp-ra",                                                              \
+      "csrrw x0, sscratch, sp\n csrr a0, sscratch\n sub a0, a0, sp\n"                              \
+      "csrrw x0, sscratch, ra\n csrr a1, sscratch\n sub a1, a1, ra",                               \
+      .a0 = 0)                                                                                     \
     /* Read-only CSRs: reading is legal exactly when the instruction cannot write. */              \
     S(csr_ro_rs, "csr-read-only-csrrs-x0", "csrrs a0, time, x0\n snez a0, a0", .a0 = 1)            \
     S(csr_ro_rc, "csr-read-only-csrrc-x0", "csrrc a0, cycle, x0\n snez a0, a0", .a0 = 1)           \

@@ -1,6 +1,7 @@
 /*
  * Into a fragment and back (harness.c). There is one frame: x[32] of the fragment, then the C
- * registers to come back with, then those of the guard, which catches a trap of a check's own C code.
+ * registers to come back with, then those of the guard, which catches a trap of a check's own C
+ * code.
  * sscratch is lost at every trap; every space that a fragment runs in maps this code and the frame.
  */
 #define X(n)     (8 * (n))

@@ -7,13 +7,13 @@
  */
 #include "space.h"
 
-#define GVA      (SPACE_WINDOW + 0x5000)
-#define GVA_2M   (SPACE_WINDOW + 0x20000000)
-#define NEXT     (GVA + PAGE_SIZE)
-#define ASID(n)  ((uint64_t)(n) << SATP_ASID_SHIFT)
+#define GVA       (SPACE_WINDOW + 0x5000)
+#define GVA_2M    (SPACE_WINDOW + 0x20000000)
+#define NEXT      (GVA + PAGE_SIZE)
+#define ASID(n)   ((uint64_t)(n) << SATP_ASID_SHIFT)
 #define ALL_ASIDS 0xfffful
-#define OLD      0x01d01d01d01d01d0ul
-#define NEW      0x4e34e34e34e34e34ul
+#define OLD       0x01d01d01d01d01d0ul
+#define NEW       0x4e34e34e34e34e34ul
 
 /* a0: address of the entry, a1: gva, a2: new entry, a3: ASID. Loads a4 before and a5 after. */
 #define REMAP(store, fence) "ld a4, 0(a1)\n" store "\n" fence "\n ld a5, 0(a1)"
@@ -23,16 +23,19 @@ FRAGMENT(fence_asid, REMAP("sd a2, 0(a0)", "sfence.vma x0, a3"));
 FRAGMENT(fence_both, REMAP("sd a2, 0(a0)", "sfence.vma a1, a3"));
 FRAGMENT(fence_inside, REMAP("sd a2, 0(a0)", "addi t0, a1, 2040\n sfence.vma t0, a3"));
 FRAGMENT(fence_bytes, REMAP("srli t0, a2, 8\n srli t1, a2, 16\n srli t2, a2, 24\n sb a2, 0(a0)\n"
-                            "sb t0, 1(a0)\n sb t1, 2(a0)\n sb t2, 3(a0)", "sfence.vma a1"));
+                            "sb t0, 1(a0)\n sb t1, 2(a0)\n sb t2, 3(a0)",
+                            "sfence.vma a1"));
 FRAGMENT(fence_halves, REMAP("srli t0, a2, 16\n sh a2, 0(a0)\n sh t0, 2(a0)", "sfence.vma a1"));
 FRAGMENT(fence_words, REMAP("srli t0, a2, 32\n sw t0, 4(a0)\n sw a2, 0(a0)", "sfence.vma a1"));
 FRAGMENT(fence_swap, REMAP("amoswap.d a6, a2, (a0)", "sfence.vma a1"));
-FRAGMENT(fence_xor, REMAP("ld t0, 0(a0)\n xor t0, t0, a2\n amoxor.d t1, t0, (a0)",
-                          "sfence.vma a1"));
+FRAGMENT(fence_xor,
+         REMAP("ld t0, 0(a0)\n xor t0, t0, a2\n amoxor.d t1, t0, (a0)", "sfence.vma a1"));
 FRAGMENT(fence_sc, REMAP("1: lr.d t0, (a0)\n sc.d t0, a2, (a0)\n bnez t0, 1b", "sfence.vma a1"));
 FRAGMENT(fence_csd, REMAP(".option rvc\n c.sd a2, 0(a0)\n c.nop\n .option norvc", "sfence.vma a1"));
-FRAGMENT(fence_misaligned, REMAP("ld t0, -8(a0)\n srli t0, t0, 32\n slli t1, a2, 32\n or t0, t0, t1\n"
-                                 "srli t1, a2, 32\n sd t0, -4(a0)\n sw t1, 4(a0)", "sfence.vma a1"));
+FRAGMENT(fence_misaligned,
+         REMAP("ld t0, -8(a0)\n srli t0, t0, 32\n slli t1, a2, 32\n or t0, t0, t1\n"
+               "srli t1, a2, 32\n sd t0, -4(a0)\n sw t1, 4(a0)",
+               "sfence.vma a1"));
 
 /* Which of the satp's ASID and which gva of the entry the fragment uses. */
 static void remap(const char *start, const char *end, uint64_t asid)
@@ -41,7 +44,9 @@ static void remap(const char *start, const char *end, uint64_t asid)
     space_page[0][0] = OLD;
     space_page[1][0] = NEW;
     space_map(root, GVA, space_page[0], PTE_S_RW);
-    struct run run = {.start = start, .end = end, .satp = space_satp(root, asid),
+    struct run run = {.start = start,
+                      .end = end,
+                      .satp = space_satp(root, asid),
                       .a = {(uint64_t)space_pte(root, GVA, 0), GVA,
                             PTE_LEAF((uint64_t)space_page[1], PTE_S_RW), asid}};
     harness_run(&run);
@@ -49,24 +54,24 @@ static void remap(const char *start, const char *end, uint64_t asid)
     expect("before", run.x[14], OLD);
     expect("after", run.x[15], NEW);
 }
-#define REMAPS(R)                                                                                  \
-    R(fence_all, "fence-remap-all", 0)                                                             \
-    R(fence_address, "fence-remap-address", 0)                                                     \
-    R(fence_asid, "fence-remap-asid", 5)                                                           \
-    R(fence_both, "fence-remap-address-and-asid", 5)                                               \
-    R(fence_inside, "fence-remap-address-inside-page", 0xffff)                                     \
-    R(fence_bytes, "fence-entry-by-byte-stores", 0)                                                \
-    R(fence_halves, "fence-entry-by-halfword-stores", 0)                                           \
-    R(fence_words, "fence-entry-by-word-stores", 0)                                                \
-    R(fence_swap, "fence-entry-by-amoswap", 0)                                                     \
-    R(fence_xor, "fence-entry-by-amoxor", 0)                                                       \
-    R(fence_sc, "fence-entry-by-sc", 0)                                                            \
-    R(fence_csd, "fence-entry-by-compressed-store", 0)                                             \
+#define REMAPS(R)                                              \
+    R(fence_all, "fence-remap-all", 0)                         \
+    R(fence_address, "fence-remap-address", 0)                 \
+    R(fence_asid, "fence-remap-asid", 5)                       \
+    R(fence_both, "fence-remap-address-and-asid", 5)           \
+    R(fence_inside, "fence-remap-address-inside-page", 0xffff) \
+    R(fence_bytes, "fence-entry-by-byte-stores", 0)            \
+    R(fence_halves, "fence-entry-by-halfword-stores", 0)       \
+    R(fence_words, "fence-entry-by-word-stores", 0)            \
+    R(fence_swap, "fence-entry-by-amoswap", 0)                 \
+    R(fence_xor, "fence-entry-by-amoxor", 0)                   \
+    R(fence_sc, "fence-entry-by-sc", 0)                        \
+    R(fence_csd, "fence-entry-by-compressed-store", 0)         \
     R(fence_misaligned, "fence-entry-by-misaligned-store", 0)
-#define AS_FUNCTION(id, name, asid)                                                                \
-    static void remap_##id(void)                                                                   \
-    {                                                                                              \
-        remap(id, id##_end, asid);                                                                 \
+#define AS_FUNCTION(id, name, asid) \
+    static void remap_##id(void)    \
+    {                               \
+        remap(id, id##_end, asid);  \
     }
 #define AS_ROW(id, name, asid) {name, remap_##id},
 REMAPS(AS_FUNCTION)
@@ -121,7 +126,8 @@ static void d_again(void)
     expect("a-d", run.x[15] & (PTE_A | PTE_D), PTE_A | PTE_D);
     expect("memory", space_page[0][0], NEW);
 }
-FRAGMENT(fence_a_again, "ld a4, 0(a1)\n sd a2, 0(a0)\n sfence.vma a1\n ld a4, 0(a1)\n ld a5, 0(a0)");
+FRAGMENT(fence_a_again,
+         "ld a4, 0(a1)\n sd a2, 0(a0)\n sfence.vma a1\n ld a4, 0(a1)\n ld a5, 0(a0)");
 static void a_again(void)
 {
     uint64_t *root = space_reset();
@@ -135,8 +141,9 @@ static void a_again(void)
 }
 
 /* A fence for one page must do for that page, and the neighbour must go on working. */
-FRAGMENT(fence_neighbour, "ld t0, 0(a1)\n ld t1, 0(a3)\n sd a2, 0(a0)\n sfence.vma a1\n ld a4, 0(a1)\n"
-                          "ld a5, 0(a3)");
+FRAGMENT(fence_neighbour,
+         "ld t0, 0(a1)\n ld t1, 0(a3)\n sd a2, 0(a0)\n sfence.vma a1\n ld a4, 0(a1)\n"
+         "ld a5, 0(a3)");
 static void neighbour(void)
 {
     uint64_t *root = space_reset();
@@ -191,9 +198,9 @@ static void through_alias(void)
     space_map(root, GVA, space_page[0], PTE_S_RW);
     uint64_t pte = (uint64_t)space_pte(root, GVA, 0);
     space_map(root, NEXT, (void *)(pte & ~PAGE_MASK), PTE_S_RW);
-    struct run run = RUN(fence_address, .satp = space_satp(root, 0),
-                         .a = {NEXT + (pte & PAGE_MASK), GVA,
-                               PTE_LEAF((uint64_t)space_page[1], PTE_S_RW)});
+    struct run run = RUN(
+        fence_address, .satp = space_satp(root, 0),
+        .a = {NEXT + (pte & PAGE_MASK), GVA, PTE_LEAF((uint64_t)space_page[1], PTE_S_RW)});
     harness_run(&run);
     expect_done(&run);
     expect("after", run.x[15], NEW);
@@ -214,9 +221,9 @@ static void by_user(void)
     space_user_code(root, &load);
     harness_run(&load);
     expect("before", load.x[15], OLD);
-    struct run store = RUN(fence_user_store, .satp = space_satp(root, 0),
-                           .a = {NEXT + (pte & PAGE_MASK), GVA,
-                                 PTE_LEAF((uint64_t)space_page[1], PTE_U_RW)});
+    struct run store = RUN(
+        fence_user_store, .satp = space_satp(root, 0),
+        .a = {NEXT + (pte & PAGE_MASK), GVA, PTE_LEAF((uint64_t)space_page[1], PTE_U_RW)});
     space_user_code(root, &store);
     harness_run(&store);
     expect_done(&store);
@@ -267,8 +274,7 @@ static void many_pages(void)
 }
 
 static const struct check checks[] = {
-    REMAPS(AS_ROW)
-    {"fence-unmap", unmap},
+    REMAPS(AS_ROW){"fence-unmap", unmap},
     {"fence-becomes-user", to_user},
     {"fence-becomes-execute-only", to_execute_only},
     {"fence-becomes-read-only", to_read_only},

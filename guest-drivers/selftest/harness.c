@@ -140,8 +140,14 @@ static uint64_t instruction_at(uint64_t pc)
 
 void harness_snippet(const struct snippet *s)
 {
-    struct run run = {.start = s->start, .end = s->end, .mode = s->mode, .sstatus = s->sstatus,
-                      .sie = s->sie, .sip = s->sip, .lockout = s->lockout, .senvcfg = s->senvcfg};
+    struct run run = {.start = s->start,
+                      .end = s->end,
+                      .mode = s->mode,
+                      .sstatus = s->sstatus,
+                      .sie = s->sie,
+                      .sip = s->sip,
+                      .lockout = s->lockout,
+                      .senvcfg = s->senvcfg};
     memcpy(run.a, s->in, sizeof(s->in));
     harness_run(&run);
     if (!expect_ended(run.ended, s->ended))

@@ -14,32 +14,32 @@
 
 enum mode { MODE_S, MODE_U };
 
-/* How a run ended: END_DONE, or a trap. scause + 1, so that a row which says nothing means "done". */
-#define END_DONE     0ul
-#define TRAP(cause)  ((uint64_t)(cause) + 1)
-#define IRQ(source)  (SCAUSE_INTERRUPT + (source) + 1)
+/* How a run ended: END_DONE, or a trap: scause + 1, so that a row which says nothing is "done". */
+#define END_DONE    0ul
+#define TRAP(cause) ((uint64_t)(cause) + 1)
+#define IRQ(source) (SCAUSE_INTERRUPT + (source) + 1)
 
-#define OFFSET_ANY (-1l)  /* sepc is not compared */
-#define OFFSET_A0  (-2l)  /* sepc must equal the input a0 */
-#define STVAL_INSN 1u     /* stval must be the instruction at sepc */
-#define STVAL_PC   2u     /* stval must be sepc */
-#define STVAL_ANY  3u     /* stval is not compared */
+#define OFFSET_ANY (-1l) /* sepc is not compared */
+#define OFFSET_A0  (-2l) /* sepc must equal the input a0 */
+#define STVAL_INSN 1u    /* stval must be the instruction at sepc */
+#define STVAL_PC   2u    /* stval must be sepc */
+#define STVAL_ANY  3u    /* stval is not compared */
 
 /* One run. The first part is set by the caller, the rest by harness_run(). */
 struct run {
     const char *start, *end; /* the fragment: it is done when it traps at `end` (an ebreak) */
     uint64_t pc;             /* where it is executed; 0: where it is */
     enum mode mode;
-    uint64_t a[8];           /* a0..a7; an a7 of 0 becomes the harness's own stvec */
-    uint64_t sstatus;        /* SIE, SUM, MXR, FS during the run */
-    uint64_t satp;           /* its table must map the harness (space.h does) */
-    uint64_t sie, sip;       /* sip: SSIP and STIP are made pending before the run */
-    uint64_t lockout;        /* scounteren bits to clear */
+    uint64_t a[8];     /* a0..a7; an a7 of 0 becomes the harness's own stvec */
+    uint64_t sstatus;  /* SIE, SUM, MXR, FS during the run */
+    uint64_t satp;     /* its table must map the harness (space.h does) */
+    uint64_t sie, sip; /* sip: SSIP and STIP are made pending before the run */
+    uint64_t lockout;  /* scounteren bits to clear */
     uint64_t senvcfg;
-    bool any_register;       /* a change of a register other than a0-a7, t0-t6 is fine */
+    bool any_register; /* a change of a register other than a0-a7, t0-t6 is fine */
 
-    uint64_t ended;          /* END_DONE, TRAP(), IRQ() */
-    uint64_t sepc, offset;   /* offset: from pc */
+    uint64_t ended;        /* END_DONE, TRAP(), IRQ() */
+    uint64_t sepc, offset; /* offset: from pc */
     uint64_t stval, seen_sstatus;
     uint64_t x[32];
 };
@@ -49,14 +49,18 @@ struct run {
 void harness_run(struct run *run);
 
 /* Defines a fragment `name`: 4-byte instructions unless the text says otherwise. */
-#define FRAGMENT(name, text)                                                                       \
-    extern const char name[], name##_end[];                                                        \
-    __asm__(".pushsection .text.fragment, \"ax\"\n"                                                \
-            ".option push\n.option norelax\n.option rvc\n.balign 4\n.option norvc\n" #name ":\n" text "\n"                       \
+#define FRAGMENT(name, text)                                                               \
+    extern const char name[], name##_end[];                                                \
+    __asm__(".pushsection .text.fragment, \"ax\"\n"                                        \
+            ".option push\n.option norelax\n.option rvc\n.balign 4\n.option norvc\n" #name \
+            ":\n" text "\n"                                                                \
             ".option norvc\n" #name "_end:\nebreak\n.option pop\n.popsection")
 
 /* A run of that fragment; more fields may follow. */
-#define RUN(name, ...) {.start = name, .end = name##_end, ##__VA_ARGS__}
+#define RUN(name, ...)                                  \
+    {                                                   \
+        .start = name, .end = name##_end, ##__VA_ARGS__ \
+    }
 
 /* Compares, and notes the first difference of the check that is running. `what` says which value;
  * index < 0: none. Returns whether they were equal. */
@@ -71,21 +75,22 @@ bool expect_done(const struct run *run);
 struct snippet {
     const char *name, *start, *end;
     enum mode mode;
-    uint64_t in[4];          /* a0..a3 */
+    uint64_t in[4]; /* a0..a3 */
     uint64_t sstatus, sie, sip, lockout, senvcfg;
     uint64_t ended;
-    int64_t offset;          /* where it trapped: from its start, or OFFSET_ */
+    int64_t offset; /* where it trapped: from its start, or OFFSET_ */
     uint64_t stval;
-    unsigned stval_is;       /* STVAL_, 0: the number above */
-    uint64_t mask;           /* bits of a0 that are compared; 0: all */
-    uint64_t a0, a1;         /* expected at the end */
+    unsigned stval_is;            /* STVAL_, 0: the number above */
+    uint64_t mask;                /* bits of a0 that are compared; 0: all */
+    uint64_t a0, a1;              /* expected at the end */
     uint64_t status_mask, status; /* expected sstatus in the handler */
 };
 void harness_snippet(const struct snippet *snippet);
 
-/* For tables of rows: the list is written once, ROWS(S), each row S(id, "name", "assembly", fields). */
+/* For tables of rows: the list is written once, ROWS(S), a row is S(id, "name", "asm", fields). */
 #define SNIPPET_CODE(id, title, text, ...) FRAGMENT(id, text);
-#define SNIPPET_ROW(id, title, text, ...) {.name = title, .start = id, .end = id##_end, ##__VA_ARGS__},
+#define SNIPPET_ROW(id, title, text, ...) \
+    {.name = title, .start = id, .end = id##_end, ##__VA_ARGS__},
 
 /* A check that is a function. */
 struct check {
@@ -104,8 +109,9 @@ struct subject {
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 extern const struct subject csr_subject, warl_subject, trap_subject, sret_subject,
-    interrupt_subject, permission_subject, paging_subject, marks_subject, fence_subject, satp_subject, code_subject,
-    mmio_subject, fp_subject, timer_subject, sbi_subject, plic_subject;
+    interrupt_subject, permission_subject, paging_subject, marks_subject, fence_subject,
+    satp_subject, code_subject, alias_subject, mmio_subject, fp_subject, timer_subject, sbi_subject,
+    plic_subject;
 
 /* Runs one check between the kernel's CSRs being put away and brought back; whether it passed. The
  * line is printed by the caller from harness_failure(), null if it passed. */

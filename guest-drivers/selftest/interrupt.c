@@ -64,7 +64,8 @@
     S(int_m14, "interrupt-unmask-timer-by-sstatus", "csrsi sstatus, 2\n li a0, 1",                 \
       .sip = SIP_STIP, .sie = SIP_STIP, STI_AT(4))                                                 \
     S(int_m15, "interrupt-unmask-in-handler",                                                      \
-      "la t0, 1f\n csrw stvec, t0\n ebreak\n nop\n 1: csrw stvec, a7\n csrsi sstatus, 2\n li a0, 1", \
+      "la t0, 1f\n csrw stvec, t0\n ebreak\n nop\n 1: csrw stvec, a7\n csrsi sstatus, 2\n li a0, " \
+      "1",                                                                                         \
       SSIE, SSIP, SSI_AT(28), SEEN(SSTATUS_SPP | SSTATUS_SPIE))                                    \
     /* What must not let one through. */                                                           \
     S(int_k1, "interrupt-cleared-before-unmask", "csrci sip, 2\n csrsi sstatus, 2\n li a0, 1",     \
@@ -73,10 +74,14 @@
       SIE_ON, .a0 = 1)                                                                             \
     S(int_k3, "interrupt-sie-cleared-before-raise", "csrci sie, 2\n csrsi sip, 2\n li a0, 1",      \
       SSIE, SIE_ON, .a0 = 1)                                                                       \
-    S(int_k4, "interrupt-exception-masks", "la t0, 1f\n csrw stvec, t0\n ebreak\n nop\n"           \
-      "1: csrsi sip, 2\n csrr a0, sip\n csrw stvec, a7", SSIE, SIE_ON, .a0 = SIP_SSIP)             \
-    S(int_k5, "interrupt-timer-cleared-before-unmask", "csrw stimecmp, a1\n csrsi sstatus, 2\n"    \
-      "li a0, 1", .sip = SIP_STIP, .sie = SIP_STIP, .in = {0, -1ul}, .a0 = 1, .a1 = -1ul)          \
+    S(int_k4, "interrupt-exception-masks",                                                         \
+      "la t0, 1f\n csrw stvec, t0\n ebreak\n nop\n"                                                \
+      "1: csrsi sip, 2\n csrr a0, sip\n csrw stvec, a7",                                           \
+      SSIE, SIE_ON, .a0 = SIP_SSIP)                                                                \
+    S(int_k5, "interrupt-timer-cleared-before-unmask",                                             \
+      "csrw stimecmp, a1\n csrsi sstatus, 2\n"                                                     \
+      "li a0, 1",                                                                                  \
+      .sip = SIP_STIP, .sie = SIP_STIP, .in = {0, -1ul}, .a0 = 1, .a1 = -1ul)                      \
     S(int_k6, "interrupt-none-with-sie-all", "csrsi sstatus, 2\n li a0, 1", .sie = SIP_ALL,        \
       .a0 = 1)                                                                                     \
     /* Who comes first. */                                                                         \
@@ -88,8 +93,8 @@
       .sip = SIP_SSIP | SIP_STIP, SSI_AT(0))                                                       \
     S(int_p4, "interrupt-then-next-interrupt",                                                     \
       "la t0, 1f\n csrw stvec, t0\n csrsi sstatus, 2\n nop\n"                                      \
-      "1: csrw stvec, a7\n csrci sip, 2\n csrsi sstatus, 2\n li a0, 1", .sie = SIP_ALL,            \
-      .sip = SIP_SSIP | SIP_STIP, STI_AT(32))                                                      \
+      "1: csrw stvec, a7\n csrci sip, 2\n csrsi sstatus, 2\n li a0, 1",                            \
+      .sie = SIP_ALL, .sip = SIP_SSIP | SIP_STIP, STI_AT(32))                                      \
     S(int_p5, "interrupt-before-exception", "ebreak", .mode = MODE_U, SSIE, SSIP, SSI_AT(0))       \
     /* wfi, and an interrupt that arrives by itself. */                                            \
     S(int_w1, "interrupt-wfi-pending", "wfi\n csrr a0, sip", .sie = SIP_STIP, .sip = SIP_STIP,     \
@@ -101,17 +106,19 @@
       "rdtime t0\n li t1, 20000\n add t0, t0, t1\n csrw stimecmp, t0\n wfi\n"                      \
       "csrr a0, sip\n csrsi sstatus, 2\n nop",                                                     \
       .sie = SIP_STIP, .a0 = SIP_STIP, STI_AT(32))                                                 \
-    S(int_w4, "interrupt-wfi-taken-before-next",                                           \
+    S(int_w4, "interrupt-wfi-taken-before-next",                                                   \
       "rdtime t0\n li t1, 20000\n add t0, t0, t1\n csrw stimecmp, t0\n csrsi sstatus, 2\n wfi\n"   \
-      "li a0, 1", .sie = SIP_STIP, STI_AT(OFFSET_ANY))                                                     \
+      "li a0, 1",                                                                                  \
+      .sie = SIP_STIP, STI_AT(OFFSET_ANY))                                                         \
     S(int_t1, "interrupt-timer-in-vu",                                                             \
-      "rdtime t0\n li t1, 20000\n add t0, t0, t1\n csrw stimecmp, t0\n la t0, 1f\n csrw sepc, t0\n" \
+      "rdtime t0\n li t1, 20000\n add t0, t0, t1\n csrw stimecmp, t0\n la t0, 1f\n csrw sepc, "    \
+      "t0\n"                                                                                       \
       "csrw sstatus, x0\n sret\n 1: li t1, 2000000000\n 2: addi t1, t1, -1\n bnez t1, 2b",         \
       .sie = SIP_STIP, STI_AT(OFFSET_ANY), SEEN(0))                                                \
     S(int_t2, "interrupt-timer-in-vs",                                                             \
       "rdtime t0\n li t1, 20000\n add t0, t0, t1\n csrw stimecmp, t0\n csrsi sstatus, 2\n"         \
-      "li t1, 2000000000\n 2: addi t1, t1, -1\n bnez t1, 2b", .sie = SIP_STIP, STI_AT(OFFSET_ANY), \
-      SEEN(SSTATUS_SPP | SSTATUS_SPIE))
+      "li t1, 2000000000\n 2: addi t1, t1, -1\n bnez t1, 2b",                                      \
+      .sie = SIP_STIP, STI_AT(OFFSET_ANY), SEEN(SSTATUS_SPP | SSTATUS_SPIE))
 
 ROWS(SNIPPET_CODE)
 static const struct snippet snippets[] = {ROWS(SNIPPET_ROW)};
@@ -120,8 +127,9 @@ FRAGMENT(int_go, "csrsi sstatus, 2\n nop");
 FRAGMENT(int_nop, "nop");
 FRAGMENT(int_sip, "csrr a0, sip\n csrc sip, a0\n csrr a1, sip");
 FRAGMENT(int_wfi, "wfi\n csrr a0, sip");
-FRAGMENT(int_vector, "la t0, 1f\n addi t0, t0, 1\n csrw stvec, t0\n csrsi sstatus, 2\n .balign 256\n"
-                     "1: .rept 12\n addi a1, a1, 1\n .endr\n csrw stvec, a7");
+FRAGMENT(int_vector,
+         "la t0, 1f\n addi t0, t0, 1\n csrw stvec, t0\n csrsi sstatus, 2\n .balign 256\n"
+         "1: .rept 12\n addi a1, a1, 1\n .endr\n csrw stvec, a7");
 
 /* Runs the fragment while the external interrupt is pending. */
 static void with_external(struct run *run)

@@ -13,9 +13,10 @@
 #include "kernel.h"
 
 static const struct subject *const subjects[] = {
-    &csr_subject,     &warl_subject,   &trap_subject,  &sret_subject, &interrupt_subject,
-    &permission_subject, &paging_subject, &marks_subject, &fence_subject, &satp_subject, &code_subject, &mmio_subject,
-    &fp_subject,      &timer_subject,  &sbi_subject,   &plic_subject,
+    &csr_subject,        &warl_subject,   &trap_subject,  &sret_subject,  &interrupt_subject,
+    &permission_subject, &paging_subject, &marks_subject, &fence_subject, &satp_subject,
+    &code_subject,       &alias_subject,  &mmio_subject,  &fp_subject,    &timer_subject,
+    &sbi_subject,        &plic_subject,
 };
 
 static unsigned passed, failed;

@@ -2,14 +2,15 @@
  * The bits A and D: which access sets them, in which entry, and that a failing one sets none.
  *
  * Privileged specification, "Virtual Address Translation Process", step 9. QEMU sets them itself
- * (Svadu). The surprise: a store to a page that may only be read marks it neither accessed nor dirty.
+ * (Svadu). The surprise: a store to a page that may only be read marks it neither accessed nor
+ * dirty.
  */
 #include "space.h"
 
-#define GVA      (SPACE_WINDOW + 0x5000)
-#define GVA_2M   (SPACE_WINDOW + 0x20000000)
-#define GVA_1G   0x200000000ul
-#define AD       (PTE_A | PTE_D)
+#define GVA    (SPACE_WINDOW + 0x5000)
+#define GVA_2M (SPACE_WINDOW + 0x20000000)
+#define GVA_1G 0x200000000ul
+#define AD     (PTE_A | PTE_D)
 
 static uint64_t page_address(unsigned page)
 {
@@ -34,10 +35,10 @@ static void marks(unsigned level, enum access access, enum mode mode, uint64_t f
 }
 
 #define RWX (PTE_R | PTE_W | PTE_X)
-#define MARKS(name, ...)                                                                           \
-    static void name(void)                                                                         \
-    {                                                                                              \
-        marks(__VA_ARGS__);                                                                        \
+#define MARKS(name, ...)    \
+    static void name(void)  \
+    {                       \
+        marks(__VA_ARGS__); \
     }
 MARKS(a_by_load, 0, ACCESS_LOAD, MODE_S, RWX, ACCESS_DONE, PTE_A)
 MARKS(a_by_fetch, 0, ACCESS_FETCH, MODE_S, RWX, ACCESS_DONE, PTE_A)

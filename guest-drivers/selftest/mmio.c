@@ -1,19 +1,20 @@
 /*
  * Loads and stores to a device, in every form an instruction can have.
  *
- * The device is the PLIC, which every board has at the same address; its registers are 32 bits wide
- * and take no other width. The surprise: with other widths QEMU gives an access fault, as it does for
- * misaligned ones.
+ * The device is the PLIC, which every board has at the same address (PLIC specification 1.0); its
+ * registers are 32 bits wide and take no other width. The surprise: with other widths QEMU gives an
+ * access fault, as it does for misaligned ones.
  */
 #include "external.h"
 #include "harness.h"
 #include "space.h"
 
-#define PLIC     0x0c000000ul
-#define PRIORITY (PLIC + 4 * 3) /* of source 3, which nobody uses */
-#define ENABLE   (PLIC + 0x2080) /* of sources 0-31 for vS */
-#define LOAD_FAULT(at, address)  .ended = TRAP(CAUSE_LOAD_ACCESS), .offset = (at), .stval = (address)
-#define STORE_FAULT(at, address) .ended = TRAP(CAUSE_STORE_ACCESS), .offset = (at), .stval = (address)
+#define PLIC                    0x0c000000ul
+#define PRIORITY                (PLIC + 4 * 3)  /* of source 3, which nobody uses */
+#define ENABLE                  (PLIC + 0x2080) /* of sources 0-31 for vS */
+#define LOAD_FAULT(at, address) .ended = TRAP(CAUSE_LOAD_ACCESS), .offset = (at), .stval = (address)
+#define STORE_FAULT(at, address) \
+    .ended = TRAP(CAUSE_STORE_ACCESS), .offset = (at), .stval = (address)
 #define AT(address) .in = {0, (address), 5}, .a1 = (address)
 
 #define ROWS(S)                                                                                    \
@@ -21,34 +22,47 @@
     S(mmio_lwu, "mmio-lwu", "sw a2, 4(a1)\n lwu a0, 4(a1)\n sw x0, 4(a1)", AT(PRIORITY), .a0 = 5)  \
     S(mmio_neg, "mmio-negative-offset", "sw a2, -4(a1)\n lw a0, -4(a1)\n sw x0, -4(a1)",           \
       AT(PRIORITY + 8), .a0 = 5)                                                                   \
-    S(mmio_sign, "mmio-lw-sign", "lui t0, 0x80000\n lw t1, 0(a1)\n sw t0, 0(a1)\n lw a0, 0(a1)\n"  \
-      "sw t1, 0(a1)\n and a0, a0, t0", AT(ENABLE), .a0 = 0xffffffff80000000)                       \
-    S(mmio_usign, "mmio-lwu-sign", "lui t0, 0x80000\n lw t1, 0(a1)\n sw t0, 0(a1)\n"               \
-      "lwu a0, 0(a1)\n sw t1, 0(a1)\n and a0, a0, t0", AT(ENABLE), .a0 = 0x80000000)               \
-    S(mmio_upper, "mmio-sw-ignores-upper-half", "li t0, 0x700000003\n sw t0, 0(a1)\n"              \
-      "lw a0, 0(a1)\n sw x0, 0(a1)", AT(PRIORITY), .a0 = 3)                                        \
+    S(mmio_sign, "mmio-lw-sign",                                                                   \
+      "lui t0, 0x80000\n lw t1, 0(a1)\n sw t0, 0(a1)\n lw a0, 0(a1)\n"                             \
+      "sw t1, 0(a1)\n and a0, a0, t0",                                                             \
+      AT(ENABLE), .a0 = 0xffffffff80000000)                                                        \
+    S(mmio_usign, "mmio-lwu-sign",                                                                 \
+      "lui t0, 0x80000\n lw t1, 0(a1)\n sw t0, 0(a1)\n"                                            \
+      "lwu a0, 0(a1)\n sw t1, 0(a1)\n and a0, a0, t0",                                             \
+      AT(ENABLE), .a0 = 0x80000000)                                                                \
+    S(mmio_upper, "mmio-sw-ignores-upper-half",                                                    \
+      "li t0, 0x700000003\n sw t0, 0(a1)\n"                                                        \
+      "lw a0, 0(a1)\n sw x0, 0(a1)",                                                               \
+      AT(PRIORITY), .a0 = 3)                                                                       \
     S(mmio_x0, "mmio-lw-to-x0", "sw a2, 0(a1)\n lw x0, 0(a1)\n mv a0, x0\n sw x0, 0(a1)",          \
       AT(PRIORITY), .a0 = 0)                                                                       \
-    S(mmio_base, "mmio-lw-rd-is-base", "mv t0, a1\n sw a2, 0(a1)\n lw t0, 0(t0)\n mv a0, t0\n"     \
-      "sw x0, 0(a1)", AT(PRIORITY), .a0 = 5)                                                       \
-    S(mmio_clw, "mmio-c-lw-c-sw", ".option rvc\n c.sw a2, 4(a1)\n c.lw a0, 4(a1)\n c.li a2, 0\n"   \
-      "c.sw a2, 4(a1)", AT(PRIORITY), .a0 = 5)                                                     \
+    S(mmio_base, "mmio-lw-rd-is-base",                                                             \
+      "mv t0, a1\n sw a2, 0(a1)\n lw t0, 0(t0)\n mv a0, t0\n"                                      \
+      "sw x0, 0(a1)",                                                                              \
+      AT(PRIORITY), .a0 = 5)                                                                       \
+    S(mmio_clw, "mmio-c-lw-c-sw",                                                                  \
+      ".option rvc\n c.sw a2, 4(a1)\n c.lw a0, 4(a1)\n c.li a2, 0\n"                               \
+      "c.sw a2, 4(a1)",                                                                            \
+      AT(PRIORITY), .a0 = 5)                                                                       \
     S(mmio_clw2, "mmio-c-lw-all-registers",                                                        \
       ".option rvc\n mv t0, s0\n mv t1, s1\n c.sw a2, 0(a1)\n c.lw s0, 0(a1)\n c.lw s1, 0(a1)\n"   \
       "c.lw a3, 0(a1)\n c.lw a4, 0(a1)\n c.lw a5, 0(a1)\n add a0, s0, s1\n add a0, a0, a3\n"       \
-      "add a0, a0, a4\n add a0, a0, a5\n sw x0, 0(a1)\n mv s0, t0\n mv s1, t1",                   \
+      "add a0, a0, a4\n add a0, a0, a5\n sw x0, 0(a1)\n mv s0, t0\n mv s1, t1",                    \
       AT(PRIORITY), .a0 = 25)                                                                      \
-    S(mmio_clwsp, "mmio-c-lwsp-c-swsp", ".option rvc\n mv t0, sp\n mv sp, a1\n c.swsp a2, 12(sp)\n" \
-      "c.lwsp a0, 12(sp)\n c.lwsp t1, 12(sp)\n c.swsp x0, 12(sp)\n mv sp, t0\n add a0, a0, t1",      \
-      AT(PLIC), .a0 = 10)                                                             \
+    S(mmio_clwsp, "mmio-c-lwsp-c-swsp",                                                            \
+      ".option rvc\n mv t0, sp\n mv sp, a1\n c.swsp a2, 12(sp)\n"                                  \
+      "c.lwsp a0, 12(sp)\n c.lwsp t1, 12(sp)\n c.swsp x0, 12(sp)\n mv sp, t0\n add a0, a0, t1",    \
+      AT(PLIC), .a0 = 10)                                                                          \
     S(mmio_all, "mmio-lw-all-registers",                                                           \
       "sw a2, 0(a1)\n .irp r, ra,sp,gp,tp,t1,t2,s0,s1,a3,a4,a5,a6,a7,s2,s3,s4,s5,s6,s7,s8,s9,"     \
       "s10,s11,t3,t4,t5,t6\n mv t0, \\r\n lw \\r, 0(a1)\n add a0, a0, \\r\n mv \\r, t0\n .endr\n"  \
-      "sw x0, 0(a1)", AT(PRIORITY), .a0 = 27 * 5)                                                  \
+      "sw x0, 0(a1)",                                                                              \
+      AT(PRIORITY), .a0 = 27 * 5)                                                                  \
     S(mmio_all_sw, "mmio-sw-all-registers",                                                        \
       ".irp r, ra,sp,gp,tp,t2,s0,s1,a3,a4,a5,a6,a7,s2,s3,s4,s5,s6,s7,s8,s9,"                       \
       "s10,s11,t3,t4,t5,t6\n mv t0, \\r\n li \\r, 3\n sw \\r, 0(a1)\n mv \\r, t0\n lw t1, 0(a1)\n" \
-      "sw x0, 0(a1)\n add a0, a0, t1\n .endr", AT(PRIORITY), .a0 = 26 * 3)                         \
+      "sw x0, 0(a1)\n add a0, a0, t1\n .endr",                                                     \
+      AT(PRIORITY), .a0 = 26 * 3)                                                                  \
     S(mmio_user, "mmio-user", "sw a2, 0(a1)\n lw a0, 0(a1)\n sw x0, 0(a1)", .mode = MODE_U,        \
       AT(PRIORITY), .a0 = 5)                                                                       \
     /* Widths that the device does not take. */                                                    \
@@ -66,12 +80,14 @@
       STORE_FAULT(2, PLIC + 24))                                                                   \
     S(mmio_lw1, "mmio-lw-misaligned-1", "lw a0, 1(a1)", AT(PRIORITY), LOAD_FAULT(0, PRIORITY + 1)) \
     S(mmio_lw2, "mmio-lw-misaligned-2", "lw a0, 2(a1)", AT(PRIORITY), LOAD_FAULT(0, PRIORITY + 2)) \
-    S(mmio_sw3, "mmio-sw-misaligned-3", "sw a2, 3(a1)", AT(PRIORITY), STORE_FAULT(0, PRIORITY + 3)) \
+    S(mmio_sw3, "mmio-sw-misaligned-3", "sw a2, 3(a1)", AT(PRIORITY),                              \
+      STORE_FAULT(0, PRIORITY + 3))                                                                \
     S(mmio_cross, "mmio-lw-across-pages", "lw a0, -2(a1)", AT(PLIC + 0x1000),                      \
       LOAD_FAULT(0, PLIC + 0xffe))                                                                 \
-    S(mmio_flw, "mmio-flw-fsw", ".option arch, +d\n fmv.w.x f0, a2\n fsw f0, 0(a1)\n"              \
-      "flw f1, 0(a1)\n fmv.x.w a0, f1\n sw x0, 0(a1)", AT(PRIORITY), .sstatus = SSTATUS_FS_INITIAL, \
-      .a0 = 5)                                                                                     \
+    S(mmio_flw, "mmio-flw-fsw",                                                                    \
+      ".option arch, +d\n fmv.w.x f0, a2\n fsw f0, 0(a1)\n"                                        \
+      "flw f1, 0(a1)\n fmv.x.d a0, f1\n sw x0, 0(a1)",                                             \
+      AT(PRIORITY), .sstatus = SSTATUS_FS_INITIAL, .a0 = 0xffffffff00000005)                       \
     S(mmio_fetch, "mmio-fetch", "jr a0", .in = {PRIORITY}, .a0 = PRIORITY, .offset = OFFSET_A0,    \
       .ended = TRAP(CAUSE_FETCH_ACCESS), .stval = PRIORITY)
 

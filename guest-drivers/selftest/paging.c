@@ -2,8 +2,8 @@
  * Address translation: superpages, malformed tables, addresses that are not canonical, memory that
  * is not there, accesses across two pages.
  *
- * Privileged specification, "Virtual Address Translation Process". The surprise: a misaligned access whose second page is missing reports that page's
- * address, not its own.
+ * Privileged specification, "Virtual Address Translation Process". The surprise: a misaligned access
+ * whose second page is missing reports that page's address, not its own.
  */
 #include <string.h>
 
@@ -22,7 +22,7 @@ static uint64_t page_address(unsigned page)
     return (uint64_t)space_page[page];
 }
 
-/* --- Superpages ---------------------------------------------------------------------------------- */
+/* --- Superpages ------------------------------------------------------------------------------- */
 
 /* Through a superpage of that level at gva: every access reaches page 0 and nothing else. */
 static void superpage(unsigned level, uint64_t gva, uint64_t size, enum mode mode)
@@ -62,8 +62,7 @@ static void misaligned_superpage(unsigned level, uint64_t gva, uint64_t size)
 {
     uint64_t *root = space_reset();
     for (uint64_t off = PAGE_SIZE; off < size; off <<= 9) {
-        *space_pte(root, gva, level) =
-            PTE_LEAF((page_address(0) & ~(size - 1)) + off, PTE_S_RWX);
+        *space_pte(root, gva, level) = PTE_LEAF((page_address(0) & ~(size - 1)) + off, PTE_S_RWX);
         space_try(root, ACCESS_LOAD, MODE_S, 0, gva + 0x1000, PAGE_FAULT);
         space_try(root, ACCESS_STORE, MODE_S, 0, gva + 0x2000, PAGE_FAULT);
         space_try(root, ACCESS_FETCH, MODE_S, 0, gva + 0x3000, PAGE_FAULT);
@@ -78,7 +77,7 @@ static void misaligned_1g(void)
     misaligned_superpage(2, GVA_1G, SIZE_1G);
 }
 
-/* --- Malformed tables ------------------------------------------------------------------------------- */
+/* --- Malformed tables ------------------------------------------------------------------------- */
 
 /* All three accesses to gva. */
 static void all(uint64_t *root, uint64_t gva, enum outcome outcome)
@@ -157,7 +156,7 @@ static void leaf_rsw(void)
     expect("entry", *space_pte(root, GVA, 0), PTE_LEAF(page_address(0), PTE_S_RWX | 3ul << 8));
 }
 
-/* --- Addresses ---------------------------------------------------------------------------------------- */
+/* --- Addresses -------------------------------------------------------------------------------- */
 
 /* Sv39 has no such address, although 48 bits would hold it. */
 static void not_canonical(void)
@@ -203,7 +202,7 @@ static void unmapped_ends(void)
     all(space_reset(), 0xfffffffffffffff8, PAGE_FAULT);
 }
 
-/* --- Memory that is not there --------------------------------------------------------------------------- */
+/* --- Memory that is not there ----------------------------------------------------------------- */
 
 static void leaf_to(uint64_t gpa)
 {
@@ -250,7 +249,7 @@ static void table_beyond(void)
     table_at(0x00fffffffffff000, true);
 }
 
-/* --- Across two pages --------------------------------------------------------------------------------------- */
+/* --- Across two pages ------------------------------------------------------------------------- */
 
 /* The two pages are neighbours in gva, in neither order neighbours in gpa. */
 static void crossing(enum access access, unsigned present, uint64_t stval)

@@ -49,38 +49,38 @@ static void matrix(enum access access, enum mode mode, uint64_t sstatus, bool sv
 #define MXR SSTATUS_MXR
 
 /* One function per line of the table. */
-#define LINES(L)                                                                                   \
-    L(load, ACCESS_LOAD, vs, MODE_S, plain, 0)                                                     \
-    L(load, ACCESS_LOAD, vs, MODE_S, sum, SUM)                                                     \
-    L(load, ACCESS_LOAD, vs, MODE_S, mxr, MXR)                                                     \
-    L(load, ACCESS_LOAD, vs, MODE_S, both, SUM | MXR)                                              \
-    L(load, ACCESS_LOAD, vu, MODE_U, plain, 0)                                                     \
-    L(load, ACCESS_LOAD, vu, MODE_U, sum, SUM)                                                     \
-    L(load, ACCESS_LOAD, vu, MODE_U, mxr, MXR)                                                     \
-    L(load, ACCESS_LOAD, vu, MODE_U, both, SUM | MXR)                                              \
-    L(store, ACCESS_STORE, vs, MODE_S, plain, 0)                                                   \
-    L(store, ACCESS_STORE, vs, MODE_S, sum, SUM)                                                   \
-    L(store, ACCESS_STORE, vs, MODE_S, mxr, MXR)                                                   \
-    L(store, ACCESS_STORE, vs, MODE_S, both, SUM | MXR)                                            \
-    L(store, ACCESS_STORE, vu, MODE_U, plain, 0)                                                   \
-    L(store, ACCESS_STORE, vu, MODE_U, sum, SUM)                                                   \
-    L(store, ACCESS_STORE, vu, MODE_U, mxr, MXR)                                                   \
-    L(store, ACCESS_STORE, vu, MODE_U, both, SUM | MXR)                                            \
-    L(fetch, ACCESS_FETCH, vs, MODE_S, plain, 0)                                                   \
-    L(fetch, ACCESS_FETCH, vs, MODE_S, sum, SUM)                                                   \
-    L(fetch, ACCESS_FETCH, vs, MODE_S, mxr, MXR)                                                   \
-    L(fetch, ACCESS_FETCH, vs, MODE_S, both, SUM | MXR)                                            \
-    L(fetch, ACCESS_FETCH, vu, MODE_U, plain, 0)                                                   \
-    L(fetch, ACCESS_FETCH, vu, MODE_U, sum, SUM)                                                   \
-    L(fetch, ACCESS_FETCH, vu, MODE_U, mxr, MXR)                                                   \
-    L(fetch, ACCESS_FETCH, vu, MODE_U, both,    SUM | MXR)
+#define LINES(L)                                        \
+    L(load, ACCESS_LOAD, vs, MODE_S, plain, 0)          \
+    L(load, ACCESS_LOAD, vs, MODE_S, sum, SUM)          \
+    L(load, ACCESS_LOAD, vs, MODE_S, mxr, MXR)          \
+    L(load, ACCESS_LOAD, vs, MODE_S, both, SUM | MXR)   \
+    L(load, ACCESS_LOAD, vu, MODE_U, plain, 0)          \
+    L(load, ACCESS_LOAD, vu, MODE_U, sum, SUM)          \
+    L(load, ACCESS_LOAD, vu, MODE_U, mxr, MXR)          \
+    L(load, ACCESS_LOAD, vu, MODE_U, both, SUM | MXR)   \
+    L(store, ACCESS_STORE, vs, MODE_S, plain, 0)        \
+    L(store, ACCESS_STORE, vs, MODE_S, sum, SUM)        \
+    L(store, ACCESS_STORE, vs, MODE_S, mxr, MXR)        \
+    L(store, ACCESS_STORE, vs, MODE_S, both, SUM | MXR) \
+    L(store, ACCESS_STORE, vu, MODE_U, plain, 0)        \
+    L(store, ACCESS_STORE, vu, MODE_U, sum, SUM)        \
+    L(store, ACCESS_STORE, vu, MODE_U, mxr, MXR)        \
+    L(store, ACCESS_STORE, vu, MODE_U, both, SUM | MXR) \
+    L(fetch, ACCESS_FETCH, vs, MODE_S, plain, 0)        \
+    L(fetch, ACCESS_FETCH, vs, MODE_S, sum, SUM)        \
+    L(fetch, ACCESS_FETCH, vs, MODE_S, mxr, MXR)        \
+    L(fetch, ACCESS_FETCH, vs, MODE_S, both, SUM | MXR) \
+    L(fetch, ACCESS_FETCH, vu, MODE_U, plain, 0)        \
+    L(fetch, ACCESS_FETCH, vu, MODE_U, sum, SUM)        \
+    L(fetch, ACCESS_FETCH, vu, MODE_U, mxr, MXR)        \
+    L(fetch, ACCESS_FETCH, vu, MODE_U, both, SUM | MXR)
 
-#define AS_FUNCTION(how, access, who, mode, with, sstatus)                                         \
-    static void how##_##who##_##with(void)                                                         \
-    {                                                                                              \
-        matrix(access, mode, sstatus, false);                                                      \
+#define AS_FUNCTION(how, access, who, mode, with, sstatus) \
+    static void how##_##who##_##with(void)                 \
+    {                                                      \
+        matrix(access, mode, sstatus, false);              \
     }
-#define AS_ROW(how, access, who, mode, with, sstatus)                                              \
+#define AS_ROW(how, access, who, mode, with, sstatus) \
     {"permission-" #how "-" #who "-" #with, how##_##who##_##with},
 
 LINES(AS_FUNCTION)
@@ -96,8 +96,9 @@ static void sv48(void)
 }
 
 /* SUM and MXR work at once, with no fence, in the middle of straight code. */
-FRAGMENT(permission_toggle_sum, "csrs sstatus, a3\n ld a2, 0(a1)\n sd a2, 8(a1)\n csrc sstatus, a3\n"
-                                "ld a4, 0(a1)");
+FRAGMENT(permission_toggle_sum,
+         "csrs sstatus, a3\n ld a2, 0(a1)\n sd a2, 8(a1)\n csrc sstatus, a3\n"
+         "ld a4, 0(a1)");
 static void toggle_sum(void)
 {
     uint64_t *root = space_reset();
@@ -120,6 +121,69 @@ static void toggle_mxr(void)
     harness_run(&run);
     expect_end(&run, TRAP(CAUSE_LOAD_PAGE), 12, GVA);
     expect("loaded", run.x[12], 7);
+}
+
+/* What one access has shown to be allowed says nothing of another kind of access to the page. */
+FRAGMENT(permission_load_store, "ld a2, 0(a1)\n sd a2, 0(a1)");
+FRAGMENT(permission_load_fetch, "ld a2, 0(a1)\n jr a1");
+FRAGMENT(permission_store_fetch, "sd a2, 0(a1)\n jr a1");
+FRAGMENT(permission_fetch_load, "jalr t0, a1\n ld a2, 0(a1)");
+FRAGMENT(permission_fetch_store, "jalr t0, a1\n sd a2, 0(a1)");
+#define JR_T0 0x00028067ul /* jr t0 */
+
+static void second_access(struct run run, bool user, uint64_t flags, uint64_t sstatus,
+                          uint64_t cause)
+{
+    uint64_t *root = space_reset();
+    space_page[0][0] = JR_T0;
+    __asm__ volatile("fence.i" : : : "memory");
+    space_map(root, GVA, space_page[0], flags | PTE_A | PTE_D);
+    run.satp = space_satp(root, 0);
+    run.sstatus = sstatus;
+    run.a[1] = GVA;
+    run.a[2] = JR_T0;
+    if (user)
+        space_user_code(root, &run);
+    uint64_t pc = user ? run.pc : (uint64_t)run.start;
+    harness_run(&run);
+    expect_end(&run, TRAP(cause), cause == CAUSE_FETCH_PAGE ? GVA - pc : 4, GVA);
+    expect("memory", space_page[0][0], JR_T0);
+}
+static void load_then_store(void)
+{
+    struct run run = RUN(permission_load_store);
+    second_access(run, false, PTE_R | PTE_X, 0, CAUSE_STORE_PAGE);
+    second_access(run, true, PTE_R | PTE_X | PTE_U, 0, CAUSE_STORE_PAGE);
+}
+static void load_then_fetch(void)
+{
+    struct run run = RUN(permission_load_fetch);
+    second_access(run, false, PTE_R | PTE_W, 0, CAUSE_FETCH_PAGE);
+    second_access(run, true, PTE_R | PTE_W | PTE_U, 0, CAUSE_FETCH_PAGE);
+}
+static void store_then_fetch(void)
+{
+    struct run run = RUN(permission_store_fetch);
+    second_access(run, false, PTE_R | PTE_W, 0, CAUSE_FETCH_PAGE);
+    second_access(run, true, PTE_R | PTE_W | PTE_U, 0, CAUSE_FETCH_PAGE);
+}
+static void sum_then_fetch(void)
+{
+    struct run load = RUN(permission_load_fetch), store = RUN(permission_store_fetch);
+    second_access(load, false, PTE_R | PTE_W | PTE_X | PTE_U, SUM, CAUSE_FETCH_PAGE);
+    second_access(store, false, PTE_R | PTE_W | PTE_X | PTE_U, SUM, CAUSE_FETCH_PAGE);
+}
+static void fetch_then_load(void)
+{
+    struct run run = RUN(permission_fetch_load);
+    second_access(run, false, PTE_X, 0, CAUSE_LOAD_PAGE);
+    second_access(run, true, PTE_X | PTE_U, 0, CAUSE_LOAD_PAGE);
+}
+static void fetch_then_store(void)
+{
+    struct run run = RUN(permission_fetch_store);
+    second_access(run, false, PTE_R | PTE_X, 0, CAUSE_STORE_PAGE);
+    second_access(run, true, PTE_R | PTE_X | PTE_U, 0, CAUSE_STORE_PAGE);
 }
 
 /* vS has just used a page of its own; vU of the same space must still not. And back again. */
@@ -145,10 +209,15 @@ static void supervisor_then_user(void)
 }
 
 static const struct check checks[] = {
-    LINES(AS_ROW)
-    {"permission-sv48-all", sv48},
+    LINES(AS_ROW){"permission-sv48-all", sv48},
     {"permission-sum-toggle", toggle_sum},
     {"permission-mxr-toggle", toggle_mxr},
+    {"permission-load-then-store", load_then_store},
+    {"permission-load-then-fetch", load_then_fetch},
+    {"permission-store-then-fetch", store_then_fetch},
+    {"permission-sum-then-fetch", sum_then_fetch},
+    {"permission-fetch-then-load", fetch_then_load},
+    {"permission-fetch-then-store", fetch_then_store},
     {"permission-supervisor-page-then-user", supervisor_then_user},
 };
 

@@ -106,7 +106,7 @@ static void pending_read_only(void)
 }
 static void nowhere(void)
 {
-    static const uint64_t offsets[] = {0x800, 0x1080, 0x1ffc, 0x2200, 0x10000, 0x1ffffc,
+    static const uint64_t offsets[] = {0x800,    0x1080,   0x1ffc,   0x2200,   0x10000, 0x1ffffc,
                                        0x200008, 0x201008, 0x202000, 0x202004, 0x300000};
     for (unsigned i = 0; i < COUNT(offsets); i++) {
         *reg(offsets[i]) = 0xffffffff;
@@ -125,7 +125,7 @@ static void claim_nothing(void)
     external_give_back();
 }
 
-/* --- With a source that is pending --------------------------------------------------------------------- */
+/* --- With a source that is pending ------------------------------------------------------------ */
 
 static uint64_t seip(uint64_t wanted)
 {

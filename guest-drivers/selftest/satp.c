@@ -15,8 +15,8 @@ FRAGMENT(satp_remap, "ld a4, 0(a1)\n sd a2, 0(a0)\n sfence.vma a1\n ld a5, 0(a1)
 
 /* Two spaces, two ASIDs, to and fro without a fence: a0, a1 satps, a2 gva. */
 FRAGMENT(satp_switch, "li a5, 10\n 1: csrw satp, a0\n ld a3, 0(a2)\n csrw satp, a1\n ld a4, 0(a2)\n"
-                       "add t0, t0, a3\n add t1, t1, a4\n addi a5, a5, -1\n bnez a5, 1b\n"
-                       "csrw satp, a0");
+                      "add t0, t0, a3\n add t1, t1, a4\n addi a5, a5, -1\n bnez a5, 1b\n"
+                      "csrw satp, a0");
 static void two_spaces(uint64_t first_asid, uint64_t second_asid)
 {
     uint64_t *first = space_reset(), *second = space_new();
@@ -24,8 +24,9 @@ static void two_spaces(uint64_t first_asid, uint64_t second_asid)
     space_page[1][0] = NEW;
     space_map(first, GVA, space_page[0], PTE_S_RW);
     space_map(second, GVA, space_page[1], PTE_S_RW);
-    struct run run = RUN(satp_switch, .satp = space_satp(first, first_asid),
-                         .a = {space_satp(first, first_asid), space_satp(second, second_asid), GVA});
+    struct run run = RUN(
+        satp_switch, .satp = space_satp(first, first_asid),
+        .a = {space_satp(first, first_asid), space_satp(second, second_asid), GVA});
     harness_run(&run);
     expect_done(&run);
     expect("first", run.x[13], OLD);
@@ -45,8 +46,9 @@ static void asid_zero_switch(void)
 }
 
 /* The same root under two ASIDs is one space: a change needs the fence for both. */
-FRAGMENT(satp_one_root, "csrw satp, a0\n ld a4, 0(a2)\n csrw satp, a1\n ld a5, 0(a2)\n sd a6, 0(a3)\n"
-                         "sfence.vma a2\n ld a5, 0(a2)\n csrw satp, a0\n ld a4, 0(a2)");
+FRAGMENT(satp_one_root,
+         "csrw satp, a0\n ld a4, 0(a2)\n csrw satp, a1\n ld a5, 0(a2)\n sd a6, 0(a3)\n"
+         "sfence.vma a2\n ld a5, 0(a2)\n csrw satp, a0\n ld a4, 0(a2)");
 static void one_root_two_asids(void)
 {
     uint64_t *root = space_reset();
@@ -65,8 +67,9 @@ static void one_root_two_asids(void)
 
 /* An ASID is given to another space. a0, a1: satps; a2: gva; a3: the ASID. */
 FRAGMENT(satp_reuse, "csrw satp, a0\n ld a4, 0(a2)\n csrw satp, a1\n sfence.vma x0, a3\n"
-                      "ld a5, 0(a2)");
-FRAGMENT(satp_reuse_all, "csrw satp, a0\n ld a4, 0(a2)\n csrw satp, a1\n sfence.vma\n ld a5, 0(a2)");
+                     "ld a5, 0(a2)");
+FRAGMENT(satp_reuse_all,
+         "csrw satp, a0\n ld a4, 0(a2)\n csrw satp, a1\n sfence.vma\n ld a5, 0(a2)");
 static void reuse(const char *start, const char *end, uint64_t asid)
 {
     uint64_t *first = space_reset(), *second = space_new();
@@ -74,7 +77,9 @@ static void reuse(const char *start, const char *end, uint64_t asid)
     space_page[1][0] = NEW;
     space_map(first, GVA, space_page[0], PTE_S_RW);
     space_map(second, GVA, space_page[1], PTE_S_RW);
-    struct run run = {.start = start, .end = end, .satp = space_satp(first, asid),
+    struct run run = {.start = start,
+                      .end = end,
+                      .satp = space_satp(first, asid),
                       .a = {space_satp(first, asid), space_satp(second, asid), GVA, asid}};
     harness_run(&run);
     expect_done(&run);
@@ -112,7 +117,7 @@ static void global(void)
 
 /* Paging on, off, on: the same address means another page each time. */
 FRAGMENT(satp_on_off, "csrw satp, x0\n sfence.vma\n ld a3, 0(a1)\n csrw satp, a0\n sfence.vma\n"
-                       "ld a4, 0(a1)\n csrw satp, x0\n sfence.vma\n ld a5, 0(a1)");
+                      "ld a4, 0(a1)\n csrw satp, x0\n sfence.vma\n ld a5, 0(a1)");
 static void on_off(void)
 {
     uint64_t *root = space_reset();
@@ -135,7 +140,8 @@ static void on_off(void)
     expect("off-again", run.x[15], OLD);
 }
 
-FRAGMENT(satp_same_satp, "csrr a3, satp\n ld a4, 0(a2)\n csrw satp, a3\n ld a5, 0(a2)\n csrr a1, satp");
+FRAGMENT(satp_same_satp,
+         "csrr a3, satp\n ld a4, 0(a2)\n csrw satp, a3\n ld a5, 0(a2)\n csrr a1, satp");
 static void same_satp(void)
 {
     uint64_t *root = space_reset();

@@ -8,9 +8,9 @@
 
 #include "space.h"
 
-#define ENTRIES   512u
-#define TABLES    48u
-#define RAM       0x80000000ul
+#define ENTRIES               512u
+#define TABLES                48u
+#define RAM                   0x80000000ul
 #define TOP_INDEX(gva, level) ((gva) >> (PAGE_SHIFT + 9 * (level)) & (ENTRIES - 1))
 
 uint64_t space_page[SPACE_PAGES][PAGE_SIZE / 8] __attribute__((aligned(4096)));
@@ -114,8 +114,7 @@ bool space_expect(const struct run *run, enum access access, uint64_t gva, enum 
     };
     uint64_t pc = run->pc ? run->pc : (uint64_t)run->start;
     if (outcome == ACCESS_DONE && access != ACCESS_FETCH)
-        return expect_done(run) &&
-               expect("value", run->x[12], SPACE_EBREAKS);
+        return expect_done(run) && expect("value", run->x[12], SPACE_EBREAKS);
     if (outcome == ACCESS_DONE) /* QEMU 10.0 may give an ebreak the stval of its other alias */
         return expect_end(run, causes[access][outcome], gva - pc, run->stval);
     return expect_end(run, causes[access][outcome], access == ACCESS_FETCH ? gva - pc : 0, gva);

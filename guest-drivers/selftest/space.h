@@ -11,9 +11,9 @@
 #define SPACE_CODE   (SPACE_WINDOW + 0x10000000) /* where space_user_code() maps a fragment */
 
 #define PTE_LEAF(gpa, flags) ((gpa) >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_V | (flags))
-#define PTE_S_RW  (PTE_R | PTE_W | PTE_A | PTE_D)
-#define PTE_S_RWX (PTE_S_RW | PTE_X)
-#define PTE_U_RW  (PTE_S_RW | PTE_U)
+#define PTE_S_RW             (PTE_R | PTE_W | PTE_A | PTE_D)
+#define PTE_S_RWX            (PTE_S_RW | PTE_X)
+#define PTE_U_RW             (PTE_S_RW | PTE_U)
 
 /* Pages for the checks' own use. */
 #define SPACE_PAGES 8
@@ -29,7 +29,7 @@ uint64_t space_satp(const uint64_t *root, uint64_t asid);
 /* satp of the same space seen through a fourth level; 0 if the hart has no Sv48. */
 uint64_t space_satp48(const uint64_t *root);
 
-/* The entry that maps gva at that level (0: 4 KiB, 1: 2 MiB, 2: 1 GiB); makes the tables above it. */
+/* The entry that maps gva at that level (0: 4 KiB, 1: 2 MiB, 2: 1 GiB); makes the tables above. */
 uint64_t *space_pte(uint64_t *root, uint64_t gva, unsigned level);
 
 /* Maps a page of 4 KiB. */

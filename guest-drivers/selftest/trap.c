@@ -8,18 +8,18 @@
  */
 #include "harness.h"
 
-#define ILLEGAL .ended = TRAP(CAUSE_ILLEGAL), .stval_is = STVAL_INSN
+#define ILLEGAL       .ended = TRAP(CAUSE_ILLEGAL), .stval_is = STVAL_INSN
 #define ILLEGAL_STALE .ended = TRAP(CAUSE_ILLEGAL), .stval_is = STVAL_ANY
 
 /* What the handler must see of the mode that trapped; SIE is always clear there. */
-#define STATUS_BITS (SSTATUS_SPP | SSTATUS_SPIE | SSTATUS_SIE)
+#define STATUS_BITS        (SSTATUS_SPP | SSTATUS_SPIE | SSTATUS_SIE)
 #define FROM_U(interrupts) .mode = MODE_U, .status_mask = STATUS_BITS, .status = (interrupts)
 #define FROM_S(interrupts) .status_mask = STATUS_BITS, .status = SSTATUS_SPP | (interrupts)
 
-#define NOWHERE  0x10200000ul       /* no device and no RAM there on any of our boards */
+#define NOWHERE  0x10200000ul         /* no device and no RAM there on any of our boards */
 #define BEYOND   0x00ff000000000000ul /* inside the 56 bits of a physical address, beyond all RAM */
 #define TOO_WIDE 0x8000000000000000ul
-#define FIRMWARE 0x80000000ul       /* RAM, but the firmware's */
+#define FIRMWARE 0x80000000ul /* RAM, but the firmware's */
 
 #define ROWS(S)                                                                                    \
     S(trap_done, "trap-none", "li a0, 5", .a0 = 5, FROM_S(0))                                      \
@@ -62,10 +62,12 @@
     S(trap_ecallrd, "trap-ecall-with-rd", ".4byte 0x000000f3", ILLEGAL, FROM_S(0))                 \
     S(trap_wfi_s, "trap-wfi-supervisor-pending", "wfi\n li a0, 1", .sie = SIP_SSIP,                \
       .sip = SIP_SSIP, .a0 = 1)                                                                    \
-    S(trap_fencei, "trap-fence-i-user", "fence.i\n fence\n fence.tso\n .4byte 0x0100000f\n li a0, 1",          \
-      .mode = MODE_U, .a0 = 1)                                                                     \
-    S(trap_fence_s, "trap-sfence-vma-bare", "sfence.vma\n sfence.vma a0\n sfence.vma x0, a0\n"     \
-      "sfence.vma a0, a1\n li a0, 1", .a0 = 1)                                                     \
+    S(trap_fencei, "trap-fence-i-user",                                                            \
+      "fence.i\n fence\n fence.tso\n .4byte 0x0100000f\n li a0, 1", .mode = MODE_U, .a0 = 1)       \
+    S(trap_fence_s, "trap-sfence-vma-bare",                                                        \
+      "sfence.vma\n sfence.vma a0\n sfence.vma x0, a0\n"                                           \
+      "sfence.vma a0, a1\n li a0, 1",                                                              \
+      .a0 = 1)                                                                                     \
     /* Physical addresses with nothing behind. */                                                  \
     S(trap_load_no, "trap-load-access-fault", "nop\n lw a0, 4(a1)", .in = {3, NOWHERE},            \
       .offset = 4, .ended = TRAP(CAUSE_LOAD_ACCESS), .stval = NOWHERE + 4, .a0 = 3, .a1 = NOWHERE, \
@@ -107,8 +109,8 @@
     S(trap_load_fwu, "trap-load-firmware-user", "lbu a0, 0(a1)", .in = {3, FIRMWARE},              \
       .ended = TRAP(CAUSE_LOAD_ACCESS), .stval = FIRMWARE, .a0 = 3, .a1 = FIRMWARE, FROM_U(0))     \
     /* Cache block operations: vU's need senvcfg, vS's do not. */                                  \
-    S(trap_cbo_u0, "trap-cbo-zero-user-locked", ".4byte 0x0045a00f",                     \
-      .in = {0, NOWHERE}, .a1 = NOWHERE, ILLEGAL, .mode = MODE_U)                                  \
+    S(trap_cbo_u0, "trap-cbo-zero-user-locked", ".4byte 0x0045a00f", .in = {0, NOWHERE},           \
+      .a1 = NOWHERE, ILLEGAL, .mode = MODE_U)                                                      \
     S(trap_cbo_f0, "trap-cbo-flush-user-locked", ".4byte 0x0025a00f", .in = {0, NOWHERE},          \
       .a1 = NOWHERE, ILLEGAL, .mode = MODE_U)                                                      \
     S(trap_cbo_i0, "trap-cbo-inval-user-locked", ".4byte 0x0005a00f", .in = {0, NOWHERE},          \
