@@ -123,7 +123,8 @@ struct port {
     enum state state;
     bool exclusive;  /* what is in flight is not queued */
     uint32_t active; /* slots issued and not completed */
-    uint32_t retry;  /* slots to issue again when the log has been read */
+    uint32_t retry;  /* slots to issue again: with the log read at once, without a log singly */
+    bool no_log;     /* the disk refused READ LOG */
     struct disk_request *owner[SLOTS];
 };
 
@@ -232,7 +233,7 @@ static struct command command_of(const struct disk_request *request)
 
 static bool submit_command(struct disk_request *request, const struct command *command)
 {
-    if (port.state != RUNNING || port.exclusive || (!command->queued && port.active)) {
+    if (port.state != RUNNING || port.exclusive || port.retry || (!command->queued && port.active)) {
         return false;
     }
     unsigned slot = 0;
@@ -308,7 +309,7 @@ static void read_log(void)
         .buffer = port.log,
         .bytes = DISK_SECTOR,
     };
-    port.retry = port.active;
+    port.retry |= port.active;
     port.active = 0;
     port.state = READING_LOG;
     build(0, &command);
@@ -339,16 +340,31 @@ static void log_was_read(void)
     }
 }
 
+static void retry_next(void)
+{
+    unsigned slot = (unsigned)__builtin_ctz(port.retry);
+    struct command command = command_of(port.owner[slot]);
+    port.retry &= ~(1u << slot);
+    build(slot, &command);
+    issue(1u << slot, true);
+}
+
 static void recover(uint32_t reasons)
 {
-    bool ask_log = port.state == RUNNING && !port.exclusive && port.active &&
-                   !(reasons & IS_BUS_ERRORS);
-    if (port.state == READING_LOG || !bounce_port()) {
+    bool single = (port.active & (port.active - 1)) == 0;
+    if (!bounce_port()) {
         ahci.restart(&ahci); /* fails everything */
-    } else if (ask_log) {
-        read_log();
-    } else {
+    } else if (port.state == READING_LOG) {
+        port.no_log = true;
+        port.state = RUNNING;
+        port.active = 0;
+    } else if (port.exclusive || (reasons & IS_BUS_ERRORS) || (port.no_log && single)) {
         finish(port.active, DISK_ERROR);
+    } else if (port.no_log) {
+        port.retry |= port.active;
+        port.active = 0;
+    } else {
+        read_log();
     }
 }
 
@@ -372,6 +388,9 @@ static void interrupt(void *argument)
     }
     if (error) {
         recover(reasons);
+    }
+    if (port.state == RUNNING && port.retry && !port.active) {
+        retry_next();
     }
 }
 

@@ -7,11 +7,12 @@
 #include "kernel.h"
 
 #define LONGEST 2048u /* sectors: 1 MiB */
+#define ELSEWHERE 257u /* the longest in the middle and at the end: PIO under a VMM is slow */
 #define QUEUED_REQUESTS 64u
 #define QUEUED_SECTORS 8u
 #define SEED 0x646973746573ull
 
-static const uint32_t length[] = {1, 2, 3, 7, 8, 15, 17, 63, 128, 129, 255, 256, 257, 1000, LONGEST};
+static const uint32_t length[] = {1, 2, 3, 7, 8, 15, 17, 63, 128, 129, 255, 256, 257, LONGEST};
 
 static unsigned passed, failed;
 static char *saved, *scratch; /* LONGEST sectors each */
@@ -182,12 +183,13 @@ static void test_mixed(void)
 
 static void test_all(uint32_t area)
 {
-    uint64_t end = disk->sectors - area;
+    uint32_t part = area < ELSEWHERE ? area : ELSEWHERE;
+    uint64_t end = disk->sectors - part;
     report("disk.identify.capacity", disk->sectors > 0, "no sectors");
     report("disk.identify.depth", disk->depth >= 1 && disk->depth <= DISK_DEPTH_MAX, "no depth");
     test_place("start", 0, area, false);
-    test_place("middle", end / 2, area, false);
-    test_place("end", end, area, true);
+    test_place("middle", end / 2, part, false);
+    test_place("end", end, part, true);
     test_queue();
     enum disk_status status = disk_do(DISK_FLUSH, 0, 0, NULL);
     report("disk.flush", status == DISK_OK, disk_status_name(status));
@@ -196,7 +198,7 @@ static void test_all(uint32_t area)
         test_mixed();
     }
     report("disk.restart", disk->restart(disk), "the device did not come back");
-    status = disk_do(DISK_READ, end, area, saved);
+    status = disk_do(DISK_READ, end, part, saved);
     report("disk.restart.read", status == DISK_OK, disk_status_name(status));
 }
 

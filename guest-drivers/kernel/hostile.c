@@ -307,7 +307,7 @@ static int hostile_dma(void)
         return 0;
     }
     /* A machine without an IOMMU may carry a bad write out: keep what it would overwrite. */
-    static char before[DMA_SECTORS * DISK_SECTOR];
+    static _Alignas(8) char before[DMA_SECTORS * DISK_SECTOR];
     uint32_t sectors = disk->sectors < DMA_SECTORS ? (uint32_t)disk->sectors : DMA_SECTORS;
     enum disk_status status = disk_do(DISK_READ, 0, sectors, before);
     if (status != DISK_OK) {

@@ -152,7 +152,9 @@ bool page_enable(void)
         !map_range(root, text_end, board.ram_base + board.ram_size, PTE_R | PTE_W) ||
         !map_device(root, &board.uart) || !map_device(root, &board.plic) ||
         !map_device(root, &board.finisher) || !map_device(root, &board.ahci) ||
-        !map_device(root, &board.ata)) {
+        !map_device(root, &board.ata) ||
+        (board.ata_control &&
+         !map_range(root, board.ata_control, board.ata_control + 1, PTE_R | PTE_W))) {
         return false;
     }
     for (unsigned i = 0; i < board.virtios; i++) {
