@@ -30,6 +30,9 @@ static _Noreturn void finish(uint32_t finisher, uint32_t reset_type, uint32_t re
     interrupts_off();
     if (board.finisher.base) {
         *(volatile uint32_t *)board.finisher.base = finisher;
+        /* The machine stops a moment later; until then SRST would replace the status by its own. */
+        for (uint64_t start = time_now(); time_now() - start < board.timebase;) {
+        }
     }
     sbi_call(SBI_EXT_SRST, 0, reset_type, reason, 0);
     for (;;) {
