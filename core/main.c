@@ -69,6 +69,7 @@ static _Noreturn void start_guest(struct vm *vm)
     if (board_reset(vm) < 0 || loader_load(vm, &loaded) < 0)
         refuse();
     vcpu_reset(&vm->vcpu, loaded.entry_gpa, loaded.tree_gpa);
+    vm->vcpu.exit_instret = csr_read(CSR_INSTRET); /* the guest's instructions count from here */
     vcpu_run(&vm->vcpu);
 }
 
