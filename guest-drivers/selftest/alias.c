@@ -78,12 +78,14 @@ static void store_through_alias(void)
     expect("second", run.x[12], space_satp(root, 0));
 }
 
-/* The same for an instruction that never trapped, but shares its page with one that did. */
-FRAGMENT(alias_store_plain, "jalr t0, a0\n mv a3, a2\n sw a4, 4(a1)\n fence.i\n addi a0, a0, 4\n"
+/* The same for an instruction that never trapped, but shares its page with one that did. From way 3
+ * on, the alias is loaded from before it is stored to. */
+FRAGMENT(alias_store_plain, "jalr t0, a0\n mv a3, a2\n beqz a5, 1f\n lw t1, 0(a1)\n 1: sw a4, "
+                            "4(a1)\n fence.i\n addi a0, a0, 4\n"
                             "jalr t0, a0");
 static void store_beside_csr(void)
 {
-    for (unsigned way = 0; way < 3; way++) {
+    for (unsigned way = 0; way < 6; way++) {
         uint64_t *root = space_reset();
         fill();
         code[0] = CSRR(A2, CSR_SCOUNTEREN);
@@ -91,11 +93,11 @@ static void store_beside_csr(void)
         code[2] = JR_T0;
         code_fence_i();
         space_map(root, GVA, code, PTE_R | PTE_X | PTE_A);
-        space_map(root, ALIAS, code, way == 2 ? PTE_S_RWX : PTE_S_RW);
-        if (way == 1) /* the alias has been written through before there was any code */
+        space_map(root, ALIAS, code, way % 3 == 2 ? PTE_S_RWX : PTE_S_RW);
+        if (way % 3 == 1)
             space_map(root, GVA, code, PTE_S_RWX);
         struct run run = RUN(alias_store_plain, .satp = space_satp(root, 0),
-                             .a = {GVA, ALIAS, 0, 0, ADDI(A2, 0, 2)});
+                             .a = {GVA, ALIAS, 0, 0, ADDI(A2, 0, 2), way / 3});
         harness_run(&run);
         expect_done(&run);
         expect_index("first-of-way", way, run.x[13], 1);
