@@ -9,10 +9,15 @@
 #define GVA   (SPACE_WINDOW + 0x5000)
 #define ALIAS (SPACE_WINDOW + 0x9000)
 
-static uint32_t code[PAGE_SIZE / 4] __attribute__((aligned(4096)));
+/* Each use has a page of its own: a VMM may give up patching one that is written again and again. */
+#define PAGES 16u
+static uint32_t pages[PAGES][PAGE_SIZE / 4] __attribute__((aligned(4096)));
+static uint32_t *code;
 
 static void fill(void)
 {
+    static unsigned next;
+    code = pages[next++ % PAGES];
     for (unsigned i = 0; i < PAGE_SIZE / 4; i++)
         code[i] = EBREAK;
 }

@@ -13,10 +13,15 @@
 #define WORDS (PAGE_SIZE / 4)
 
 /* Two pages that follow each other, and two more to copy to. */
-static uint32_t code[4][WORDS] __attribute__((aligned(4096)));
+#define SETS 16u
+static uint32_t sets[SETS][4][WORDS] __attribute__((aligned(4096)));
+static uint32_t (*code)[WORDS]; /* each check has a set of its own: a VMM may give up patching a
+                                 * page that is written again and again */
 
 static void fill(void)
 {
+    static unsigned next;
+    code = sets[next++ % SETS];
     for (unsigned i = 0; i < 4 * WORDS; i++)
         code[i / WORDS][i % WORDS] = EBREAK;
 }
