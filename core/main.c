@@ -62,13 +62,17 @@ static void init_memory(struct vm *vm, const struct boot_info *info, uint64_t fr
     shadow_init(vm, map_hpa(free_hpa), end - free_hpa, info->satp, info->map_entry);
 }
 
-/* From power-on or reset to the guest's first instruction. */
-static _Noreturn void start_guest(struct vm *vm)
+/* Power-on or reset, up to the guest's first instruction. */
+static void load_guest(struct vm *vm)
 {
     struct loaded loaded;
     if (board_reset(vm) < 0 || loader_load(vm, &loaded) < 0)
         refuse();
     vcpu_reset(&vm->vcpu, loaded.entry_gpa, loaded.tree_gpa);
+}
+
+static _Noreturn void enter_guest(struct vm *vm)
+{
     vm->vcpu.exit_instret = csr_read(CSR_INSTRET); /* the guest's instructions count from here */
     vcpu_run(&vm->vcpu);
 }
@@ -90,8 +94,9 @@ void main(void)
         refuse();
     init_memory(&vm0, info, free_hpa);
     csr_set(CSR_SIE, SIP_SEIP);
+    load_guest(&vm0);
     stats_reset(&vm0);
-    start_guest(&vm0);
+    enter_guest(&vm0);
 }
 
 /* A reset abandons the exit that asked for it: the stack is taken over from its top. */
@@ -108,7 +113,8 @@ static void restart(struct vm *vm)
     vm->vcpu.mode = VMODE_S;
     shadow_drop_all(&vm->vcpu);
     patch_reset(vm); /* the loader is about to overwrite the code */
-    start_guest(vm);
+    load_guest(vm);
+    enter_guest(vm);
 }
 
 void vm_end(struct vm *vm, enum vm_end end, unsigned status)
