@@ -14,11 +14,11 @@
 #define HBA_PI  0x0cu /* ports that exist */
 
 #define CAP_SLOTS(cap) (((cap) >> 8 & 31) + 1)
-#define CAP_SPIN_UP (1u << 27)
-#define CAP_NCQ     (1u << 30)
-#define GHC_RESET  (1u << 0)
+#define CAP_SPIN_UP    (1u << 27)
+#define CAP_NCQ        (1u << 30)
+#define GHC_RESET      (1u << 0)
 #define GHC_INTERRUPTS (1u << 1)
-#define GHC_ENABLE (1u << 31)
+#define GHC_ENABLE     (1u << 31)
 
 #define PORT_CLB  0x00u /* command list; high half 4 further */
 #define PORT_FB   0x08u /* received FISes; high half 4 further */
@@ -33,27 +33,27 @@
 #define PORT_SACT 0x34u /* tags in flight */
 #define PORT_CI   0x38u /* commands issued */
 
-#define CMD_START    (1u << 0)
-#define CMD_SPIN_UP  (1u << 1)
-#define CMD_POWER_UP (1u << 2)
-#define CMD_FIS      (1u << 4)
-#define CMD_FIS_RUNS (1u << 14)
-#define CMD_RUNS     (1u << 15)
-#define IS_D2H      (1u << 0)
-#define IS_PIO      (1u << 1)
-#define IS_DMA      (1u << 2)
-#define IS_BITS     (1u << 3) /* Set Device Bits: tags completed */
-#define IS_OVERFLOW (1u << 24)
-#define IS_LINK     (1u << 27) /* interface fatal error */
-#define IS_BUS_DATA (1u << 28)
-#define IS_BUS      (1u << 29)
-#define IS_TASK     (1u << 30) /* the disk reports an error */
+#define CMD_START     (1u << 0)
+#define CMD_SPIN_UP   (1u << 1)
+#define CMD_POWER_UP  (1u << 2)
+#define CMD_FIS       (1u << 4)
+#define CMD_FIS_RUNS  (1u << 14)
+#define CMD_RUNS      (1u << 15)
+#define IS_D2H        (1u << 0)
+#define IS_PIO        (1u << 1)
+#define IS_DMA        (1u << 2)
+#define IS_BITS       (1u << 3) /* Set Device Bits: tags completed */
+#define IS_OVERFLOW   (1u << 24)
+#define IS_LINK       (1u << 27) /* interface fatal error */
+#define IS_BUS_DATA   (1u << 28)
+#define IS_BUS        (1u << 29)
+#define IS_TASK       (1u << 30) /* the disk reports an error */
 #define IS_BUS_ERRORS (IS_LINK | IS_BUS_DATA | IS_BUS)
-#define IS_ERRORS (IS_OVERFLOW | IS_BUS_ERRORS | IS_TASK)
-#define IS_WANTED (IS_D2H | IS_PIO | IS_DMA | IS_BITS | IS_ERRORS)
-#define TFD_BUSY (0x80u | 0x08u) /* BSY, DRQ */
-#define SIG_DISK 0x00000101u
-#define SSTS_PRESENT 3u /* DET */
+#define IS_ERRORS     (IS_OVERFLOW | IS_BUS_ERRORS | IS_TASK)
+#define IS_WANTED     (IS_D2H | IS_PIO | IS_DMA | IS_BITS | IS_ERRORS)
+#define TFD_BUSY      (0x80u | 0x08u) /* BSY, DRQ */
+#define SIG_DISK      0x00000101u
+#define SSTS_PRESENT  3u /* DET */
 
 #define ATA_READ_DMA_EXT  0x25u
 #define ATA_READ_LOG_EXT  0x2fu
@@ -66,22 +66,22 @@
 #define LOG_NCQ_ERROR     0x10u
 #define LOG_NOT_QUEUED    0x80u
 
-#define ID_SERIAL     10u /* words of IDENTIFY DEVICE */
-#define ID_DEPTH      75u
-#define ID_SATA       76u
-#define ID_SATA_NCQ   (1u << 8)
-#define ID_SECTORS    100u
+#define ID_SERIAL   10u /* words of IDENTIFY DEVICE */
+#define ID_DEPTH    75u
+#define ID_SATA     76u
+#define ID_SATA_NCQ (1u << 8)
+#define ID_SECTORS  100u
 
-#define FIS_H2D     0x27u
-#define FIS_COMMAND 0x80u
+#define FIS_H2D           0x27u
+#define FIS_COMMAND       0x80u
 #define HEADER_FIS_DWORDS 5u
-#define HEADER_WRITE (1u << 6)
+#define HEADER_WRITE      (1u << 6)
 
-#define SLOTS     32u
-#define PRDS      16u
-#define PRD_BYTES 65536u
-#define RESET_MS  1000u
-#define STOP_MS   500u
+#define SLOTS      32u
+#define PRDS       16u
+#define PRD_BYTES  65536u
+#define RESET_MS   1000u
+#define STOP_MS    500u
 #define HOSTILE_MS 300u
 
 struct command_header {
@@ -180,12 +180,22 @@ static void fill_fis(uint8_t *fis, const struct command *command, unsigned slot)
     uint32_t feature = command->queued ? command->count : command->feature_low;
     uint32_t count = command->queued ? slot << 3 : command->count;
     const uint8_t value[] = {
-        FIS_H2D, FIS_COMMAND, command->code, (uint8_t)feature,
-        (uint8_t)command->lba, (uint8_t)(command->lba >> 8), (uint8_t)(command->lba >> 16),
+        FIS_H2D,
+        FIS_COMMAND,
+        command->code,
+        (uint8_t)feature,
+        (uint8_t)command->lba,
+        (uint8_t)(command->lba >> 8),
+        (uint8_t)(command->lba >> 16),
         command->device,
-        (uint8_t)(command->lba >> 24), (uint8_t)(command->lba >> 32), (uint8_t)(command->lba >> 40),
+        (uint8_t)(command->lba >> 24),
+        (uint8_t)(command->lba >> 32),
+        (uint8_t)(command->lba >> 40),
         (uint8_t)(feature >> 8),
-        (uint8_t)count, (uint8_t)(count >> 8), 0, 0,
+        (uint8_t)count,
+        (uint8_t)(count >> 8),
+        0,
+        0,
     };
     memset(fis, 0, 64);
     memcpy(fis, value, sizeof(value));
@@ -233,7 +243,8 @@ static struct command command_of(const struct disk_request *request)
 
 static bool submit_command(struct disk_request *request, const struct command *command)
 {
-    if (port.state != RUNNING || port.exclusive || port.retry || (!command->queued && port.active)) {
+    if (port.state != RUNNING || port.exclusive || port.retry ||
+        (!command->queued && port.active)) {
         return false;
     }
     unsigned slot = 0;
@@ -278,26 +289,62 @@ static void finish(uint32_t slots, enum disk_status status)
     }
 }
 
+/* --- The port ---------------------------------------------------------------------------------- */
+
+static bool reset_hba(void)
+{
+    *hba(HBA_GHC) = GHC_ENABLE;
+    *hba(HBA_GHC) = GHC_ENABLE | GHC_RESET;
+    if (!wait_register(hba(HBA_GHC), GHC_RESET, 0, RESET_MS)) {
+        return false;
+    }
+    *hba(HBA_GHC) = GHC_ENABLE;
+    return true;
+}
+
+static bool start_port(void)
+{
+    *reg(PORT_CLB) = (uint32_t)(uint64_t)port.list;
+    *reg(PORT_CLB + 4) = (uint32_t)((uint64_t)port.list >> 32);
+    *reg(PORT_FB) = (uint32_t)(uint64_t)port.received;
+    *reg(PORT_FB + 4) = (uint32_t)((uint64_t)port.received >> 32);
+    barrier();
+    *reg(PORT_CMD) |= CMD_FIS | CMD_POWER_UP | (*hba(HBA_CAP) & CAP_SPIN_UP ? CMD_SPIN_UP : 0);
+    if (!wait_register(reg(PORT_SSTS), 15, SSTS_PRESENT, RESET_MS)) {
+        return false;
+    }
+    *reg(PORT_SERR) = ~0u;
+    if (!wait_register(reg(PORT_TFD), TFD_BUSY, 0, RESET_MS) || *reg(PORT_SIG) != SIG_DISK) {
+        return false;
+    }
+    *reg(PORT_IS) = ~0u;
+    *hba(HBA_IS) = ~0u;
+    *reg(PORT_CMD) |= CMD_START;
+    *reg(PORT_IE) = IS_WANTED;
+    *hba(HBA_GHC) = GHC_ENABLE | GHC_INTERRUPTS;
+    return true;
+}
+
 static bool stop_port(void)
 {
     *reg(PORT_CMD) &= ~CMD_START;
     return wait_register(reg(PORT_CMD), CMD_RUNS, 0, STOP_MS);
 }
 
-/* Stops and starts the port: SACT and CI become 0, errors are forgotten. */
+/* Stops and starts the port: SACT and CI become 0, errors are forgotten. The disk without a log
+ * (QEMU's) also carries the error over to the next command, until it is reset. */
 static bool bounce_port(void)
 {
-    if (!stop_port()) {
-        return false;
+    if (!stop_port() || port.no_log || (*reg(PORT_TFD) & TFD_BUSY)) {
+        return reset_hba() && start_port();
     }
     *reg(PORT_SERR) = ~0u;
     *reg(PORT_IS) = ~0u;
-    if (*reg(PORT_TFD) & TFD_BUSY) {
-        return false;
-    }
     *reg(PORT_CMD) |= CMD_START;
     return true;
 }
+
+/* --- Errors and interrupts --------------------------------------------------------------------- */
 
 static void read_log(void)
 {
@@ -352,10 +399,10 @@ static void retry_next(void)
 static void recover(uint32_t reasons)
 {
     bool single = (port.active & (port.active - 1)) == 0;
+    port.no_log |= port.state == READING_LOG;
     if (!bounce_port()) {
         ahci.restart(&ahci); /* fails everything */
     } else if (port.state == READING_LOG) {
-        port.no_log = true;
         port.state = RUNNING;
         port.active = 0;
     } else if (port.exclusive || (reasons & IS_BUS_ERRORS) || (port.no_log && single)) {
@@ -396,40 +443,6 @@ static void interrupt(void *argument)
 
 /* --- Start-up ---------------------------------------------------------------------------------- */
 
-static bool reset_hba(void)
-{
-    *hba(HBA_GHC) = GHC_ENABLE;
-    *hba(HBA_GHC) = GHC_ENABLE | GHC_RESET;
-    if (!wait_register(hba(HBA_GHC), GHC_RESET, 0, RESET_MS)) {
-        return false;
-    }
-    *hba(HBA_GHC) = GHC_ENABLE;
-    return true;
-}
-
-static bool start_port(void)
-{
-    *reg(PORT_CLB) = (uint32_t)(uint64_t)port.list;
-    *reg(PORT_CLB + 4) = (uint32_t)((uint64_t)port.list >> 32);
-    *reg(PORT_FB) = (uint32_t)(uint64_t)port.received;
-    *reg(PORT_FB + 4) = (uint32_t)((uint64_t)port.received >> 32);
-    barrier();
-    *reg(PORT_CMD) |= CMD_FIS | CMD_POWER_UP | (*hba(HBA_CAP) & CAP_SPIN_UP ? CMD_SPIN_UP : 0);
-    if (!wait_register(reg(PORT_SSTS), 15, SSTS_PRESENT, RESET_MS)) {
-        return false;
-    }
-    *reg(PORT_SERR) = ~0u;
-    if (!wait_register(reg(PORT_TFD), TFD_BUSY, 0, RESET_MS) || *reg(PORT_SIG) != SIG_DISK) {
-        return false;
-    }
-    *reg(PORT_IS) = ~0u;
-    *hba(HBA_IS) = ~0u;
-    *reg(PORT_CMD) |= CMD_START;
-    *reg(PORT_IE) = IS_WANTED;
-    *hba(HBA_GHC) = GHC_ENABLE | GHC_INTERRUPTS;
-    return true;
-}
-
 static bool restart(struct disk *self)
 {
     (void)self;
@@ -446,8 +459,7 @@ static bool restart(struct disk *self)
 static bool identify(struct disk *self)
 {
     struct disk_request request = {.op = DISK_READ};
-    struct command command = {
-        .code = ATA_IDENTIFY, .buffer = port.identity, .bytes = DISK_SECTOR};
+    struct command command = {.code = ATA_IDENTIFY, .buffer = port.identity, .bytes = DISK_SECTOR};
     disk = self;
     bool were_on = interrupts_off();
     bool accepted = submit_command(&request, &command);
@@ -486,8 +498,8 @@ static const struct {
     {BREAK_DATA, 0x40000000},
     {BREAK_DATA, 0xfffffffffffff000ull},
     {BREAK_DATA, 0x7fffffff0000ull},
-    {BREAK_LENGTH, 0},        /* no PRD at all */
-    {BREAK_LENGTH, 0xffff},   /* more PRDs than the table has */
+    {BREAK_LENGTH, 0},      /* no PRD at all */
+    {BREAK_LENGTH, 0xffff}, /* more PRDs than the table has */
     {BREAK_TABLE, 0x40000000},
     {BREAK_TABLE, 0xffffffffffffff80ull},
     {BREAK_LIST, 0x40000000},
@@ -498,24 +510,18 @@ static const struct {
 static void break_slot0(enum break_what what, uint64_t value)
 {
     switch (what) {
-    case BREAK_DATA:
-        port.table[0].prd[0].base = value;
-        break;
+    case BREAK_DATA: port.table[0].prd[0].base = value; break;
     case BREAK_LENGTH:
         port.list[0].flags = (port.list[0].flags & 0xffff) | (uint32_t)value << 16;
         break;
-    case BREAK_TABLE:
-        port.list[0].table = value;
-        break;
+    case BREAK_TABLE: port.list[0].table = value; break;
     case BREAK_LIST:
         stop_port();
         *reg(PORT_CLB) = (uint32_t)value;
         *reg(PORT_CLB + 4) = (uint32_t)(value >> 32);
         *reg(PORT_CMD) |= CMD_START;
         break;
-    case BREAK_FIS:
-        port.table[0].fis[0] = (uint8_t)value;
-        break;
+    case BREAK_FIS: port.table[0].fis[0] = (uint8_t)value; break;
     }
 }
 

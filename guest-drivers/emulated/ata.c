@@ -10,50 +10,50 @@
 #include "kernel.h"
 
 /* Register 0 is data, 16 or 32 bits wide; the others are bytes. */
-#define ATA_FEATURE 1u
-#define ATA_COUNT   2u
-#define ATA_LBA_LOW 3u
-#define ATA_LBA_MID 4u
+#define ATA_FEATURE  1u
+#define ATA_COUNT    2u
+#define ATA_LBA_LOW  3u
+#define ATA_LBA_MID  4u
 #define ATA_LBA_HIGH 5u
-#define ATA_DEVICE  6u
-#define ATA_STATUS  7u /* read: also acknowledges the interrupt */
-#define ATA_COMMAND 7u /* write */
+#define ATA_DEVICE   6u
+#define ATA_STATUS   7u /* read: also acknowledges the interrupt */
+#define ATA_COMMAND  7u /* write */
 
-#define STATUS_ERROR 0x01u
-#define STATUS_DRQ   0x08u /* data request */
-#define STATUS_FAULT 0x20u
-#define STATUS_READY 0x40u
-#define STATUS_BUSY  0x80u
+#define STATUS_ERROR  0x01u
+#define STATUS_DRQ    0x08u /* data request */
+#define STATUS_FAULT  0x20u
+#define STATUS_READY  0x40u
+#define STATUS_BUSY   0x80u
 #define CONTROL_RESET 0x04u /* SRST */
-#define DEVICE_LBA 0xe0u /* LBA, and two bits that are always set */
+#define DEVICE_LBA    0xe0u /* LBA, and two bits that are always set */
 
-#define CMD_READ          0x20u
-#define CMD_READ_EXT      0x24u
-#define CMD_READ_MULTIPLE_EXT 0x29u
-#define CMD_WRITE         0x30u
-#define CMD_WRITE_EXT     0x34u
+#define CMD_READ               0x20u
+#define CMD_READ_EXT           0x24u
+#define CMD_READ_MULTIPLE_EXT  0x29u
+#define CMD_WRITE              0x30u
+#define CMD_WRITE_EXT          0x34u
 #define CMD_WRITE_MULTIPLE_EXT 0x39u
-#define CMD_READ_MULTIPLE 0xc4u
-#define CMD_WRITE_MULTIPLE 0xc5u
-#define CMD_SET_MULTIPLE  0xc6u
-#define CMD_FLUSH         0xe7u
-#define CMD_FLUSH_EXT     0xeau
-#define CMD_IDENTIFY      0xecu
+#define CMD_READ_MULTIPLE      0xc4u
+#define CMD_WRITE_MULTIPLE     0xc5u
+#define CMD_SET_MULTIPLE       0xc6u
+#define CMD_FLUSH              0xe7u
+#define CMD_FLUSH_EXT          0xeau
+#define CMD_IDENTIFY           0xecu
 
-#define ID_SERIAL     10u /* words of IDENTIFY DEVICE */
-#define ID_MULTIPLE   47u /* most sectors per block */
-#define ID_WIDE       48u
-#define ID_SECTORS28  60u
-#define ID_COMMANDS   83u
-#define ID_LBA48      (1u << 10)
-#define ID_SECTORS48  100u
+#define ID_SERIAL    10u /* words of IDENTIFY DEVICE */
+#define ID_MULTIPLE  47u /* most sectors per block */
+#define ID_WIDE      48u
+#define ID_SECTORS28 60u
+#define ID_COMMANDS  83u
+#define ID_LBA48     (1u << 10)
+#define ID_SECTORS48 100u
 
-#define LBA28_END   (1ull << 28)
-#define LBA28_COUNT 256u
-#define LBA48_COUNT 2048u /* of 65536: a request is at most 1 MiB */
+#define LBA28_END    (1ull << 28)
+#define LBA28_COUNT  256u
+#define LBA48_COUNT  2048u /* of 65536: a request is at most 1 MiB */
 #define SECTOR_WORDS (DISK_SECTOR / 2)
-#define RESET_MS 2000u
-#define POLL_MS  1000u
+#define RESET_MS     2000u
+#define POLL_MS      1000u
 
 struct drive {
     struct disk_request *request; /* in progress, or null */
@@ -270,8 +270,7 @@ static bool identify(struct disk *self)
     self->sectors = id[ID_SECTORS28] | (uint64_t)id[ID_SECTORS28 + 1] << 16;
     if (drive.lba48) {
         self->sectors = id[ID_SECTORS48] | (uint64_t)id[ID_SECTORS48 + 1] << 16 |
-                        (uint64_t)id[ID_SECTORS48 + 2] << 32 |
-                        (uint64_t)id[ID_SECTORS48 + 3] << 48;
+                        (uint64_t)id[ID_SECTORS48 + 2] << 32 | (uint64_t)id[ID_SECTORS48 + 3] << 48;
     }
     self->max_count = drive.lba48 ? LBA48_COUNT : LBA28_COUNT;
     drive.multiple = id[ID_MULTIPLE] & 0xff;

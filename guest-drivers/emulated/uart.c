@@ -38,9 +38,9 @@
 #define LSR_EMPTY    0x20u /* room in the transmit FIFO: all of it */
 #define LSR_IDLE     0x40u /* the shift register is empty, too */
 
-#define FIFO 16u
-#define POLL_MS 1000u   /* longest wait for room when polling */
-#define CAUSES_MAX 256u /* per interrupt, so that a mad device cannot hold the kernel */
+#define FIFO       16u
+#define POLL_MS    1000u /* longest wait for room when polling */
+#define CAUSES_MAX 256u  /* per interrupt, so that a mad device cannot hold the kernel */
 
 static uint8_t enabled; /* IER, kept here: reading it back is a trap under a VMM */
 
@@ -86,19 +86,11 @@ static void interrupt(void *argument)
             return;
         }
         switch (cause & IIR_CAUSE) {
-        case IIR_LINE:
-            (void)*reg(self, UART_LSR);
-            break;
+        case IIR_LINE: (void)*reg(self, UART_LSR); break;
         case IIR_RECEIVE:
-        case IIR_TIMEOUT:
-            receive(self);
-            break;
-        case IIR_TRANSMIT:
-            transmit(self);
-            break;
-        default:
-            (void)*reg(self, UART_MSR);
-            break;
+        case IIR_TIMEOUT: receive(self); break;
+        case IIR_TRANSMIT: transmit(self); break;
+        default: (void)*reg(self, UART_MSR); break;
         }
     }
 }

@@ -5,12 +5,12 @@
  */
 #include "kernel.h"
 
-#define MARK_BEGIN 0u
-#define MARK_END   1u
-#define SEED 0x74726964656e74ull
-#define REQUEST_SECTORS 128u     /* of `disk` */
-#define WRITE_WINDOW    8192u    /* sectors that `bench disk write` writes over and over */
-#define LINE 64u                 /* of `bench uart` */
+#define MARK_BEGIN      0u
+#define MARK_END        1u
+#define SEED            0x74726964656e74ull
+#define REQUEST_SECTORS 128u  /* of `disk` */
+#define WRITE_WINDOW    8192u /* sectors that `bench disk write` writes over and over */
+#define LINE            64u   /* of `bench uart` */
 
 static uint64_t checksum;
 
@@ -128,8 +128,7 @@ static int run_verb(const struct disk_verb *verb, uint64_t sector, uint64_t coun
     uint64_t us = time_to_us(time_now() - begin);
     page_free(stream.memory, pages);
     if (status != DISK_OK) {
-        printf("disk %s: failed at sector %lu: %s\n", verb->name, failed,
-               disk_status_name(status));
+        printf("disk %s: failed at sector %lu: %s\n", verb->name, failed, disk_status_name(status));
         return 1;
     }
     uint64_t kb = count * DISK_SECTOR / 1000;
@@ -255,7 +254,8 @@ static int parse_bench_disk(char **arguments)
     if (bytes == 0 || bytes % DISK_SECTOR != 0 || requests == 0 || depth == 0 ||
         bytes / DISK_SECTOR > disk->sectors) {
         printf("bytes per request must be a multiple of %u, all numbers at least 1, and the disk "
-               "large enough.\n", DISK_SECTOR);
+               "large enough.\n",
+               DISK_SECTOR);
         return 1;
     }
     return bench_disk(write ? DISK_WRITE : DISK_READ, (uint32_t)(bytes / DISK_SECTOR), requests,

@@ -173,8 +173,7 @@ static void read_ata(const void *dtb)
 {
     int node = find_compatible(dtb, -1, "ata-generic");
     uint64_t size;
-    if (!read_device(dtb, node, &board.ata) ||
-        !read_reg(dtb, node, 1, &board.ata_control, &size)) {
+    if (!read_device(dtb, node, &board.ata) || !read_reg(dtb, node, 1, &board.ata_control, &size)) {
         board.ata = (struct board_device){0};
         return;
     }
@@ -196,8 +195,8 @@ const char *board_read(const void *dtb)
         return "the device tree does not have this hart";
     }
     int cpus = fdt_parent_offset(dtb, cpu);
-    board.timebase =
-        read_u32(dtb, cpus, "timebase-frequency", read_u32(dtb, cpu, "timebase-frequency", 0));
+    board.timebase = read_u32(dtb, cpus, "timebase-frequency",
+                              read_u32(dtb, cpu, "timebase-frequency", 0));
     if (board.timebase == 0) {
         return "the device tree has no timebase-frequency";
     }

@@ -6,11 +6,11 @@
  */
 #include "kernel.h"
 
-#define LONGEST 2048u /* sectors: 1 MiB */
-#define ELSEWHERE 257u /* the longest in the middle and at the end: PIO under a VMM is slow */
+#define LONGEST         2048u /* sectors: 1 MiB */
+#define ELSEWHERE       257u /* the longest in the middle and at the end: PIO under a VMM is slow */
 #define QUEUED_REQUESTS 64u
-#define QUEUED_SECTORS 8u
-#define SEED 0x646973746573ull
+#define QUEUED_SECTORS  8u
+#define SEED            0x646973746573ull
 
 static const uint32_t length[] = {1, 2, 3, 7, 8, 15, 17, 63, 128, 129, 255, 256, 257, LONGEST};
 
@@ -142,8 +142,8 @@ static void test_range(void)
 {
     for (unsigned i = 0; i < sizeof(out_of_range) / sizeof(*out_of_range); i++) {
         uint64_t sector = disk->sectors + (uint64_t)out_of_range[i].from_end;
-        enum disk_status status =
-            disk_do(out_of_range[i].op, sector, out_of_range[i].count, scratch);
+        enum disk_status status = disk_do(out_of_range[i].op, sector, out_of_range[i].count,
+                                          scratch);
         report(out_of_range[i].name, status == DISK_ERROR,
                status == DISK_OK ? "accepted" : disk_status_name(status));
         status = disk_do(DISK_READ, 0, 1, scratch);
@@ -173,8 +173,7 @@ static void test_mixed(void)
         interrupts_on();
     }
     for (unsigned i = 0; i < MIXED; i++) {
-        good = good && (!submitted[i] ||
-                        disk_wait(&request[i]) == (i == 1 ? DISK_ERROR : DISK_OK));
+        good = good && (!submitted[i] || disk_wait(&request[i]) == (i == 1 ? DISK_ERROR : DISK_OK));
     }
     report("disk.queue.one_of_four_fails", good, "the wrong requests failed");
 }
@@ -209,8 +208,7 @@ int command_disktest(int count, char **arguments)
         printf("usage: disktest [sectors]\n");
         return 1;
     }
-    if (!shell_disk() ||
-        (count == 2 && !shell_number("sectors", arguments[1], LONGEST, &area))) {
+    if (!shell_disk() || (count == 2 && !shell_number("sectors", arguments[1], LONGEST, &area))) {
         return 1;
     }
     if (area == 0) {

@@ -238,24 +238,23 @@ static unsigned list_victims(struct victim *list)
     uint64_t threshold = 0x200000 + 0x1000ul * board.plic_context;
     list[count++] = (struct victim){"plic priorities", &board.plic, 0, 0x200, 4, 0, 0, 0};
     list[count++] = (struct victim){"plic pending", &board.plic, 0x1000, 0x1020, 4, 0, 0, 0};
-    list[count++] =
-        (struct victim){"plic enables", &board.plic, enable, enable + 0x20, 4, 0, 0, 0};
-    list[count++] =
-        (struct victim){"plic context", &board.plic, threshold, threshold + 8, 4, 0, 0, 0};
+    list[count++] = (struct victim){"plic enables", &board.plic, enable, enable + 0x20, 4, 0, 0, 0};
+    list[count++] = (struct victim){
+        "plic context", &board.plic, threshold, threshold + 8, 4, 0, 0, 0};
     if (board.uart.base) {
         list[count++] = (struct victim){"uart", &board.uart, 0, 8, 1, 4, 5, 0x10};
     }
     for (unsigned i = 0; i < board.virtios; i++) {
-        list[count++] = (struct victim){"virtio", &board.virtio[i], 0, 0x200, 4, 0x80, 0xb0,
-                                        0xc0000000u};
+        list[count++] = (struct victim){"virtio", &board.virtio[i], 0, 0x200, 4, 0x80,
+                                        0xb0,     0xc0000000u};
     }
     if (board.ahci.base) {
-        list[count++] = (struct victim){"ahci", &board.ahci, 0, 0x180, 4, 0x100, 0x110,
-                                        0xc0000000u};
+        list[count++] = (struct victim){"ahci", &board.ahci, 0,     0x180,
+                                        4,      0x100,       0x110, 0xc0000000u};
     }
     if (board.ata.base) {
-        list[count++] = (struct victim){"ata", &board.ata, 0, 8ul << board.ata_shift,
-                                        1u << board.ata_shift, 0, 0, 0};
+        list[count++] = (struct victim){
+            "ata", &board.ata, 0, 8ul << board.ata_shift, 1u << board.ata_shift, 0, 0, 0};
     }
     return count;
 }

@@ -31,13 +31,13 @@ struct board {
     const char *bootargs;        /* never null */
     struct board_device uart;    /* ns16550a */
     struct board_device plic;
-    unsigned plic_sources; /* sources are 1..plic_sources */
-    unsigned plic_context; /* this hart's S-mode context */
-    struct board_device finisher; /* sifive,test1 */
-    struct board_device ahci;     /* generic-ahci */
-    struct board_device ata;      /* ata-generic: command block */
-    uint64_t ata_control;         /* its control block */
-    unsigned ata_shift;           /* registers are 1 << shift bytes apart */
+    unsigned plic_sources;                        /* sources are 1..plic_sources */
+    unsigned plic_context;                        /* this hart's S-mode context */
+    struct board_device finisher;                 /* sifive,test1 */
+    struct board_device ahci;                     /* generic-ahci */
+    struct board_device ata;                      /* ata-generic: command block */
+    uint64_t ata_control;                         /* its control block */
+    unsigned ata_shift;                           /* registers are 1 << shift bytes apart */
     struct board_device virtio[BOARD_VIRTIO_MAX]; /* virtio,mmio slots, by ascending address */
     unsigned virtios;
     struct board_device standard_output; /* the node that /chosen/stdout-path names */
@@ -107,12 +107,12 @@ _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2
 
 /* --- time.c ------------------------------------------------------------------------------------ */
 
-uint64_t time_now(void);                /* ticks */
-uint64_t time_from_ms(uint64_t ms);     /* ticks */
+uint64_t time_now(void);            /* ticks */
+uint64_t time_from_ms(uint64_t ms); /* ticks */
 uint64_t time_to_us(uint64_t ticks);
-void time_init(void);                   /* sie.STIE */
-void time_interrupt(void);              /* from the trap handler */
-void time_set(uint64_t deadline);       /* stimecmp or SBI set_timer; UINT64_MAX: never */
+void time_init(void);             /* sie.STIE */
+void time_interrupt(void);        /* from the trap handler */
+void time_set(uint64_t deadline); /* stimecmp or SBI set_timer; UINT64_MAX: never */
 
 /* Sleeps (wfi) until done(argument) or the deadline has passed; interrupts are on meanwhile.
  * The last value of done(argument). */
@@ -135,11 +135,11 @@ struct sbi_result sbi_call(uint64_t extension, uint64_t function, uint64_t a0, u
                            uint64_t a2);
 
 #define SBI_EXT_LEGACY_PUTCHAR 0x01u
-#define SBI_EXT_BASE    0x10u
-#define SBI_EXT_TIME    0x54494d45u
-#define SBI_EXT_SRST    0x53525354u
-#define SBI_EXT_TRIDENT 0x09000001u /* vendor: FID 0 marks the begin of a workload, 1 its end */
-#define SBI_ERR_NOT_SUPPORTED (-2)
+#define SBI_EXT_BASE           0x10u
+#define SBI_EXT_TIME           0x54494d45u
+#define SBI_EXT_SRST           0x53525354u
+#define SBI_EXT_TRIDENT        0x09000001u /* vendor: FID 0 marks the begin of a workload, 1 its end */
+#define SBI_ERR_NOT_SUPPORTED  (-2)
 
 /* Ends or restarts the machine through the test finisher, else SBI system reset. */
 _Noreturn void machine_poweroff(unsigned status);
@@ -150,7 +150,7 @@ _Noreturn void machine_reboot(void);
 /* A console driver. It pulls output with console_output_take() and pushes input with
  * console_input_put(); before interrupts are used, write_polled() sends. */
 struct console {
-    const char *name;          /* "16550A UART", "virtio console" */
+    const char *name; /* "16550A UART", "virtio console" */
     struct board_device *device;
     void (*output_ready)(struct console *console); /* there are bytes to take: start sending */
     void (*write_polled)(struct console *console, const char *bytes, size_t len);
@@ -164,12 +164,12 @@ extern struct console *console;
 void console_use(struct console *driver); /* polled output from here on */
 void console_start(void);                 /* interrupt-driven from here on */
 size_t console_output_take(char *bytes, size_t max);
-void console_input_put(char byte);        /* Ctrl-C is noted, not queued */
-void console_flush(void);                 /* waits until the device has everything; bounded */
-int console_read_byte(void);              /* waits; -1 after Ctrl-C */
-bool console_interrupted(void);           /* Ctrl-C since console_interrupt_clear() */
+void console_input_put(char byte); /* Ctrl-C is noted, not queued */
+void console_flush(void);          /* waits until the device has everything; bounded */
+int console_read_byte(void);       /* waits; -1 after Ctrl-C */
+bool console_interrupted(void);    /* Ctrl-C since console_interrupt_clear() */
 void console_interrupt_clear(void);
-void console_polled(void);                /* for panic: give up interrupts */
+void console_polled(void); /* for panic: give up interrupts */
 
 /* --- disk.c ------------------------------------------------------------------------------------ */
 
@@ -180,25 +180,25 @@ enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH };
 enum disk_status {
     DISK_OK,
     DISK_PENDING,
-    DISK_ERROR,   /* the device said no */
-    DISK_TIMEOUT, /* it said nothing */
+    DISK_ERROR,    /* the device said no */
+    DISK_TIMEOUT,  /* it said nothing */
     DISK_MISMATCH, /* disk_run(): each() said so */
-    DISK_ABORTED, /* Ctrl-C: disk_run() only */
+    DISK_ABORTED,  /* Ctrl-C: disk_run() only */
 };
 
 struct disk_request {
     enum disk_op op;
     uint64_t sector;
-    uint32_t count; /* sectors, at most disk->max_count; 0 for DISK_FLUSH */
-    void *buffer;   /* count * 512 bytes */
+    uint32_t count;                   /* sectors, at most disk->max_count; 0 for DISK_FLUSH */
+    void *buffer;                     /* count * 512 bytes */
     volatile enum disk_status status; /* set by submit() and by the driver's interrupt */
 };
 
 struct disk {
-    const char *name;  /* "virtio disk", "AHCI disk", "ATA disk" */
-    uint64_t sectors;  /* capacity */
+    const char *name; /* "virtio disk", "AHCI disk", "ATA disk" */
+    uint64_t sectors; /* capacity */
     char serial[21];
-    unsigned depth;    /* requests that may be in flight */
+    unsigned depth; /* requests that may be in flight */
     uint32_t max_count;
     /* Starts the request; false: depth reached, try again after a completion. No range check, so
      * that the device answers for itself. */

@@ -146,8 +146,7 @@ static bool map_device(uint64_t *root, const struct board_device *device)
 bool page_enable(void)
 {
     uint64_t *root = page_alloc(1), text_end = (uint64_t)kernel_text_end;
-    if (!root ||
-        !map_range(root, board.ram_base, (uint64_t)kernel_base, PTE_R) ||
+    if (!root || !map_range(root, board.ram_base, (uint64_t)kernel_base, PTE_R) ||
         !map_range(root, (uint64_t)kernel_base, text_end, PTE_R | PTE_X) ||
         !map_range(root, text_end, board.ram_base + board.ram_size, PTE_R | PTE_W) ||
         !map_device(root, &board.uart) || !map_device(root, &board.plic) ||

@@ -7,11 +7,11 @@
  */
 #include "kernel.h"
 
-#define PLIC_PRIORITY(irq)       (4ul * (irq))                             /* 0: never */
-#define PLIC_ENABLE(ctx, irq)    (0x2000ul + 0x80ul * (ctx) + (irq) / 32 * 4) /* bit per source */
-#define PLIC_THRESHOLD(ctx)      (0x200000ul + 0x1000ul * (ctx))           /* priority > it */
-#define PLIC_CLAIM(ctx)          (0x200004ul + 0x1000ul * (ctx))           /* read claims, write ends */
-#define SOURCES_MAX 128u
+#define PLIC_PRIORITY(irq)    (4ul * (irq))                                /* 0: never */
+#define PLIC_ENABLE(ctx, irq) (0x2000ul + 0x80ul * (ctx) + (irq) / 32 * 4) /* bit per source */
+#define PLIC_THRESHOLD(ctx)   (0x200000ul + 0x1000ul * (ctx))              /* priority > it */
+#define PLIC_CLAIM(ctx)       (0x200004ul + 0x1000ul * (ctx)) /* read claims, write ends */
+#define SOURCES_MAX           128u
 
 struct route {
     void (*handler)(void *argument);

@@ -6,10 +6,10 @@
 #include "kernel.h"
 #include "riscv.h"
 
-#define LINE_MAX 256u
+#define LINE_MAX  256u
 #define WORDS_MAX 16
-#define CTRL_U 0x15
-#define DELETE 0x7f
+#define CTRL_U    0x15
+#define DELETE    0x7f
 
 static bool failed; /* some command of the script did */
 static bool in_script;
@@ -107,13 +107,20 @@ static int command_regs(int count, char **arguments)
         const char *name;
         uint64_t value;
     } rows[] = {
-        {"sstatus", csr_read(CSR_SSTATUS)}, {"sie", csr_read(CSR_SIE)},
-        {"sip", csr_read(CSR_SIP)},         {"stvec", csr_read(CSR_STVEC)},
-        {"sscratch", csr_read(CSR_SSCRATCH)}, {"sepc", csr_read(CSR_SEPC)},
-        {"scause", csr_read(CSR_SCAUSE)},   {"stval", csr_read(CSR_STVAL)},
-        {"satp", csr_read(CSR_SATP)},       {"scounteren", csr_read(CSR_SCOUNTEREN)},
-        {"time", csr_read(CSR_TIME)},       {"sp", (uint64_t)__builtin_frame_address(0)},
-        {"hart", board.hart},               {"interrupts", trap_count_interrupts()},
+        {"sstatus", csr_read(CSR_SSTATUS)},
+        {"sie", csr_read(CSR_SIE)},
+        {"sip", csr_read(CSR_SIP)},
+        {"stvec", csr_read(CSR_STVEC)},
+        {"sscratch", csr_read(CSR_SSCRATCH)},
+        {"sepc", csr_read(CSR_SEPC)},
+        {"scause", csr_read(CSR_SCAUSE)},
+        {"stval", csr_read(CSR_STVAL)},
+        {"satp", csr_read(CSR_SATP)},
+        {"scounteren", csr_read(CSR_SCOUNTEREN)},
+        {"time", csr_read(CSR_TIME)},
+        {"sp", (uint64_t)__builtin_frame_address(0)},
+        {"hart", board.hart},
+        {"interrupts", trap_count_interrupts()},
         {"exceptions", trap_count_exceptions()},
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -176,8 +183,8 @@ static const struct shell_command commands[] = {
     {"selftest", "[name-prefix]", "check the hart against the specification", command_selftest},
     {"disktest", "[sectors]", "check the disk; its content is restored", command_disktest},
     {"uarttest", "", "check the console device", command_uarttest},
-    {"disk", "read|write|verify <sector> <count> [depth]", "move sectors; write and verify a pattern",
-     command_disk},
+    {"disk", "read|write|verify <sector> <count> [depth]",
+     "move sectors; write and verify a pattern", command_disk},
     {"mem", "", "memory and device windows", command_mem},
     {"regs", "", "supervisor registers and trap counts", command_regs},
     {"trace", "on|off", "after each command, list the traps it took", command_trace},

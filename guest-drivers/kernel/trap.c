@@ -16,7 +16,7 @@ _Static_assert(offsetof(struct trap_frame, stval) == 35 * 8, "trap_vector.S");
 _Static_assert(sizeof(struct trap_frame) == 36 * 8, "trap_vector.S");
 
 #define STATUS_PANIC 101u
-#define TRACE_MAX 128u
+#define TRACE_MAX    128u
 
 struct trace_entry {
     uint64_t time, scause, sepc, stval;
@@ -88,8 +88,8 @@ bool interrupts_off(void)
 static void log_trap(const struct trap_frame *frame)
 {
     if (tracing) {
-        trace[traced++ % TRACE_MAX] =
-            (struct trace_entry){time_now(), frame->scause, frame->sepc, frame->stval};
+        trace[traced++ % TRACE_MAX] = (struct trace_entry){time_now(), frame->scause, frame->sepc,
+                                                           frame->stval};
     }
 }
 
@@ -97,17 +97,10 @@ static void handle_interrupt(const struct trap_frame *frame)
 {
     interrupts++;
     switch (frame->scause & ~SCAUSE_INTERRUPT) {
-    case INTERRUPT_SOFTWARE:
-        csr_clear(CSR_SIP, SIP_SSIP);
-        break;
-    case INTERRUPT_TIMER:
-        time_interrupt();
-        break;
-    case INTERRUPT_EXTERNAL:
-        plic_interrupt();
-        break;
-    default:
-        panic("interrupt %lu has no handler", frame->scause & ~SCAUSE_INTERRUPT);
+    case INTERRUPT_SOFTWARE: csr_clear(CSR_SIP, SIP_SSIP); break;
+    case INTERRUPT_TIMER: time_interrupt(); break;
+    case INTERRUPT_EXTERNAL: plic_interrupt(); break;
+    default: panic("interrupt %lu has no handler", frame->scause & ~SCAUSE_INTERRUPT);
     }
 }
 

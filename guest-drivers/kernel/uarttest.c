@@ -28,15 +28,15 @@ static void check(const char *name, uint64_t seen, uint64_t expected)
 
 enum { DATA, IER, IIR, LCR, MCR, LSR, MSR, SCR, DLL = 0, DLM = 1, FCR = 2 };
 
-#define MCR_LOOP 0x10u
-#define LCR_8N1  0x03u
-#define LCR_DLAB 0x80u
-#define FCR_ON   0x07u /* enabled, both FIFOs cleared, trigger 1 */
-#define LSR_READY 0x01u
+#define MCR_LOOP    0x10u
+#define LCR_8N1     0x03u
+#define LCR_DLAB    0x80u
+#define FCR_ON      0x07u /* enabled, both FIFOs cleared, trigger 1 */
+#define LSR_READY   0x01u
 #define LSR_OVERRUN 0x02u
-#define LSR_SENT 0x60u
-#define FIFO 16u
-#define LINE_MS 100u /* longer than any byte takes on a real line */
+#define LSR_SENT    0x60u
+#define FIFO        16u
+#define LINE_MS     100u /* longer than any byte takes on a real line */
 
 static volatile uint8_t *uart(unsigned offset)
 {
@@ -222,8 +222,7 @@ int command_uarttest(int count, char **arguments)
             printf("%s: ok\n", result[i].name);
         } else {
             failed++;
-            printf("%s: %#lx, expected %#lx\n", result[i].name, result[i].seen,
-                   result[i].expected);
+            printf("%s: %#lx, expected %#lx\n", result[i].name, result[i].seen, result[i].expected);
         }
     }
     printf("uarttest: %u ok, %u failed\n", results - failed, failed);

@@ -8,11 +8,11 @@
  */
 #include "ring.h"
 
-#define SEND_SLOTS   8u
-#define SEND_SIZE    512u
+#define SEND_SLOTS    8u
+#define SEND_SIZE     512u
 #define RECEIVE_SLOTS 16u
-#define RECEIVE_SIZE 64u
-#define POLL_MS 1000u
+#define RECEIVE_SIZE  64u
+#define POLL_MS       1000u
 
 enum { QUEUE_RECEIVE, QUEUE_SEND };
 

@@ -22,9 +22,9 @@
 #define BLK_OK    0u
 #define BLK_UNSET 0xffu /* ours: the device has not written the status */
 
-#define SERIAL_BYTES 20u
-#define DEPTH        32u
-#define SEGMENT_MAX  65536u
+#define SERIAL_BYTES  20u
+#define DEPTH         32u
+#define SEGMENT_MAX   65536u
 #define DATA_SEGMENTS 16u /* 1 MiB */
 
 struct slot {

@@ -136,8 +136,8 @@ bool virtio_begin(struct virtio *virtio, struct board_device *device, uint32_t i
 
 bool virtio_ready(struct virtio *virtio)
 {
-    *reg(virtio, VIRTIO_STATUS) =
-        STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK | STATUS_DRIVER_OK;
+    *reg(virtio, VIRTIO_STATUS) = STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK |
+                                  STATUS_DRIVER_OK;
     return !virtio_needs_reset(virtio);
 }
 
@@ -173,7 +173,7 @@ uint64_t virtio_config64(struct virtio *virtio, unsigned offset)
 /* --- The ring ---------------------------------------------------------------------------------- */
 
 #define INDIRECT_BYTES (RING_SIZE_MAX * RING_SEGMENTS_MAX * sizeof(struct ring_desc))
-#define RING_PAGES (3 + INDIRECT_BYTES / 4096)
+#define RING_PAGES     (3 + INDIRECT_BYTES / 4096)
 
 static void write_address(struct virtio *virtio, unsigned offset, const void *address)
 {
@@ -312,8 +312,8 @@ void *ring_take(struct ring *ring, uint32_t *len)
         *len = ring->used->ring[ring->used_next % ring->size].len;
     }
     if (head >= ring->size || !ring->cookie[head]) {
-        panic("virtio queue %u: the device returned buffer %u, which it was not given",
-              ring->index, head);
+        panic("virtio queue %u: the device returned buffer %u, which it was not given", ring->index,
+              head);
     }
     void *cookie = ring->cookie[head];
     ring->cookie[head] = NULL;
