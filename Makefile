@@ -58,7 +58,7 @@ TRIDENT := $O/trident.elf
 
 .PHONY: help trident qemu gdb stats check bench fmt loc clean options
 help:
-	@scripts/run --help
+	@cat scripts/help.txt
 
 trident: $O/trident.bin
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -18,15 +19,21 @@ def shown(options):
 
 
 def make(options, seconds=120):
-    """Runs the guest; (the run's own status, the output). Never leaves a QEMU behind."""
-    process = subprocess.Popen([*MAKE, *words(options), "qemu"], cwd=TOP, stdin=subprocess.DEVNULL,
+    """Runs the guest; (the run's own status, the output)."""
+    return run([*words(options), "qemu"], seconds)
+
+
+def run(arguments, seconds=120):
+    """Calls make; (status, output). Never leaves a QEMU behind. The status is that of the command
+    that make ran (make itself says 2 whatever that was), or None if there was no end in time."""
+    process = subprocess.Popen([*MAKE, *arguments], cwd=TOP, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                start_new_session=True)
     try:
         output, _ = process.communicate(timeout=seconds)
         late = False
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 15)
+        os.killpg(process.pid, signal.SIGTERM)
         output, _ = process.communicate(timeout=30)
         late = True
     text = output.decode(errors="replace").replace("\r", "")

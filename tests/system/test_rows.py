@@ -109,3 +109,12 @@ def test_selftest_as_native(options, native_selftest, tmp_path):
     expected = native_selftest[options["MMU"]]
     assert sum(line.endswith(": ok") for line in expected) >= 150
     assert selftest(options, tmp_path) == expected
+
+
+def test_help_names_every_option():
+    with open(f"{front_door.TOP}/Makefile", encoding="utf-8") as file:
+        options = re.search(r"^OPTIONS := ((?:.*\\\n)*.*)", file.read(), re.MULTILINE)[1]
+    _, output = front_door.run(["help"])
+    missing = [name for name in options.replace("\\\n", " ").split()
+               if not re.search(rf"\b{name}\b", output)]
+    assert not missing
