@@ -25,6 +25,8 @@ GUEST_OBJS := \
 	kernel/disk.o \
 	kernel/shell.o \
 	kernel/bench.o \
+	kernel/benchtrap.o \
+	kernel/benchtrap_ops.o \
 	kernel/hostile.o \
 	kernel/uarttest.o \
 	kernel/disktest.o \

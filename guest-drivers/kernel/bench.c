@@ -4,6 +4,7 @@
  * does not matter.
  */
 #include "kernel.h"
+#include "riscv.h"
 
 #define MARK_BEGIN      0u
 #define MARK_END        1u
@@ -162,17 +163,28 @@ int command_disk(int count, char **arguments)
 
 /* --- bench ------------------------------------------------------------------------------------- */
 
-static uint64_t mark_begin(void)
+struct bench_cost bench_now(void)
 {
-    sbi_call(SBI_EXT_TRIDENT, MARK_BEGIN, 0, 0, 0);
-    return time_now();
+    return (struct bench_cost){time_now(), csr_read(CSR_INSTRET)};
 }
 
-static uint64_t mark_end(uint64_t begin)
+struct bench_cost bench_since(struct bench_cost begin)
 {
-    uint64_t ticks = time_now() - begin;
+    struct bench_cost now = bench_now();
+    return (struct bench_cost){now.ticks - begin.ticks, now.instructions - begin.instructions};
+}
+
+struct bench_cost bench_begin(void)
+{
+    sbi_call(SBI_EXT_TRIDENT, MARK_BEGIN, 0, 0, 0);
+    return bench_now();
+}
+
+struct bench_cost bench_end(struct bench_cost begin)
+{
+    struct bench_cost cost = bench_since(begin);
     sbi_call(SBI_EXT_TRIDENT, MARK_END, 0, 0, 0);
-    return ticks;
+    return cost;
 }
 
 static int bench_uart(uint64_t bytes)
@@ -180,15 +192,17 @@ static int bench_uart(uint64_t bytes)
     static const char text[LINE + 1] =
         "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.\n";
     console_flush();
-    uint64_t begin = mark_begin(), sent = 0;
+    struct bench_cost begin = bench_begin();
+    uint64_t sent = 0;
     while (sent < bytes && !console_interrupted()) {
         uint64_t len = bytes - sent < LINE ? bytes - sent : LINE;
         fwrite(text + LINE - len, 1, len, stdout); /* ends in a newline whatever its length */
         sent += len;
     }
     console_flush();
-    uint64_t ticks = mark_end(begin);
-    printf("bench uart: %lu bytes, %lu ticks\n", sent, ticks);
+    struct bench_cost cost = bench_end(begin);
+    printf("bench uart: %lu bytes, %lu ticks, %lu instructions\n", sent, cost.ticks,
+           cost.instructions);
     return console_interrupted() ? 1 : 0;
 }
 
@@ -215,7 +229,8 @@ static int bench_disk(enum disk_op op, uint32_t count, uint64_t requests, unsign
         return 1;
     }
     enum disk_status status = DISK_OK;
-    uint64_t failed, ticks = 0;
+    uint64_t failed;
+    struct bench_cost cost = {0};
     if (op == DISK_WRITE) {
         struct disk_stream before = stream;
         before.op = DISK_READ;
@@ -223,17 +238,18 @@ static int bench_disk(enum disk_op op, uint32_t count, uint64_t requests, unsign
         status = disk_run(&before, &failed);
     }
     if (status == DISK_OK) {
-        uint64_t begin = mark_begin();
+        struct bench_cost begin = bench_begin();
         status = disk_run(&stream, &failed);
-        ticks = mark_end(begin);
+        cost = bench_end(begin);
     }
     page_free(stream.memory, pages);
     if (status != DISK_OK) {
         printf("bench disk: failed at sector %lu: %s\n", failed, disk_status_name(status));
         return 1;
     }
-    printf("bench disk %s: %lu requests of %u bytes, depth %u, %lu ticks\n",
-           op == DISK_WRITE ? "write" : "read", requests, count * DISK_SECTOR, depth, ticks);
+    printf("bench disk %s: %lu requests of %u bytes, depth %u, %lu ticks, %lu instructions\n",
+           op == DISK_WRITE ? "write" : "read", requests, count * DISK_SECTOR, depth, cost.ticks,
+           cost.instructions);
     return 0;
 }
 
@@ -271,6 +287,10 @@ int command_bench(int count, char **arguments)
     if (count == 6 && strcmp(arguments[1], "disk") == 0) {
         return parse_bench_disk(arguments);
     }
-    printf("usage: bench uart <bytes> | bench disk read|write <bytes> <requests> <depth>\n");
+    if (count == 2 && strcmp(arguments[1], "trap") == 0) {
+        return bench_trap();
+    }
+    printf("usage: bench uart <bytes> | bench disk read|write <bytes> <requests> <depth> | "
+           "bench trap\n");
     return 1;
 }

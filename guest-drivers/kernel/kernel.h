@@ -266,6 +266,18 @@ int command_disk(int count, char **arguments);
 int command_disktest(int count, char **arguments);
 int command_uarttest(int count, char **arguments);
 int command_bench(int count, char **arguments);
+
+/* What a workload cost the guest, all below it included. instructions: retired, if QEMU counts them
+ * (-icount). begin and end mark the workload for the VMM. */
+struct bench_cost {
+    uint64_t ticks, instructions;
+};
+struct bench_cost bench_now(void);
+struct bench_cost bench_since(struct bench_cost begin);
+struct bench_cost bench_begin(void);
+struct bench_cost bench_end(struct bench_cost begin);
+int bench_trap(void);
+
 int command_hostile(int count, char **arguments);
 
 /* --- selftest/ --------------------------------------------------------------------------------- */
