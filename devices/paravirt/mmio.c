@@ -55,12 +55,14 @@
 #define FEATURES_OF_TRANSPORT \
     (1ull << FEATURE_INDIRECT_DESC | 1ull << FEATURE_EVENT_IDX | 1ull << FEATURE_VERSION_1)
 
-/* The driver's bits in the order in which it must set them, with those that must be there before. */
+/* The driver's bits in the order in which it must set them, with those that must be there before.
+ * DRIVER asks for nothing: a driver that is known (U-Boot's) leaves ACKNOWLEDGE out after a reset, the
+ * bit means nothing to a device, and the specification has none refuse it. */
 static const struct {
     uint8_t bit, before;
 } status_steps[] = {
     {STATUS_ACKNOWLEDGE, 0},
-    {STATUS_DRIVER, STATUS_ACKNOWLEDGE},
+    {STATUS_DRIVER, 0},
     {STATUS_FEATURES_OK, STATUS_DRIVER},
     {STATUS_DRIVER_OK, STATUS_FEATURES_OK},
     {STATUS_FAILED, 0},
