@@ -14,13 +14,16 @@
 #include "riscv.h"
 #include "vm.h"
 
-#define SSTATUS_KEPT (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_SUM | SSTATUS_MXR)
-#define SSTATUS_VIEW (SSTATUS_SUM | SSTATUS_MXR)
+#define SSTATUS_KEPT        (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_SUM | SSTATUS_MXR)
+#define SSTATUS_VIEW        (SSTATUS_SUM | SSTATUS_MXR)
 #define SCOUNTEREN_WRITABLE 0x7ful /* CY TM IR and the machine's four programmable counters */
-#define SENVCFG_WRITABLE (SENVCFG_FIOM | SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE)
+#define SENVCFG_WRITABLE    (SENVCFG_FIOM | SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE)
 
+/* One CSR. A null hook means plain: the value lies in struct vcsr, and a write keeps the writable bits. */
 struct csr {
     const char *name;
+    size_t offset; /* in struct vcsr */
+    uint64_t writable;
     uint64_t (*read)(struct vcpu *vcpu);
     void (*write)(struct vcpu *vcpu, uint64_t value);
 };
@@ -45,11 +48,6 @@ static void write_sstatus(struct vcpu *vcpu, uint64_t value)
     vcpu->interrupts_stale |= (changed & value & SSTATUS_SIE) != 0;
 }
 
-static uint64_t read_sie(struct vcpu *vcpu)
-{
-    return vcpu->csr.sie;
-}
-
 static void write_sie(struct vcpu *vcpu, uint64_t value)
 {
     vcpu->csr.sie = value & SIP_ALL;
@@ -67,85 +65,10 @@ static void write_sip(struct vcpu *vcpu, uint64_t value)
     vcpu->interrupts_stale = true;
 }
 
-static uint64_t read_stvec(struct vcpu *vcpu)
-{
-    return vcpu->csr.stvec;
-}
-
 static void write_stvec(struct vcpu *vcpu, uint64_t value)
 {
     if ((value & 3) < 2) /* modes 2 and 3 are reserved: the write is ignored, as QEMU does */
         vcpu->csr.stvec = value;
-}
-
-static uint64_t read_scounteren(struct vcpu *vcpu)
-{
-    return vcpu->csr.scounteren;
-}
-
-static void write_scounteren(struct vcpu *vcpu, uint64_t value)
-{
-    vcpu->csr.scounteren = value & SCOUNTEREN_WRITABLE;
-}
-
-static uint64_t read_senvcfg(struct vcpu *vcpu)
-{
-    return vcpu->csr.senvcfg;
-}
-
-static void write_senvcfg(struct vcpu *vcpu, uint64_t value)
-{
-    vcpu->csr.senvcfg = value & SENVCFG_WRITABLE;
-}
-
-static uint64_t read_sscratch(struct vcpu *vcpu)
-{
-    return vcpu->csr.sscratch;
-}
-
-static void write_sscratch(struct vcpu *vcpu, uint64_t value)
-{
-    vcpu->csr.sscratch = value;
-}
-
-static uint64_t read_sepc(struct vcpu *vcpu)
-{
-    return vcpu->csr.sepc;
-}
-
-static void write_sepc(struct vcpu *vcpu, uint64_t value)
-{
-    vcpu->csr.sepc = value & ~1ul; /* IALIGN = 16 */
-}
-
-static uint64_t read_scause(struct vcpu *vcpu)
-{
-    return vcpu->csr.scause;
-}
-
-static void write_scause(struct vcpu *vcpu, uint64_t value)
-{
-    vcpu->csr.scause = value;
-}
-
-static uint64_t read_stval(struct vcpu *vcpu)
-{
-    return vcpu->csr.stval;
-}
-
-static void write_stval(struct vcpu *vcpu, uint64_t value)
-{
-    vcpu->csr.stval = value;
-}
-
-static uint64_t read_stimecmp(struct vcpu *vcpu)
-{
-    return vcpu->csr.stimecmp;
-}
-
-static uint64_t read_satp(struct vcpu *vcpu)
-{
-    return vcpu->csr.satp;
 }
 
 /* WARL: a mode that is not supported leaves the whole register unchanged. */
@@ -159,20 +82,22 @@ static void write_satp(struct vcpu *vcpu, uint64_t value)
     vcpu->csr.satp = value;
 }
 
+#define PLAIN(field, mask) #field, offsetof(struct vcsr, field), mask
+
 /* Indexed by the low byte of the number: all supervisor CSRs are 0x1xx. */
 static const struct csr csrs[256] = {
-    [CSR_SSTATUS & 0xff] = {"sstatus", read_sstatus, write_sstatus},
-    [CSR_SIE & 0xff] = {"sie", read_sie, write_sie},
-    [CSR_STVEC & 0xff] = {"stvec", read_stvec, write_stvec},
-    [CSR_SCOUNTEREN & 0xff] = {"scounteren", read_scounteren, write_scounteren},
-    [CSR_SENVCFG & 0xff] = {"senvcfg", read_senvcfg, write_senvcfg},
-    [CSR_SSCRATCH & 0xff] = {"sscratch", read_sscratch, write_sscratch},
-    [CSR_SEPC & 0xff] = {"sepc", read_sepc, write_sepc},
-    [CSR_SCAUSE & 0xff] = {"scause", read_scause, write_scause},
-    [CSR_STVAL & 0xff] = {"stval", read_stval, write_stval},
-    [CSR_SIP & 0xff] = {"sip", read_sip, write_sip},
-    [CSR_STIMECMP & 0xff] = {"stimecmp", read_stimecmp, timer_set},
-    [CSR_SATP & 0xff] = {"satp", read_satp, write_satp},
+    [CSR_SSTATUS & 0xff] = {"sstatus", 0, 0, read_sstatus, write_sstatus},
+    [CSR_SIE & 0xff] = {PLAIN(sie, SIP_ALL), NULL, write_sie},
+    [CSR_STVEC & 0xff] = {PLAIN(stvec, UINT64_MAX), NULL, write_stvec},
+    [CSR_SCOUNTEREN & 0xff] = {PLAIN(scounteren, SCOUNTEREN_WRITABLE), NULL, NULL},
+    [CSR_SENVCFG & 0xff] = {PLAIN(senvcfg, SENVCFG_WRITABLE), NULL, NULL},
+    [CSR_SSCRATCH & 0xff] = {PLAIN(sscratch, UINT64_MAX), NULL, NULL},
+    [CSR_SEPC & 0xff] = {PLAIN(sepc, ~1ul), NULL, NULL}, /* IALIGN = 16 */
+    [CSR_SCAUSE & 0xff] = {PLAIN(scause, UINT64_MAX), NULL, NULL},
+    [CSR_STVAL & 0xff] = {PLAIN(stval, UINT64_MAX), NULL, NULL},
+    [CSR_SIP & 0xff] = {"sip", 0, 0, read_sip, write_sip},
+    [CSR_STIMECMP & 0xff] = {PLAIN(stimecmp, UINT64_MAX), NULL, timer_set},
+    [CSR_SATP & 0xff] = {PLAIN(satp, UINT64_MAX), NULL, write_satp},
 };
 
 static const struct csr *find(unsigned csr)
@@ -187,6 +112,19 @@ const char *csr_name(unsigned csr)
     return row ? row->name : NULL;
 }
 
+static uint64_t read_csr(struct vcpu *vcpu, const struct csr *row)
+{
+    return row->read ? row->read(vcpu) : *(uint64_t *)((uint8_t *)&vcpu->csr + row->offset);
+}
+
+static void write_csr(struct vcpu *vcpu, const struct csr *row, uint64_t value)
+{
+    if (row->write)
+        row->write(vcpu, value);
+    else
+        *(uint64_t *)((uint8_t *)&vcpu->csr + row->offset) = value & row->writable;
+}
+
 bool csr_execute(struct vcpu *vcpu, const struct insn *insn)
 {
     const struct csr *row = find(insn->csr);
@@ -196,15 +134,12 @@ bool csr_execute(struct vcpu *vcpu, const struct insn *insn)
     bool writes = insn->op == INSN_CSRRW || (insn->immediate ? insn->imm != 0 : insn->rs1 != 0);
     uint64_t old = 0;
     if (insn->rd || insn->op != INSN_CSRRW)
-        old = row->read(vcpu);
-    if (writes) {
-        uint64_t base = old;
-        if (insn->csr == CSR_SIP) /* read-modify-write acts on the writable bit alone */
-            base = vcpu->csr.sip;
-        row->write(vcpu, insn->op == INSN_CSRRW   ? operand
-                         : insn->op == INSN_CSRRS ? base | operand
-                                                  : base & ~operand);
-    }
+        old = read_csr(vcpu, row);
+    if (writes)
+        write_csr(vcpu, row,
+                  insn->op == INSN_CSRRW   ? operand
+                  : insn->op == INSN_CSRRS ? old | operand
+                                           : old & ~operand);
     if (insn->rd)
         vcpu->x[insn->rd] = old;
     return true;
