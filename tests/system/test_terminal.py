@@ -98,3 +98,22 @@ def test_interrupted_run_ends(tmp_path):
     assert child.exitstatus == 130
     assert subprocess.run(["pgrep", "-f", f"{tmp_path}/disk.img"], capture_output=True,
                           check=False).returncode == 1
+
+
+def test_gdb(tmp_path):
+    """The VMM's symbols are right after its move, and the commands read its state."""
+    options = {"DEVICE": "virtio", "RUN": "poweroff", "DISK_IMG": f"{tmp_path}/disk.img"}
+    child = pexpect.spawn("make", [*front_door.words(options), "gdb"], cwd=front_door.TOP, timeout=30,
+                          encoding="latin1", dimensions=(50, 200), env={**os.environ, "TERM": "dumb"})
+    for command, answer in (("hbreak vcpu_run", "Hardware assisted breakpoint"),
+                            ("continue", r"vcpu_run \("),
+                            ("vcpu", r"pc = 0x80200000"),
+                            ("gva 0x80200000", "paging is off"),
+                            ("shadow 0x80200000", "Sv48"),
+                            ("kill", "")):
+        child.expect_exact("(gdb) ")
+        child.sendline(command)
+        child.expect(answer)
+    child.sendline("quit")
+    child.expect(pexpect.EOF)
+    child.close()
