@@ -70,6 +70,7 @@ class Session:
         self.batch = bool(options.run)
         self.statistics = None  # of the power-off event
         self.guest_status = None
+        self.marks = []         # statistics of each workload that the guest marked
         self.answers = {}       # of the control channel, by command
         self.tail = b""         # of the console: an unfinished line
         self.failed = self.done = False
@@ -134,6 +135,8 @@ class Session:
             if message.get("event") == "poweroff":
                 self.statistics = message.get("statistics", {})
                 self.guest_status = message.get("status")
+            elif message.get("event") == "mark":
+                self.marks.append(message.get("statistics", {}))
             elif "reply" in message:
                 self.answers[message["reply"]] = message
             for client in self.clients:
