@@ -1,6 +1,7 @@
 """The one place with QEMU's command line."""
 
 import base64
+import errno
 import os
 
 from .options import COMMAND_LINE_MAX, RAM_BASE, Refusal
@@ -8,7 +9,8 @@ from .options import COMMAND_LINE_MAX, RAM_BASE, Refusal
 QEMU = "qemu-system-riscv64"
 TRIDENT = "build/trident/trident.bin"
 TRIDENT_ELF = "build/trident/trident.elf"
-VMM_ROOM = 32 << 20  # RAM that the VMM takes for itself, above the guest's
+VMM_ROOM = 32 << 20  # RAM for the VMM, above the guest's; or, if more, what it may need:
+VMM_NEED = 8 << 20  # and 2 % of the guest's (core/boot.c)
 
 # The guest's largest address mode -> what the processor must not offer. A guest of the VMM is shadowed
 # one mode higher, so that the VMM's own mapping is out of its reach.
@@ -46,13 +48,29 @@ def trident_options(options):
             f"disk_model={options.disk_model}\npatch={options.patch}\n")
 
 
+def disk_file(options):
+    """Where the disk's bytes are. With DISK_ERROR some sectors fail (QEMU's docs/devel/blkdebug.rst):
+    ENOSPC only when written, as on a full file system; EIO always."""
+    path = escape(options.disk_img)
+    if not options.disk_error:
+        return f"file={path}"
+    first, count, number = options.disk_error
+    words = ["file.driver=blkdebug", "file.image.driver=file", f"file.image.filename={path}"]
+    for i in range(count):
+        rule = f"file.inject-error.{i}"
+        words += [f"{rule}.event=none", f"{rule}.sector={first + i}", f"{rule}.errno={number}"]
+        words += [f"{rule}.iotype=write"] if number == errno.ENOSPC else []
+    return ",".join(words)
+
+
 def arguments(options, folder, console):
     """QEMU's whole command line. folder: for the sockets and files of this run.
     console: arguments that say where the guest's console goes."""
     line = command_line(options)
-    ram = options.mem if options.native else options.mem + VMM_ROOM
+    room = 0 if options.native else max(VMM_ROOM, options.mem // 50 + VMM_NEED)
+    ram = options.mem + (room + (2 << 20) - 1) // (2 << 20) * (2 << 20)
     cpu = (NATIVE_CPU if options.native else VMM_CPU)[options.mmu]
-    drive = (f"file={escape(options.disk_img)},if=none,id=disk0,format=raw,werror=report,"
+    drive = (f"{disk_file(options)},if=none,id=disk0,format=raw,werror=report,"
              f"rerror=report,readonly={'on' if options.disk_ro else 'off'}")
     args = [
         QEMU, "-M", "virt", "-smp", "1", "-cpu", "rv64,h=false" + cpu, "-m", f"{ram >> 20}M",

@@ -5,6 +5,7 @@ created or changed by then.
 """
 
 import difflib
+import errno
 import os
 import re
 import shlex
@@ -23,6 +24,8 @@ RAM_BASE = 0x80000000
 FIRMWARE = 0x80000  # bytes at the start of RAM that OpenSBI keeps
 COMMAND_LINE_MAX = 1024  # Linux on RISC-V: COMMAND_LINE_SIZE
 TREE_ROOM = 4 * MIB  # for the device tree, above the images
+DISK_ERRORS = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC}
+DISK_ERROR_MAX = 64  # sectors: each is a rule of QEMU's
 
 # Variables that make itself uses: known, and none of the runner's business.
 MAKE_VARIABLES = ("BUILD", "CROSS", "COMPILER", "SETUP", "LIBFDT_SRC", "APT_MIRROR", "V")
@@ -53,6 +56,7 @@ class Options:
     disk_img: str = "build/disk.img"
     disk_size: int = 64 * MIB
     disk_ro: bool = False
+    disk_error: tuple | None = None  # first sector, sectors, errno
     run: str = ""
     patch: str = "ecall"
     stats: str | None = None
@@ -208,6 +212,18 @@ def parse_disk(options, env):
                       f"{show_size(options.disk_size)}; free some space or use a smaller DISK_SIZE.")
 
 
+def parse_disk_error(options, env):
+    """FIRST+COUNT[:ERROR]: the sectors that the machine's disk fails on."""
+    text = env.get("DISK_ERROR")
+    if not text:
+        return
+    match = re.fullmatch(r"(\d+)\+(\d+)(?::(\w+))?", text)
+    if not match or (match[3] or "EIO") not in DISK_ERRORS or not 1 <= int(match[2]) <= DISK_ERROR_MAX:
+        raise Refusal(f"DISK_ERROR={text} is not understood: write a first sector and a number of sectors "
+                      f"up to {DISK_ERROR_MAX}, such as 2048+8 or 2048+8:ENOSPC.")
+    options.disk_error = int(match[1]), int(match[2]), DISK_ERRORS[match[3] or "EIO"]
+
+
 def check_disk(path, read_only):
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
@@ -256,4 +272,5 @@ def parse(env, built=True):
     parse_run(options, env)
     parse_guest(options, env, built)
     parse_disk(options, env)
+    parse_disk_error(options, env)
     return options
