@@ -20,7 +20,7 @@ enum exit_class {
     EXIT_GUEST_FAULT, /* page or access fault that is the guest's own: cause */
     EXIT_MMIO,        /* device index << 16 | register offset (bit 31: store) */
     EXIT_PLIC,        /* register offset >> 2 (bit 31: store) */
-    EXIT_BOARD,       /* other emulated windows: offset in the finisher (bit 31: store) */
+    EXIT_BOARD,       /* other windows: offset in the finisher, 1 << 16 | in the RTC (bit 31: store) */
     EXIT_INTERRUPT,   /* host interrupt: 1, 5, 9 */
     EXIT_EXCEPTION,   /* any other exception that is the guest's own: cause */
     EXIT_PATCH,       /* 0 load of patched code, 1 store to it */

@@ -187,9 +187,12 @@ static void name_plic_register(uint32_t detail, char *text, size_t size)
 void stats_detail_name(const struct vm *vm, unsigned exit_class, uint32_t detail, char *text,
                        size_t size)
 {
-    if (exit_class == EXIT_MMIO || exit_class == EXIT_BOARD) {
-        name_register(exit_class == EXIT_MMIO ? device_name(vm, detail) : "finisher", detail, text,
-                      size);
+    if (exit_class == EXIT_MMIO) {
+        name_register(device_name(vm, detail), detail, text, size);
+        return;
+    }
+    if (exit_class == EXIT_BOARD) {
+        name_register(detail & 1u << 16 ? "rtc" : "finisher", detail, text, size);
         return;
     }
     if (exit_class == EXIT_PLIC) {

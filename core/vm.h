@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "board/rtc.h"
 #include "board/vplic.h"
 #include "cpu/vcpu.h"
 #include "device.h"
@@ -39,6 +40,7 @@ struct vm {
     struct vm_options options;
     struct vm_ram_range ram;
     struct vplic plic;
+    struct rtc rtc;
     unsigned routed[VPLIC_SOURCES]; /* host source behind a guest source, 0 = none */
     struct device device[VM_DEVICES];
     unsigned devices;

@@ -11,6 +11,7 @@
 #include "devices/emulated/emulated.h"
 #include "devices/paravirt/paravirt.h"
 #include "devices/passthrough/passthrough.h"
+#include "board/rtc.h"
 #include "board/vplic.h"
 #include "host/log.h"
 #include "host/machine.h"
@@ -109,7 +110,9 @@ int board_init(struct vm *vm, uint64_t *free_hpa)
 {
     vm->plic.completed = guest_completed;
     vm->plic.arg = vm;
-    int status = add_uart(vm);
+    int status = rtc_init(vm);
+    if (status == 0)
+        status = add_uart(vm);
     if (status == 0)
         status = add_disk(vm);
     for (unsigned i = 0; status == 0 && i < vm->devices; i++) {
@@ -124,6 +127,7 @@ int board_init(struct vm *vm, uint64_t *free_hpa)
 int board_reset(struct vm *vm)
 {
     vplic_reset(&vm->plic);
+    rtc_reset(vm);
     for (unsigned i = 0; i < vm->devices; i++) {
         struct device *dev = &vm->device[i];
         dev->line = false;
@@ -146,6 +150,12 @@ static void exit_is(struct vcpu *vcpu, enum exit_class exit_class, uint32_t deta
 static void update_external(struct vm *vm)
 {
     vcpu_set_external(&vm->vcpu, vplic_output(&vm->plic, VPLIC_CONTEXT_S));
+}
+
+void board_set_line(struct vm *vm, unsigned source, bool level)
+{
+    vplic_set_line(&vm->plic, source, level);
+    update_external(vm);
 }
 
 /* QEMU's sifive,test1: a store of 2 to 4 bytes; reads as zero. */
@@ -188,6 +198,11 @@ bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io)
         io->offset = gpa - BOARD_FINISHER_BASE;
         return access_finisher(vcpu, io);
     }
+    if (gpa - RTC_BASE < RTC_SIZE) {
+        io->offset = gpa - RTC_BASE;
+        exit_is(vcpu, EXIT_BOARD, 1u << 16 | (uint32_t)io->offset, io->store);
+        return rtc_access(vm, io);
+    }
     return false;
 }
 
@@ -216,8 +231,7 @@ void device_set_irq(struct device *dev, bool level)
         return;
     dev->line = level;
     dev->count.irqs += level;
-    vplic_set_line(&dev->vm->plic, dev->irq, level);
-    update_external(dev->vm);
+    board_set_line(dev->vm, dev->irq, level);
 }
 
 int vm_map(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size)
@@ -239,8 +253,7 @@ static bool routed_irq(void *argument, unsigned host_irq)
     struct device *dev = argument;
     (void)host_irq;
     dev->count.irqs++;
-    vplic_set_line(&dev->vm->plic, dev->irq, true);
-    update_external(dev->vm);
+    board_set_line(dev->vm, dev->irq, true);
     return false;
 }
 

@@ -19,6 +19,9 @@ int board_init(struct vm *vm, uint64_t *free_hpa);
 /* Resets the vPLIC and attaches every device. 0, or a negative errno with a sentence logged. */
 int board_reset(struct vm *vm);
 
+/* Drives a source of the guest's PLIC, up to the vcpu's external interrupt. */
+void board_set_line(struct vm *vm, unsigned source, bool level);
+
 /* One decoded, aligned access at gpa by the window that holds it. False: access fault. */
 bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io);
 

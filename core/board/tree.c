@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "board/rtc.h"
 #include "board/vplic.h"
 #include "host/log.h"
 #include "host/machine.h"
@@ -309,6 +310,16 @@ static void write_finisher(struct writer *w)
     end(w);
 }
 
+static void write_rtc(struct writer *w)
+{
+    begin_at(w, "rtc", RTC_BASE);
+    put_text(w, "compatible", "google,goldfish-rtc");
+    put_reg(w, RTC_BASE, RTC_SIZE);
+    put_cell(w, "interrupt-parent", PHANDLE_PLIC);
+    put_cell(w, "interrupts", RTC_IRQ);
+    end(w);
+}
+
 /* A node that stores a value into the finisher. */
 static void write_syscon(struct writer *w, const char *name, const char *compatible, uint32_t value)
 {
@@ -365,6 +376,8 @@ int tree_build(const struct vm *vm, const struct host *host, const struct tree_c
     put_flag(&w, "ranges");
     write_plic(&w);
     write_finisher(&w);
+    if (host->rtc.hpa)
+        write_rtc(&w);
     for (unsigned i = 0; i < vm->devices; i++)
         write_device(&w, &vm->device[i]);
     end(&w);

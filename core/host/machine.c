@@ -164,6 +164,7 @@ int host_probe(struct host *host, const void *fdt)
     if (error < 0)
         return error;
     host->uart = find_window(fdt, "ns16550a");
+    host->rtc = find_window(fdt, "google,goldfish-rtc");
     host->fwcfg_hpa = find_window(fdt, "qemu,fw-cfg-mmio").hpa;
     host->finisher_hpa = find_window(fdt, "sifive,test1").hpa;
     probe_virtio(host, fdt);

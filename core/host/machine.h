@@ -29,6 +29,7 @@ struct host {
     struct host_window uart;                      /* 16550A */
     struct host_window virtio[HOST_VIRTIO_SLOTS]; /* virtio-mmio, by ascending address */
     unsigned virtios;
+    struct host_window rtc; /* goldfish; all zero: none */
     struct host_window plic_window;
     unsigned plic_context; /* of the boot hart's S-mode */
     unsigned plic_sources; /* highest source number */

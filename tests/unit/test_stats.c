@@ -217,6 +217,7 @@ static void names(void **state)
         {EXIT_PLIC, 0x202004 >> 2, "plic+0x202004 load"},
         {EXIT_PLIC, 0x2080 >> 2, "enable S[0] load"},
         {EXIT_BOARD, 0x80000000, "finisher+0x00 store"},
+        {EXIT_BOARD, 0x00010004, "rtc+0x04 load"},
         {EXIT_INTERRUPT, 5, "timer"},
         {EXIT_PATCH, 1, "store"},
         {EXIT_CLASSES, 0, "rest"},

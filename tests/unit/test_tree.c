@@ -71,6 +71,8 @@ static const char machine_source[] =
     "    serial@10000000 { compatible = \"ns16550a\"; reg = <0 0x10000000 0 0x100>;\n"
     "      interrupts = <10>; interrupt-parent = <&plic>; };\n"
     "    test@100000 { compatible = \"sifive,test1\", \"syscon\"; reg = <0 0x100000 0 0x1000>; };\n"
+    "    rtc@101000 { compatible = \"google,goldfish-rtc\"; reg = <0 0x101000 0 0x1000>;\n"
+    "      interrupts = <11>; interrupt-parent = <&plic>; };\n"
     "    virtio_mmio@10002000 { compatible = \"virtio,mmio\"; reg = <0 0x10002000 0 0x1000>;\n"
     "      interrupts = <2>; interrupt-parent = <&plic>; };\n"
     "    virtio_mmio@10001000 { compatible = \"virtio,mmio\"; reg = <0 0x10001000 0 0x1000>;\n"
@@ -224,6 +226,8 @@ static void probe_facts(void **state)
     assert_int_equal(host->firmware_end, 0x80060000);
     assert_int_equal(host->uart.hpa, 0x10000000);
     assert_int_equal(host->uart.irq, 10);
+    assert_int_equal(host->rtc.hpa, 0x101000);
+    assert_int_equal(host->rtc.irq, 11);
     assert_int_equal(host->plic_context, 1);
     assert_int_equal(host->plic_sources, 95);
     assert_int_equal(host->fwcfg_hpa, 0x10100000);
@@ -313,6 +317,10 @@ static void board(void **state)
     assert_int_equal(cell(fdt, "/soc/ide@10020000", "reg", 1), 0x10020000);
     assert_int_equal(cell(fdt, "/soc/ide@10020000", "reg", 5), 0x10020100);
     assert_int_equal(cell(fdt, "/soc/ide@10020000", "reg-shift", 0), 2);
+    assert_text(fdt, "/soc/rtc@101000", "compatible", "google,goldfish-rtc");
+    assert_int_equal(cell(fdt, "/soc/rtc@101000", "reg", 1), 0x101000);
+    assert_int_equal(cell(fdt, "/soc/rtc@101000", "interrupts", 0), 11);
+    assert_int_equal(cell(fdt, "/soc/rtc@101000", "interrupt-parent", 0), plic);
     assert_int_equal(cell(fdt, "/poweroff", "value", 0), 0x5555);
     assert_int_equal(cell(fdt, "/poweroff", "regmap", 0),
                      cell(fdt, "/soc/test@100000", "phandle", 0));

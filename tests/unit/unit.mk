@@ -14,6 +14,7 @@ ata_SOURCES            := devices/emulated/ata.c devices/emulated/atacmd.c tests
 csr_SOURCES            := core/cpu/csr.c core/cpu/vcpu.c core/cpu/timer.c tests/unit/hart.c
 decode_SOURCES         := core/cpu/decode.c core/cpu/decode_compressed.c
 ring_SOURCES           := $(PARAVIRT)
+rtc_SOURCES            := core/board/rtc.c
 stats_SOURCES          := core/stats.c core/stats_names.c
 tree_SOURCES           := core/board/tree.c core/host/machine.c
 uart_SOURCES           := devices/emulated/uart.c tests/unit/mock.c

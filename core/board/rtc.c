@@ -1,0 +1,180 @@
+/*
+ * The goldfish RTC (Android emulator, docs/GOLDFISH-VIRTUAL-HARDWARE.TXT; Linux' rtc-goldfish), which
+ * QEMU's virt board has at the same place. Emulated under every strategy: a guest that could set the
+ * machine's own clock and alarm would set them for the VMM and for every other guest.
+ *
+ * The surprise: the upper half of the alarm is stored first, the lower half sets it; of the time, the
+ * lower half is read first and keeps the upper half that belongs to it.
+ */
+#include "board/rtc.h"
+
+#include <errno.h>
+
+#include "board/board.h"
+#include "host/io.h"
+#include "host/log.h"
+#include "host/machine.h"
+#include "memory/map.h"
+#include "vm.h"
+
+#define REG_TIME_LOW        0x00u /* R: of now, keeps the upper half; W: sets half the clock */
+#define REG_TIME_HIGH       0x04u /* R: what was kept; W: sets half the clock */
+#define REG_ALARM_LOW       0x08u /* RW: a write sets the alarm */
+#define REG_ALARM_HIGH      0x0cu /* RW: to be written before the lower half */
+#define REG_IRQ_ENABLED     0x10u /* RW: bit 0 */
+#define REG_CLEAR_ALARM     0x14u /* W: there is none any more */
+#define REG_ALARM_STATUS    0x18u /* R: 1 = the alarm is ahead */
+#define REG_CLEAR_INTERRUPT 0x1cu /* W: lowers the line */
+#define REG_END             0x24u /* what is behind it answers nobody, as on QEMU's board */
+
+static uint64_t host_now(const struct rtc *rtc)
+{
+    uint64_t low = io_read32(rtc->host + REG_TIME_LOW);
+
+    return (uint64_t)io_read32(rtc->host + REG_TIME_HIGH) << 32 | low;
+}
+
+static uint64_t guest_now(const struct rtc *rtc)
+{
+    return host_now(rtc) + rtc->offset;
+}
+
+static uint64_t with_low(uint64_t value, uint32_t half)
+{
+    return value >> 32 << 32 | half;
+}
+
+static uint64_t with_high(uint64_t value, uint32_t half)
+{
+    return (uint64_t)half << 32 | (uint32_t)value;
+}
+
+static void update_line(struct vm *vm)
+{
+    board_set_line(vm, RTC_IRQ, vm->rtc.pending && vm->rtc.enabled);
+}
+
+static void clear_alarm(struct rtc *rtc)
+{
+    if (rtc->running)
+        io_write32(rtc->host + REG_CLEAR_ALARM, 1);
+    rtc->running = false;
+}
+
+static void ring(struct vm *vm)
+{
+    clear_alarm(&vm->rtc);
+    vm->rtc.pending = true;
+    update_line(vm);
+}
+
+/* An alarm in the past rings at once. The host's counts in 63 bits: further is as good as never. */
+static void set_alarm(struct vm *vm)
+{
+    struct rtc *rtc = &vm->rtc;
+    uint64_t now = host_now(rtc);
+    uint64_t ahead = rtc->alarm - (now + rtc->offset);
+
+    if (rtc->alarm <= now + rtc->offset) {
+        ring(vm);
+        return;
+    }
+    rtc->host_alarm = now <= INT64_MAX && ahead <= INT64_MAX - now ? now + ahead : INT64_MAX;
+    rtc->running = true;
+    io_write32(rtc->host + REG_ALARM_HIGH, (uint32_t)(rtc->host_alarm >> 32));
+    io_write32(rtc->host + REG_ALARM_LOW, (uint32_t)rtc->host_alarm);
+}
+
+/* The host's alarm. It may still be an earlier one's, which the guest has replaced meanwhile. */
+static bool host_alarm_rings(void *argument, unsigned irq)
+{
+    struct vm *vm = argument;
+
+    (void)irq;
+    io_write32(vm->rtc.host + REG_CLEAR_INTERRUPT, 1);
+    if (vm->rtc.running && host_now(&vm->rtc) >= vm->rtc.host_alarm)
+        ring(vm);
+    return true;
+}
+
+int rtc_init(struct vm *vm)
+{
+    struct host *host = vm->host;
+
+    if (host->rtc.hpa == 0) {
+        host_log("the machine has no goldfish RTC: the guest gets no clock");
+        return 0;
+    }
+    vm->rtc.host = (uintptr_t)map_hpa(host->rtc.hpa);
+    io_write32(vm->rtc.host + REG_CLEAR_ALARM, 1);
+    io_write32(vm->rtc.host + REG_CLEAR_INTERRUPT, 1);
+    io_write32(vm->rtc.host + REG_IRQ_ENABLED, 1);
+    if (host_irq_enable(host, host->rtc.irq, host_alarm_rings, vm) < 0) {
+        host_log("the machine's RTC has no interrupt that can be used");
+        return -ENODEV;
+    }
+    return 0;
+}
+
+void rtc_reset(struct vm *vm)
+{
+    struct rtc *rtc = &vm->rtc;
+
+    clear_alarm(rtc);
+    *rtc = (struct rtc){.host = rtc->host, .offset = rtc->offset};
+}
+
+static uint32_t load(struct rtc *rtc, uint64_t reg)
+{
+    uint64_t now;
+
+    switch (reg) {
+    case REG_TIME_LOW:
+        now = guest_now(rtc);
+        rtc->time_high = (uint32_t)(now >> 32);
+        return (uint32_t)now;
+    case REG_TIME_HIGH: return rtc->time_high;
+    case REG_ALARM_LOW: return (uint32_t)rtc->alarm;
+    case REG_ALARM_HIGH: return (uint32_t)(rtc->alarm >> 32);
+    case REG_IRQ_ENABLED: return rtc->enabled;
+    case REG_ALARM_STATUS: return rtc->running;
+    default: return 0;
+    }
+}
+
+/* Setting the clock leaves the alarm where it was in real time; Linux sets it again by itself. */
+static void store(struct vm *vm, uint64_t reg, uint32_t value)
+{
+    struct rtc *rtc = &vm->rtc;
+    uint64_t now = guest_now(rtc);
+
+    switch (reg) {
+    case REG_TIME_LOW: rtc->offset += with_low(now, value) - now; break;
+    case REG_TIME_HIGH: rtc->offset += with_high(now, value) - now; break;
+    case REG_ALARM_LOW:
+        rtc->alarm = with_low(rtc->alarm, value);
+        set_alarm(vm);
+        break;
+    case REG_ALARM_HIGH: rtc->alarm = with_high(rtc->alarm, value); break;
+    case REG_IRQ_ENABLED:
+        rtc->enabled = value & 1;
+        update_line(vm);
+        break;
+    case REG_CLEAR_ALARM: clear_alarm(rtc); break;
+    case REG_CLEAR_INTERRUPT:
+        rtc->pending = false;
+        update_line(vm);
+        break;
+    }
+}
+
+bool rtc_access(struct vm *vm, struct mmio *io)
+{
+    if (!vm->rtc.host || io->width != 4 || io->offset >= REG_END)
+        return false;
+    if (io->store)
+        store(vm, io->offset, (uint32_t)io->value);
+    else
+        io->value = load(&vm->rtc, io->offset);
+    return true;
+}
