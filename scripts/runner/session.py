@@ -64,6 +64,8 @@ def end_with_parent():
 
 
 class Session:
+    stdin = subprocess.DEVNULL  # of QEMU in batch
+
     def __init__(self, options, folder):
         self.options = options
         self.folder = folder
@@ -90,7 +92,7 @@ class Session:
         # In batch, a session of its own: Ctrl-C is the runner's and not QEMU's.
         self.process = subprocess.Popen(
             command, preexec_fn=end_with_parent, start_new_session=self.batch,
-            stdin=subprocess.DEVNULL if self.batch else None,
+            stdin=self.stdin if self.batch else None,
             stdout=subprocess.PIPE if self.batch else None)
         lines = control.accept(servers[0], self.process)
         if lines and not self.options.native:
@@ -166,7 +168,11 @@ class Session:
         self.failed |= bool(FAILED.search(whole + newline))
         self.done |= bool(DONE.search(whole + newline))
         self.tail = self.tail[-4096:]
+        self.heard(whole.decode(errors="replace"))
         return bool(data)
+
+    def heard(self, text):
+        """Whole lines that the guest has printed: for sessions that answer them."""
 
     # --- The run -----------------------------------------------------------------------------
 
@@ -295,8 +301,8 @@ def on_signal(number, _frame):
     raise Stop(128 + number)
 
 
-def run(options, gdb=False):
-    """Runs the guest; returns the exit status."""
+def run(options, gdb=False, kind=Session):
+    """Runs the guest in a session of that kind; returns the exit status."""
     if not shutil.which(machine.QEMU):
         raise Refusal("QEMU is missing: run scripts/setup, which names or installs what is needed.")
     needed = [options.kernel, options.initrd, None if options.native else machine.TRIDENT]
@@ -312,7 +318,7 @@ def run(options, gdb=False):
         signal.signal(number, on_signal)
     terminal = termios.tcgetattr(0) if os.isatty(0) else None
     with tempfile.TemporaryDirectory(prefix="trident-") as folder:
-        session = Session(options, folder)
+        session = kind(options, folder)
         begin = time.monotonic()
         try:
             session.start()
