@@ -1,0 +1,584 @@
+/*
+ * What single operations cost in a Linux guest: a static program that runs on any riscv64 Linux.
+ *
+ *   nano [--marks] [--counted] [--disk FILE] [OPERATION]...
+ *
+ * Prints between two marker lines a JSON list of {op, n, ns, instructions}, each per operation.
+ * --counted: QEMU counts instructions (ICOUNT=1). Without it the instruction counter is a clock, and
+ * "instructions" is null. --marks: each measured stretch stands between two lines on standard
+ * output, each of which waits for a line on standard input: so the runner brackets the VMM's counters
+ * (bench/workloads/nano.py).
+ *
+ * The surprise: what a stretch costs besides its operations (the marks, a loop that passes the
+ * time) is measured by a stretch without them, and subtracted.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <linux/fs.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE     4096
+#define MIB      (1 << 20)
+#define SPIN     60000000ul /* rounds that pass the time of timer_irq: about 0.1 s */
+#define PERIOD   200000     /* ns between two of its interrupts */
+#define SELF     "/proc/self/exe"
+#define EXECUTED "--exit" /* what fork_exec runs: a nano that ends at once */
+
+static const char *disk_path = "/dev/trident";
+static bool marks, counted;
+static int input_fd = -1, output_fd = -1, disk_fd = -1; /* opened by the set-ups */
+static long disk_size;
+static char *buffer; /* 1 MiB, aligned for direct reads */
+
+static void fail(const char *what)
+{
+    fflush(stdout);
+    perror(what);
+    _exit(1);
+}
+
+#define CHECK(condition)     \
+    do {                     \
+        if (!(condition))    \
+            fail(#condition); \
+    } while (0)
+
+/* --- Clocks. -------------------------------------------------------------------------------- */
+
+static long now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000000000l + time.tv_nsec;
+}
+
+static uint64_t instret(void)
+{
+    uint64_t value;
+
+    __asm__ volatile("rdinstret %0" : "=r"(value));
+    return value;
+}
+
+static sigjmp_buf no_instret;
+
+static void on_illegal(int number)
+{
+    (void)number;
+    siglongjmp(no_instret, 1);
+}
+
+/* Linux 6.6 and later let programs read the counter only if asked to (Documentation/admin-guide/
+ * sysctl/kernel.rst, perf_user_access). */
+static bool open_counter(void)
+{
+    int fd = open("/proc/sys/kernel/perf_user_access", O_WRONLY);
+    bool works = false;
+
+    if (fd >= 0) {
+        if (write(fd, "2", 1) != 1)
+            perror("perf_user_access");
+        close(fd);
+    }
+    signal(SIGILL, on_illegal);
+    if (sigsetjmp(no_instret, 1) == 0) {
+        instret();
+        works = true;
+    }
+    signal(SIGILL, SIG_DFL);
+    return works;
+}
+
+/* --- Operations: each does the thing n times. --------------------------------------------------- */
+
+static void nothing(long n)
+{
+    (void)n;
+}
+
+static void null_syscall(long n)
+{
+    while (n-- > 0)
+        syscall(SYS_getppid);
+}
+
+static void open_zero(long n)
+{
+    (void)n;
+    CHECK((input_fd = open("/dev/zero", O_RDONLY)) >= 0);
+}
+
+static void read_1(long n)
+{
+    while (n-- > 0)
+        CHECK(read(input_fd, buffer, 1) == 1);
+}
+
+static void open_null(long n)
+{
+    (void)n;
+    CHECK((output_fd = open("/dev/null", O_WRONLY)) >= 0);
+}
+
+static void write_1(long n)
+{
+    while (n-- > 0)
+        CHECK(write(output_fd, buffer, 1) == 1);
+}
+
+static void close_both(void)
+{
+    if (input_fd >= 0)
+        close(input_fd);
+    if (output_fd >= 0)
+        close(output_fd);
+    input_fd = output_fd = -1;
+}
+
+static pid_t partner; /* of pipe_rtt and ctx_switch */
+
+static void end_partner(void)
+{
+    close_both();
+    kill(partner, SIGKILL);
+    CHECK(waitpid(partner, NULL, 0) == partner);
+}
+
+static void echo_bytes(int from, int to)
+{
+    char byte;
+
+    while (read(from, &byte, 1) == 1 && write(to, &byte, 1) == 1)
+        continue;
+    _exit(0);
+}
+
+static void start_echo(long n)
+{
+    int there[2], back[2];
+
+    (void)n;
+    CHECK(pipe(there) == 0 && pipe(back) == 0);
+    CHECK((partner = fork()) >= 0);
+    if (partner == 0)
+        echo_bytes(there[0], back[1]);
+    close(there[0]);
+    close(back[1]);
+    output_fd = there[1];
+    input_fd = back[0];
+}
+
+static void pipe_rtt(long n)
+{
+    while (n-- > 0)
+        CHECK(write(output_fd, buffer, 1) == 1 && read(input_fd, buffer, 1) == 1);
+}
+
+/* With two processes of the same real-time priority, and no other, each yield is a switch. */
+static void set_policy(int policy, int priority)
+{
+    struct sched_param parameters = {.sched_priority = priority};
+
+    CHECK(sched_setscheduler(0, policy, &parameters) == 0);
+}
+
+static void start_yielder(long n)
+{
+    (void)n;
+    set_policy(SCHED_FIFO, 1);
+    CHECK((partner = fork()) >= 0);
+    while (partner == 0)
+        sched_yield();
+}
+
+static void end_yielder(void)
+{
+    end_partner();
+    set_policy(SCHED_OTHER, 0);
+}
+
+static void ctx_switch(long n)
+{
+    for (; n > 0; n -= 2) /* to the other, and back */
+        sched_yield();
+}
+
+static char *pages;
+static long page_count;
+
+static char *map_pages(long n)
+{
+    char *start = mmap(NULL, (size_t)n * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                       -1, 0);
+
+    CHECK(start != MAP_FAILED);
+    return start;
+}
+
+static void touch(char *start, long n)
+{
+    for (long i = 0; i < n; i++)
+        *(volatile char *)(start + i * PAGE) = 1;
+}
+
+static void map_for_faults(long n)
+{
+    page_count = n;
+    pages = map_pages(n);
+    madvise(pages, (size_t)n * PAGE, MADV_NOHUGEPAGE);
+}
+
+static void page_fault(long n)
+{
+    touch(pages, n);
+}
+
+static void unmap_faulted(void)
+{
+    CHECK(munmap(pages, (size_t)page_count * PAGE) == 0);
+}
+
+static void mmap_16(long n)
+{
+    while (n-- > 0) {
+        char *start = map_pages(16);
+
+        touch(start, 16);
+        CHECK(munmap(start, 16 * PAGE) == 0);
+    }
+}
+
+static void wait_for(pid_t child)
+{
+    int status;
+
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void fork_exit(long n)
+{
+    while (n-- > 0) {
+        pid_t child = fork();
+
+        CHECK(child >= 0);
+        if (child == 0)
+            _exit(0);
+        wait_for(child);
+    }
+}
+
+static void fork_exec(long n)
+{
+    while (n-- > 0) {
+        pid_t child = fork();
+
+        CHECK(child >= 0);
+        if (child == 0) {
+            execl(SELF, "nano", EXECUTED, (char *)NULL);
+            _exit(127);
+        }
+        wait_for(child);
+    }
+}
+
+/* A timer that nobody waits for: its expiry is an interrupt and nothing else. */
+static void start_timer(void)
+{
+    struct itimerspec each = {.it_interval = {.tv_nsec = PERIOD}, .it_value = {.tv_nsec = PERIOD}};
+
+    CHECK((input_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK)) >= 0);
+    CHECK(timerfd_settime(input_fd, 0, &each, NULL) == 0);
+}
+
+static void spin(long n)
+{
+    (void)n;
+    for (unsigned long i = 0; i < SPIN; i++)
+        __asm__ volatile("");
+}
+
+static void timer_irq(long n)
+{
+    start_timer();
+    spin(n);
+    close_both();
+}
+
+/* Timer interrupts so far, from the line "10:  1234  RISC-V INTC  5 Edge  riscv-timer". */
+static long timer_interrupts(void)
+{
+    char line[256];
+    long count = -1;
+    FILE *file = fopen("/proc/interrupts", "r");
+
+    CHECK(file);
+    while (fgets(line, sizeof line, file)) {
+        if (strstr(line, "riscv-timer"))
+            sscanf(line, " %*[^:]: %ld", &count);
+    }
+    fclose(file);
+    CHECK(count >= 0);
+    return count;
+}
+
+static volatile sig_atomic_t delivered;
+
+static void on_signal(int number)
+{
+    (void)number;
+    delivered++;
+}
+
+static void catch_signal(long n)
+{
+    (void)n;
+    delivered = 0;
+    signal(SIGUSR1, on_signal);
+}
+
+static void deliver(long n)
+{
+    pid_t self = getpid();
+
+    for (long i = 0; i < n; i++)
+        kill(self, SIGUSR1);
+    CHECK(delivered == n);
+}
+
+static void open_disk(long n)
+{
+    struct stat status;
+    unsigned long long size = 0;
+
+    (void)n;
+    CHECK((disk_fd = open(disk_path, O_RDONLY | O_DIRECT)) >= 0);
+    CHECK(fstat(disk_fd, &status) == 0);
+    if (S_ISBLK(status.st_mode))
+        CHECK(ioctl(disk_fd, BLKGETSIZE64, &size) == 0);
+    disk_size = S_ISBLK(status.st_mode) ? (long)size : status.st_size;
+}
+
+static void close_disk(void)
+{
+    close(disk_fd);
+}
+
+static void read_disk(long n, long size)
+{
+    if (disk_size < size)
+        errno = ENOSPC;
+    CHECK(disk_size >= size);
+    for (long i = 0; i < n; i++)
+        CHECK(pread(disk_fd, buffer, (size_t)size, i % (disk_size / size) * size) == size);
+}
+
+static void pread_4k(long n)
+{
+    read_disk(n, PAGE);
+}
+
+static void pread_1m(long n)
+{
+    read_disk(n, MIB);
+}
+
+/* 63 characters and a newline, until the terminal has sent them. */
+static void console_line(long n)
+{
+    char line[65];
+
+    for (long i = 0; i < n; i++) {
+        snprintf(line, sizeof line, "%-63ld\n", i);
+        CHECK(write(STDOUT_FILENO, line, 64) == 64);
+        if (isatty(STDOUT_FILENO))
+            CHECK(tcdrain(STDOUT_FILENO) == 0);
+    }
+}
+
+/* --- The table. ----------------------------------------------------------------------------------- */
+
+static const struct op {
+    const char *name;
+    long n;
+    void (*run)(long n);
+    void (*setup)(long n);
+    void (*end)(void);
+    void (*without)(long n); /* the stretch that is subtracted; default: nothing */
+} ops[] = {
+    {"null_syscall", 5000, null_syscall, NULL, NULL, NULL},
+    {"read_1", 5000, read_1, open_zero, close_both, NULL},
+    {"write_1", 5000, write_1, open_null, close_both, NULL},
+    {"pipe_rtt", 1000, pipe_rtt, start_echo, end_partner, NULL},
+    {"ctx_switch", 2000, ctx_switch, start_yielder, end_yielder, NULL},
+    {"page_fault", 2000, page_fault, map_for_faults, unmap_faulted, NULL},
+    {"mmap_16", 200, mmap_16, NULL, NULL, NULL},
+    {"fork_exit", 100, fork_exit, NULL, NULL, NULL},
+    {"fork_exec", 50, fork_exec, NULL, NULL, NULL},
+    {"timer_irq", 0, timer_irq, NULL, NULL, spin}, /* n: as many as there were */
+    {"signal", 2000, deliver, catch_signal, NULL, NULL},
+    {"pread_4k", 500, pread_4k, open_disk, close_disk, NULL},
+    {"pread_1m", 20, pread_1m, open_disk, close_disk, NULL},
+    {"console_line", 50, console_line, NULL, NULL, NULL},
+};
+
+/* --- Measuring. ------------------------------------------------------------------------------------ */
+
+struct cost {
+    long ns, instructions, interrupts;
+};
+
+static void mark(const char *text, const struct op *op, const char *what)
+{
+    char answer[8];
+
+    if (!marks)
+        return;
+    printf("nano-%s %-12s %-7s\n", text, op->name, what); /* always as long, always as dear */
+    fflush(stdout);
+    CHECK(fgets(answer, sizeof answer, stdin));
+}
+
+static struct cost stretch(const struct op *op, const char *what, void (*run)(long n), long n)
+{
+    struct cost cost;
+    bool timers = run == timer_irq || run == spin;
+
+    cost.interrupts = timers ? timer_interrupts() : 0;
+    mark("begin", op, what);
+    cost.ns = now();
+    cost.instructions = counted ? (long)instret() : 0;
+    run(n);
+    cost.instructions = counted ? (long)instret() - cost.instructions : 0;
+    cost.ns = now() - cost.ns;
+    mark("end", op, what);
+    cost.interrupts = timers ? timer_interrupts() - cost.interrupts : 0;
+    return cost;
+}
+
+struct result {
+    const struct op *op;
+    long n;
+    double ns, instructions;
+};
+
+static struct result measure(const struct op *op)
+{
+    struct cost without, with;
+    struct result result = {op, op->n, 0, 0};
+
+    if (op->setup)
+        op->setup(op->n);
+    if (op->end != unmap_faulted) /* warm up, but for pages that are touched once */
+        op->run(op->n / 10 + 2);
+    delivered = 0;
+    without = stretch(op, "without", op->without ? op->without : nothing, op->n);
+    with = stretch(op, "with", op->run, op->n);
+    if (op->end)
+        op->end();
+    if (result.n == 0)
+        result.n = with.interrupts - without.interrupts;
+    CHECK(result.n > 0);
+    result.ns = (double)(with.ns - without.ns) / (double)result.n;
+    result.instructions = (double)(with.instructions - without.instructions) / (double)result.n;
+    return result;
+}
+
+static bool wanted(const char *name, int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(name, argv[i]) == 0)
+            return true;
+    }
+    return argc == 0;
+}
+
+static void print_results(const struct result *results, int count)
+{
+    printf("nano-json-begin\n[");
+    for (int i = 0; i < count; i++) {
+        const struct result *result = &results[i];
+
+        printf("%s\n{\"op\": \"%s\", \"n\": %ld, \"ns\": %.1f, ", i ? "," : "", result->op->name,
+               result->n, result->ns);
+        if (counted)
+            printf("\"instructions\": %.1f}", result->instructions);
+        else
+            printf("\"instructions\": null}");
+    }
+    printf("\n]\nnano-json-end\n");
+    if (!counted)
+        printf("nano: instructions are counted with ICOUNT=1 only\n");
+    fflush(stdout);
+}
+
+/* The answers to the marks are not to be echoed, which would cost as much as they do. */
+static void set_echo(bool on)
+{
+    struct termios terminal;
+
+    if (tcgetattr(STDIN_FILENO, &terminal) != 0)
+        return;
+    terminal.c_lflag = on ? terminal.c_lflag | ECHO : terminal.c_lflag & ~(tcflag_t)ECHO;
+    tcsetattr(STDIN_FILENO, TCSANOW, &terminal);
+}
+
+static int parse(int argc, char **argv)
+{
+    int first = 1;
+
+    for (; first < argc && argv[first][0] == '-'; first++) {
+        if (strcmp(argv[first], "--marks") == 0)
+            marks = true;
+        else if (strcmp(argv[first], "--counted") == 0)
+            counted = true;
+        else if (strcmp(argv[first], "--disk") == 0 && first + 1 < argc)
+            disk_path = argv[++first];
+        else {
+            fprintf(stderr, "usage: nano [--marks] [--counted] [--disk FILE] [OPERATION]...\n");
+            exit(2);
+        }
+    }
+    return first;
+}
+
+int main(int argc, char **argv)
+{
+    struct result results[sizeof ops / sizeof ops[0]];
+    int first, count = 0;
+
+    if (argc > 1 && strcmp(argv[1], EXECUTED) == 0)
+        return 0;
+    first = parse(argc, argv);
+    if (counted && !open_counter()) {
+        fprintf(stderr, "nano: this guest does not let programs count instructions\n");
+        counted = false;
+    }
+    CHECK((buffer = aligned_alloc(PAGE, MIB)));
+    memset(buffer, 0, MIB);
+    set_echo(false);
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+        if (wanted(ops[i].name, argc - first, argv + first))
+            results[count++] = measure(&ops[i]);
+    }
+    print_results(results, count);
+    set_echo(true);
+    return count == 0;
+}
