@@ -93,9 +93,12 @@ def wait(run, counted, folder):
     run.loop(deadline, until=lambda: run.monitor.reason)
     if not run.monitor.reason:
         return None
+    reason = run.monitor.reason
     instructions = GdbStub(f"{folder}/gdb").csr("minstret")
     run.monitor.call("quit")
+    run.loop(deadline)  # what the VMM said last
     run.process.wait(30)
+    run.monitor.reason = reason  # and not our own quit
     return instructions
 
 

@@ -54,9 +54,9 @@ static void fail(const char *what)
     _exit(1);
 }
 
-#define CHECK(condition)     \
-    do {                     \
-        if (!(condition))    \
+#define CHECK(condition)      \
+    do {                      \
+        if (!(condition))     \
             fail(#condition); \
     } while (0)
 
