@@ -1,12 +1,12 @@
 /*
- * Instruction decoder: RV64IMAFD, Zicsr, Zifencei, Zicbom, Zicboz, Svinval, hypervisor. Compressed words
- * are decode_compressed.c's.
+ * Instruction decoder: RV64IMAFD, Zicsr, Zifencei, Zicbom, Zicboz, Svinval, hypervisor. Compressed
+ * words are decode_compressed.c's.
  *
  * RISC-V unprivileged ISA, "RV32/64G Instruction Set Listings"; privileged ISA, "RISC-V Privileged
  * Instruction Set Listings".
  *
- * The surprise: legality lives in the corners. SRET with one wrong bit is not SRET, and every funct3,
- * funct7 or rs2 that no listed instruction uses is illegal.
+ * The surprise: legality lives in the corners. SRET with one wrong bit is not SRET, and every
+ * funct3, funct7 or rs2 that no listed instruction uses is illegal.
  */
 #include "decode_internal.h"
 

@@ -3,8 +3,9 @@
  *
  * RISC-V unprivileged ISA, chapter "C", tables "Instruction listing for RVC, Quadrant 0, 1, 2".
  *
- * The surprise: a word whose immediate or register is zero is by turns reserved, a HINT or a different
- * instruction: C.JR, C.MV, C.EBREAK, C.JALR and C.ADD share one row of the quadrant 2 table.
+ * The surprise: a word whose immediate or register is zero is by turns reserved, a HINT or a
+ * different instruction: C.JR, C.MV, C.EBREAK, C.JALR and C.ADD share one row of the quadrant 2
+ * table.
  */
 #include "decode_internal.h"
 
@@ -243,8 +244,10 @@ static struct insn quadrant2(uint32_t raw)
     switch (bits(raw, 13, 3)) {
     case 0: return c_alu_imm(raw, ALU_SLL, rd, rd, (int32_t)shamt_c(raw));
     case 1: return c_load(raw, INSN_FLOAT_LOAD, 8, rd, X_SP, imm_c_ldsp(raw));
-    case 2: return rd != 0 ? c_load(raw, INSN_LOAD, 4, rd, X_SP, imm_c_lwsp(raw)) : decode_illegal(raw);
-    case 3: return rd != 0 ? c_load(raw, INSN_LOAD, 8, rd, X_SP, imm_c_ldsp(raw)) : decode_illegal(raw);
+    case 2:
+        return rd != 0 ? c_load(raw, INSN_LOAD, 4, rd, X_SP, imm_c_lwsp(raw)) : decode_illegal(raw);
+    case 3:
+        return rd != 0 ? c_load(raw, INSN_LOAD, 8, rd, X_SP, imm_c_ldsp(raw)) : decode_illegal(raw);
     case 4: return c_jump_move_add(raw);
     case 5: return c_store(raw, INSN_FLOAT_STORE, 8, rs2, X_SP, imm_c_sdsp(raw));
     case 6: return c_store(raw, INSN_STORE, 4, rs2, X_SP, imm_c_swsp(raw));

@@ -1,6 +1,6 @@
 /*
- * The virtual supervisor CSRs (core/cpu/csr.c) against a model: what each register keeps of a written
- * value as one table, and Zicsr's rules for all operations, operands and register overlaps.
+ * The virtual supervisor CSRs (core/cpu/csr.c) against a model: what each register keeps of a
+ * written value as one table, and Zicsr's rules for all operations, operands and register overlaps.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 #include "riscv.h"
 #include "vm.h"
 
-/* --- What the modules ask of the rest. -------------------------------------------------------------- */
+/* --- What the modules ask of the rest. -------------------------------------------------------- */
 
 void shadow_select(struct vcpu *vcpu)
 {
@@ -81,10 +81,10 @@ static uint64_t get(unsigned csr)
     return vcpu->x[6];
 }
 
-/* --- WARL: what is written and what is read ------------------------------------------------------------ */
+/* --- WARL: what is written and what is read --------------------------------------------------- */
 
-#define UXL (2ul << 32)
-#define SD  (1ul << 63)
+#define UXL  (2ul << 32)
+#define SD   (1ul << 63)
 #define SV39 (8ul << 60)
 #define SV48 (9ul << 60)
 
@@ -100,7 +100,8 @@ static const struct {
     {CSR_SSTATUS, 0, 3ul << 13, UXL | SD | 3ul << 13}, /* SD follows FS */
     {CSR_SSTATUS, 0, SD, UXL},
     {CSR_SSTATUS, 0, 1ul << 32, UXL}, /* UXL is 64 bits, always */
-    {CSR_SSTATUS, 0, 3ul << 9 | 3ul << 15 | 1ul << 6, UXL}, /* no vectors, nothing in XS, no big-endian vU */
+    {CSR_SSTATUS, 0, 3ul << 9 | 3ul << 15 | 1ul << 6,
+     UXL}, /* no vectors, nothing in XS, no big-endian vU */
     {CSR_SSTATUS, 0, 1ul << 3 | 1ul << 7 | 3ul << 11, UXL}, /* M-mode's fields */
     {CSR_SIE, 0, ~0ul, 0x222},
     {CSR_SIE, ~0ul, 0, 0},
@@ -149,10 +150,10 @@ static void test_satp_sv48_needs_sv57_host(void **state)
     assert_int_equal(get(CSR_SATP), SV48 | 6);
 }
 
-/* --- Zicsr --------------------------------------------------------------------------------------------- */
+/* --- Zicsr ------------------------------------------------------------------------------------ */
 
 static const unsigned all[] = {
-    CSR_SSTATUS, CSR_SIE,   CSR_STVEC, CSR_SCOUNTEREN, CSR_SENVCFG,  CSR_SSCRATCH,
+    CSR_SSTATUS, CSR_SIE,    CSR_STVEC, CSR_SCOUNTEREN, CSR_SENVCFG,  CSR_SSCRATCH,
     CSR_SEPC,    CSR_SCAUSE, CSR_STVAL, CSR_SIP,        CSR_STIMECMP, CSR_SATP,
 };
 #define CSRS (sizeof all / sizeof all[0])
@@ -204,7 +205,9 @@ static void one_access(unsigned csr)
     *vcpu = before;
     uint64_t operand = immediate ? rs1 : vcpu->x[rs1];
     uint64_t base = csr == CSR_SIP ? old & 2 : old;
-    uint64_t value = op == INSN_CSRRW ? operand : op == INSN_CSRRS ? base | operand : base & ~operand;
+    uint64_t value = op == INSN_CSRRW   ? operand
+                     : op == INSN_CSRRS ? base | operand
+                                        : base & ~operand;
     bool writes = op == INSN_CSRRW || rs1 != 0;
 
     vcpu->view_stale = vcpu->interrupts_stale = false;
@@ -220,8 +223,8 @@ static void one_access(unsigned csr)
     }
     uint64_t now = kept(csr, old, value);
     bool view = (csr == CSR_SSTATUS && ((old ^ now) & 0xc0000)) || (csr == CSR_SATP && old != now);
-    bool may_unmask = (csr == CSR_SSTATUS && (now & ~old & 2)) || csr == CSR_SIE || csr == CSR_SIP ||
-                      csr == CSR_STIMECMP;
+    bool may_unmask = (csr == CSR_SSTATUS && (now & ~old & 2)) || csr == CSR_SIE ||
+                      csr == CSR_SIP || csr == CSR_STIMECMP;
     assert_int_equal(vcpu->view_stale, view);
     if (may_unmask)
         assert_true(vcpu->interrupts_stale);
@@ -267,7 +270,7 @@ static void test_unknown(void **state)
     assert_int_equal(known, CSRS);
 }
 
-/* --- Where a register is more than memory --------------------------------------------------------------- */
+/* --- Where a register is more than memory ----------------------------------------------------- */
 
 static void test_fs_is_the_hosts(void **state)
 {

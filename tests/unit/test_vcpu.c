@@ -1,6 +1,6 @@
 /*
- * Traps into vS, SRET, WFI and the choice of the interrupt (core/cpu/vcpu.c), every combination of the bits
- * that matter against the privileged specification's rules written out one by one.
+ * Traps into vS, SRET, WFI and the choice of the interrupt (core/cpu/vcpu.c), every combination of
+ * the bits that matter against the privileged specification's rules written out one by one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,7 +54,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* --- A hart in the specification's words ------------------------------------------------------------ */
+/* --- A hart in the specification's words ------------------------------------------------------ */
 
 struct model {
     bool user, sie, spie, spp_is_s;
@@ -107,7 +107,8 @@ static void model_trap(struct model *model, uint64_t cause, uint64_t stval, uint
 static void assert_state(const struct model *model, bool was_user)
 {
     assert_int_equal(vcpu->mode == VMODE_U, model->user);
-    assert_int_equal(vcpu->csr.sstatus, KEPT | (uint64_t)model->sie << 1 | (uint64_t)model->spie << 5 |
+    assert_int_equal(vcpu->csr.sstatus, KEPT | (uint64_t)model->sie << 1 |
+                                            (uint64_t)model->spie << 5 |
                                             (uint64_t)model->spp_is_s << 8);
     assert_int_equal(vcpu->pc, model->pc);
     assert_int_equal(vcpu->csr.sepc, model->sepc);
@@ -148,11 +149,12 @@ static void test_sret(void **state)
     }
 }
 
-/* --- Interrupts ---------------------------------------------------------------------------------------- */
+/* --- Interrupts ------------------------------------------------------------------------------- */
 
 static uint64_t lines(unsigned number) /* three bits: software, timer, external */
 {
-    return (uint64_t)bit(number, 0) << 1 | (uint64_t)bit(number, 1) << 5 | (uint64_t)bit(number, 2) << 9;
+    return (uint64_t)bit(number, 0) << 1 | (uint64_t)bit(number, 1) << 5 |
+           (uint64_t)bit(number, 2) << 9;
 }
 
 static void set_pending(unsigned number)
@@ -202,7 +204,7 @@ static void test_external_line(void **state)
     assert_int_equal(vcpu_sip(vcpu) & SIP_SEIP, 0);
 }
 
-/* --- WFI ------------------------------------------------------------------------------------------------- */
+/* --- WFI -------------------------------------------------------------------------------------- */
 
 static void timer_on_third_wait(void)
 {
@@ -225,7 +227,7 @@ static void test_wfi(void **state)
     assert_int_equal(hart_wfis, 3); /* one is pending: no wait */
 }
 
-/* --- Reset, and what follows the mode ---------------------------------------------------------------------- */
+/* --- Reset, and what follows the mode --------------------------------------------------------- */
 
 static void test_reset(void **state)
 {
