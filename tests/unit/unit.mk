@@ -15,6 +15,8 @@ csr_SOURCES            := core/cpu/csr.c core/cpu/vcpu.c core/cpu/timer.c tests/
 decode_SOURCES         := core/cpu/decode.c core/cpu/decode_compressed.c
 ring_SOURCES           := $(PARAVIRT)
 rtc_SOURCES            := core/board/rtc.c
+shadow_SOURCES         := $(addprefix core/memory/,walk.c shadow.c shadow_drop.c patch.c pool.c ram.c) \
+	tests/unit/hart.c
 stats_SOURCES          := core/stats.c core/stats_names.c
 tree_SOURCES           := core/board/tree.c core/host/machine.c
 uart_SOURCES           := devices/emulated/uart.c tests/unit/mock.c
