@@ -82,9 +82,10 @@ def test_row(row, file_folder, tmp_path):
 
 
 def selftest_lines(output):
-    """Check -> result, of what selftest printed."""
-    start = output.index("# selftest")
-    lines = output[start:].split("\n# ")[0].splitlines()
+    """What selftest printed, its totals included, without what may differ."""
+    printed = re.search(r"^# selftest\n(.*^selftest: .*?$)", output, re.MULTILINE | re.DOTALL)
+    assert printed, "selftest did not end with its totals"
+    lines = printed[1].splitlines()
     differs = [re.compile(pattern) for pattern, _ in manifest.SELFTEST_DIFFERS]
     return [line for line in lines if not any(pattern.search(line) for pattern in differs)]
 
