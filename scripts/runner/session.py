@@ -4,6 +4,7 @@ With RUN, QEMU's console is a pipe that is passed on and read along. Without, QE
 terminal and sets it raw itself: Ctrl-C reaches the guest and Ctrl-A X quits.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -234,7 +235,8 @@ class Session:
             self.process.wait()
         if self.relay:
             self.relay[0].close()
-            os.unlink(self.relay[1])
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.relay[1])
 
     def verdict(self):
         """The exit status of a run that ended by itself, and a sentence if it was not good."""
