@@ -8,10 +8,9 @@ DISK_MODEL ?= ahci
 GUEST      ?= trident
 MEM        ?= 512M
 MMU        ?= sv39
-DISK_IMG   ?= build/disk.img
 DISK_SIZE  ?= 64M
 PATCH      ?= ecall
-OPTIONS := DEVICE UART DISK DISK_MODEL GUEST INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR RUN \
+OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR RUN \
 	PATCH STATS TIMEOUT ICOUNT QEMU
 export OPTIONS $(OPTIONS)
 # The guest's text is taken as it stands: `$` in it is not make's.
@@ -106,7 +105,8 @@ $(BUILD)/.setup-%: scripts/setup
 
 # --- Running. -----------------------------------------------------------------------------------------
 GUEST_FILES := $(if $(filter trident,$(GUEST)),$(BUILD)/guest/trident-guest.elf) \
-	$(if $(filter linux,$(GUEST)),$(BUILD)/linux/Image $(BUILD)/linux/initramfs.cpio.gz)
+	$(if $(filter linux,$(GUEST)),$(if $(filter debian,$(ROOT)),guest-debian,guest-linux)) \
+	$(if $(filter uboot,$(GUEST)),guest-uboot)
 RUN_FILES := $(if $(filter native,$(DEVICE)),,$(BUILD)/trident/trident.bin) $(GUEST_FILES)
 
 # A bad option is refused before anything is installed or built.

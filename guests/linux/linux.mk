@@ -8,7 +8,9 @@
 KERNEL ?= trixie
 LINUX  := $(BUILD)/linux$(if $(filter-out trixie,$(KERNEL)),-$(KERNEL))
 
-.PHONY: guest-linux
+.PHONY: guest-linux guests
+guests: guest-linux guest-debian guest-uboot
+
 guest-linux: $(LINUX)/Image $(LINUX)/initramfs.cpio.gz
 
 $(LINUX)/versions: | $(BUILD)/.setup-run

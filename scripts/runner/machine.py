@@ -28,12 +28,17 @@ def command_line(options):
     """The guest's boot arguments."""
     words = []
     if options.linux_like:
-        words.append("console=hvc0" if options.uart == "virtio" else "console=ttyS0")
+        # Before hvc0's driver, a module, is loaded, the kernel has the virtual terminal's dummy.
+        words += ["console=tty0", "console=hvc0"] if options.uart == "virtio" else ["console=ttyS0"]
+    if options.guest == "linux":
+        words.append("loglevel=4")
+    if options.root == "debian":
+        words.append("root=/dev/trident")
     if options.append:
         words.append(options.append)
     if options.run and options.linux_like:
         words.append("trident.run=" + base64.b64encode(options.run.encode()).decode())
-    elif options.run:
+    elif options.run and options.guest != "uboot":
         words.append("run=" + options.run)
     line = " ".join(words)
     if len(line.encode()) >= COMMAND_LINE_MAX:

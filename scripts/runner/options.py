@@ -15,26 +15,31 @@ from dataclasses import dataclass, field
 from . import image
 
 STRATEGIES = ("emulated", "virtio", "passthrough")
-PATCH_BUILT = ("off", "ecall")
-PATCH_LATER = ("cluster", "inline")
+PATCH_BUILT = ("off", "ecall", "cluster")
+PATCH_LATER = ("inline",)
 SECTOR = 512
 MIB = 1 << 20
 MIN_MEM = 16 * MIB
 RAM_BASE = 0x80000000
 FIRMWARE = 0x80000  # bytes at the start of RAM that OpenSBI keeps
-COMMAND_LINE_MAX = 1024  # Linux on RISC-V: COMMAND_LINE_SIZE
+COMMAND_LINE_MAX = 1023  # what Linux on RISC-V keeps; one that is as long may have been cut
 TREE_ROOM = 4 * MIB  # for the device tree, above the images
 DISK_ERRORS = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC}
 DISK_ERROR_MAX = 64  # sectors: each is a rule of QEMU's
 
 # Variables that make itself uses: known, and none of the runner's business.
-MAKE_VARIABLES = ("BUILD", "CROSS", "COMPILER", "SETUP", "LIBFDT_SRC", "APT_MIRROR", "V")
+MAKE_VARIABLES = ("DEBIAN_SIZE", "TRIDENT_MIRROR", "BUILD", "CROSS", "COMPILER", "SETUP", "LIBFDT_SRC", "APT_MIRROR", "V")
 
 # The guests that the Makefile builds: kernel, initial RAM disk, and a symbol table if there is one.
 BUILT_GUESTS = {
     "trident": ("build/guest/trident-guest.elf", None),
-    "linux": ("build/linux/Image", "build/linux/initramfs.cpio.gz"),
+    "linux": ("{linux}/Image", "{linux}/initramfs.cpio.gz"),
+    "uboot": ("build/uboot/u-boot.elf", None),
 }
+KERNELS = ("trixie", "forky", "sid")  # Debian releases; the first goes to build/linux
+DEBIAN_INITRD = "{linux}/debian.cpio.gz"
+DEBIAN_ROOT = "build/debian/root.img"
+SCRATCH_DISK = "build/run/{pid}.img"  # a copy for one run
 
 
 class Refusal(Exception):
@@ -48,12 +53,16 @@ class Options:
     disk: str = "virtio"
     disk_model: str = "ahci"
     guest: str = "trident"
+    release: str = "trixie"  # of Debian, for GUEST=linux
+    root: str = "initramfs"
     kernel: str = ""
     initrd: str | None = None
     append: str = ""
     mem: int = 512 * MIB
     mmu: str = "sv39"
     disk_img: str = "build/disk.img"
+    disk_from: str | None = None  # the image that an absent disk_img is a copy of
+    disk_kept: bool = True        # after the run
     disk_size: int = 64 * MIB
     disk_ro: bool = False
     disk_error: tuple | None = None  # first sector, sectors, errno
@@ -63,6 +72,7 @@ class Options:
     timeout: float | None = None
     icount: bool = False
     qemu: list = field(default_factory=list)
+    notes: list = field(default_factory=list)  # what the user should know before the run
 
     @property
     def native(self):
@@ -76,7 +86,7 @@ class Options:
     def describe(self):
         """The choices, as reports name them."""
         return {
-            "device": self.device, "uart": self.uart, "disk": self.disk,
+            "device": self.device, "uart": self.uart, "disk": self.disk, "root": self.root,
             "disk_model": self.disk_model, "guest": self.guest, "mem": self.mem, "mmu": self.mmu,
             "patch": self.patch, "run": self.run, "icount": self.icount,
         }
@@ -149,12 +159,16 @@ def parse_guest(options, env, built):
     """built: the Makefile's own guests are there (they may not be, before make has run)."""
     options.guest = env.get("GUEST") or "trident"
     initrd = None
+    parse_debian(options, env)
     if options.guest in BUILT_GUESTS:
-        options.kernel, initrd = BUILT_GUESTS[options.guest]
+        linux = "build/linux" + ("" if options.release == KERNELS[0] else f"-{options.release}")
+        options.kernel, initrd = (path and path.format(linux=linux)
+                                  for path in BUILT_GUESTS[options.guest])
+        initrd = DEBIAN_INITRD.format(linux=linux) if options.root == "debian" else initrd
     else:
         options.kernel = options.guest
         if not os.path.exists(options.kernel):
-            raise Refusal(f"GUEST={options.guest} is neither trident, linux, nor a file that exists: "
+            raise Refusal(f"GUEST={options.guest} is neither trident, linux, uboot, nor a file that exists: "
                           "give the path of a Linux Image or an ELF.")
     if env.get("INITRD"):
         initrd = env["INITRD"]
@@ -181,6 +195,22 @@ def parse_guest(options, env, built):
                       f"use MEM={(need + 16 * MIB - 1) // (16 * MIB) * 16}M or more.")
 
 
+def parse_debian(options, env):
+    """What is there for GUEST=linux and uboot alone."""
+    options.release = one_of("KERNEL", env.get("KERNEL") or KERNELS[0], KERNELS)
+    options.root = one_of("ROOT", env.get("ROOT") or "initramfs", ("initramfs", "debian"))
+    for name, word, default in (("KERNEL", options.release, KERNELS[0]),
+                                ("ROOT", options.root, "initramfs")):
+        if word != default and options.guest != "linux":
+            raise Refusal(f"{name}={word} goes with GUEST=linux only: add that, or leave {name} out.")
+    if options.guest == "uboot" and options.uart == "virtio":
+        if "UART" in env.get("GIVEN", "").split():
+            raise Refusal("UART=virtio does not go with GUEST=uboot, which has no driver for a virtio "
+                          "console: use UART=emulated or UART=passthrough.")
+        options.uart = "emulated"
+        options.notes.append("U-Boot has no driver for a virtio console: its UART is emulated")
+
+
 def check_readable(name, path):
     if not os.path.isfile(path):
         raise Refusal(f"{name}={path} is not a file that exists: check the path.")
@@ -189,6 +219,12 @@ def check_readable(name, path):
 
 
 def parse_disk(options, env):
+    if options.root == "debian":
+        options.disk_from = DEBIAN_ROOT
+        if not env.get("DISK_IMG"):
+            options.disk_img, options.disk_kept = SCRATCH_DISK.format(pid=os.getpid()), False
+            options.disk_ro = flag("DISK_RO", env.get("DISK_RO"))
+            return
     options.disk_img = path = env.get("DISK_IMG") or "build/disk.img"
     options.disk_ro = flag("DISK_RO", env.get("DISK_RO"))
     text = env.get("DISK_SIZE") or "64M"

@@ -44,12 +44,16 @@ def say(text):
     print(f"trident: {text}", file=sys.stderr, flush=True)
 
 
-def create_disk(path, size):
-    """A sparse image; no partial file is left."""
-    os.makedirs("build", exist_ok=True)
+def create_disk(options):
+    """A sparse image, empty or a copy; no partial file is left."""
+    path = options.disk_img
+    os.makedirs(RUN_FOLDER, exist_ok=True)
+    if options.disk_from:
+        copy_disk(options.disk_from, path)
+        return
     try:
         with open(path, "xb") as file:
-            file.truncate(size)
+            file.truncate(options.disk_size)
     except FileExistsError:
         pass
     except OSError as error:
@@ -57,6 +61,16 @@ def create_disk(path, size):
             os.unlink(path)
         raise Refusal(f"DISK_IMG={path} cannot be created ({error.strerror}): "
                       "free some space or choose another place.") from None
+
+
+def copy_disk(source, path):
+    try:
+        subprocess.run(["cp", "--sparse=always", source, path], check=True)
+    except (OSError, subprocess.CalledProcessError):
+        if os.path.exists(path):
+            os.unlink(path)
+        raise Refusal(f"{source} cannot be copied to {path}: free some space, or name a place with "
+                      "DISK_IMG.") from None
 
 
 def end_with_parent():
@@ -102,6 +116,7 @@ class Session:
             raise Refusal("QEMU did not start; its own message is above.")
         self.monitor = control.Monitor(lines)
         self.monitor.call("qmp_capabilities")
+        self.drop_disk()  # QEMU has it open
         self.watch(lines, self.on_monitor)
         if self.channel:
             self.watch(self.channel, self.on_channel)
@@ -110,6 +125,11 @@ class Session:
             self.watch(self.process.stdout, self.on_console)
         if not debug:
             self.monitor.call("cont")
+
+    def drop_disk(self):
+        """Removes the name of a disk that is for this run alone."""
+        if not self.options.disk_kept and os.path.exists(self.options.disk_img):
+            os.unlink(self.options.disk_img)
 
     def watch(self, source, handler):
         self.selector.register(source, selectors.EVENT_READ, handler)
@@ -233,6 +253,7 @@ class Session:
             self.process.kill()
         if self.process:
             self.process.wait()
+        self.drop_disk()
         if self.relay:
             self.relay[0].close()
             with contextlib.suppress(FileNotFoundError):
@@ -307,13 +328,15 @@ def run(options, gdb=False, kind=Session):
     """Runs the guest in a session of that kind; returns the exit status."""
     if not shutil.which(machine.QEMU):
         raise Refusal("QEMU is missing: run scripts/setup, which names or installs what is needed.")
-    needed = [options.kernel, options.initrd, None if options.native else machine.TRIDENT]
+    needed = [options.kernel, options.initrd, options.disk_from, None if options.native else machine.TRIDENT]
     for path in filter(None, needed):
         if not os.path.exists(path):
             raise Refusal(f"{path} is not built yet: use make, which builds it.")
     machine.command_line(options)
     if not os.path.exists(options.disk_img):
-        create_disk(options.disk_img, options.disk_size)
+        create_disk(options)
+    for note in options.notes:
+        say(note)
     if gdb:
         return debug(options)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
