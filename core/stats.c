@@ -11,6 +11,7 @@
 
 #include "host/io.h"
 #include "host/machine.h"
+#include "riscv.h"
 #include "vm.h"
 
 #define ROW_OF_THE_REST (STATS_ROWS - 1)
@@ -84,6 +85,7 @@ void stats_reset(struct vm *vm)
     vm->stats.memory.pool_pages = gauges.pool_pages;
     vm->stats.memory.pool_peak = gauges.pool_pages;
     vm->stats.memory.pool_limit = gauges.pool_limit;
+    vm->stats.memory.fixed_bytes = gauges.fixed_bytes;
     vm->stats.memory.patched_pages = gauges.patched_pages;
     for (unsigned i = 0; i < vm->devices; i++)
         memset(&vm->device[i].count, 0, sizeof vm->device[i].count);
@@ -175,6 +177,12 @@ static void write_devices(struct vm *vm)
     control_printf(vm->host, "}");
 }
 
+/* Of the VMM's own memory, with so many pages of the pool in use. */
+static unsigned long long own_bytes(const struct stats_memory *memory, uint64_t pool_pages)
+{
+    return COUNT(memory->fixed_bytes + (pool_pages << PAGE_SHIFT));
+}
+
 static void write_memory(struct vm *vm)
 {
     const struct stats_memory *memory = &vm->stats.memory;
@@ -191,6 +199,9 @@ static void write_memory(struct vm *vm)
                    COUNT(memory->pool_pages), COUNT(memory->pool_peak), COUNT(memory->pool_limit));
 }
 
+    control_printf(vm->host, "\"vmm_bytes\":%llu,\"vmm_peak\":%llu,\"vmm_limit\":%llu}",
+                   own_bytes(memory, memory->pool_pages), own_bytes(memory, memory->pool_peak),
+                   own_bytes(memory, memory->pool_limit));
 static void write_cost(struct vm *vm, const char *name, struct cost cost)
 {
     control_printf(vm->host, ",\"%s\":{\"instructions\":%llu,\"nanoseconds\":%llu}", name,

@@ -269,7 +269,7 @@ static void reset_forgets(void **state)
     stats_exit(&vm->stats, EXIT_CSR, VMODE_S, CSR_SSTATUS, 100, 7);
     vm->device[0].count.loads = 5;
     vm->stats.memory = (struct stats_memory){
-        .fills = 1, .pool_pages = 20, .pool_peak = 30, .pool_limit = 40};
+        .fills = 1, .pool_pages = 20, .pool_peak = 30, .pool_limit = 40, .fixed_bytes = 50};
     now = 77;
     retired = 88;
     stats_reset(vm);
@@ -279,6 +279,7 @@ static void reset_forgets(void **state)
     assert_int_equal(vm->stats.memory.pool_pages, 20);
     assert_int_equal(vm->stats.memory.pool_peak, 20);
     assert_int_equal(vm->stats.memory.pool_limit, 40);
+    assert_int_equal(vm->stats.memory.fixed_bytes, 50);
     assert_int_equal(vm->stats.begin_time, 77);
     assert_int_equal(vm->stats.begin_instret, 88);
 }
