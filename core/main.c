@@ -60,9 +60,9 @@ static void init_memory(struct vm *vm, const struct boot_info *info, uint64_t fr
     if (end < free_hpa + MEGABYTE)
         panic("main: %lu KiB are left for shadow page tables", (end - free_hpa) >> 10);
     shadow_init(vm, map_hpa(free_hpa), end - free_hpa, info->satp, info->map_entry);
+    vm->stats.memory.fixed_bytes = (uint64_t)vm->shadow->pool.base - (uint64_t)image_start;
 }
 
-    vm->stats.memory.fixed_bytes = (uint64_t)vm->shadow->pool.base - (uint64_t)image_start;
 /* Power-on or reset, up to the guest's first instruction. */
 static void load_guest(struct vm *vm)
 {

@@ -195,13 +195,13 @@ static void write_memory(struct vm *vm)
                    COUNT(memory->evictions), COUNT(memory->root_switches),
                    COUNT(memory->tlb_flushes), COUNT(memory->patched_pages),
                    COUNT(memory->patched_sites), COUNT(memory->dropped_patches));
-    control_printf(vm->host, "\"pool_pages\":%llu,\"pool_peak\":%llu,\"pool_limit\":%llu}",
+    control_printf(vm->host, "\"pool_pages\":%llu,\"pool_peak\":%llu,\"pool_limit\":%llu,",
                    COUNT(memory->pool_pages), COUNT(memory->pool_peak), COUNT(memory->pool_limit));
-}
-
     control_printf(vm->host, "\"vmm_bytes\":%llu,\"vmm_peak\":%llu,\"vmm_limit\":%llu}",
                    own_bytes(memory, memory->pool_pages), own_bytes(memory, memory->pool_peak),
                    own_bytes(memory, memory->pool_limit));
+}
+
 static void write_cost(struct vm *vm, const char *name, struct cost cost)
 {
     control_printf(vm->host, ",\"%s\":{\"instructions\":%llu,\"nanoseconds\":%llu}", name,
