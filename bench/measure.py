@@ -160,10 +160,13 @@ def take_traps(seen):
 def measure(cell, disk):
     """{samples} and facts of the run, or {why, console}: it failed."""
     counted = cell.kind == "boot count"
-    seen = run_guest(cell.options(), disk, counted)
     result = {"cell": cell.name, "kind": cell.kind, "strategy": cell.strategy, "patch": cell.patch,
-              "options": cell.options(), "status": seen["status"], "seconds": seen["seconds"],
-              "qemu": seen["qemu"], "why": seen["why"]}
+              "options": cell.options(), "why": ""}
+    try:
+        seen = run_guest(cell.options(), disk, counted)
+    except front_door.Refusal as refusal:
+        return {**result, "why": str(refusal)}
+    result.update({name: seen[name] for name in ("status", "seconds", "qemu", "why")})
     try:
         if seen["why"]:
             raise Failed(seen["why"])
