@@ -106,7 +106,7 @@ $(BUILD)/.setup-%: scripts/setup
 # --- Running. -----------------------------------------------------------------------------------------
 GUEST_FILES := $(if $(filter trident,$(GUEST)),$(BUILD)/guest/trident-guest.elf) \
 	$(if $(filter linux,$(GUEST)),$(if $(filter debian,$(ROOT)),guest-debian,guest-linux)) \
-	$(if $(filter uboot,$(GUEST)),guest-uboot)
+	$(if $(filter uboot,$(GUEST)),guest-uboot $(if $(filter debian,$(ROOT)),guest-debian))
 RUN_FILES := $(if $(filter native,$(DEVICE)),,$(BUILD)/trident/trident.bin) $(GUEST_FILES)
 
 # A bad option is refused before anything is installed or built.
@@ -122,6 +122,7 @@ stats:
 
 # --- Tests and tidiness. --------------------------------------------------------------------------------
 include tests/unit/unit.mk
+include tests/diff/diff.mk
 -include bench/bench.mk
 
 check: | $(BUILD)/.setup-check

@@ -10,10 +10,9 @@ guest-debian: $(LINUX)/Image $(LINUX)/debian.cpio.gz $(DEBIAN)/root.img
 $(DEBIAN)/versions: | $(BUILD)/.setup-run
 	guests/debian/fetch $(DEBIAN)
 
-$(DEBIAN)/root.img: $(DEBIAN)/versions guests/debian/mkroot \
-		$(addprefix guests/linux/,trident-run poweroff)
-	guests/debian/mkroot $(DEBIAN) $@ $(DEBIAN_SIZE)
+# What U-Boot boots from the disk.
+DEBIAN_BOOT := $(addprefix $(BUILD)/linux/,Image debian.cpio.gz)
 
-$(LINUX)/debian.cpio.gz: $(LINUX)/versions \
-		$(addprefix guests/linux/,pack init trident-run poweroff)
-	guests/linux/pack $(LINUX)/root $@ --module ext4 --module crc32c_generic
+$(DEBIAN)/root.img: $(DEBIAN)/versions guests/debian/mkroot $(DEBIAN_BOOT) \
+		$(addprefix guests/linux/,trident-run poweroff)
+	guests/debian/mkroot $(DEBIAN) $@ $(DEBIAN_SIZE) $(DEBIAN_BOOT)

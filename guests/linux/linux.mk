@@ -13,15 +13,24 @@ guests: guest-linux guest-debian guest-uboot
 
 guest-linux: $(LINUX)/Image $(LINUX)/initramfs.cpio.gz
 
-$(LINUX)/versions: | $(BUILD)/.setup-run
-	guests/linux/fetch $(LINUX) $(KERNEL)
+LINUX_PARTS := $(addprefix guests/linux/,pack init trident-run poweroff)
 
-$(LINUX)/Image: $(LINUX)/versions guests/linux/image
-	guests/linux/image $(LINUX)/root $@
+# The kernel of release $(2) in folder $(1). debian.cpio.gz is the initramfs that can mount ext4.
+define LINUX_RULES
+$(1)/versions: | $(BUILD)/.setup-run
+	guests/linux/fetch $(1) $(2)
 
-$(LINUX)/initramfs.cpio.gz: $(LINUX)/versions \
-		$(addprefix guests/linux/,pack init trident-run poweroff)
-	guests/linux/pack $(LINUX)/root $@
+$(1)/Image: $(1)/versions guests/linux/image
+	guests/linux/image $(1)/root $$@
+
+$(1)/initramfs.cpio.gz: $(1)/versions $(LINUX_PARTS)
+	guests/linux/pack $(1)/root $$@
+
+$(1)/debian.cpio.gz: $(1)/versions $(LINUX_PARTS)
+	guests/linux/pack $(1)/root $$@ --module ext4 --module crc32c_generic
+endef
+$(eval $(call LINUX_RULES,$(BUILD)/linux,trixie))
+$(foreach release,forky sid,$(eval $(call LINUX_RULES,$(BUILD)/linux-$(release),$(release))))
 
 include guests/debian/debian.mk
 include guests/uboot/uboot.mk

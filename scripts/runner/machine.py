@@ -32,7 +32,7 @@ def command_line(options):
         words += ["console=tty0", "console=hvc0"] if options.uart == "virtio" else ["console=ttyS0"]
     if options.guest == "linux":
         words.append("loglevel=4")
-    if options.root == "debian":
+    if options.root == "debian" and options.guest == "linux":
         words.append("root=/dev/trident")
     if options.append:
         words.append(options.append)

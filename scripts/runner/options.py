@@ -164,7 +164,8 @@ def parse_guest(options, env, built):
         linux = "build/linux" + ("" if options.release == KERNELS[0] else f"-{options.release}")
         options.kernel, initrd = (path and path.format(linux=linux)
                                   for path in BUILT_GUESTS[options.guest])
-        initrd = DEBIAN_INITRD.format(linux=linux) if options.root == "debian" else initrd
+        if options.root == "debian" and options.guest == "linux":
+            initrd = DEBIAN_INITRD.format(linux=linux)
     else:
         options.kernel = options.guest
         if not os.path.exists(options.kernel):
@@ -199,10 +200,11 @@ def parse_debian(options, env):
     """What is there for GUEST=linux and uboot alone."""
     options.release = one_of("KERNEL", env.get("KERNEL") or KERNELS[0], KERNELS)
     options.root = one_of("ROOT", env.get("ROOT") or "initramfs", ("initramfs", "debian"))
-    for name, word, default in (("KERNEL", options.release, KERNELS[0]),
-                                ("ROOT", options.root, "initramfs")):
-        if word != default and options.guest != "linux":
-            raise Refusal(f"{name}={word} goes with GUEST=linux only: add that, or leave {name} out.")
+    if options.release != KERNELS[0] and options.guest != "linux":
+        raise Refusal(f"KERNEL={options.release} goes with GUEST=linux only: add that, or leave KERNEL out.")
+    if options.root != "initramfs" and options.guest not in ("linux", "uboot"):
+        raise Refusal(f"ROOT={options.root} goes with GUEST=linux and GUEST=uboot only: add one of them, "
+                      "or leave ROOT out.")
     if options.guest == "uboot" and options.uart == "virtio":
         if "UART" in env.get("GIVEN", "").split():
             raise Refusal("UART=virtio does not go with GUEST=uboot, which has no driver for a virtio "

@@ -11,7 +11,6 @@ from .session import Session, say
 AUTOBOOT = b"Hit any key to stop autoboot"
 PROMPT = b"=> "
 STATUS = re.compile(r"^status=(\d+)$", re.MULTILINE)
-ENDS = re.compile(r"\s*(poweroff|reset)\b")
 
 
 def split(text):
@@ -26,8 +25,6 @@ class UBootSession(Session):
     def __init__(self, options, folder):
         super().__init__(options, folder)
         self.commands = split(options.run)
-        if not self.commands or not ENDS.match(self.commands[-1]):
-            self.commands.append("poweroff")
         self.stopped = False  # the countdown
         self.asked = None     # the command whose status is not known yet
 
@@ -46,6 +43,8 @@ class UBootSession(Session):
         elif self.commands:
             self.asked = self.commands.pop(0)
             self.type(self.asked)
+        else:
+            self.type("poweroff")
 
     def type(self, line):
         self.tail = b""
