@@ -788,6 +788,31 @@ static void test_more_spaces_than_slots(void **state)
     run(4, 48, 100, 20000);
 }
 
+/* The walk's own store of A and D is a store to the page like any other. */
+static void test_table_in_a_patched_page(void **state)
+{
+    (void)state;
+    start(4, PLENTY, 8);
+    uint64_t root = tables[root_of[0][0]].gpa, middle = root + 64 * PAGE_SIZE;
+    uint64_t last = middle + PAGE_SIZE;
+    store_entry(root, middle >> 12 << 10 | PTE_V);
+    store_entry(middle, last >> 12 << 10 | PTE_V);
+    store_entry(last, frames[5] >> 12 << 10 | PTE_V | PTE_R | PTE_W);
+    take_snapshot();
+    access_memory(last + 64, ACCESS_FETCH); /* paging is off */
+    patch_site(vcpu, last + 64);
+    assert_int_equal(shadow->copies, 1);
+
+    struct walk_mode mode = {.satp = 8ul << 60 | root >> 12};
+    struct walk walk;
+    assert_int_equal(walk_guest(vm, &mode, 0x123, ACCESS_LOAD, &walk), 0);
+    assert_int_equal(walk.gpa, frames[5] + 0x123);
+    assert_int_equal(*guest_memory(last) & (PTE_A | PTE_D), PTE_A);
+    assert_int_equal(shadow->copies, 0);
+    check_counts();
+    check_copies();
+}
+
 /* Tables that change under the shadow's feet: its books and the VMM's memory stay in order. */
 static void test_lawless(void **state)
 {
@@ -819,8 +844,11 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sv39_on_sv48), cmocka_unit_test(test_sv48_on_sv57),
-        cmocka_unit_test(test_tiny_pool),    cmocka_unit_test(test_more_spaces_than_slots),
+        cmocka_unit_test(test_sv39_on_sv48),
+        cmocka_unit_test(test_sv48_on_sv57),
+        cmocka_unit_test(test_tiny_pool),
+        cmocka_unit_test(test_more_spaces_than_slots),
+        cmocka_unit_test(test_table_in_a_patched_page),
         cmocka_unit_test(test_lawless),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
