@@ -122,7 +122,6 @@ stats:
 
 # --- Tests and tidiness. --------------------------------------------------------------------------------
 include tests/unit/unit.mk
-include tests/diff/diff.mk
 -include bench/bench.mk
 
 check: | $(BUILD)/.setup-check
