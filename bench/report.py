@@ -213,6 +213,63 @@ def boot_table(results):
                   "Wall time relative to native"], boot_rows(results))
 
 
+HEADLINE_WORKLOADS = (("disk read, depth 1", "4 KiB read, depth 1"),
+                      ("disk read, depth 8", "4 KiB read, depth 8"),
+                      ("uart output", "Byte of console output"))
+
+
+def headline_row(results, workload, title, value):
+    """One line of the headline: value(sample) for each strategy."""
+    row = [title]
+    for strategy in cells.STRATEGIES:
+        patch = "" if strategy == "native" else "ecall"
+        row.append(results.cell("count", strategy, patch, workload,
+                                lambda samples: counted([value(s) for s in samples])))
+    return row
+
+
+def headline_throughput(results, workload, title):
+    ratios = [throughput(results, strategy, "ecall", workload) for strategy in cells.STRATEGIES
+              if strategy != "native"]
+    return [title, "1"] + [number(median(r), 2) if r else "-" for r in ratios]
+
+
+def headline(results):
+    """What each strategy costs, in one table: operations down, strategies across."""
+    rows = []
+    for workload, title in HEADLINE_WORKLOADS:
+        device = workload.split()[0]
+        rows += [headline_row(results, workload, f"**{title}**: register traps",
+                              lambda s, name=device: device_traps(s, name)),
+                 headline_row(results, workload, "all traps", exits),
+                 headline_row(results, workload, "instructions", per_operation),
+                 headline_throughput(results, workload, "throughput")]
+    boots = {(row[0], row[1]): row for row in boot_rows(results)}
+    native = boots.get(("native", "-"), ["-"] * 6)
+    for column, title in ((4, "**Linux boot**: instructions"), (5, "wall time")):
+        rows.append([title] + [boots.get((strategy, "ecall"), native if strategy == "native" else
+                                         ["-"] * 6)[column].split(" ")[0]
+                               for strategy in cells.STRATEGIES])
+    return table(["per", *(name[:1].upper() + name[1:] for name in cells.STRATEGIES)], rows)
+
+
+def sentence(machine):
+    """What the numbers were made with."""
+    return (f"Commit {machine['commit']}, QEMU {machine['qemu']}, OpenSBI {machine['opensbi']}, "
+            f"{machine['cores']} x {machine['cpu']}.")
+
+
+def readme(whole, text):
+    """The README with this headline between its two marks."""
+    begin, end = "<!-- begin: bench/run --readme -->\n", "<!-- end -->"
+    if begin not in text or end not in text:
+        raise ValueError(f"the README lacks the marks {begin.strip()} and {end}")
+    before, rest = text.split(begin, 1)
+    _, after = rest.split(end, 1)
+    results = Results(whole["runs"])
+    return f"{before}{begin}{headline(results)}\n{sentence(whole['machine'])}\n{end}{after}"
+
+
 def write(whole):
     """The whole report."""
     machine, results = whole["machine"], Results(whole["runs"])
@@ -223,14 +280,18 @@ def write(whole):
                          if run["kind"] == kind and not run["dropped"]}) for kind in ("count", "time")}
     return f"""# What each strategy costs
 
-Commit {machine['commit']}, QEMU {machine['qemu']}, OpenSBI {machine['opensbi']}, {machine['cores']} x \
-{machine['cpu']}; {machine['seconds']} s, load {machine['load']} at the start\
-{', QUICK=1' if whole['quick'] else ''}.
+{sentence(machine)} It took {machine['seconds']} s; the load was {machine['load']} at the start\
+{'; QUICK=1' if whole['quick'] else ''}.
 How it was measured, and what may be concluded: docs/measuring.md.
 Counts: median of {rounds['count']}, marked `~` where the rounds differed.
 Times: ratio within a round of interleaved runs, median of {rounds['time']} (quartiles).
 
-{failed}## Devices
+{failed}## Overview
+
+PATCH=ecall. Throughput, and what is said of a boot: relative to native.
+
+{headline(results)}
+## Devices
 
 Per disk request of {cells.REQUEST} bytes, or per byte of console output, by our own guest, PATCH=ecall.
 Device: loads and stores that trapped. Interrupts: the host's. Instructions: retired by the whole
