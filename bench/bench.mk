@@ -1,4 +1,5 @@
-# The benchmark (without Linux, if that cannot be fetched) and the repeated boots. Included by the top Makefile.
+# The benchmark (without Linux, if that cannot be fetched) and the repeated boots. Included by the
+# top Makefile.
 .PHONY: boots
 BENCH_FILES := $(BUILD)/trident/trident.bin $(BUILD)/guest/trident-guest.elf
 

@@ -85,6 +85,6 @@ def matrix(quick):
         count = [cell for cell in count if cell.patch != "off"]
         linux = [("native", ""), ("virtio", "ecall")]
     boots = [[Cell(kind, *machine) for machine in linux] for kind in ("boot count", "boot time")]
-    rounds = (1, 1, 4, 1, 2) if quick else (3, 2, 11, 2, 6)
+    rounds = (1, 1, 4, 1, 2) if quick else (3, 2, 11, 2, 5)
     dropped = (0, 0, 1, 0, 1)
     return list(zip((count, trap, clock, *boots), rounds, dropped))
