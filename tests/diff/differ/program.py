@@ -1,0 +1,147 @@
+"""A program: its start state, and units of code that can be left out one by one.
+
+It is assembled late, for any place in a batch, so that a shorter variant is the same object with
+some units switched off. Addresses and record layout: tests/diff/guest/diff.h.
+"""
+
+import struct
+
+RAM = 0x80000000
+TABLES, TABLE_COUNT = 0x80800000, 16
+DATA, DATA_PAGES = 0x80a00000, 16
+CODE, CODE_PAGES, SLOTS = 0x81000000, 8, 512
+PHYSMAP, UPPER, USER_CODE = 0x100000000, 0xffffffff00000000, 0x12800000
+CODE_ALIAS = 0x12600000  # the code pages once more, readable and writable
+POOL_WORDS = 32
+MAGIC = 0x6666696474
+PAGE = 4096
+M64 = (1 << 64) - 1
+
+V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
+# The tables, by number.
+ROOT1, ROOT2, HIGH, LOW1, LOW2, CODES, PAGES1, PAGES2, MORE, ALIAS, USERS, TOP1, TOP0 = range(13)
+VECTOR = 0x80210000  # of the guest, and what gp holds
+
+
+def pte(address, flags):
+    return address >> 12 << 10 | flags
+
+
+def table(number):
+    return TABLES + number * PAGE
+
+
+class Program:
+    def __init__(self, number):
+        self.number = number
+        self.units = []     # (section, [items])
+        self.starts = {}    # section -> offset in the code pages
+        self.x = [0] * 32
+        self.pool = []      # numbers, or functions of the code's address
+        self.entries = {}   # (table, index) -> PTE, or function of the code's address
+        self.csr = {}       # sstatus sie sip stimecmp sscratch scounteren senvcfg
+        self.satp = 0
+        self.upper = False  # where vS executes
+        self.user = False   # whether it starts in vU
+        self.stvec = (None, 0)  # label (or None: the guest's own vector), mode
+        self.exit = None    # label
+        self.fill = 0
+        self.main_labels = []
+
+    def home(self, code):
+        return code | UPPER if self.upper else code
+
+    def assemble(self, off=frozenset()):
+        """(offset, item) of all instructions, and label -> offset. off: units left out."""
+        places, placed = {}, []
+        at = dict(self.starts)
+        for index, (section, items) in enumerate(self.units):
+            for item in items:
+                if item.label:
+                    places[item.label] = at[section]
+                elif index not in off:
+                    placed.append((at[section], item))
+                    at[section] += item.size
+        return placed, places
+
+    def record(self, slot, verbose=False, off=frozenset()):
+        code = CODE + slot * CODE_PAGES * PAGE
+        placed, places = self.assemble(off)
+        chunks, reactions = {}, []
+        for offset, item in placed:
+            value = item.code if isinstance(item.code, int) else item.code(offset, places.__getitem__)
+            chunks[offset] = value.to_bytes(item.size, "little")
+            if item.reaction:
+                action, target = item.reaction
+                reactions.append((offset, action == "goto", places[target] if target else 0))
+        joined = []
+        for offset in sorted(chunks):
+            if joined and joined[-1][0] + len(joined[-1][1]) == offset:
+                joined[-1][1].extend(chunks[offset])
+            else:
+                joined.append((offset, bytearray(chunks[offset])))
+        home = self.home(code)
+
+        def where(name):
+            return home + places[name]
+        handler, mode = self.stvec
+        start = places["start"]
+        csr = self.csr
+        head = [verbose, code, home, USER_CODE + start if self.user else home + start,
+                csr["sstatus"], csr["sie"], csr["sip"], csr["stimecmp"], self.satp,
+                (where(handler) if handler else VECTOR) | mode, csr["sscratch"], csr["scounteren"],
+                csr["senvcfg"], where(self.exit) if self.exit else 0, self.fill,
+                len(self.entries), len(reactions), len(joined)]
+        context = Context(code, home, where)
+        x = list(self.x)
+        x[1], x[3] = where("start"), VECTOR
+        pool = [value(context) if callable(value) else value for value in self.pool]
+        pool += [0] * (POOL_WORDS - len(pool))
+        body = head + x + pool
+        for (number, index), value in self.entries.items():
+            body += [number, context.index(index), value(context) if callable(value) else value]
+        for reaction in reactions:
+            body += reaction
+        data = struct.pack(f"<{len(body)}Q", *(int(value) & M64 for value in body))
+        for offset, text in joined:
+            data += struct.pack("<QQ", offset, len(text)) + bytes(text) + bytes(-len(text) % 8)
+        return struct.pack("<Q", len(data) + 8) + data
+
+    def listing(self, slot, off=frozenset()):
+        code = CODE + slot * CODE_PAGES * PAGE
+        placed, places = self.assemble(off)
+        base = {"u": USER_CODE}
+        lines = [f"paging {'off' if not self.satp else hex(self.satp)}, starts in "
+                 f"{'vU' if self.user else 'vS'}, stvec {self.stvec[0] or 'the harness'} mode "
+                 f"{self.stvec[1]}, exit {self.exit or 'the harness'}"]
+        lines += [f"{name} {value:#x}" for name, value in self.csr.items()]
+        shown = {}
+        at = dict(self.starts)
+        for index, (section, items) in enumerate(self.units):
+            for item in items:
+                if item.label:
+                    shown.setdefault(section, []).append(f"{item.text}")
+                elif index not in off:
+                    address = base.get(section, self.home(code)) + at[section]
+                    shown.setdefault(section, []).append(f"    {address:#x}  {item.text}")
+                    at[section] += item.size
+        for section, text in shown.items():
+            lines += [f"section {section}:"] + trim(text)
+        return "\n".join(lines)
+
+
+def trim(lines):
+    """Without labels that nothing uses."""
+    body = "\n".join(line for line in lines if not line.endswith(":"))
+    return [line for line in lines if not line.endswith(":") or line[:-1] in body or
+            line in ("start:", "end:")]
+
+
+class Context:
+    """What a value may depend on when a program is placed."""
+
+    def __init__(self, code, home, where):
+        self.code, self.home, self.where = code, home, where
+
+    def index(self, index):
+        return index(self.code) if callable(index) else index
