@@ -27,7 +27,7 @@ $(1)/initramfs.cpio.gz: $(1)/versions $(LINUX_PARTS)
 	guests/linux/pack $(1)/root $$@
 
 $(1)/debian.cpio.gz: $(1)/versions $(LINUX_PARTS)
-	guests/linux/pack $(1)/root $$@ --module ext4 --module crc32c_generic
+	guests/linux/pack $(1)/root $$@ --module ext4 --module 'crc32c_generic?'
 endef
 $(eval $(call LINUX_RULES,$(BUILD)/linux,trixie))
 $(foreach release,forky sid,$(eval $(call LINUX_RULES,$(BUILD)/linux-$(release),$(release))))

@@ -27,6 +27,7 @@ class UBootSession(Session):
         self.commands = split(options.run)
         self.stopped = False  # the countdown
         self.asked = None     # the command whose status is not known yet
+        self.failures = []
 
     def on_console(self, stdout):
         alive = super().on_console(stdout)
@@ -55,14 +56,17 @@ class UBootSession(Session):
         match = STATUS.search(text)
         if match and self.asked:
             if int(match[1]):
-                say(f"'{self.asked}' ended with status {match[1]}")
-                self.failed = True
+                self.failures.append(f"'{self.asked}' ended with status {match[1]}")
             self.asked = None
 
     def verdict(self):
         status = super().verdict()
-        if status == 0 and (self.commands or self.failed):
-            say("a command of RUN failed" if self.failed else
-                "the guest ended before it had carried out RUN")
+        for failure in self.failures:
+            say(failure)
+        if status == 0 and (self.failures or self.failed):
+            say("a command of RUN failed")
+            return 1
+        if status == 0 and self.commands:
+            say("the guest ended before it had carried out RUN")
             return 1
         return status

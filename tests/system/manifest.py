@@ -41,7 +41,12 @@ REFUSED = [
     refused("patch-cluster", "PATCH=cluster is not built yet", PATCH="cluster"),
     refused("patch-inline", "PATCH=inline is not built yet", PATCH="inline"),
     refused("option-name", "no option DISKIMG: did you mean DISK_IMG", DISKIMG="{tmp}/x.img"),
-    refused("guest-unknown", "GUEST=windows is neither trident, linux, nor a file", GUEST="windows"),
+    refused("guest-unknown", "GUEST=windows is neither trident, linux, uboot, nor a file", GUEST="windows"),
+    refused("kernel", "KERNEL=nonsense is not known: use trixie, forky or sid", KERNEL="nonsense"),
+    refused("kernel-of-none", "KERNEL=sid goes with GUEST=linux only", KERNEL="sid"),
+    refused("root", "ROOT=nonsense is not known: use initramfs or debian", ROOT="nonsense"),
+    refused("root-of-none", "ROOT=debian goes with GUEST=linux and GUEST=uboot only", ROOT="debian"),
+    refused("uboot-console", "UART=virtio does not go with GUEST=uboot", GUEST="uboot", UART="virtio"),
     refused("guest-empty", "the file is empty", GUEST="{files}/empty"),
     refused("guest-text", "neither a RISC-V Linux Image nor an ELF", GUEST="{files}/text"),
     refused("guest-short-elf", "truncated", GUEST="{files}/short.elf"),
@@ -128,6 +133,32 @@ LINUX = [
         expect=["^next", "a command of RUN failed"]),
 ]
 
+# Debian's root file system, and U-Boot, which loads its kernel from there. crc32 takes a file's length
+# from the load before it.
+CHAIN = ("load virtio 0 ${kernel_addr_r} /boot/Image; load virtio 0 ${ramdisk_addr_r} /boot/debian.cpio.gz; "
+         "setenv size ${filesize}; fdt move ${fdtcontroladdr} ${fdt_addr_r} 10000; "
+         "setenv bootargs console=ttyS0 loglevel=4 root=/dev/trident trident.run=ZmlvIC0tdmVyc2lvbg==; "
+         "booti ${kernel_addr_r} ${ramdisk_addr_r}:${size} ${fdt_addr_r}")
+GUESTS = [
+    Row(f"debian-{device}", {"GUEST": "linux", "ROOT": "debian", "DEVICE": device,
+                             "RUN": "fio --version; stress-ng --version; dmesg -l err,crit,alert,emerg; "
+                                    "poweroff -f"},
+        expect=[r"^fio-3", r"^stress-ng, version", r"^# dmesg .*\n# poweroff"],
+        absent=["ended with status"], seconds=120)
+    for device in EVERY
+] + [
+    Row(f"uboot-{device}", {"GUEST": "uboot", "DEVICE": device,
+                            "RUN": "version; virtio scan; virtio info; poweroff"},
+        expect=[r"^U-Boot 20", r"^Device 0: .*VirtIO Block Device"])
+    for device in ("native", "virtio", "passthrough")
+] + [
+    Row("uboot-chain", {"GUEST": "uboot", "ROOT": "debian", "RUN": CHAIN},
+        expect=[r"bytes read in", r"^# fio --version", r"^fio-3", r"^trident-run: done"],
+        absent=["ended with status"], seconds=120),
+    Row("uboot-failed-command", {"GUEST": "uboot", "DEVICE": "native", "RUN": "false; version"}, status=1,
+        expect=[r"^U-Boot 20", "'false' ended with status 1", "a command of RUN failed"]),
+]
+
 # Statistics: what is written follows the schema, and says what the strategy promises.
 STATS = [
     Row(f"{device}-stats", {"DEVICE": device, "RUN": "disk read 0 64", "STATS": "{tmp}/s.json"},
@@ -135,7 +166,7 @@ STATS = [
     for device in STRATEGIES
 ]
 
-ROWS = REFUSED + GUEST + DEVICES + HOSTILE + LINUX + STATS
+ROWS = REFUSED + GUEST + DEVICES + HOSTILE + LINUX + GUESTS + STATS
 
 # Selftest must say the same as natively, in every strategy and at every patch level.
 SELFTESTS = [{"DEVICE": device, "PATCH": patch, "MMU": mmu}
