@@ -256,7 +256,7 @@ def headline(results):
 def sentence(machine):
     """What the numbers were made with."""
     return (f"Commit {machine['commit']}, QEMU {machine['qemu']}, OpenSBI {machine['opensbi']}, "
-            f"{machine['cores']} x {machine['cpu']}.")
+            f"{machine['cores']} x {machine['cpu']}, load {machine['load']} at the start.")
 
 
 def readme(whole, text):
@@ -280,8 +280,7 @@ def write(whole):
                          if run["kind"] == kind and not run["dropped"]}) for kind in ("count", "time")}
     return f"""# What each strategy costs
 
-{sentence(machine)} It took {machine['seconds']} s; the load was {machine['load']} at the start\
-{'; QUICK=1' if whole['quick'] else ''}.
+{sentence(machine)} {machine['seconds']} s{', QUICK=1' if whole['quick'] else ''}.
 How it was measured, and what may be concluded: docs/measuring.md.
 Counts: median of {rounds['count']}, marked `~` where the rounds differed.
 Times: ratio within a round of interleaved runs, median of {rounds['time']} (quartiles).
