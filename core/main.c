@@ -6,6 +6,7 @@
 #include "board/board.h"
 #include "board/loader.h"
 #include "boot.h"
+#include "cpu/ahead.h"
 #include "cpu/trap.h"
 #include "host/log.h"
 #include "host/machine.h"
@@ -21,8 +22,8 @@
 _Noreturn void main(void);
 extern uint8_t boot_stack_top[], image_start[];
 
-
 static struct vm vm0;
+static struct ahead vm0_ahead;
 
 static _Noreturn void refuse(void)
 {
@@ -50,6 +51,7 @@ static void init_vm(struct vm *vm, struct host *host, const struct boot_info *in
     };
     vm->vcpu.vm = vm;
     vm->vcpu.hartid = info->hartid;
+    vm->vcpu.ahead = &vm0_ahead;
     vm->vcpu.host_stack = (uint64_t)boot_stack_top;
 }
 
@@ -104,7 +106,9 @@ void main(void)
 static _Noreturn void on_fresh_stack(struct vm *vm, void (*function)(struct vm *vm))
 {
     register struct vm *argument __asm__("a0") = vm;
-    __asm__ volatile("mv sp, %0\n\tjr %1" : : "r"(vm->vcpu.host_stack), "r"(function), "r"(argument));
+    __asm__ volatile("mv sp, %0\n\tjr %1"
+                     :
+                     : "r"(vm->vcpu.host_stack), "r"(function), "r"(argument));
     __builtin_unreachable();
 }
 

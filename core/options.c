@@ -20,7 +20,7 @@ struct choice {
 static const struct choice ways[] = {
     {"emulated", WAY_EMULATED}, {"virtio", WAY_VIRTIO}, {"passthrough", WAY_PASSTHROUGH}, {NULL, 0}};
 static const struct choice models[] = {{"ahci", DISK_AHCI}, {"ata", DISK_ATA}, {NULL, 0}};
-static const struct choice levels[] = {{"off", PATCH_OFF}, {"ecall", PATCH_ECALL}, {NULL, 0}};
+static const struct choice levels[] = {{"off", PATCH_OFF}, {"ecall", PATCH_ECALL}, {"cluster", PATCH_CLUSTER}, {NULL, 0}};
 
 static int choose(const struct choice *choices, const char *key, const char *word, int *value)
 {

@@ -14,7 +14,7 @@
 struct host;
 struct shadow;
 
-enum patch_level { PATCH_OFF, PATCH_ECALL };
+enum patch_level { PATCH_OFF, PATCH_ECALL, PATCH_CLUSTER };
 enum device_way { WAY_EMULATED, WAY_VIRTIO, WAY_PASSTHROUGH };
 enum disk_model { DISK_AHCI, DISK_ATA };
 

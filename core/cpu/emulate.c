@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "board/board.h"
+#include "cpu/ahead.h"
 #include "cpu/decode.h"
 #include "cpu/fp.h"
 #include "memory/patch.h"
@@ -35,7 +36,8 @@ static bool is_store(const struct insn *insn)
 static uint64_t extend(uint64_t value, const struct insn *insn)
 {
     unsigned unused = 64 - 8 * insn->width;
-    return insn->sign ? (uint64_t)((int64_t)(value << unused) >> unused) : value << unused >> unused;
+    return insn->sign ? (uint64_t)((int64_t)(value << unused) >> unused)
+                      : value << unused >> unused;
 }
 
 /* Ends a load: rd, or an f register (a narrower value NaN-boxed, FS dirty). */
@@ -70,6 +72,21 @@ static bool fetch(struct vcpu *vcpu, struct insn *insn)
     return true;
 }
 
+/* The decoded access by the window that holds gpa; ends the instruction. False: an access fault. */
+static bool access_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa)
+{
+    struct mmio io = {.width = insn->width, .store = is_store(insn)};
+    if (io.store)
+        io.value = store_value(vcpu, insn);
+    if (!board_access(vcpu, gpa, &io))
+        return false;
+    if (io.store)
+        vcpu->pc += insn->length;
+    else
+        write_rd(vcpu, insn, io.value);
+    return true;
+}
+
 void emulate_mmio(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, enum access access)
 {
     struct insn insn;
@@ -85,17 +102,18 @@ void emulate_mmio(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, enum access acc
         fault(vcpu, walk_access_fault(access), gva);
         return;
     }
-    struct mmio io = {.width = insn.width, .store = store};
-    if (store)
-        io.value = store_value(vcpu, &insn);
-    if (!board_access(vcpu, gpa, &io)) {
+    ahead_note_device(vcpu, vcpu->pc);
+    if (!access_device(vcpu, &insn, gpa))
         fault(vcpu, walk_access_fault(access), gva);
-        return;
-    }
-    if (load)
-        write_rd(vcpu, &insn, io.value);
-    else
-        vcpu->pc += insn.length;
+}
+
+bool emulate_ahead(struct vcpu *vcpu, const struct insn *insn, uint64_t gva)
+{
+    enum access access = insn->op == INSN_LOAD ? ACCESS_LOAD : ACCESS_STORE;
+    struct walk_mode mode = shadow_walk_mode(vcpu);
+    struct walk walk;
+    return !(gva & (insn->width - 1u)) && !walk_guest(vcpu->vm, &mode, gva, access, &walk) &&
+           !shadow_is_backed(vcpu->vm, walk.gpa) && access_device(vcpu, insn, walk.gpa);
 }
 
 void emulate_patched_load(struct vcpu *vcpu, uint64_t gpa)
@@ -105,7 +123,8 @@ void emulate_patched_load(struct vcpu *vcpu, uint64_t gpa)
     if (!fetch(vcpu, &insn))
         return;
     if (!is_load(&insn)) {
-        patch_drop(vm, gpa); /* too rare to emulate: the page becomes readable, then it is run again */
+        patch_drop(vm,
+                   gpa); /* too rare to emulate: the page becomes readable, then it is run again */
         return;
     }
     struct walk_mode mode = shadow_walk_mode(vcpu);

@@ -7,6 +7,7 @@
 #include "cpu/trap.h"
 
 #include "board/sbi.h"
+#include "cpu/ahead.h"
 #include "cpu/emulate.h"
 #include "cpu/priv.h"
 #include "cpu/timer.h"
@@ -54,7 +55,7 @@ static const struct insn *patched_insn(struct vcpu *vcpu)
 {
     struct vcpu_site *site = &vcpu->site[(vcpu->pc >> 1) & (VCPU_SITES - 1)];
     uint64_t epoch = vcpu->vm->shadow->code_epoch;
-    uint64_t tag = (int64_t)vcpu->pc < 0 ? vcpu->upper_tag : vcpu->csr.satp;
+    uint64_t tag = vcpu_code_tag(vcpu);
     if (site->pc == vcpu->pc && site->epoch == epoch && site->tag == tag)
         return &site->insn;
     uint32_t raw;
@@ -67,7 +68,10 @@ static const struct insn *patched_insn(struct vcpu *vcpu)
 static void handle_ecall(struct vcpu *vcpu)
 {
     const struct insn *insn = patched_insn(vcpu);
-    if (insn) {
+    if (insn && !priv_is_sensitive(insn)) {
+        exit_is(vcpu, EXIT_PATCH, 3); /* DMA that the VMM did not see put other code there */
+        patch_drop_at(vcpu, vcpu->pc);
+    } else if (insn) {
         priv_execute(vcpu, insn);
     } else if (vcpu->mode == VMODE_U) {
         exit_is(vcpu, EXIT_SYSCALL, 0);
@@ -87,8 +91,7 @@ static void handle_page_fault(struct vcpu *vcpu)
     uint64_t gpa, cause;
     exit_is(vcpu, EXIT_SHADOW_FILL, (uint32_t)vcpu->scause);
     switch (shadow_fault(vcpu, vcpu->stval, access, &gpa, &cause)) {
-    case SHADOW_RETRY:
-        return;
+    case SHADOW_RETRY: return;
     case SHADOW_GUEST:
         exit_is(vcpu, EXIT_GUEST_FAULT, (uint32_t)cause);
         vcpu_raise(vcpu, cause, vcpu->stval);
@@ -97,9 +100,7 @@ static void handle_page_fault(struct vcpu *vcpu)
         exit_is(vcpu, EXIT_PATCH, 0);
         emulate_patched_load(vcpu, gpa);
         return;
-    case SHADOW_MMIO:
-        emulate_mmio(vcpu, vcpu->stval, gpa, access);
-        return;
+    case SHADOW_MMIO: emulate_mmio(vcpu, vcpu->stval, gpa, access); return;
     }
 }
 
@@ -161,6 +162,12 @@ struct vcpu *trap_handle(struct vcpu *vcpu)
         trap_host_interrupts(vcpu);
     }
     vcpu_prepare(vcpu);
+    bool may_run_ahead = vcpu->vm->options.patch >= PATCH_CLUSTER &&
+                         vcpu->exit_class != EXIT_SHADOW_FILL;
+    if (may_run_ahead && vcpu->mode == VMODE_S) {
+        ahead_run(vcpu);
+        vcpu_prepare(vcpu);
+    }
     vcpu->exit_instret = csr_read(CSR_INSTRET);
     stats_exit(stats, vcpu->exit_class, vcpu->exit_mode, vcpu->exit_detail,
                vcpu->exit_instret - begin_instret, csr_read(CSR_TIME) - begin_time);

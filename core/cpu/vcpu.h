@@ -11,12 +11,14 @@
 
 struct vm;
 struct shadow_root;
+struct ahead;
 
 enum vmode { VMODE_U = 0, VMODE_S = 1 };
 
 /* The virtual supervisor CSRs, as the guest wrote them and WARL left them. */
 struct vcsr {
-    uint64_t sstatus; /* SIE SPIE SPP SUM MXR only: FS lives in the host's sstatus, the rest is fixed */
+    uint64_t
+        sstatus; /* SIE SPIE SPP SUM MXR only: FS lives in the host's sstatus, the rest is fixed */
     uint64_t sie;
     uint64_t sip; /* SSIP only: STIP is the timer's comparison, SEIP the vPLIC's output */
     uint64_t stvec, sscratch, sepc, scause, stval;
@@ -28,7 +30,7 @@ struct vcsr {
 
 /* A patched site that trapped lately: what its original instruction is. Valid while epoch is the shadow's. */
 struct vcpu_site {
-    uint64_t pc, tag, epoch; /* tag: satp, or 0 in the upper half that all address spaces share */
+    uint64_t pc, tag, epoch; /* tag: vcpu_code_tag */
     struct insn insn;
 };
 
@@ -51,7 +53,7 @@ struct vcpu {
 
     uint64_t upper_tag; /* tag of pcs in the upper half */
 
-    struct shadow_root *root; /* installed in satp */
+    struct shadow_root *root;               /* installed in satp */
     uint64_t host_scounteren, host_senvcfg; /* as last written to the host's CSRs */
 
     /* The exit being handled. */
@@ -61,8 +63,16 @@ struct vcpu {
     uint8_t exit_class;   /* enum exit_class (core/stats.h) */
     uint8_t exit_mode;    /* mode at the exit */
 
+    struct ahead *ahead;               /* traces for running ahead (cpu/ahead.h) */
     struct vcpu_site site[VCPU_SITES]; /* last: what is above stays in reach of short offsets */
 };
+
+/* What tells apart two address spaces' code at one pc: satp, or in an upper half that all
+ * share the mode alone. */
+static inline uint64_t vcpu_code_tag(const struct vcpu *vcpu)
+{
+    return (int64_t)vcpu->pc < 0 ? vcpu->upper_tag : vcpu->csr.satp;
+}
 
 /* Puts the vcpu in its reset state: vS, paging off, pc and a0/a1 as the SBI specification's HSM says. */
 void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque);

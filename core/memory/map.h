@@ -10,10 +10,10 @@
 
 extern uint64_t map_offset;
 
-#define MAP_ROOT_SLOT 256u
+#define MAP_ROOT_SLOT   256u
 #define MAP_OFFSET_SV48 0xffff800000000000ul
 #define MAP_OFFSET_SV57 0xff00000000000000ul
-#define MAP_SIZE (512ul << 30) /* hpa [0, 512 GiB) */
+#define MAP_SIZE        (512ul << 30) /* hpa [0, 512 GiB) */
 
 static inline void *map_hpa(uint64_t hpa)
 {

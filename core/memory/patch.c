@@ -12,7 +12,7 @@
 #include "cpu/decode.h"
 #include "memory/shadow_internal.h"
 
-#define ECALL 0x00000073u
+#define ECALL     0x00000073u
 #define DROPS_MAX 8u /* a page whose copy was dropped this often is not patched again */
 
 static uint32_t word_at(const uint8_t *bytes)
@@ -81,7 +81,8 @@ void patch_site(struct vcpu *vcpu, uint64_t pc)
     struct vm *vm = vcpu->vm;
     uint64_t frame, offset = pc & PAGE_MASK;
     bool patched;
-    if (vm->options.patch == PATCH_OFF || offset > PAGE_SIZE - 4 || !frame_at(vcpu, pc, &frame, &patched))
+    if (vm->options.patch == PATCH_OFF || offset > PAGE_SIZE - 4 ||
+        !frame_at(vcpu, pc, &frame, &patched))
         return;
     if (!vm->shadow->patch[frame] && !copy_frame(vcpu, pc, frame))
         return;
@@ -99,6 +100,13 @@ bool patch_lookup(const struct vcpu *vcpu, uint64_t pc, uint32_t *raw)
         return false;
     *raw = word_at(original_of(vcpu->vm, frame) + offset);
     return *raw != ECALL;
+}
+
+const uint8_t *patch_page(const struct vcpu *vcpu, uint64_t pc)
+{
+    uint64_t frame;
+    bool patched;
+    return frame_at(vcpu, pc, &frame, &patched) && patched ? original_of(vcpu->vm, frame) : NULL;
 }
 
 bool patch_repair(struct vcpu *vcpu, uint64_t pc)
@@ -134,6 +142,7 @@ void patch_drop(struct vm *vm, uint64_t gpa)
     shadow->copies--;
     vm->stats.memory.patched_pages--;
     vm->stats.memory.dropped_patches++;
+    shadow->patch_epoch++;
 }
 
 void patch_reset(struct vm *vm)
@@ -142,6 +151,14 @@ void patch_reset(struct vm *vm)
     for (uint64_t frame = 0; frame < frames; frame++)
         patch_drop(vm, vm->ram.gpa + (frame << PAGE_SHIFT));
     memset(vm->shadow->drops, 0, frames);
+}
+
+void patch_drop_at(struct vcpu *vcpu, uint64_t pc)
+{
+    uint64_t frame;
+    bool patched;
+    if (frame_at(vcpu, pc, &frame, &patched) && patched)
+        patch_drop(vcpu->vm, vcpu->vm->ram.gpa + (frame << PAGE_SHIFT));
 }
 
 void patch_verify(struct vm *vm, uint64_t gpa)

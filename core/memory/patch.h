@@ -16,6 +16,9 @@ void patch_site(struct vcpu *vcpu, uint64_t pc);
 /* Whether pc, where an ecall just trapped, is a patched site; *raw is the original instruction. */
 bool patch_lookup(const struct vcpu *vcpu, uint64_t pc, uint32_t *raw);
 
+/* The page that pc executes from, as the guest wrote it, if a patched copy of it is mapped; else null. */
+const uint8_t *patch_page(const struct vcpu *vcpu, uint64_t pc);
+
 /* Puts the original back at the site that the guest jumped into the middle of (pc - 2). */
 bool patch_repair(struct vcpu *vcpu, uint64_t pc);
 
@@ -24,6 +27,9 @@ void patch_drop(struct vm *vm, uint64_t gpa);
 
 /* Drops every copy and forgets which pages were dropped often: the VM starts anew. */
 void patch_reset(struct vm *vm);
+
+/* Drops the copy that pc executes from. */
+void patch_drop_at(struct vcpu *vcpu, uint64_t pc);
 
 /* Drops the copy if the original has changed behind the VMM's back: a passed-through device that masters
  * the bus writes RAM unseen. Asked when the copy is about to be mapped for fetching. */

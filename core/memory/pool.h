@@ -8,10 +8,10 @@
 struct stats_memory;
 
 struct pool {
-    uint8_t *base;      /* page-aligned, in the direct map */
-    uint32_t pages;     /* that the pool may hand out */
-    uint32_t next;      /* pages below it have been handed out at least once */
-    void *free;         /* list through the first word of each free page */
+    uint8_t *base;  /* page-aligned, in the direct map */
+    uint32_t pages; /* that the pool may hand out */
+    uint32_t next;  /* pages below it have been handed out at least once */
+    void *free;     /* list through the first word of each free page */
     struct stats_memory *stats;
 };
 

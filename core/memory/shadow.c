@@ -14,8 +14,8 @@
 #include "panic.h"
 #include "vm.h"
 
-#define POOL_MAX (0xfffful << PAGE_SHIFT) /* patch[] has 16 bits for a page of the pool */
-#define PREFILL_GROUP 8u /* neighbours looked at around a 4 KiB fill */
+#define POOL_MAX      (0xfffful << PAGE_SHIFT) /* patch[] has 16 bits for a page of the pool */
+#define PREFILL_GROUP 8u                       /* neighbours looked at around a 4 KiB fill */
 
 /* --- The current address space ---------------------------------------------------------------- */
 
@@ -46,11 +46,13 @@ static bool is_bare(const struct vcpu *vcpu)
 }
 
 /* Paging off has one view; SUM alone does not leave VIEW_KERNEL (see shadow.h). */
-static enum shadow_view choose_view(const struct vcpu *vcpu, const struct shadow_space *space, bool mxr)
+static enum shadow_view choose_view(const struct vcpu *vcpu, const struct shadow_space *space,
+                                    bool mxr)
 {
     if (vcpu->mode == VMODE_U || is_bare(vcpu))
         return VIEW_USER;
-    bool stay = (vcpu->csr.sstatus & SSTATUS_SUM) && vcpu->root == &space->root[shadow_root_index(VIEW_KERNEL_SUM, mxr)];
+    bool stay = (vcpu->csr.sstatus & SSTATUS_SUM) &&
+                vcpu->root == &space->root[shadow_root_index(VIEW_KERNEL_SUM, mxr)];
     return stay ? VIEW_KERNEL_SUM : VIEW_KERNEL;
 }
 
@@ -96,7 +98,7 @@ void shadow_select(struct vcpu *vcpu)
     bool mxr = (vcpu->csr.sstatus & SSTATUS_MXR) && !is_bare(vcpu);
     use_root(vcpu, choose_view(vcpu, shadow->current, mxr), mxr);
     bool shared = vcpu->root->table[511] & PTE_SHARED;
-    vcpu->upper_tag = shared ? 0 : vcpu->csr.satp;
+    vcpu->upper_tag = shared ? vcpu->csr.satp >> SATP_MODE_SHIFT : vcpu->csr.satp;
     vcpu->view_stale = false;
 }
 
@@ -227,7 +229,8 @@ static bool make_leaf(struct vcpu *vcpu, uint64_t gva, const struct walk *walk, 
     uint64_t page_mask = (1ul << (PAGE_SHIFT + 9 * level)) - 1;
     *leaf = (struct leaf){
         .gva = gva & ~page_mask,
-        .pte = (hpa & ~page_mask) >> PAGE_SHIFT << PTE_PPN_SHIFT | bits | PTE_V | PTE_U | PTE_A | PTE_D,
+        .pte = (hpa & ~page_mask) >> PAGE_SHIFT << PTE_PPN_SHIFT | bits | PTE_V | PTE_U | PTE_A |
+               PTE_D,
         .level = level,
         .guest_level = walk->level > level ? walk->level : 0,
         .global = walk->global && !(walk->pte & PTE_U),
@@ -262,8 +265,8 @@ static void prefill(struct vcpu *vcpu, uint64_t gva, const struct walk *walk, bo
             continue;
         struct walk neighbour = {.gpa = PTE_PPN(pte) << PAGE_SHIFT, .pte = pte, .global = global};
         struct leaf leaf;
-        if (!shadow_is_backed(vcpu->vm, neighbour.gpa) || !make_leaf(vcpu, gva, &neighbour, &leaf) ||
-            leaf.global != shared)
+        if (!shadow_is_backed(vcpu->vm, neighbour.gpa) ||
+            !make_leaf(vcpu, gva, &neighbour, &leaf) || leaf.global != shared)
             continue;
         *slot = leaf.pte;
         shadow_account(vcpu->vm, leaf.pte, 0, 1);
@@ -302,8 +305,9 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
         if (needs_sum)
             use_root(vcpu, VIEW_KERNEL_SUM, mode.mxr);
         if (!make_leaf(vcpu, gva, &walk, &leaf))
-            panic("shadow: access %d to %#lx is permitted by the guest's entry %#lx but has no leaf",
-                  (int)access, gva, walk.pte);
+            panic(
+                "shadow: access %d to %#lx is permitted by the guest's entry %#lx but has no leaf",
+                (int)access, gva, walk.pte);
         entry = put_leaf(vcpu, &leaf);
         if (entry)
             break;
@@ -338,6 +342,7 @@ void shadow_init(struct vm *vm, void *base, uint64_t size, uint64_t host_satp, u
     shadow->block_patches = cut(&next, blocks * sizeof(*shadow->block_patches));
     shadow->copy_frame = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_frame));
     shadow->code_epoch = 1;
+    shadow->flush_epoch = 1;
     shadow->host_satp = host_satp;
     shadow->host_entry = host_entry;
     shadow->host_levels = host_satp >> SATP_MODE_SHIFT == SATP_MODE_SV48 ? 4 : 5;

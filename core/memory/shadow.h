@@ -25,9 +25,9 @@ struct vcpu;
 
 enum shadow_view { VIEW_USER, VIEW_KERNEL, VIEW_KERNEL_SUM, SHADOW_VIEWS };
 
-#define SHADOW_SPACES 64u
-#define SHADOW_ROOTS (2u * SHADOW_VIEWS)
-#define SHADOW_UPPERS 4u
+#define SHADOW_SPACES   64u
+#define SHADOW_ROOTS    (2u * SHADOW_VIEWS)
+#define SHADOW_UPPERS   4u
 #define SHADOW_MAPPINGS 4u
 
 /* A root table of the host's mode, for one guest address space and one view. */
@@ -44,7 +44,7 @@ static inline unsigned shadow_root_index(enum shadow_view view, bool mxr)
 /* One guest address space: what a satp value means until it is flushed. */
 struct shadow_space {
     uint64_t satp;
-    uint64_t used; /* shadow.clock at the last use; 0: free */
+    uint64_t used;                         /* shadow.clock at the last use; 0: free */
     struct shadow_root root[SHADOW_ROOTS]; /* by shadow_root_index(view, mxr) */
 };
 
@@ -59,12 +59,13 @@ struct shadow {
     struct shadow_space *current;
     uint64_t clock;
     struct pool pool;
-    unsigned host_levels;   /* 4: Sv48, 5: Sv57 */
-    uint64_t host_satp;     /* a root with the VMM alone */
-    uint64_t host_entry;    /* root entry MAP_ROOT_SLOT of every root: the VMM */
-    uint64_t *upper[SHADOW_UPPERS]; /* by 2 * Sv48 + mxr: table of global kernel pages for all roots */
+    unsigned host_levels; /* 4: Sv48, 5: Sv57 */
+    uint64_t host_satp;   /* a root with the VMM alone */
+    uint64_t host_entry;  /* root entry MAP_ROOT_SLOT of every root: the VMM */
+    uint64_t
+        *upper[SHADOW_UPPERS]; /* by 2 * Sv48 + mxr: table of global kernel pages for all roots */
     struct shadow_mapping mapping[SHADOW_MAPPINGS];
-    bool unseen_writes;     /* a device was given away: its DMA is not seen (patch_verify) */
+    bool unseen_writes; /* a device was given away: its DMA is not seen (patch_verify) */
 
     /* By guest page frame, from ram.first on: writable or kernel-executable leaves that map it, and the
      * pool page + 1 of its patched copy. By 2 MiB block: the same for superpages, and patched frames. */
@@ -72,12 +73,15 @@ struct shadow {
     uint16_t *patch;
     uint8_t *block_leaves;
     uint16_t *block_patches;
-    uint32_t copies, copies_limit; /* patched copies: never the whole pool, for tables must fit too */
-    uint8_t *drops;         /* by frame: how often a patched copy was dropped */
+    uint32_t copies,
+        copies_limit; /* patched copies: never the whole pool, for tables must fit too */
+    uint8_t *drops;   /* by frame: how often a patched copy was dropped */
     uint64_t giant_leaves;
-    uint64_t code_epoch;    /* counts up when kernel code is unmapped or a patched site changes */
-    bool saturated;         /* a count reached its maximum and is "many" until all is dropped */
-    uint32_t *copy_frame;   /* by pool page: the frame that it is a patched copy of */
+    uint64_t flush_epoch; /* counts the machine's TLB flushes: what was cached before is stale */
+    uint64_t patch_epoch;   /* counts dropped copies: what was read from a patched page is stale */
+    uint64_t code_epoch;  /* counts up when kernel code is unmapped or a patched site changes */
+    bool saturated;       /* a count reached its maximum and is "many" until all is dropped */
+    uint32_t *copy_frame; /* by pool page: the frame that it is a patched copy of */
 };
 
 /* Software bit of a shadow leaf: it maps the patched copy of a code page, execute-only. */

@@ -9,6 +9,7 @@
 void shadow_tlb_flush(struct vm *vm)
 {
     vm->shadow->pool.stats->tlb_flushes++;
+    vm->shadow->flush_epoch++;
     sfence_vma_all();
 }
 
@@ -154,7 +155,8 @@ uint64_t **shadow_shared_upper(struct vcpu *vcpu, uint64_t gva, bool global)
 /* --- Fences ---------------------------------------------------------------------------------------- */
 
 /* Drops what one table tree holds for gva. level: of the table. True if there was anything. */
-static bool drop_address(struct vm *vm, uint64_t *table, unsigned level, uint64_t gva, bool skip_shared)
+static bool drop_address(struct vm *vm, uint64_t *table, unsigned level, uint64_t gva,
+                         bool skip_shared)
 {
     for (;; level--) {
         uint64_t *entry = &table[shadow_index(gva, level)];

@@ -31,7 +31,8 @@ static inline bool shadow_is_ram(const struct vm *vm, uint64_t gpa)
     return gpa >= vm->ram.first && gpa < vm->ram.gpa + vm->ram.size;
 }
 
-static inline const struct shadow_mapping *shadow_mapping_at(const struct shadow *shadow, uint64_t gpa)
+static inline const struct shadow_mapping *shadow_mapping_at(const struct shadow *shadow,
+                                                             uint64_t gpa)
 {
     for (unsigned i = 0; i < SHADOW_MAPPINGS; i++)
         if (gpa - shadow->mapping[i].gpa < shadow->mapping[i].size)

@@ -20,11 +20,11 @@ struct walk_mode {
 };
 
 struct walk {
-    uint64_t gpa;     /* of the byte asked for */
-    uint64_t pte;     /* the leaf, with A and D as they are after the access */
-    uint64_t *table;  /* the level-0 guest table that held the leaf, or null: for prefilling */
-    uint8_t level;    /* 0: 4 KiB, 1: 2 MiB, 2: 1 GiB, 3: 512 GiB */
-    bool global;      /* G on the way */
+    uint64_t gpa;    /* of the byte asked for */
+    uint64_t pte;    /* the leaf, with A and D as they are after the access */
+    uint64_t *table; /* the level-0 guest table that held the leaf, or null: for prefilling */
+    uint8_t level;   /* 0: 4 KiB, 1: 2 MiB, 2: 1 GiB, 3: 512 GiB */
+    bool global;     /* G on the way */
 };
 
 /* Translates gva. 0, or the cause of the exception that the guest gets. With paging off: a leaf of level

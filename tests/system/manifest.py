@@ -21,7 +21,7 @@ class Row:
 
 STRATEGIES = ("emulated", "virtio", "passthrough")
 EVERY = ("native", *STRATEGIES)
-PATCHES = ("off", "ecall")
+PATCHES = ("off", "ecall", "cluster")
 
 
 
@@ -37,8 +37,7 @@ REFUSED = [
     refused("native-mixed", "UART=virtio does not go with DEVICE=native", DEVICE="native",
             UART="virtio"),
     refused("disk-model", "DISK_MODEL=floppy is not known: use ahci or ata", DISK_MODEL="floppy"),
-    refused("patch", "PATCH=nonsense is not known: use off or ecall", PATCH="nonsense"),
-    refused("patch-cluster", "PATCH=cluster is not built yet", PATCH="cluster"),
+    refused("patch", "PATCH=nonsense is not known: use off, ecall or cluster", PATCH="nonsense"),
     refused("patch-inline", "PATCH=inline is not built yet", PATCH="inline"),
     refused("option-name", "no option DISKIMG: did you mean DISK_IMG", DISKIMG="{tmp}/x.img"),
     refused("guest-unknown", "GUEST=windows is neither trident, linux, uboot, nor a file", GUEST="windows"),
