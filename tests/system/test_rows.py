@@ -112,6 +112,18 @@ def test_selftest_as_native(options, native_selftest, tmp_path):
     assert selftest(options, tmp_path) == expected
 
 
+@pytest.mark.parametrize("device", ("native", "virtio"))
+def test_date_is_right(device, tmp_path):
+    """Linux takes its time from the board's clock; the run takes some seconds itself."""
+    options = {"GUEST": "linux", "DEVICE": device, "RUN": "date +%s; poweroff -f",
+               "DISK_IMG": f"{tmp_path}/disk.img"}
+    begin = time.time()
+    status, output = front_door.make(options)
+    print(f"{output[-3000:]}\nThe same again: {front_door.shown(options)}")
+    assert status == 0
+    assert begin - 1 <= int(re.search(r"^(\d{9,})$", output, re.MULTILINE)[1]) <= time.time() + 1
+
+
 def test_help_names_every_option():
     with open(f"{front_door.TOP}/Makefile", encoding="utf-8") as file:
         options = re.search(r"^OPTIONS := ((?:.*\\\n)*.*)", file.read(), re.MULTILINE)[1]
