@@ -10,7 +10,7 @@ MEM        ?= 512M
 MMU        ?= sv39
 DISK_SIZE  ?= 64M
 PATCH      ?= ecall
-OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR RUN \
+OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR WATCH RUN \
 	PATCH STATS TIMEOUT ICOUNT QEMU
 export OPTIONS $(OPTIONS)
 # The guest's text is taken as it stands: `$` in it is not make's.
@@ -46,7 +46,7 @@ CORE_OBJS := \
 	core/boot.o core/main.o core/options.o core/panic.o core/stats.o core/stats_names.o \
 	core/cpu/entry.o core/cpu/vector.o core/cpu/trap.o core/cpu/vcpu.o core/cpu/csr.o core/cpu/priv.o core/cpu/emulate.o core/cpu/fp.o core/cpu/ahead.o core/cpu/decode.o core/cpu/decode_compressed.o core/cpu/timer.o \
 	core/memory/ram.o core/memory/walk.o core/memory/pool.o core/memory/shadow.o core/memory/shadow_drop.o core/memory/patch.o \
-	core/board/board.o core/board/loader.o core/board/rtc.o core/board/sbi.o core/board/tree.o core/board/vplic.o \
+	core/board/board.o core/board/device.o core/board/loader.o core/board/rtc.o core/board/sbi.o core/board/tree.o core/board/vplic.o \
 	core/host/console.o core/host/control.o core/host/disk.o core/host/fwcfg.o core/host/log.o core/host/machine.o core/host/plic.o core/host/virtio.o
 DEVICE_OBJS := \
 	$(addprefix devices/emulated/,uart.o ahci.o ahcicmd.o ahciprd.o ata.o atacmd.o) \

@@ -24,6 +24,7 @@ struct vm_options {
     enum device_way uart, disk;
     enum disk_model disk_model;
     enum patch_level patch;
+    bool watch; /* passed-through registers trap and are counted, then passed on */
 };
 
 #define VM_DEVICES 2u /* uart, disk */

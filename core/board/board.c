@@ -64,6 +64,7 @@ static int add_uart(struct vm *vm)
     struct host *host = vm->host;
     const struct row *row = &uart_rows[vm->options.uart];
     if (vm->options.uart == WAY_PASSTHROUGH) {
+        host->uart.registers = (uintptr_t)map_hpa(host->uart.hpa);
         add(vm, row, &host->uart);
         return 0;
     }
@@ -82,10 +83,17 @@ static int add_disk(struct vm *vm)
         host_log("the machine has no virtio-blk device: the guest gets no disk");
         return 0;
     }
-    const struct row *row =
-        vm->options.disk == WAY_EMULATED && vm->options.disk_model == DISK_ATA ? &ata_row
-                                                                              : &disk_rows[vm->options.disk];
+    const struct row *row = vm->options.disk == WAY_EMULATED && vm->options.disk_model == DISK_ATA
+                                ? &ata_row
+                                : &disk_rows[vm->options.disk];
     if (vm->options.disk == WAY_PASSTHROUGH) {
+        if (vm->ram.hpa_offset != 0) {
+            host_log("the disk masters the bus: it can only be given to a guest whose physical "
+                     "addresses "
+                     "are the host's");
+            return -EINVAL;
+        }
+        window->registers = (uintptr_t)map_hpa(window->hpa);
         add(vm, row, window);
         return 0;
     }
@@ -184,7 +192,8 @@ bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io)
     struct device *dev = device_at(vm, gpa);
     if (dev) {
         io->offset = gpa - dev->base;
-        exit_is(vcpu, EXIT_MMIO, (uint32_t)(dev - vm->device) << 16 | (uint32_t)io->offset, io->store);
+        exit_is(vcpu, EXIT_MMIO, (uint32_t)(dev - vm->device) << 16 | (uint32_t)io->offset,
+                io->store);
         return device_access(dev, io);
     }
     if (gpa - VPLIC_BASE < VPLIC_SIZE) {
@@ -204,61 +213,4 @@ bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io)
         return rtc_access(vm, io);
     }
     return false;
-}
-
-/* --- The seam: what a strategy may ask for (device.h) --------------------------------------------------- */
-
-struct device *device_at(struct vm *vm, uint64_t gpa)
-{
-    for (unsigned i = 0; i < vm->devices; i++)
-        if (gpa - vm->device[i].base < vm->device[i].strategy->size)
-            return &vm->device[i];
-    return NULL;
-}
-
-bool device_access(struct device *dev, struct mmio *io)
-{
-    if (io->store)
-        dev->count.stores++;
-    else
-        dev->count.loads++;
-    return dev->strategy->access && dev->strategy->access(dev, io);
-}
-
-void device_set_irq(struct device *dev, bool level)
-{
-    if (dev->line == level)
-        return;
-    dev->line = level;
-    dev->count.irqs += level;
-    board_set_line(dev->vm, dev->irq, level);
-}
-
-int vm_map(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size)
-{
-    for (unsigned i = 0; i < SHADOW_MAPPINGS; i++) {
-        struct shadow_mapping *mapping = &vm->shadow->mapping[i];
-        if (mapping->size && mapping->gpa != gpa)
-            continue;
-        *mapping = (struct shadow_mapping){gpa, hpa, size};
-        vm->shadow->unseen_writes = true;
-        return 0;
-    }
-    return -ENOSPC;
-}
-
-/* The host source is claimed and stays so until the guest completes its own (guest_completed). */
-static bool routed_irq(void *argument, unsigned host_irq)
-{
-    struct device *dev = argument;
-    (void)host_irq;
-    dev->count.irqs++;
-    board_set_line(dev->vm, dev->irq, true);
-    return false;
-}
-
-int vm_route_irq(struct device *dev, unsigned host_irq)
-{
-    dev->vm->routed[dev->irq] = host_irq;
-    return host_irq_enable(dev->vm->host, host_irq, routed_irq, dev);
 }

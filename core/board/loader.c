@@ -18,14 +18,14 @@
 #include "riscv.h"
 #include "vm.h"
 
-#define FLAT_OFFSET   0x200000ul /* of the kernel in RAM: 2 MiB above OpenSBI, as QEMU loads it */
-#define TREE_SIZE     0x10000ul
-#define APPEND_SIZE   4096u
-#define IMAGE_MAGIC   0x05435352u /* "RSC\x05" at offset 56 */
-#define IMAGE_ALIGN   0x200000ul
-#define ELF_MAGIC     0x464c457fu
-#define ELF_RISCV     243u
-#define PT_LOAD       1u
+#define FLAT_OFFSET 0x200000ul /* of the kernel in RAM: 2 MiB above OpenSBI, as QEMU loads it */
+#define TREE_SIZE   0x10000ul
+#define APPEND_SIZE 4096u
+#define IMAGE_MAGIC 0x05435352u /* "RSC\x05" at offset 56 */
+#define IMAGE_ALIGN 0x200000ul
+#define ELF_MAGIC   0x464c457fu
+#define ELF_RISCV   243u
+#define PT_LOAD     1u
 
 struct image_header {
     uint32_t code[2];
@@ -69,8 +69,8 @@ static int read_to(struct vm *vm, const struct fwcfg_file *file, uint64_t gpa, u
 }
 
 /* Segments from a copy of the file at its temporary place to where they belong. */
-static int place_segments(struct vm *vm, const uint8_t *bytes, uint64_t size, uint64_t temporary_gpa,
-                          uint64_t *entry)
+static int place_segments(struct vm *vm, const uint8_t *bytes, uint64_t size,
+                          uint64_t temporary_gpa, uint64_t *entry)
 {
     struct elf_header elf;
     memcpy(&elf, bytes, sizeof(elf));
@@ -112,8 +112,8 @@ static int load_elf(struct vm *vm, const struct fwcfg_file *file, uint64_t limit
     return place_segments(vm, vm_ram(vm, temporary, file->size), file->size, temporary, entry);
 }
 
-static int load_kernel(struct vm *vm, const struct fwcfg_file *file, uint64_t limit, uint64_t *entry,
-                       uint64_t *end)
+static int load_kernel(struct vm *vm, const struct fwcfg_file *file, uint64_t limit,
+                       uint64_t *entry, uint64_t *end)
 {
     struct image_header header = {0};
     uint32_t head = file->size < sizeof(header) ? file->size : sizeof(header);

@@ -27,23 +27,23 @@ enum sbi_error {
     SBI_ERR_ALREADY_AVAILABLE = -6,
 };
 
-#define EID_SET_TIMER      0x00ul
-#define EID_PUTCHAR        0x01ul
-#define EID_GETCHAR        0x02ul
-#define EID_CLEAR_IPI      0x03ul
-#define EID_SEND_IPI       0x04ul
-#define EID_FENCE_I        0x05ul
-#define EID_SFENCE         0x06ul
-#define EID_SFENCE_ASID    0x07ul
-#define EID_SHUTDOWN       0x08ul
-#define EID_BASE           0x10ul
-#define EID_TIME           0x54494d45ul
-#define EID_IPI            0x735049ul
-#define EID_RFENCE         0x52464e43ul
-#define EID_HSM            0x48534dul
-#define EID_SRST           0x53525354ul
-#define EID_DBCN           0x4442434eul
-#define EID_TRIDENT        0x09000001ul /* vendor space: marks around a workload */
+#define EID_SET_TIMER   0x00ul
+#define EID_PUTCHAR     0x01ul
+#define EID_GETCHAR     0x02ul
+#define EID_CLEAR_IPI   0x03ul
+#define EID_SEND_IPI    0x04ul
+#define EID_FENCE_I     0x05ul
+#define EID_SFENCE      0x06ul
+#define EID_SFENCE_ASID 0x07ul
+#define EID_SHUTDOWN    0x08ul
+#define EID_BASE        0x10ul
+#define EID_TIME        0x54494d45ul
+#define EID_IPI         0x735049ul
+#define EID_RFENCE      0x52464e43ul
+#define EID_HSM         0x48534dul
+#define EID_SRST        0x53525354ul
+#define EID_DBCN        0x4442434eul
+#define EID_TRIDENT     0x09000001ul /* vendor space: marks around a workload */
 
 struct sbi_answer {
     long error;
@@ -51,7 +51,8 @@ struct sbi_answer {
 };
 
 /* A host of our own for the guest's console output that is not its UART: the firmware's. */
-static struct sbi_answer host_call(uint64_t eid, uint64_t fid, uint64_t a0, uint64_t a1, uint64_t a2)
+static struct sbi_answer host_call(uint64_t eid, uint64_t fid, uint64_t a0, uint64_t a1,
+                                   uint64_t a2)
 {
     register uint64_t r0 __asm__("a0") = a0;
     register uint64_t r1 __asm__("a1") = a1;
@@ -75,7 +76,8 @@ static bool names_hart_0(uint64_t mask, uint64_t base)
     return base == UINT64_MAX || (mask & 1);
 }
 
-static void fence_range(struct vcpu *vcpu, uint64_t start, uint64_t size, bool by_asid, uint64_t asid)
+static void fence_range(struct vcpu *vcpu, uint64_t start, uint64_t size, bool by_asid,
+                        uint64_t asid)
 {
     if ((start == 0 && size == 0) || size > 64 * PAGE_SIZE) {
         shadow_fence(vcpu, false, 0, by_asid, asid);
@@ -124,9 +126,11 @@ static struct sbi_answer call_hsm(struct vcpu *vcpu, uint64_t fid)
 {
     bool known = vcpu->x[10] == vcpu->hartid;
     switch (fid) {
-    case 0: return (struct sbi_answer){known ? SBI_ERR_ALREADY_AVAILABLE : SBI_ERR_INVALID_PARAM, 0};
+    case 0:
+        return (struct sbi_answer){known ? SBI_ERR_ALREADY_AVAILABLE : SBI_ERR_INVALID_PARAM, 0};
     case 1: return (struct sbi_answer){SBI_ERR_FAILED, 0}; /* the last hart cannot stop itself */
-    case 2: return (struct sbi_answer){known ? SBI_SUCCESS : SBI_ERR_INVALID_PARAM, 0}; /* STARTED */
+    case 2:
+        return (struct sbi_answer){known ? SBI_SUCCESS : SBI_ERR_INVALID_PARAM, 0}; /* STARTED */
     case 3:
         if ((uint32_t)vcpu->x[10] != 0) /* only the default retentive suspend */
             return (struct sbi_answer){SBI_ERR_INVALID_PARAM, 0};
@@ -182,9 +186,9 @@ static const struct sbi_extension {
     uint64_t eid;
     struct sbi_answer (*call)(struct vcpu *vcpu, uint64_t fid);
 } extensions[] = {
-    {EID_BASE, call_base}, {EID_TIME, call_time}, {EID_IPI, call_ipi},
-    {EID_RFENCE, call_rfence}, {EID_HSM, call_hsm}, {EID_SRST, call_srst},
-    {EID_DBCN, call_dbcn}, {EID_TRIDENT, call_trident},
+    {EID_BASE, call_base},     {EID_TIME, call_time},       {EID_IPI, call_ipi},
+    {EID_RFENCE, call_rfence}, {EID_HSM, call_hsm},         {EID_SRST, call_srst},
+    {EID_DBCN, call_dbcn},     {EID_TRIDENT, call_trident},
 };
 
 #define EXTENSIONS (sizeof(extensions) / sizeof(extensions[0]))
@@ -207,7 +211,8 @@ static struct sbi_answer call_base(struct vcpu *vcpu, uint64_t fid)
     case 3: return (struct sbi_answer){SBI_SUCCESS, find(eid) != NULL || eid <= EID_SHUTDOWN};
     case 4:
     case 5:
-    case 6: return host_call(EID_BASE, fid, 0, 0, 0); /* mvendorid, marchid, mimpid: the machine's */
+    case 6:
+        return host_call(EID_BASE, fid, 0, 0, 0); /* mvendorid, marchid, mimpid: the machine's */
     default: return (struct sbi_answer){SBI_ERR_NOT_SUPPORTED, 0};
     }
 }
@@ -223,7 +228,10 @@ static void call_legacy(struct vcpu *vcpu, uint64_t eid)
         host_call(EID_PUTCHAR, 0, *a0, 0, 0);
         break;
     case EID_GETCHAR: *a0 = (uint64_t)host_call(EID_GETCHAR, 0, 0, 0, 0).error; return;
-    case EID_CLEAR_IPI: *a0 = vcpu->csr.sip & SIP_SSIP ? 1 : 0; vcpu->csr.sip = 0; return;
+    case EID_CLEAR_IPI:
+        *a0 = vcpu->csr.sip & SIP_SSIP ? 1 : 0;
+        vcpu->csr.sip = 0;
+        return;
     case EID_SEND_IPI:
         vcpu->csr.sip |= SIP_SSIP;
         vcpu->interrupts_stale = true;

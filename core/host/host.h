@@ -76,5 +76,6 @@ struct host_disk {
 /* A device of the real machine that can be given away: one page-aligned window and an interrupt. */
 struct host_window {
     uint64_t hpa, size;
-    unsigned irq; /* source on the host's PLIC */
+    uintptr_t registers; /* in the direct map; 0 until the device is given away */
+    unsigned irq;        /* source on the host's PLIC */
 };

@@ -6,7 +6,6 @@
  */
 #include "host/host.h"
 #include "host/io.h"
-#include "memory/map.h"
 #include "passthrough.h"
 
 #define UART_IER 1 /* interrupt enable */
@@ -25,7 +24,7 @@ static int attach(struct device *dev)
 
     if (error < 0)
         return error;
-    registers = (uintptr_t)map_hpa(((const struct host_window *)dev->host)->hpa);
+    registers = ((const struct host_window *)dev->host)->registers;
     io_write8(registers + UART_LCR, LCR_8N1);
     io_write8(registers + UART_IER, 0);
     io_write8(registers + UART_MCR, 0);

@@ -50,7 +50,8 @@ def command_line(options):
 def trident_options(options):
     """What the VMM reads from opt/org.trident/options."""
     return (f"mem={options.mem}\nuart={options.uart}\ndisk={options.disk}\n"
-            f"disk_model={options.disk_model}\npatch={options.patch}\n")
+            f"disk_model={options.disk_model}\npatch={options.patch}\n"
+            f"watch={int(options.watch)}\n")
 
 
 def disk_file(options):

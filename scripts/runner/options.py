@@ -68,6 +68,7 @@ class Options:
     disk_error: tuple | None = None  # first sector, sectors, errno
     run: str = ""
     patch: str = "ecall"
+    watch: bool = False  # pass-through registers trap, are counted and passed on
     stats: str | None = None
     timeout: float | None = None
     icount: bool = False
@@ -138,8 +139,11 @@ def parse_strategies(options, env):
     options.disk_model = one_of("DISK_MODEL", env.get("DISK_MODEL") or "ahci", ("ahci", "ata"))
     options.patch = env.get("PATCH") or "ecall"
     if options.patch in PATCH_LATER:
-        raise Refusal(f"PATCH={options.patch} is not built yet: use off or ecall.")
+        raise Refusal(f"PATCH={options.patch} is not built yet: use off, ecall or cluster.")
     one_of("PATCH", options.patch, PATCH_BUILT)
+    options.watch = flag("WATCH", env.get("WATCH"))
+    if options.watch and "passthrough" not in (options.uart, options.disk):
+        raise Refusal("WATCH=1 goes with a device that is passed through: use DEVICE=passthrough.")
     options.mmu = one_of("MMU", env.get("MMU") or "sv39", ("sv39", "sv48"))
 
 

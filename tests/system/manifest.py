@@ -56,6 +56,7 @@ REFUSED = [
             GUEST="{files}/large.Image"),
     refused("guest-outside", "where a guest has no RAM", GUEST="{files}/outside.elf"),
     refused("initrd", "INITRD=.* is not a file that exists", INITRD="{tmp}/none"),
+    refused("watch", "WATCH=1 goes with a device that is passed through", WATCH="1"),
     refused("mem-small", "MEM=1M is too small", MEM="1M"),
     refused("mem-word", "MEM=lots is not a size", MEM="lots"),
     refused("mem-large", "more than this machine has", MEM="100T"),
@@ -163,6 +164,10 @@ STATS = [
     Row(f"{device}-stats", {"DEVICE": device, "RUN": "disk read 0 64", "STATS": "{tmp}/s.json"},
         expect=[r"^exit class ", r"^device ", r"^memory:"], stats=True)
     for device in STRATEGIES
+] + [
+    # The zeros of pass-through are counted and not assumed: with its pages unmapped the counters count.
+    Row("passthrough-watched", {"DEVICE": "passthrough", "WATCH": "1", "RUN": "disk read 0 64",
+                                "STATS": "{tmp}/s.json"}, expect=[r"^disk: passthrough/disk"], stats=True),
 ]
 
 ROWS = REFUSED + GUEST + DEVICES + HOSTILE + LINUX + GUESTS + STATS

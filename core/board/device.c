@@ -1,0 +1,97 @@
+/*
+ * The seam's core side (device.h): which device answers, counting, and what a strategy may ask for.
+ *
+ * Surprise: a device without an access function is the machine's own. Its registers normally do not trap;
+ * with the option watch they do, are counted, and the access is passed on as it is.
+ */
+#include "device.h"
+
+#include <errno.h>
+
+#include "board/board.h"
+#include "host/machine.h"
+#include "host/plic.h"
+#include "memory/map.h"
+#include "memory/shadow.h"
+#include "vm.h"
+
+struct device *device_at(struct vm *vm, uint64_t gpa)
+{
+    for (unsigned i = 0; i < vm->devices; i++)
+        if (gpa - vm->device[i].base < vm->device[i].strategy->size)
+            return &vm->device[i];
+    return NULL;
+}
+
+/* Carries the access out on the machine's own device, which the guest was given. */
+static bool pass_on(struct device *dev, struct mmio *io)
+{
+    const struct host_window *window = dev->host;
+    volatile void *port = map_hpa(window->hpa + io->offset);
+    if (io->offset + io->width > window->size)
+        return false;
+    switch (io->width) {
+    case 1:
+        if (io->store)
+            *(volatile uint8_t *)port = (uint8_t)io->value;
+        else
+            io->value = *(volatile uint8_t *)port;
+        return true;
+    case 4:
+        if (io->store)
+            *(volatile uint32_t *)port = (uint32_t)io->value;
+        else
+            io->value = *(volatile uint32_t *)port;
+        return true;
+    default: return false; /* neither of the two devices is accessed otherwise */
+    }
+}
+
+bool device_access(struct device *dev, struct mmio *io)
+{
+    if (io->store)
+        dev->count.stores++;
+    else
+        dev->count.loads++;
+    return dev->strategy->access ? dev->strategy->access(dev, io) : pass_on(dev, io);
+}
+
+void device_set_irq(struct device *dev, bool level)
+{
+    if (dev->line == level)
+        return;
+    dev->line = level;
+    dev->count.irqs += level;
+    board_set_line(dev->vm, dev->irq, level);
+}
+
+int vm_map(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size)
+{
+    vm->shadow->unseen_writes = true;
+    if (vm->options.watch)
+        return 0;
+    for (unsigned i = 0; i < SHADOW_MAPPINGS; i++) {
+        struct shadow_mapping *mapping = &vm->shadow->mapping[i];
+        if (mapping->size && mapping->gpa != gpa)
+            continue;
+        *mapping = (struct shadow_mapping){gpa, hpa, size};
+        return 0;
+    }
+    return -ENOSPC;
+}
+
+/* The host source is claimed and stays so until the guest completes its own (guest_completed). */
+static bool routed_irq(void *argument, unsigned host_irq)
+{
+    struct device *dev = argument;
+    (void)host_irq;
+    dev->count.irqs++;
+    board_set_line(dev->vm, dev->irq, true);
+    return false;
+}
+
+int vm_route_irq(struct device *dev, unsigned host_irq)
+{
+    dev->vm->routed[dev->irq] = host_irq;
+    return host_irq_enable(dev->vm->host, host_irq, routed_irq, dev);
+}
