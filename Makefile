@@ -123,6 +123,7 @@ stats:
 # --- Tests and tidiness. --------------------------------------------------------------------------------
 include tests/unit/unit.mk
 include tests/diff/diff.mk
+include tests/soak/soak.mk
 -include bench/bench.mk
 
 check: | $(BUILD)/.setup-check

@@ -58,13 +58,12 @@ def disk_file(options):
     """Where the disk's bytes are. With DISK_ERROR some sectors fail (QEMU's docs/devel/blkdebug.rst):
     ENOSPC only when written, as on a full file system; EIO always."""
     path = escape(options.disk_img)
-    if not options.disk_error:
+    if not options.disk_errors:
         return f"file={path}"
-    first, count, number = options.disk_error
     words = ["file.driver=blkdebug", "file.image.driver=file", f"file.image.filename={path}"]
-    for i in range(count):
+    for i, (sector, number) in enumerate(options.disk_errors):
         rule = f"file.inject-error.{i}"
-        words += [f"{rule}.event=none", f"{rule}.sector={first + i}", f"{rule}.errno={number}"]
+        words += [f"{rule}.event=none", f"{rule}.sector={sector}", f"{rule}.errno={number}"]
         words += [f"{rule}.iotype=write"] if number == errno.ENOSPC else []
     return ",".join(words)
 

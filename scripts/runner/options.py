@@ -65,7 +65,7 @@ class Options:
     disk_kept: bool = True        # after the run
     disk_size: int = 64 * MIB
     disk_ro: bool = False
-    disk_error: tuple | None = None  # first sector, sectors, errno
+    disk_errors: list = field(default_factory=list)  # (sector, errno)
     run: str = ""
     patch: str = "ecall"
     watch: bool = False  # pass-through registers trap, are counted and passed on
@@ -255,15 +255,17 @@ def parse_disk(options, env):
 
 
 def parse_disk_error(options, env):
-    """FIRST+COUNT[:ERROR]: the sectors that the machine's disk fails on."""
+    """FIRST+COUNT[:ERROR],...: the sectors that the machine's disk fails on."""
     text = env.get("DISK_ERROR")
-    if not text:
-        return
-    match = re.fullmatch(r"(\d+)\+(\d+)(?::(\w+))?", text)
-    if not match or (match[3] or "EIO") not in DISK_ERRORS or not 1 <= int(match[2]) <= DISK_ERROR_MAX:
-        raise Refusal(f"DISK_ERROR={text} is not understood: write a first sector and a number of sectors "
-                      f"up to {DISK_ERROR_MAX}, such as 2048+8 or 2048+8:ENOSPC.")
-    options.disk_error = int(match[1]), int(match[2]), DISK_ERRORS[match[3] or "EIO"]
+    for part in text.split(",") if text else []:
+        match = re.fullmatch(r"(\d+)\+(\d+)(?::(\w+))?", part)
+        if not match or (match[3] or "EIO") not in DISK_ERRORS:
+            raise Refusal(f"DISK_ERROR={text} is not understood: write a first sector and a number of "
+                          "sectors, such as 2048+8 or 2048+8:ENOSPC, and several with commas between.")
+        first, count, number = int(match[1]), int(match[2]), DISK_ERRORS[match[3] or "EIO"]
+        if count + len(options.disk_errors) > DISK_ERROR_MAX:
+            raise Refusal(f"DISK_ERROR={text} is too much: name {DISK_ERROR_MAX} sectors or less.")
+        options.disk_errors += [(sector, number) for sector in range(first, first + count)]
 
 
 def check_disk(path, read_only):

@@ -17,11 +17,17 @@ ALLOWED = 0.05  # seconds, for the way of a line
 
 
 def clock(device, seconds, tmp):
+    """Boots Linux for the test. A sentence."""
     disk = disk_of(f"{tmp}/disk.img", 1 << 20)
     options = {**LINUX, "DEVICE": device, "DISK_IMG": disk, "RUN": f"soak clock {seconds}; poweroff -f"}
     with Guest(options, 120 + seconds) as guest:
         status = guest.finish(150 + seconds)
     require(status == 0, f"{device}: the run ended with status {status}\n{guest.text[-3000:]}")
+    return check_clock(device, guest, seconds)
+
+
+def check_clock(device, guest, seconds):
+    """What `soak clock SECONDS` said in the guest. A sentence."""
     rows = []
     for when, text in guest.lines:
         match = re.match(r"clock \d+ (\d+) (\d+)$", text)
@@ -44,8 +50,8 @@ def main():
     parser.add_argument("strategies", nargs="*", default=EVERY)
     parser.add_argument("--seconds", type=int, default=60)
     arguments = parser.parse_args()
-    return program(lambda tmp: "\n".join(clock(device, arguments.seconds, tmp)
-                                         for device in arguments.strategies))
+    return program(lambda tmp: (clock(device, arguments.seconds, tmp)
+                                for device in arguments.strategies))
 
 
 if __name__ == "__main__":

@@ -171,11 +171,12 @@ def disk_of(path, size):
 
 
 def program(test):
-    """Runs a part from the shell: test(strategies, tmp folder, arguments) -> sentence."""
+    """Runs a part from the shell: test(temporary folder) gives sentences. The exit status."""
     os.chdir(TOP)
     tmp = tempfile.mkdtemp(prefix="trident-soak-")
     try:
-        print(test(tmp), flush=True)
+        for sentence in test(tmp):
+            print(sentence, flush=True)
         return 0
     except Failed as failed:
         print(f"FAILED {failed}", file=sys.stderr)

@@ -136,8 +136,8 @@ def main():
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     arguments = parser.parse_args()
-    return program(lambda tmp: "\n".join(kill(device, arguments.times, tmp, arguments.seed)
-                                         for device in arguments.strategies))
+    return program(lambda tmp: (kill(device, arguments.times, tmp, arguments.seed)
+                                for device in arguments.strategies))
 
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ def main():
     arguments = parser.parse_args()
     room = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     sizes = [size for size in arguments.sizes.split(",") if size_of(size) < room]
-    return program(lambda tmp: "\n".join(sentence for device in arguments.strategies
-                                         for size in sizes for sentence in memory(device, size, tmp)))
+    return program(lambda tmp: (sentence for device in arguments.strategies for size in sizes
+                                for sentence in memory(device, size, tmp)))
 
 
 if __name__ == "__main__":

@@ -22,12 +22,13 @@ def reboots(device, times, tmp):
     return f"reboots {device}: {times} with requests in flight"
 
 
-def reloads(device, times, tmp):
+def reloads(device, times, tmp, before="true"):
+    """before: a command that the guest carries out first. The finished guest, and a sentence."""
     disk_of(f"{tmp}/disk.img", SIZE)
-    guest = run_script(device, f"reload {times}", tmp, timeout=120 + 10 * times)
+    guest = run_script(device, f"{before}; reload {times}", tmp, timeout=120 + 10 * times)
     done = re.findall(rf"^reload: ({times} of .*)", guest.text, re.MULTILINE)
     require(len(done) == 2, f"{device}: done was {done}\n{guest.text[-3000:]}")
-    return f"reload {device}: {', '.join(done)}"
+    return guest, f"reload {device}: {', '.join(done)}"
 
 
 def main():
@@ -36,9 +37,16 @@ def main():
     parser.add_argument("--reboots", type=int, default=20)
     parser.add_argument("--reloads", type=int, default=50)
     arguments = parser.parse_args()
-    return program(lambda tmp: "\n".join(
-        test(device, times, tmp) for device in arguments.strategies
-        for test, times in ((reboots, arguments.reboots), (reloads, arguments.reloads)) if times))
+
+
+    def test(tmp):
+        for device in arguments.strategies:
+            if arguments.reboots:
+                yield reboots(device, arguments.reboots, tmp)
+            if arguments.reloads:
+                yield reloads(device, arguments.reloads, tmp)[1]
+
+    return program(test)
 
 
 if __name__ == "__main__":

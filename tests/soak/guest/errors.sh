@@ -1,9 +1,8 @@
 #!/bin/sh
-# errors KIND BLOCK: the machine's disk fails (eio), is full (enospc) at 4 KiB block BLOCK, or may not
-# be written (readonly): that request fails and is logged, all others succeed.
+# errors KIND BLOCK...: the machine's disk fails (eio) or is full (enospc) at 4 KiB block BLOCK, or may
+# not be written (readonly): that request fails and is logged, all others succeed.
 
 . /bin/common
-kind=$1 bad=$2
 disk=$(readlink /dev/trident)
 
 read_block() { dd if=/dev/trident of=/dev/null bs=4k skip="$1" count="${2:-1}" iflag=direct 2>/tmp/error; }
@@ -17,7 +16,9 @@ fails() {
     fi
 }
 
+# round KIND BLOCK
 round() {
+    local kind=$1 bad=$2
     case $kind in
         eio) fails read_block "$bad"; fails write_block "$bad"; fails read_block $((bad - 2)) 4 ;;
         enospc) succeeds read_block "$bad"; fails write_block "$bad" ;;
@@ -32,8 +33,15 @@ round() {
     done
 }
 
-round
-round
+kind=$1
+for again in 1 2; do
+    for argument; do
+        case $argument in
+            [0-9]*) round "$kind" "$argument" ;;
+            *) kind=$argument ;;
+        esac
+    done
+done
 dmesg | grep -E "$disk|ata|virtio_blk" | tail -n 40
 case $kind in
     # A disk that says it is read-only is not written to at all.
