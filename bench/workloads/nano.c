@@ -30,20 +30,25 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <linux/fs.h>
+#include <linux/perf_event.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #define PAGE     4096
 #define MIB      (1 << 20)
-#define SPIN     60000000ul /* rounds that pass the time of timer_irq: about 0.1 s */
-#define PERIOD   200000     /* ns between two of its interrupts */
+#define SECOND   1000000000l
+#define TIMERS   400         /* of timer_irq */
+#define PERIOD   200000l     /* ns from one's expiry to the next one's */
+#define ARMED    40000000l   /* ns in which all of them can be armed */
+#define SPIN     120000000ul /* rounds that pass the time until they have expired: 0.2 s and more */
 #define SELF     "/proc/self/exe"
 #define EXECUTED "--exit" /* what fork_exec runs: a nano that ends at once */
 
 static const char *disk_path = "/dev/trident";
 static bool marks, counted;
 static int input_fd = -1, output_fd = -1, disk_fd = -1; /* opened by the set-ups */
+static int timer_fd[TIMERS];
 static long disk_size;
 static char *buffer; /* 1 MiB, aligned for direct reads */
 
@@ -67,7 +72,7 @@ static long now(void)
     struct timespec time;
 
     clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1000000000l + time.tv_nsec;
+    return time.tv_sec * SECOND + time.tv_nsec;
 }
 
 static uint64_t instret(void)
@@ -86,22 +91,34 @@ static void on_illegal(int number)
     siglongjmp(no_instret, 1);
 }
 
+/* With a performance unit (native) the firmware holds the counter until an event uses it. */
+static void start_counter(void)
+{
+    struct perf_event_attr attributes = {.type = PERF_TYPE_HARDWARE,
+                                         .size = sizeof attributes,
+                                         .config = PERF_COUNT_HW_INSTRUCTIONS};
+
+    syscall(SYS_perf_event_open, &attributes, -1, 0, -1, 0); /* stays open until the end */
+}
+
 /* Linux 6.6 and later let programs read the counter only if asked to (Documentation/admin-guide/
  * sysctl/kernel.rst, perf_user_access). */
 static bool open_counter(void)
 {
     int fd = open("/proc/sys/kernel/perf_user_access", O_WRONLY);
-    bool works = false;
+    volatile bool works = false;
 
     if (fd >= 0) {
         if (write(fd, "2", 1) != 1)
             perror("perf_user_access");
         close(fd);
     }
+    start_counter();
     signal(SIGILL, on_illegal);
     if (sigsetjmp(no_instret, 1) == 0) {
-        instret();
-        works = true;
+        uint64_t before = instret();
+
+        works = instret() != before;
     }
     signal(SIGILL, SIG_DFL);
     return works;
@@ -299,27 +316,52 @@ static void fork_exec(long n)
     }
 }
 
-/* A timer that nobody waits for: its expiry is an interrupt and nothing else. */
-static void start_timer(void)
+/* Timers that nobody waits for: their expiry is an interrupt and nothing else. A timer that repeats
+ * would start again only when somebody has seen it, so each is for once. */
+static void arm_timers(long delay)
 {
-    struct itimerspec each = {.it_interval = {.tv_nsec = PERIOD}, .it_value = {.tv_nsec = PERIOD}};
+    struct itimerspec once = {0};
 
-    CHECK((input_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK)) >= 0);
-    CHECK(timerfd_settime(input_fd, 0, &each, NULL) == 0);
+    for (long i = 0; i < TIMERS; i++) {
+        long at = now() + delay + (i * PERIOD);
+
+        once.it_value = (struct timespec){.tv_sec = at / SECOND, .tv_nsec = at % SECOND};
+        CHECK(timerfd_settime(timer_fd[i], TFD_TIMER_ABSTIME, &once, NULL) == 0);
+    }
 }
 
-static void spin(long n)
+static void open_timers(long n)
 {
     (void)n;
+    for (long i = 0; i < TIMERS; i++)
+        CHECK((timer_fd[i] = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK)) >= 0);
+}
+
+static void close_timers(void)
+{
+    for (long i = 0; i < TIMERS; i++)
+        close(timer_fd[i]);
+}
+
+static void spin(void)
+{
     for (unsigned long i = 0; i < SPIN; i++)
         __asm__ volatile("");
 }
 
 static void timer_irq(long n)
 {
-    start_timer();
-    spin(n);
-    close_both();
+    (void)n;
+    arm_timers(ARMED);
+    spin();
+}
+
+/* The same with timers that do not expire. */
+static void timer_none(long n)
+{
+    (void)n;
+    arm_timers(SECOND * 3600);
+    spin();
 }
 
 /* Timer interrupts so far, from the line "10:  1234  RISC-V INTC  5 Edge  riscv-timer". */
@@ -432,7 +474,8 @@ static const struct op {
     {"mmap_16", 200, mmap_16, NULL, NULL, NULL},
     {"fork_exit", 100, fork_exit, NULL, NULL, NULL},
     {"fork_exec", 50, fork_exec, NULL, NULL, NULL},
-    {"timer_irq", 0, timer_irq, NULL, NULL, spin}, /* n: as many as there were */
+    {"timer_irq", 0, timer_irq, open_timers, close_timers,
+     timer_none}, /* n: as many as there were */
     {"signal", 2000, deliver, catch_signal, NULL, NULL},
     {"pread_4k", 500, pread_4k, open_disk, close_disk, NULL},
     {"pread_1m", 20, pread_1m, open_disk, close_disk, NULL},
@@ -459,7 +502,7 @@ static void mark(const char *text, const struct op *op, const char *what)
 static struct cost stretch(const struct op *op, const char *what, void (*run)(long n), long n)
 {
     struct cost cost;
-    bool timers = run == timer_irq || run == spin;
+    bool timers = run == timer_irq || run == timer_none;
 
     cost.interrupts = timers ? timer_interrupts() : 0;
     mark("begin", op, what);
