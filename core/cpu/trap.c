@@ -83,6 +83,16 @@ static void handle_ecall(struct vcpu *vcpu)
     }
 }
 
+/* CBO.CLEAN, CBO.FLUSH and CBO.INVAL are permitted where a load is, but fault as stores (Zicbom). */
+static bool is_cbo_management(struct vcpu *vcpu)
+{
+    uint32_t raw;
+    if (patch_fetch(vcpu, vcpu->pc, &raw))
+        return false;
+    struct insn insn = insn_decode(raw);
+    return insn.op == INSN_CBO && insn.imm != 4;
+}
+
 static void handle_page_fault(struct vcpu *vcpu)
 {
     enum access access = vcpu->scause == CAUSE_FETCH_PAGE  ? ACCESS_FETCH
@@ -90,7 +100,13 @@ static void handle_page_fault(struct vcpu *vcpu)
                                                            : ACCESS_STORE;
     uint64_t gpa, cause;
     exit_is(vcpu, EXIT_SHADOW_FILL, (uint32_t)vcpu->scause);
-    switch (shadow_fault(vcpu, vcpu->stval, access, &gpa, &cause)) {
+    enum shadow_answer answer = shadow_fault(vcpu, vcpu->stval, access, &gpa, &cause);
+    if (answer == SHADOW_GUEST && access == ACCESS_STORE && is_cbo_management(vcpu)) {
+        uint64_t load_cause;
+        if (shadow_fault(vcpu, vcpu->stval, ACCESS_LOAD, &gpa, &load_cause) == SHADOW_RETRY)
+            answer = SHADOW_RETRY;
+    }
+    switch (answer) {
     case SHADOW_RETRY: return;
     case SHADOW_GUEST:
         exit_is(vcpu, EXIT_GUEST_FAULT, (uint32_t)cause);

@@ -86,19 +86,27 @@ uint32_t ahciprd_copy_sector(struct device *dev, struct ahci_slot *slot)
 }
 
 /* Adds to the request, joining what is adjacent. False: no room for another segment. */
-static bool add_segment(struct ahci_slot *slot, uint8_t *base, uint32_t len)
+static bool add_segment(struct ahci_slot *slot, uint64_t gpa, uint8_t *base, uint32_t len)
 {
     struct host_disk_request *request = &slot->request;
     struct host_segment *last = slot->segments + request->nsegments - 1;
 
-    if (request->nsegments && (uint8_t *)last->base + last->len == base) {
+    if (request->nsegments && (uint8_t *)last->base + last->len == base &&
+        slot->segment_gpa[request->nsegments - 1] + last->len == gpa) {
         last->len += len;
         return true;
     }
     if (request->nsegments == HOST_DISK_MAX_SEGMENTS)
         return false;
+    slot->segment_gpa[request->nsegments] = gpa;
     slot->segments[request->nsegments++] = (struct host_segment){base, len};
     return true;
+}
+
+void ahciprd_written(struct device *dev, const struct ahci_slot *slot)
+{
+    for (unsigned i = 0; ahci_to_guest(slot) && !slot->bounced && i < slot->request.nsegments; i++)
+        vm_ram_for_write(dev->vm, slot->segment_gpa[i], slot->segments[i].len);
 }
 
 uint32_t ahciprd_collect(struct device *dev, struct ahci_slot *slot)
@@ -123,7 +131,7 @@ uint32_t ahciprd_collect(struct device *dev, struct ahci_slot *slot)
         base = guest_data(dev, slot, prd.gpa, len);
         if (!base)
             return PXIS_HBDS;
-        if (!add_segment(slot, base, len))
+        if (!add_segment(slot, prd.gpa, base, len))
             break;
         advance(&slot->cursor, &prd, len);
         total += len;
