@@ -109,14 +109,15 @@ void emulate_mmio(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, enum access acc
 
 bool emulate_ahead(struct vcpu *vcpu, const struct insn *insn, uint64_t gva)
 {
+    enum access access = insn->op == INSN_LOAD ? ACCESS_LOAD : ACCESS_STORE;
     struct walk_mode mode = shadow_walk_mode(vcpu);
     struct walk walk;
-    if ((gva & (insn->width - 1u)) || walk_guest(vcpu->vm, &mode, gva, ACCESS_LOAD, &walk) ||
+    mode.probe = true; /* A and D belong to an access that happens */
+    if ((gva & (insn->width - 1u)) || walk_guest(vcpu->vm, &mode, gva, access, &walk) ||
         shadow_is_backed(vcpu->vm, walk.gpa))
         return false;
-    if (insn->op == INSN_STORE && walk_guest(vcpu->vm, &mode, gva, ACCESS_STORE, &walk))
-        return false; /* only now: D is not to be set by a store that does not happen */
-    return access_device(vcpu, insn, walk.gpa);
+    mode.probe = false;
+    return !walk_guest(vcpu->vm, &mode, gva, access, &walk) && access_device(vcpu, insn, walk.gpa);
 }
 
 void emulate_patched_load(struct vcpu *vcpu, uint64_t gpa)

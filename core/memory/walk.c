@@ -85,7 +85,7 @@ again:;
         uint64_t leaf_gpa = PTE_PPN(pte) << PAGE_SHIFT;
         if ((leaf_gpa & offset_mask) || !walk_permits(pte, mode, access))
             return walk_page_fault(access);
-        if (!update_accessed(vm, table_gpa, entry, &pte, access))
+        if (!mode->probe && !update_accessed(vm, table_gpa, entry, &pte, access))
             goto again;
         *walk = (struct walk){
             .gpa = leaf_gpa | (gva & offset_mask),

@@ -17,6 +17,7 @@ struct walk_mode {
     uint64_t satp;
     bool user; /* vU */
     bool sum, mxr;
+    bool probe; /* only look: A and D stay as they are */
 };
 
 struct walk {
