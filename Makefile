@@ -125,6 +125,7 @@ include tests/unit/unit.mk
 include tests/diff/diff.mk
 include tests/soak/soak.mk
 -include bench/bench.mk
+include bench/workloads/workloads.mk
 
 check: | $(BUILD)/.setup-check
 	@tests/check

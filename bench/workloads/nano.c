@@ -494,7 +494,7 @@ static void mark(const char *text, const struct op *op, const char *what)
 
     if (!marks)
         return;
-    printf("nano-%s %-12s %-7s\n", text, op->name, what); /* always as long, always as dear */
+    printf("mark-%s %-12s %-7s\n", text, op->name, what); /* always as long, always as dear */
     fflush(stdout);
     CHECK(fgets(answer, sizeof answer, stdin));
 }

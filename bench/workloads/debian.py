@@ -1,0 +1,160 @@
+"""The workloads that are programs of Debian's: fio, stress-ng, compile.
+
+Each is a script of guest/, which is put into a copy of the root image, runs in the guest between two
+marks, and leaves its result in files there, which are read from the image after the run. Neither
+needs root rights: debugfs (e2fsprogs) does both.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+import marks
+import program
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = "build/debian/root.img"
+ROOT_GCC = "build/debian-gcc/root.img"
+SCRATCH = 64 << 20  # behind the file system: what fio reads and writes
+TIMEOUT = 900
+
+
+def debugfs(image, commands, *options):
+    tool = shutil.which("debugfs") or "/sbin/debugfs"
+    done = subprocess.run([tool, *options, "-f", "-", image], input="\n".join(commands) + "\n",
+                          capture_output=True, text=True, check=False)
+    return done.stdout, done.stderr
+
+
+def make_disk(template, disk, files):
+    """A copy of the template with files (of the host) in its /root, and room behind it."""
+    subprocess.run(["cp", "--sparse=always", template, disk], check=True)
+    os.truncate(disk, os.path.getsize(disk) + SCRATCH)
+    debugfs(disk, ["cd /root", *(f"write {path} {os.path.basename(path)}" for path in files)], "-w")
+
+
+def read_file(disk, name):
+    with tempfile.NamedTemporaryFile(prefix="trident-") as file:
+        debugfs(disk, [f"dump /root/{name} {file.name}"])
+        return file.read().decode(errors="replace")
+
+
+def run_script(parse, template, script, arguments, results, files=()):
+    """Runs guest/SCRIPT.sh between marks: {workload, device, patch ...}, and the files it left."""
+    with tempfile.TemporaryDirectory(prefix="trident-workload-", dir="build") as folder:
+        disk = f"{folder}/disk.img"
+        make_disk(template, disk, [f"{HERE}/guest/{script}.sh", f"{HERE}/guest/marks.sh", *files])
+        words = " ".join(str(word) for word in arguments)
+        options = parse(ROOT="debian", DISK_IMG=disk, ICOUNT="0",
+                        RUN=f". /root/marks.sh; mark begin {script}; sh /root/{script}.sh {words}; "
+                            f"mark end {script}")
+        options.timeout = options.timeout or TIMEOUT
+        run = marks.run(options)
+        texts = [read_file(disk, name) for name in results]
+    facts = {"workload": script, "device": options.device, "patch": None, "traps": None,
+             "device_traps": None, "exits": None}
+    if not options.native:
+        classes, accesses = marks.exits(run.stretches[script, "all"])
+        facts.update(patch=options.patch, traps=sum(classes.values()), device_traps=accesses,
+                     exits=classes)
+    return facts, texts
+
+
+# --- fio. --------------------------------------------------------------------------------------------
+
+def fio_row(job, common):
+    """One job: what it was, and how its requests went (those of the verification are not counted)."""
+    given = {**common, **job["job options"]}
+    kind = "read" if "read" in given["rw"] else "write"
+    figures = job[kind]
+    return {"job": job["jobname"], "rw": given["rw"], "bs": given["bs"], "depth": int(given["iodepth"]),
+            "requests": figures["total_ios"], "iops": round(figures["iops"], 1),
+            "bytes_per_second": figures["bw_bytes"], "latency_ns": round(figures["lat_ns"]["mean"]),
+            "error": job["error"]}
+
+
+def fio(parse, quick):
+    size = "2m" if quick else "16m"
+    facts, (text,) = run_script(parse, ROOT, "fio", [size], ["fio.json"], [f"{HERE}/guest/jobs.fio"])
+    try:
+        result = json.loads(text)
+    except ValueError:
+        raise marks.Failure("fio left no result that can be read") from None
+    facts["jobs"] = [fio_row(job, result["global options"]) for job in result["jobs"]]
+    if any(job["error"] for job in facts["jobs"]):
+        raise marks.Failure("fio found an error: " + json.dumps(facts["jobs"]))
+    return facts
+
+
+# --- stress-ng. --------------------------------------------------------------------------------------
+
+STATUS = {0: "passed", 3: "no resources", 4: "not implemented", 124: "no end in time"}
+
+
+def excluded():
+    """Stressor -> why it cannot run in this guest, found natively (see the file)."""
+    with open(f"{HERE}/stress-ng.txt", encoding="utf-8") as lines:
+        rows = (line.split(None, 1) for line in lines if line.strip() and not line.startswith("#"))
+        return {name: reason.strip() for name, reason in rows}
+
+
+def stress_ng(parse, seconds):
+    """seconds: how long the stressors run in all; 0: every one, those too that natively cannot."""
+    without = {} if seconds == 0 else excluded()
+    with tempfile.TemporaryDirectory(prefix="trident-") as folder:
+        with open(f"{folder}/without", "w", encoding="ascii") as file:
+            file.write("".join(f"{name}\n" for name in without))
+        facts, texts = run_script(parse, ROOT, "stress-ng", [seconds], ["stress-ng.out", "stress-ng.log"],
+                                  [f"{folder}/without"])
+    rows = [line.split() for line in texts[0].splitlines()]
+    facts["stressors"] = [{"name": name, "status": STATUS.get(int(status), f"failed ({status})"),
+                           "seconds": float(taken)} for name, status, taken in rows]
+    facts["excluded"] = [{"name": name, "reason": reason} for name, reason in without.items()]
+    bad = [row for row in facts["stressors"] if row["status"] != "passed"]
+    if not facts["stressors"]:
+        raise marks.Failure("stress-ng ran nothing")
+    if bad and seconds:
+        raise marks.Failure(f"stressors that run natively do not here: {bad}\n{texts[1][-4000:]}")
+    return facts
+
+
+# --- compile. ----------------------------------------------------------------------------------------
+
+def compile_once(parse, functions):
+    with tempfile.TemporaryDirectory(prefix="trident-") as folder:
+        source = f"{folder}/program.c"
+        text = program.make(functions)
+        with open(source, "w", encoding="ascii") as file:
+            file.write(text)
+        facts, (result,) = run_script(parse, ROOT_GCC, "compile", [], ["compile.out"], [source])
+    words = result.split()
+    if len(words) < 4:
+        raise marks.Failure("the compiler left no object")
+    facts.update(lines=text.count("\n"), source_sha256=hashlib.sha256(text.encode()).hexdigest(),
+                 object_sha256=words[0], object_bytes=int(words[1]), seconds=float(words[2]),
+                 compiler=words[3])
+    return facts
+
+
+def compile_program(parser, device, quick):
+    """Compiles; the object is native's, which is compiled too if that was not done before."""
+    functions = 60 if quick else 400
+    facts = compile_once(parser(device), functions)
+    if device == "native":
+        return facts
+    path = "build/workload/compile-native.json"
+    same = ("source_sha256", "compiler")
+    native = None
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            native = json.load(file)
+    if not native or any(native[key] != facts[key] for key in same):
+        native = compile_once(parser("native"), functions)
+    if native["object_sha256"] != facts["object_sha256"]:
+        raise marks.Failure(f"the object ({facts['object_sha256']}) differs from native's "
+                            f"({native['object_sha256']})")
+    facts["native_object_sha256"] = native["object_sha256"]
+    return facts

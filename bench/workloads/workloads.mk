@@ -1,0 +1,40 @@
+# Workloads in a Linux guest. Included by the top-level Makefile.
+#   make nano [DEVICE=...] [OPS='null_syscall ...']   without DEVICE: native and every strategy
+#   make workload W=nano|fio|stress-ng|compile DEVICE=... [MIN=minutes] [QUICK=1]
+WORKLOADS := $(BUILD)/workloads
+NANO_INITRD := $(WORKLOADS)/$(or $(KERNEL),trixie).cpio.gz
+NANO_DEVICES := $(if $(filter file,$(origin DEVICE)),native emulated virtio passthrough,$(DEVICE))
+# MIN has a default of its own (make soak's).
+WORKLOAD_RUN := OPS='$(OPS)' QUICK='$(QUICK)' MIN='$(if $(filter file,$(origin MIN)),,$(MIN))' \
+	bench/workloads/run
+
+.PHONY: nano workload workload-files guest-gcc
+$(WORKLOADS)/nano: bench/workloads/nano.c | $(BUILD)/.setup-workload
+	@mkdir -p $(@D)
+	riscv64-linux-gnu-gcc -static -O2 -std=c11 -Wall -Wextra -Wshadow -Wmissing-prototypes -Werror \
+		-s -o $@ $<
+
+$(NANO_INITRD): $(WORKLOADS)/nano $(LINUX)/initramfs.cpio.gz
+	guests/linux/pack $(LINUX)/root $@ --file bin/nano=$(WORKLOADS)/nano
+
+# A root file system with Debian's compiler, apart from the other: it is for one workload.
+GCC_PACKAGES := gcc libc6-dev mount kmod busybox-static
+$(BUILD)/debian-gcc/versions: | $(BUILD)/.setup-run
+	guests/debian/fetch $(BUILD)/debian-gcc $(GCC_PACKAGES)
+
+$(BUILD)/debian-gcc/root.img: $(BUILD)/debian-gcc/versions guests/debian/mkroot \
+		$(addprefix guests/linux/,trident-run poweroff)
+	guests/debian/mkroot $(BUILD)/debian-gcc $@ 1G
+
+guest-gcc: $(LINUX)/Image $(LINUX)/debian.cpio.gz $(BUILD)/debian-gcc/root.img
+
+workload-files: $(BUILD)/trident/trident.bin $(if $(filter nano,$W),$(LINUX)/Image $(NANO_INITRD)) \
+	$(if $(filter fio stress-ng,$W),guest-debian) $(if $(filter compile,$W),guest-gcc)
+
+workload: | $(BUILD)/.setup-run
+	@$(MAKE) --no-print-directory -s workload-files
+	@$(WORKLOAD_RUN) workload $(or $W,none) $(DEVICE)
+
+nano: | $(BUILD)/.setup-run
+	@$(MAKE) --no-print-directory -s W=nano workload-files
+	@$(WORKLOAD_RUN) nano $(NANO_DEVICES)
