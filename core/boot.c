@@ -16,7 +16,7 @@
 #include "riscv.h"
 
 #define MEGABYTE (1ul << 20)
-#define GIGABYTE_LEAF(hpa)                                                                         \
+#define GIGABYTE_LEAF(hpa) \
     ((hpa) >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_V | PTE_R | PTE_W | PTE_X | PTE_G | PTE_A | PTE_D)
 
 uint64_t map_offset;
@@ -74,8 +74,10 @@ void boot(uint64_t hartid, const void *fdt)
     uint64_t ram_end = host->ram_hpa + host->ram_size;
     if (info.options.mem % PAGE_SIZE || info.options.mem < 16 * MEGABYTE ||
         target + image_size + fdt_size + 4 * MEGABYTE > ram_end) {
-        host_log("the machine has %lu MiB: mem=%lu MiB for the guest leaves too little for Trident, "
-                 "which needs 2 %% of it and 8 MiB more", host->ram_size >> 20, info.options.mem >> 20);
+        host_log(
+            "the machine has %lu MiB: mem=%lu MiB for the guest leaves too little for Trident, "
+            "which needs 2 %% of it and 8 MiB more",
+            host->ram_size >> 20, info.options.mem >> 20);
         refuse(host);
     }
     if (host->mmu_levels < 4) {

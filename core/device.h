@@ -32,8 +32,8 @@ struct strategy {
     const char *compatible; /* for the guest's device tree: "ns16550a" */
     const char *node;       /* device tree node name without the unit address: "serial" */
     const struct device_property *properties; /* may be null */
-    uint64_t size;          /* of the register window in bytes; a multiple of the page size */
-    size_t state_size;      /* bytes of device state: plain data, allocated zeroed by the core */
+    uint64_t size;     /* of the register window in bytes; a multiple of the page size */
+    size_t state_size; /* bytes of device state: plain data, allocated zeroed by the core */
 
     /* Reset; map host pages and route the host interrupt if this strategy owns any.
      * Also called again when the VM is reset. 0, or a negative errno with a sentence logged. */
@@ -49,11 +49,11 @@ struct strategy {
 
 /* What the statistics say about one device. Loads, stores and irqs are counted by the core. */
 struct device_count {
-    uint64_t loads, stores;  /* trapped register accesses */
-    uint64_t irqs;           /* rising edges of the interrupt line */
-    uint64_t notifications;  /* "work for you" signals: queue notify, command issue, THR store */
-    uint64_t requests;       /* disk requests or console buffers completed */
-    uint64_t bytes;          /* payload moved, both directions */
+    uint64_t loads, stores; /* trapped register accesses */
+    uint64_t irqs;          /* rising edges of the interrupt line */
+    uint64_t notifications; /* "work for you" signals: queue notify, command issue, THR store */
+    uint64_t requests;      /* disk requests or console buffers completed */
+    uint64_t bytes;         /* payload moved, both directions */
 };
 
 /* One row of the guest's board (core/board/board.c). A swap changes .strategy and .host. */
@@ -65,7 +65,7 @@ struct device {
     void *host;       /* host end: struct host_console, host_disk or host_window */
     void *state;      /* private to the strategy, state_size bytes */
     struct vm *vm;
-    bool line;        /* current level of the interrupt line */
+    bool line; /* current level of the interrupt line */
     struct device_count count;
 };
 

@@ -17,11 +17,14 @@ struct choice {
     int value;
 };
 
-static const struct choice ways[] = {
-    {"emulated", WAY_EMULATED}, {"virtio", WAY_VIRTIO}, {"passthrough", WAY_PASSTHROUGH}, {NULL, 0}};
+static const struct choice ways[] = {{"emulated", WAY_EMULATED},
+                                     {"virtio", WAY_VIRTIO},
+                                     {"passthrough", WAY_PASSTHROUGH},
+                                     {NULL, 0}};
 static const struct choice models[] = {{"ahci", DISK_AHCI}, {"ata", DISK_ATA}, {NULL, 0}};
 static const struct choice switches[] = {{"0", false}, {"1", true}, {NULL, 0}};
-static const struct choice levels[] = {{"off", PATCH_OFF}, {"ecall", PATCH_ECALL}, {"cluster", PATCH_CLUSTER}, {NULL, 0}};
+static const struct choice levels[] = {
+    {"off", PATCH_OFF}, {"ecall", PATCH_ECALL}, {"cluster", PATCH_CLUSTER}, {NULL, 0}};
 
 static int choose(const struct choice *choices, const char *key, const char *word, int *value)
 {
@@ -91,7 +94,8 @@ int options_read(const struct host *host, struct vm_options *options)
     if (fwcfg_find(fwcfg, "opt/org.trident/options", &file) < 0)
         return 0;
     if (file.size >= sizeof(text) || fwcfg_read(fwcfg, &file, 0, text, file.size) < 0) {
-        host_log("opt/org.trident/options cannot be read, or is longer than %u bytes", OPTIONS_SIZE);
+        host_log("opt/org.trident/options cannot be read, or is longer than %u bytes",
+                 OPTIONS_SIZE);
         return -EIO;
     }
     text[file.size] = '\0';

@@ -27,7 +27,8 @@ static _Noreturn void finish(void)
 {
     if (watched)
         host_power_off(watched->vm->host, 4);
-    *(volatile uint32_t *)0x100000 = 4 << 16 | 0x3333; /* before the machine is known: QEMU's finisher */
+    *(volatile uint32_t *)0x100000 = 4 << 16 |
+                                     0x3333; /* before the machine is known: QEMU's finisher */
     for (;;)
         __asm__ volatile("wfi");
 }

@@ -6,50 +6,50 @@
 #include <stdint.h>
 
 /* --- Supervisor CSRs (privileged specification, table "Supervisor-level CSR addresses") -------- */
-#define CSR_FFLAGS     0x001
-#define CSR_FRM        0x002
-#define CSR_FCSR       0x003
-#define CSR_SSTATUS    0x100
-#define CSR_SIE        0x104
-#define CSR_STVEC      0x105
-#define CSR_SCOUNTEREN 0x106
-#define CSR_SENVCFG    0x10a
-#define CSR_SSCRATCH   0x140
-#define CSR_SEPC       0x141
-#define CSR_SCAUSE     0x142
-#define CSR_STVAL      0x143
-#define CSR_SIP        0x144
-#define CSR_STIMECMP   0x14d
-#define CSR_SATP       0x180
-#define CSR_CYCLE      0xc00
-#define CSR_TIME       0xc01
-#define CSR_INSTRET    0xc02
+#define CSR_FFLAGS       0x001
+#define CSR_FRM          0x002
+#define CSR_FCSR         0x003
+#define CSR_SSTATUS      0x100
+#define CSR_SIE          0x104
+#define CSR_STVEC        0x105
+#define CSR_SCOUNTEREN   0x106
+#define CSR_SENVCFG      0x10a
+#define CSR_SSCRATCH     0x140
+#define CSR_SEPC         0x141
+#define CSR_SCAUSE       0x142
+#define CSR_STVAL        0x143
+#define CSR_SIP          0x144
+#define CSR_STIMECMP     0x14d
+#define CSR_SATP         0x180
+#define CSR_CYCLE        0xc00
+#define CSR_TIME         0xc01
+#define CSR_INSTRET      0xc02
 #define CSR_HPMCOUNTER3  0xc03
 #define CSR_HPMCOUNTER31 0xc1f
 
 /* --- sstatus ----------------------------------------------------------------------------------- */
-#define SSTATUS_SIE  (1ul << 1)
-#define SSTATUS_SPIE (1ul << 5)
-#define SSTATUS_UBE  (1ul << 6)
-#define SSTATUS_SPP  (1ul << 8)
-#define SSTATUS_VS   (3ul << 9)
-#define SSTATUS_FS   (3ul << 13)
+#define SSTATUS_SIE        (1ul << 1)
+#define SSTATUS_SPIE       (1ul << 5)
+#define SSTATUS_UBE        (1ul << 6)
+#define SSTATUS_SPP        (1ul << 8)
+#define SSTATUS_VS         (3ul << 9)
+#define SSTATUS_FS         (3ul << 13)
 #define SSTATUS_FS_INITIAL (1ul << 13)
-#define SSTATUS_XS   (3ul << 15)
-#define SSTATUS_SUM  (1ul << 18)
-#define SSTATUS_MXR  (1ul << 19)
-#define SSTATUS_UXL  (3ul << 32)
-#define SSTATUS_UXL_64 (2ul << 32)
-#define SSTATUS_SD   (1ul << 63)
+#define SSTATUS_XS         (3ul << 15)
+#define SSTATUS_SUM        (1ul << 18)
+#define SSTATUS_MXR        (1ul << 19)
+#define SSTATUS_UXL        (3ul << 32)
+#define SSTATUS_UXL_64     (2ul << 32)
+#define SSTATUS_SD         (1ul << 63)
 
 /* --- sie, sip ------------------------------------------------------------------------------------ */
 #define INTERRUPT_SOFTWARE 1u
 #define INTERRUPT_TIMER    5u
 #define INTERRUPT_EXTERNAL 9u
-#define SIP_SSIP (1ul << INTERRUPT_SOFTWARE)
-#define SIP_STIP (1ul << INTERRUPT_TIMER)
-#define SIP_SEIP (1ul << INTERRUPT_EXTERNAL)
-#define SIP_ALL  (SIP_SSIP | SIP_STIP | SIP_SEIP)
+#define SIP_SSIP           (1ul << INTERRUPT_SOFTWARE)
+#define SIP_STIP           (1ul << INTERRUPT_TIMER)
+#define SIP_SEIP           (1ul << INTERRUPT_EXTERNAL)
+#define SIP_ALL            (SIP_SSIP | SIP_STIP | SIP_SEIP)
 
 /* --- scause ---------------------------------------------------------------------------------------- */
 #define SCAUSE_INTERRUPT (1ul << 63)
@@ -79,17 +79,17 @@ enum cause {
 #define SATP_ASID_MASK  0xfffful
 #define SATP_PPN_MASK   ((1ul << 44) - 1)
 
-#define PTE_V (1ul << 0)
-#define PTE_R (1ul << 1)
-#define PTE_W (1ul << 2)
-#define PTE_X (1ul << 3)
-#define PTE_U (1ul << 4)
-#define PTE_G (1ul << 5)
-#define PTE_A (1ul << 6)
-#define PTE_D (1ul << 7)
-#define PTE_RESERVED (0x3fful << 54) /* N, PBMT and reserved: not offered, so a fault when set */
+#define PTE_V         (1ul << 0)
+#define PTE_R         (1ul << 1)
+#define PTE_W         (1ul << 2)
+#define PTE_X         (1ul << 3)
+#define PTE_U         (1ul << 4)
+#define PTE_G         (1ul << 5)
+#define PTE_A         (1ul << 6)
+#define PTE_D         (1ul << 7)
+#define PTE_RESERVED  (0x3fful << 54) /* N, PBMT and reserved: not offered, so a fault when set */
 #define PTE_PPN_SHIFT 10
-#define PTE_PPN(pte) (((pte) >> PTE_PPN_SHIFT) & ((1ul << 44) - 1))
+#define PTE_PPN(pte)  (((pte) >> PTE_PPN_SHIFT) & ((1ul << 44) - 1))
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  (1ul << PAGE_SHIFT)
@@ -102,17 +102,17 @@ enum cause {
 #define SENVCFG_CBZE  (1ul << 7)
 
 #ifdef __riscv
-#define csr_read(csr)                                                                              \
-    ({                                                                                             \
-        uint64_t csr_value_;                                                                       \
-        __asm__ volatile("csrr %0, %1" : "=r"(csr_value_) : "i"(csr) : "memory");                  \
-        csr_value_;                                                                                \
+#define csr_read(csr)                                                             \
+    ({                                                                            \
+        uint64_t csr_value_;                                                      \
+        __asm__ volatile("csrr %0, %1" : "=r"(csr_value_) : "i"(csr) : "memory"); \
+        csr_value_;                                                               \
     })
-#define csr_write(csr, value)                                                                      \
+#define csr_write(csr, value) \
     __asm__ volatile("csrw %0, %1" : : "i"(csr), "rK"((uint64_t)(value)) : "memory")
-#define csr_set(csr, value)                                                                        \
+#define csr_set(csr, value) \
     __asm__ volatile("csrs %0, %1" : : "i"(csr), "rK"((uint64_t)(value)) : "memory")
-#define csr_clear(csr, value)                                                                      \
+#define csr_clear(csr, value) \
     __asm__ volatile("csrc %0, %1" : : "i"(csr), "rK"((uint64_t)(value)) : "memory")
 
 static inline void sfence_vma_all(void)

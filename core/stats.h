@@ -20,10 +20,10 @@ enum exit_class {
     EXIT_GUEST_FAULT, /* page or access fault that is the guest's own: cause */
     EXIT_MMIO,        /* device index << 16 | register offset (bit 31: store) */
     EXIT_PLIC,        /* register offset >> 2 (bit 31: store) */
-    EXIT_BOARD,       /* other windows: offset in the finisher, 1 << 16 | in the RTC (bit 31: store) */
-    EXIT_INTERRUPT,   /* host interrupt: 1, 5, 9 */
-    EXIT_EXCEPTION,   /* any other exception that is the guest's own: cause */
-    EXIT_PATCH,       /* 0 load of patched code, 1 store to it */
+    EXIT_BOARD, /* other windows: offset in the finisher, 1 << 16 | in the RTC (bit 31: store) */
+    EXIT_INTERRUPT, /* host interrupt: 1, 5, 9 */
+    EXIT_EXCEPTION, /* any other exception that is the guest's own: cause */
+    EXIT_PATCH,     /* 0 load of patched code, 1 store to it */
     EXIT_CLASSES,
 };
 
@@ -47,9 +47,9 @@ struct stats_row {
 struct stats_memory {
     uint64_t fills, prefills, flushes, evictions, root_switches, tlb_flushes;
     uint64_t patched_pages, patched_sites, dropped_patches;
-    uint64_t ahead_runs, ahead_instructions; /* running ahead (cpu/ahead.h) */
+    uint64_t ahead_runs, ahead_instructions;    /* running ahead (cpu/ahead.h) */
     uint64_t pool_pages, pool_peak, pool_limit; /* of 4 KiB */
-    uint64_t fixed_bytes; /* of the VMM's own memory that is not the pool */
+    uint64_t fixed_bytes;                       /* of the VMM's own memory that is not the pool */
 };
 
 struct stats {

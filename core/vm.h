@@ -31,8 +31,8 @@ struct vm_options {
 
 /* Guest RAM: VM 0 has gpa == hpa. The firmware below reserved_end is no RAM to the guest. */
 struct vm_ram_range {
-    uint64_t gpa, size; /* what the device tree says */
-    uint64_t first;     /* first gpa that the guest may touch (above the host's firmware) */
+    uint64_t gpa, size;  /* what the device tree says */
+    uint64_t first;      /* first gpa that the guest may touch (above the host's firmware) */
     uint64_t hpa_offset; /* hpa = gpa + hpa_offset */
 };
 

@@ -24,4 +24,3 @@ void board_set_line(struct vm *vm, unsigned source, bool level);
 
 /* One decoded, aligned access at gpa by the window that holds it. False: access fault. */
 bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io);
-

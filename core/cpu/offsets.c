@@ -6,7 +6,7 @@
 
 #include "cpu/vcpu.h"
 
-#define OFFSET(name, member)                                                                       \
+#define OFFSET(name, member) \
     __asm__ volatile(".ascii \"->" #name " %0\"" : : "i"(offsetof(struct vcpu, member)))
 
 void offsets(void);

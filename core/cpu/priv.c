@@ -31,7 +31,8 @@ static void fence(struct vcpu *vcpu, const struct insn *insn)
     bool by_address = insn->rs1 != 0, by_asid = insn->rs2 != 0;
     vcpu->exit_class = EXIT_FENCE;
     vcpu->exit_detail = (uint32_t)by_address | (uint32_t)by_asid << 1;
-    shadow_fence(vcpu, by_address, vcpu->x[insn->rs1], by_asid, vcpu->x[insn->rs2] & SATP_ASID_MASK);
+    shadow_fence(vcpu, by_address, vcpu->x[insn->rs1], by_asid,
+                 vcpu->x[insn->rs2] & SATP_ASID_MASK);
 }
 
 void priv_execute(struct vcpu *vcpu, const struct insn *insn)
@@ -62,17 +63,13 @@ void priv_execute(struct vcpu *vcpu, const struct insn *insn)
         vcpu_wfi(vcpu);
         break;
     case INSN_SFENCE_VMA:
-    case INSN_SINVAL_VMA:
-        fence(vcpu, insn);
-        break;
+    case INSN_SINVAL_VMA: fence(vcpu, insn); break;
     case INSN_SFENCE_W_INVAL:
     case INSN_SFENCE_INVAL_IR:
         vcpu->exit_class = EXIT_FENCE; /* SINVAL.VMA has acted at once: nothing left to order */
         vcpu->exit_detail = 4;
         break;
-    default:
-        illegal(vcpu, insn);
-        return;
+    default: illegal(vcpu, insn); return;
     }
     vcpu->pc += 4;
 }

@@ -78,7 +78,7 @@ struct shadow {
     uint8_t *drops;   /* by frame: how often a patched copy was dropped */
     uint64_t giant_leaves;
     uint64_t flush_epoch; /* counts the machine's TLB flushes: what was cached before is stale */
-    uint64_t patch_epoch;   /* counts dropped copies: what was read from a patched page is stale */
+    uint64_t patch_epoch; /* counts dropped copies: what was read from a patched page is stale */
     uint64_t code_epoch;  /* counts up when kernel code is unmapped or a patched site changes */
     bool saturated;       /* a count reached its maximum and is "many" until all is dropped */
     uint32_t *copy_frame; /* by pool page: the frame that it is a patched copy of */
