@@ -49,7 +49,7 @@ def run_script(parse, template, script, arguments, results, files=()):
         make_disk(template, disk, [f"{HERE}/guest/{script}.sh", f"{HERE}/guest/marks.sh", *files])
         words = " ".join(str(word) for word in arguments)
         options = parse(ROOT="debian", DISK_IMG=disk, ICOUNT="0",
-                        RUN=f". /root/marks.sh; mark begin {script}; sh /root/{script}.sh {words}; "
+                        RUN=f". /root/marks.sh; mark begin {script}; bash /root/{script}.sh {words}; "
                             f"mark end {script}")
         options.timeout = options.timeout or TIMEOUT
         run = marks.run(options)
@@ -141,7 +141,7 @@ def compile_once(parse, functions):
 
 def compile_program(parser, device, quick):
     """Compiles; the object is native's, which is compiled too if that was not done before."""
-    functions = 60 if quick else 400
+    functions = 60 if quick else 200
     facts = compile_once(parser(device), functions)
     if device == "native":
         return facts
