@@ -58,15 +58,11 @@ def make_tables(m):
 
 def make_pool(m, satps):
     r = m.r
-
-    def own(context):
-        handler, mode = m.p.stvec
-        return (context.where(handler) if handler else VECTOR) | mode
     pool = [0] * t.FREE
     pool[t.SATP1], pool[t.SATP2] = satps
     pool[t.SATP_BARE] = 0
     pool[t.SATP_MODES] = m.pick([1, 5, 9, 10, 15]) << 60 | r.getrandbits(40)
-    pool[t.STVEC_OWN] = own
+    pool[t.STVEC_OWN] = lambda context: context.handler
     pool[t.STVEC_GUEST], pool[t.STVEC_GUEST1] = VECTOR, VECTOR | 1
     pool[t.STVEC_BAD] = VECTOR | m.pick([2, 3])
     for index, number in ((t.AT_PAGES1, PAGES1), (t.AT_PAGES2, PAGES2), (t.AT_MORE, MORE),
@@ -83,7 +79,7 @@ def make_pool(m, satps):
 def make_handler(m):
     """A trap entry as a kernel has it: swap, store, read CSRs, put all back; then the harness."""
     m.section = "e"
-    m.unit(e.label("handler"), [e.jal(0, "entry")] * 12, e.label("entry"))
+    m.unit(e.label("handler"))
     keep = m.r.sample([v for v in t.VALUES if v < 28], m.r.randrange(1, 4))
     swap = m.pick([t.TP, t.SP, 0])
     items = [e.csr("csrrw", swap, "sscratch", swap)] if swap else []
@@ -109,7 +105,7 @@ def make_handler(m):
     items += [e.load("ld", register, t.GP, t.SLOTS_AT + 8 * i) for i, register in enumerate(keep)]
     items += [e.csr("csrrw", swap, "sscratch", swap)] if swap else []
     m.unit(items, e.c_jr(t.GP))
-    m.p.stvec = ("handler", m.pick([0, 0, 1]))
+    m.p.handler = "handler"
 
 
 def make_exit(m):

@@ -8,6 +8,8 @@ from .machine import run_both
 
 CANDIDATES = 200
 ROUNDS = 40
+HANDLERS = ("e", "x")  # sections that are left out as a whole: the guest has its own
+SILENCE = 3  # seconds; many a shortened program has no end
 
 
 class Case:
@@ -62,13 +64,17 @@ def shorten_before(machines, case):
 
 
 def candidates(case, size):
-    on = [i for i, (_, items) in enumerate(case.program.units)
-          if i not in case.off and any(not item.label for item in items)]
+    on = [i for i, (section, items) in enumerate(case.program.units)
+          if i not in case.off and section not in HANDLERS and any(not item.label for item in items)
+          and not any(item.reaction for item in items)]
     runs = [on[first:first + size] for first in range(0, len(on), size)]
-    return [case.without(frozenset(run)) for run in runs[:CANDIDATES]], len(on)
+    runs = [[section] for section in HANDLERS if section not in case.off] + runs[:CANDIDATES]
+    return [case.without(frozenset(run)) for run in runs], len(on)
 
 
 def shrink(machines, case):
+    for machine in machines:
+        machine.silence = SILENCE
     found = shorten_before(machines, case)
     if found is None:
         print("it does not differ when it is run again, with the same programs before it")
@@ -103,10 +109,18 @@ def show(machines, case):
     return a.line == b.line
 
 
+def log_of(result):
+    """Without what the firmware and the VMM said before."""
+    text = result.text
+    if "begin" in text:
+        text = text[text.index("begin") + 1:]
+    return [*text, result.line]
+
+
 def print_log(result, other):
     """The log, a mark before each line that the other does not have at its place."""
-    for i, line in enumerate([*result.text, result.line]):
-        lines = [*other.text, other.line]
+    lines = log_of(other)
+    for i, line in enumerate(log_of(result)):
         same = i < len(lines) and lines[i] == line
         if not same or line.startswith("trap"):
             print(f"{' ' if same else '>'} {line}")

@@ -5,8 +5,9 @@ loops; s0, s1 and a0..a3 hold pointers; the rest hold anything. t5 and t6 point 
 code only inside one unit, so that no other store goes there.
 
 Only what the specification and QEMU define is generated. Kept out: an odd sepc, UXL of sstatus,
-several interrupts pending at once, time, tables outside RAM; and a change of a table or of code is
-one unit with its fence.
+several interrupts pending at once, time, page tables outside RAM, traps through OpenSBI in vectored
+mode, addresses below RAM with paging off (there are the board's devices), wfi at the end of a page;
+and a change of a table or of code is one unit with its fence.
 """
 
 from . import encode as e
@@ -74,7 +75,7 @@ class Maker:
         return self.pick(VALUES + POINTERS + [0, SP, TP, RA])
 
     def rd(self):
-        return self.pick(VALUES + [0, SP, TP])
+        return self.pick(VALUES + [0, TP])
 
     def number(self):
         r = self.r
@@ -164,10 +165,16 @@ def t_access(m):
         m.each([access(m) for _ in range(m.r.randrange(1, 4))])
 
 
+def amo(m, base):
+    """Behind a load: QEMU's AMO marks a page accessed even if it may not be written."""
+    return [e.load("lb", m.value(), base, 0),
+            e.amo(m.pick(list(e.AMOS)), m.rd(), base, m.any(), m.chance(0.5))]
+
+
 def t_atomic(m):
     base = aim(m)
     if m.chance(0.7):
-        m.each(e.amo(m.pick(list(e.AMOS)), m.rd(), base, m.any(), m.chance(0.5)))
+        m.unit(amo(m, base))
         return
     again = m.new_label()
     m.unit(e.alu_imm("addi", 6, 0, 0), e.label(again), e.lr(7, base), e.alu_imm("addi", 7, 7, 1),
@@ -265,17 +272,24 @@ def csr_sip(m):
                    [e.csr("csrrci", m.rd(), "sip", m.r.randrange(32))]])
 
 
+def csr_scounteren(m):
+    """Of the programmable counters each machine may have as many as it likes."""
+    register = m.value()
+    return [e.alu_imm("addi", register, 0, m.r.randrange(8)),
+            e.csr(m.pick(list(e.CSR_OPS)[:3]), m.rd(), "scounteren", register)]
+
+
 def csr_stvec(m):
     if m.chance(0.4):
         return [e.csrr(m.rd(), "stvec")]
     if m.chance(0.3):
-        return [e.csr(m.pick(["csrrsi", "csrrci"]), m.rd(), "stvec", m.pick([0, 1]))]
+        return [e.csr(m.pick(["csrrsi", "csrrci"]), m.rd(), "stvec", m.pick([0, 2]))]
     register = m.value()
-    index = m.pick([STVEC_OWN, STVEC_GUEST, STVEC_GUEST1, STVEC_BAD])
+    index = m.pick([STVEC_OWN, STVEC_GUEST, STVEC_BAD])
     return [pool(register, index), e.csr("csrrw", m.pick([0, m.rd()]), "stvec", register)]
 
 
-FREE_CSRS = ["sscratch", "scause", "stval", "sscratch", "sie", "scounteren", "senvcfg"]
+FREE_CSRS = ["sscratch", "scause", "stval", "sscratch", "sie", "senvcfg"]
 
 
 def csr_any(m):
@@ -289,7 +303,7 @@ def csr_any(m):
     if kind == 9:
         return csr_sip(m)
     if kind == 10:
-        return [e.csrr(m.rd(), m.pick(["satp", "stimecmp"]))]
+        return m.pick([[e.csrr(m.rd(), m.pick(["satp", "stimecmp"]))], csr_scounteren(m)])
     return csr_stvec(m)
 
 
@@ -325,7 +339,7 @@ def t_irq_pair(m):
 
 
 def t_swap(m):
-    register = m.pick([TP, SP, TP])
+    register = m.pick([TP, TP, m.value()])
     swap = e.csr("csrrw", register, "sscratch", register)
     m.each(swap)
     m.each([m.pick([plain(m), access(m)]) for _ in range(m.r.randrange(4))])
@@ -451,6 +465,12 @@ def t_call(m):
            e.jalr(RA, register, 0))
 
 
+def renew(m):
+    """a0 to a3 have been arguments: pointers again, but one of them out with the answer."""
+    answer = m.pick([10, 11])
+    return [e.c_mv(m.value(), answer)] + [item for n in (10, 11, 12, 13) for item in e.li(n, near(m))]
+
+
 def t_sbi(m):
     """Calls whose answer every firmware gives alike."""
     a7, a6 = m.pick([(0x10, 3), (0x54494d45, 0), (0x54494d45, 7), (0x12345678, 0), (0x735049, 0),
@@ -464,7 +484,7 @@ def t_sbi(m):
         call += e.li(10, 0 if m.timer else 1) + e.li(11, 0)
     elif a7 == 0x52464e43:
         call += e.li(10, 1) + e.li(11, 0) + e.li(12, near(m) & -PAGE) + e.li(13, m.pick([0, PAGE, 8192]))
-    m.unit(call, e.ECALL)
+    m.unit(call, e.ECALL, renew(m))
 
 
 # --- Interrupts ----------------------------------------------------------------------------------------
@@ -484,6 +504,20 @@ def t_interrupt(m):
     m.r.shuffle(steps)
     for step in steps[:m.r.randrange(2, 6)]:
         m.unit(step)
+
+
+def t_vectored(m):
+    """One trap with stvec in vectored mode: none that comes through OpenSBI, which jumps to stvec
+    with its mode bits."""
+    register = m.value()
+    if m.timer:
+        steps = [e.csrw("stimecmp", 0)] + e.li(register, 0x20) + [e.csr("csrrs", 0, "sie", register)]
+    else:
+        steps = [e.csr("csrrsi", 0, "sip", 2), e.csr("csrrsi", 0, "sie", 2)]
+    steps.append(e.csr("csrrsi", 0, "sstatus", 2))
+    m.unit(pool(register, STVEC_GUEST1), e.csrw("stvec", register),
+           m.pick([steps, [e.EBREAK], [e.C_EBREAK]]),
+           pool(register, STVEC_OWN), e.csrw("stvec", register))
 
 
 def t_wfi(m):
@@ -507,8 +541,6 @@ def random_pte(m):
         return 0
     if kind == 1:
         return pte(page, r.getrandbits(8) & ~0x20)
-    if kind == 2:
-        return pte(0x11000000, V | R | W | A | D)  # nothing is there
     flags = V | m.pick([R, R | W, R | W, R | W, R | X, X, R | W | X]) | m.pick([0, 0, U])
     flags |= m.pick([A, A | D, 0, A | D, A | D])
     return pte(page, flags)
@@ -540,7 +572,7 @@ def fence(m, address, asid):
             [e.sfence(register, number)]
     if kind == 4:
         return e.li(17, 0x52464e43) + e.li(16, 1) + e.li(10, 1) + e.li(11, 0) + \
-            e.li(12, address) + e.li(13, PAGE) + [e.ECALL]
+            e.li(12, address) + e.li(13, PAGE) + [e.ECALL] + renew(m)
     return e.li(register, address) + [e.sfence(register, 0)]
 
 
@@ -552,6 +584,19 @@ def t_edit(m):
         base = m.pick(POINTERS)
         m.unit(e.li(base, address + m.pick([0, -4, 8, 4090, m.r.randrange(4096)])))
         m.each([access(m, base) for _ in range(m.r.randrange(1, 3))])
+
+
+def t_nowhere(m):
+    """A page of an address where nothing is, for as long as one access takes. (Where an access lies
+    in two pages, which of two faults is reported is not said.)"""
+    index, at, address, asid = page_slot(m)
+    put = e.store("sd", T6, T5, at * 8 - 2048)
+    base = m.pick(POINTERS)
+    one = m.pick([e.load(m.pick(list(e.LOADS)), m.value(), base, 8 * m.r.randrange(64)),
+                  e.store(m.pick(list(e.STORES)), m.any(), base, 8 * m.r.randrange(64)),
+                  e.c_ld(14, base, 64), amo(m, base)])
+    m.unit(pool(T5, index), e.li(T6, pte(0x11000000, V | R | W | A | D | m.pick([0, U]))), put, e.sfence(),
+           e.li(base, address), one, pool(T5, index), e.li(T6, 0), put, e.sfence(), e.li(base, near(m)))
 
 
 def t_edit_big(m):
@@ -632,6 +677,6 @@ SUPERVISOR = [
     (t_plain, 6), (t_access, 8), (t_atomic, 2), (t_top_page, 2), (t_float, 3), (t_counter, 1),
     (t_trap, 3), (t_csr, 12), (t_illegal_csr, 2), (t_irq_pair, 7), (t_swap, 4), (t_cluster, 10),
     (t_branch, 5), (t_loop, 4), (t_middle, 3), (t_sret, 4), (t_user, 7), (t_alias, 3), (t_call, 4),
-    (t_sbi, 3), (t_interrupt, 7), (t_wfi, 2), (t_edit, 8), (t_edit_big, 2), (t_space, 5),
+    (t_sbi, 3), (t_interrupt, 7), (t_wfi, 2), (t_vectored, 2), (t_edit, 8), (t_edit_big, 2), (t_nowhere, 1), (t_space, 5),
     (t_modify, 5), (t_read_code, 3), (t_checksum, 1),
 ]

@@ -324,6 +324,8 @@ static void report_tables(void)
 static void report_all(const struct program *program)
 {
     static const char *const endings[] = {"ended", "too many traps", "strayed"};
+    put_text("begin");
+    put_end();
     for (uint64_t i = 0; i < state.traps; i++) {
         const struct trap *trap = &state.trap[i];
         put_text("trap");
