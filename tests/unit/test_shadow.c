@@ -813,6 +813,34 @@ static void test_table_in_a_patched_page(void **state)
     check_copies();
 }
 
+/* DMA that nobody sees: the copy goes when the original differs beside its sites, and stays for them. */
+static void test_verify_of_a_copy(void **state)
+{
+    static const uint32_t sites[] = {
+        0x10200073, /* sret: its low half is an ecall's */
+        0x12000073, /* sfence.vma: likewise */
+        0x14002573, /* csrr a0, sscratch */
+    };
+    (void)state;
+    start(4, PLENTY, 8);
+    uint64_t page = tables[root_of[0][0]].gpa;
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t pc = page + 66 + 20 * i; /* not aligned to 4 */
+        memcpy((uint8_t *)arena + (pc - RAM_GPA), &sites[i], sizeof(sites[i]));
+    }
+    take_snapshot();
+    for (unsigned i = 0; i < 3; i++) {
+        access_memory(page + 66 + 20 * i, ACCESS_FETCH);
+        patch_site(vcpu, page + 66 + 20 * i);
+    }
+    assert_int_equal(shadow->copies, 1);
+    patch_verify(vm, page);
+    assert_int_equal(shadow->copies, 1);
+    *((uint8_t *)arena + (page - RAM_GPA) + 70) ^= 1; /* right behind the first site */
+    patch_verify(vm, page);
+    assert_int_equal(shadow->copies, 0);
+}
+
 /* Tables that change under the shadow's feet: its books and the VMM's memory stay in order. */
 static void test_lawless(void **state)
 {
@@ -849,6 +877,7 @@ int main(void)
         cmocka_unit_test(test_tiny_pool),
         cmocka_unit_test(test_more_spaces_than_slots),
         cmocka_unit_test(test_table_in_a_patched_page),
+        cmocka_unit_test(test_verify_of_a_copy),
         cmocka_unit_test(test_lawless),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
