@@ -24,6 +24,12 @@ COMPLAINT = re.compile(r"rcu.*(stall|detected)|soft lockup|blocked for more than
                        r"Call Trace|Kernel panic|hung_task")
 
 
+def complaint(text):
+    """The first line of a kernel's complaint; the commands that look for one are shown as "# ..."."""
+    return next((line for line in text.split("\n")
+                 if COMPLAINT.search(line) and not line.startswith("# ")), None)
+
+
 class Failed(Exception):
     """What a test found wrong."""
 
@@ -153,8 +159,7 @@ def run_script(device, command, tmp, timeout=300, **options):
     try:
         require(status == 0, f"the run ended with status {status}")
         require(re.search(r"^soak: ok$", guest.text, re.MULTILINE), "the guest did not say 'soak: ok'")
-        complaint = COMPLAINT.search(guest.text)
-        require(not complaint, f"the kernel's log has {complaint and complaint[0]!r}")
+        require(not complaint(guest.text), f"the kernel's log has {complaint(guest.text)!r}")
         if device != "native":
             with open(options["STATS"], encoding="utf-8") as file:
                 check_memory(json.load(file))

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 
-from guest import COMPLAINT, Guest, LINUX, STRATEGIES, Failed, Late, disk_of, program, require
+from guest import Guest, LINUX, STRATEGIES, Failed, Late, complaint, disk_of, program, require
 
 SIZE = 64 << 20
 BLOCK = 4096
@@ -103,7 +103,7 @@ def kill_once(device, with_file_system, wait, tmp, **options):
         os.kill(qemu, signal.SIGKILL)
         guest.finish(30)
         text = guest.text
-    require(not COMPLAINT.search(text), f"the kernel complained:\n{text[-3000:]}")
+    require(not complaint(text), f"the kernel complained:\n{text[-3000:]}")
     # Only whole lines count: the last may have been cut.
     acknowledged = [int(n) for n in re.findall(r"^ack (\d+)$", text[:text.rfind("\n") + 1], re.MULTILINE)]
     if with_file_system:

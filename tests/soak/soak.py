@@ -18,23 +18,22 @@ import errors
 import kill
 import memory
 import reset
-from guest import COMPLAINT, EVERY, Failed, Guest, check_memory, program, require
+from guest import EVERY, Failed, Guest, check_memory, complaint, program, require
 
 EACH = 10        # seconds between statistics
 SETTLED = 60     # seconds after which memory must be flat
 SLACK = 1 << 20  # bytes that the average may differ by: 256 tables
 STRESSORS = "--cpu 1 --vm 1 --vm-bytes 48M --fork 1 --pipe 1 --mmap 1 --mmap-bytes 32M --timer 1 --switch 1"
-FIO = ("fio --name=soak --filename=/root/soak --size=16m --bs=4k --rw=randwrite --direct=1 "
-       "--ioengine=libaio --iodepth=16 --verify=crc32c --verify_fatal=1 --output=/tmp/fio")
+FIO = ("fio --name=soak --filename=/root/soak --size=4m --bs=4k --rw=randwrite --direct=1 "
+       "--ioengine=libaio --iodepth=16 --verify=crc32c --verify_fatal=1 --eta=never --output=/tmp/fio")
 
 
 def commands(seconds):
     return ";".join([
         f"stress-ng {STRESSORS} --verify -t {seconds} >/tmp/stress 2>&1 & p=$!",
         f"e=$(($(date +%s)+{seconds}))",
-        f"while [ $(date +%s) -lt $e ]; do {FIO} && echo fio ok || break; done",
-        "wait $p || tail -n 20 /tmp/stress",
-        "grep -iE 'err=|fail' /tmp/fio | grep -v 'err= 0'",
+        f"while [ $(date +%s) -lt $e ]; do {FIO} && echo fio ok || {{ cat /tmp/fio; false; break; }}; done",
+        "wait $p || { tail -n 20 /tmp/stress; false; }",
         "dmesg -l err,crit,alert,emerg | sed 's/^/log: /'",
         "dmesg | grep -E 'stall|lockup|BUG|WARNING|Oops|Call Trace' | sed 's/^/log: /'",
         "echo load over", "poweroff -f",
@@ -78,10 +77,10 @@ def load(device, minutes):
     try:
         require(status == 0, f"the run ended with status {status}")
         require("load over" in guest.text and "\nfio ok" in guest.text, "the load did not end well")
-        require("\nlog: " not in guest.text and not COMPLAINT.search(guest.text), "the kernel complained")
+        require("\nlog: " not in guest.text and not complaint(guest.text), "the kernel complained")
         flat = check_flat(samples) if device != "native" else (0, 0)
     except Failed as failed:
-        raise Failed(f"soak {device}: {failed}\n{guest.text[-8000:]}") from None
+        raise Failed(f"soak {device}:\n{guest.text[-8000:]}\n{failed}") from None
     passes = guest.text.count("\nfio ok")
     return (f"soak {device}: {minutes:g} min, {passes} passes of fio, {len(samples)} statistics, "
             f"the VMM's memory {flat[0] / 1024:.0f} KiB, then {flat[1] / 1024:.0f} KiB")

@@ -19,8 +19,12 @@ read_on() {
 # stop_reading PID: of read_on.
 stop_reading() {
     kill "$1" 2>/dev/null
-    killall dd 2>/dev/null
     wait
+    local tries=0
+    while killall dd 2>/dev/null && [ $tries -lt 100 ]; do # until it has gone, the disk is open
+        tries=$((tries + 1))
+        sleep 0.05
+    done
 }
 
 # Waits up to 10 s for the disk and makes /dev/trident point at it; sets $disk.
