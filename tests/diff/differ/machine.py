@@ -16,8 +16,8 @@ from runner import machine as qemu  # noqa: E402
 from .program import MAGIC  # noqa: E402
 
 RAM = 64 << 20
-SILENCE = 20  # seconds without a line of output: the guest hangs
-RESTARTS = 8  # of a machine that does not live through a batch
+SILENCE = 10  # seconds without a line of output: the guest hangs
+RESTARTS = 4  # of a machine that does not live through a batch
 PR_SET_PDEATHSIG = 1
 
 

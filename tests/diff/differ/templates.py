@@ -171,6 +171,18 @@ def amo(m, base):
             e.amo(m.pick(list(e.AMOS)), m.rd(), base, m.any(), m.chance(0.5))]
 
 
+def t_toggle(m):
+    """One page, seen with SUM or MXR and without in turn."""
+    base = aim(m)
+    at = m.pick([0, 8, -8])
+    register = m.pick([n for n in VALUES if n not in LOW])
+    m.unit(e.li(register, m.pick([0x40000, 0x80000, 0x40000, 0x80000, 0xc0000])))
+    for name in m.pick([("csrrs", "csrrc"), ("csrrc", "csrrs"), ("csrrs", "csrrc", "csrrs")]):
+        m.each(e.csr(name, 0, "sstatus", register),
+               m.pick([e.load("lbu", 14, base, at), e.load("ld", 15, base, at),
+                       e.store("sb", 14, base, at)] if m.chance(0.5) else [e.load("lw", 14, base, at)]))
+
+
 def t_atomic(m):
     base = aim(m)
     if m.chance(0.7):
@@ -674,7 +686,7 @@ def t_checksum(m):
 USER = [t_plain, t_plain, t_access, t_access, t_access, t_trap, t_trap, t_float, t_atomic, t_loop,
         t_top_page, t_branch, t_counter, t_csr]
 SUPERVISOR = [
-    (t_plain, 6), (t_access, 8), (t_atomic, 2), (t_top_page, 2), (t_float, 3), (t_counter, 1),
+    (t_plain, 6), (t_access, 8), (t_toggle, 5), (t_atomic, 2), (t_top_page, 2), (t_float, 3), (t_counter, 1),
     (t_trap, 3), (t_csr, 12), (t_illegal_csr, 2), (t_irq_pair, 7), (t_swap, 4), (t_cluster, 10),
     (t_branch, 5), (t_loop, 4), (t_middle, 3), (t_sret, 4), (t_user, 7), (t_alias, 3), (t_call, 4),
     (t_sbi, 3), (t_interrupt, 7), (t_wfi, 2), (t_vectored, 2), (t_edit, 8), (t_edit_big, 2), (t_nowhere, 1), (t_space, 5),
