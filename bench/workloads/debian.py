@@ -42,7 +42,7 @@ def read_file(disk, name):
         return file.read().decode(errors="replace")
 
 
-def run_script(parse, template, script, arguments, results, files=()):
+def run_script(parse, template, script, arguments, results, files=(), timeout=TIMEOUT):
     """Runs guest/SCRIPT.sh between marks: {workload, device, patch ...}, and the files it left."""
     with tempfile.TemporaryDirectory(prefix="trident-workload-", dir="build") as folder:
         disk = f"{folder}/disk.img"
@@ -51,7 +51,7 @@ def run_script(parse, template, script, arguments, results, files=()):
         options = parse(ROOT="debian", DISK_IMG=disk, ICOUNT="0",
                         RUN=f". /root/marks.sh; mark begin {script}; bash /root/{script}.sh {words}; "
                             f"mark end {script}")
-        options.timeout = options.timeout or TIMEOUT
+        options.timeout = options.timeout or timeout
         run = marks.run(options)
         texts = [read_file(disk, name) for name in results]
     facts = {"workload": script, "device": options.device, "patch": None, "traps": None,
@@ -108,7 +108,7 @@ def stress_ng(parse, seconds):
         with open(f"{folder}/without", "w", encoding="ascii") as file:
             file.write("".join(f"{name}\n" for name in without))
         facts, texts = run_script(parse, ROOT, "stress-ng", [seconds], ["stress-ng.out", "stress-ng.log"],
-                                  [f"{folder}/without"])
+                                  [f"{folder}/without"], TIMEOUT + 10 * (seconds or 600))
     rows = [line.split() for line in texts[0].splitlines()]
     facts["stressors"] = [{"name": name, "status": STATUS.get(int(status), f"failed ({status})"),
                            "seconds": float(taken)} for name, status, taken in rows]
