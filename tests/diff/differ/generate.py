@@ -22,7 +22,7 @@ def code_pte(page, flags):
 
 def make_tables(m):
     """Two spaces that differ in the first window's 4 KiB pages; see diff.h for the rest."""
-    entries, r = m.p.entries, m.r
+    entries = m.p.entries
     shared = m.pick([0, 0, G])
     for root, low in ((ROOT1, LOW1), (ROOT2, LOW2)):
         entries[root, 0] = pte(table(low), V)
@@ -53,7 +53,6 @@ def make_tables(m):
                 if m.chance(0.15):
                     entry = code_pte(m.pick([6, 7]), V | A | m.pick([R | X, X, R | X | U, R]))
                 entries[pages, page % 512] = entry
-    del r
 
 
 def make_pool(m, satps):

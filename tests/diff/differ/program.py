@@ -40,8 +40,9 @@ class Program:
         self.units = []     # (section, [items])
         self.starts = {}    # section -> offset in the code pages
         self.x = [0] * 32
-        self.pool = []      # numbers, or functions of the code's address
-        self.entries = {}   # (table, index) -> PTE, or function of the code's address
+        self.pool = []      # numbers, or functions of a Context
+        self.entries = {}   # (table, index) -> PTE; an index may be a function of the code's
+                            # address, a PTE of a Context
         self.csr = {}       # sstatus sie sip stimecmp sscratch scounteren senvcfg
         self.satp = 0
         self.upper = False  # where vS executes
@@ -49,7 +50,6 @@ class Program:
         self.handler = None  # labels of its trap entry and exit; None: the guest's own
         self.exit = None
         self.fill = 0
-        self.main_labels = []
 
     def home(self, code):
         return code | UPPER if self.upper else code
@@ -102,7 +102,7 @@ class Program:
                 len(self.entries), len(reactions), len(joined)]
         context = Context(code, where(handler) if handler else VECTOR)
         x = list(self.x)
-        x[1], x[3] = where("start"), VECTOR
+        x[1], x[3] = home + start, VECTOR
         pool = [value(context) if callable(value) else value for value in self.pool]
         pool += [0] * (POOL_WORDS - len(pool))
         body = head + x + pool

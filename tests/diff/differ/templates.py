@@ -11,8 +11,8 @@ and a change of a table or of code is one unit with its fence.
 """
 
 from . import encode as e
-from .program import (A, CODE_ALIAS, D, DATA, DATA_PAGES, LOW1, LOW2, MORE, PAGE, PAGES1, PAGES2,
-                      PHYSMAP, R, RAM, TOP0, U, USER_CODE, V, W, X, pte, table)
+from .program import (A, CODE_ALIAS, D, DATA, DATA_PAGES, MORE, PAGE, PAGES1, PAGES2, R, U,
+                      USER_CODE, V, W, X, pte, table)
 
 RA, SP, GP, TP, T5, T6, COUNT = 1, 2, 3, 4, 30, 31, 27
 POINTERS = [8, 9, 10, 11, 12, 13]
@@ -87,7 +87,7 @@ class Maker:
         return self.section == "u"
 
 
-# --- Plain instructions ---------------------------------------------------------------------------
+# --- Plain instructions --------------------------------------------------------------------------
 
 def plain(m):
     """One instruction that cannot trap."""
@@ -222,7 +222,7 @@ def t_counter(m):
            e.alu_imm("sltiu", rd, rd, 1))
 
 
-# --- Traps that are asked for ------------------------------------------------------------------------
+# --- Traps that are asked for --------------------------------------------------------------------
 
 def t_trap(m):
     r = m.r
@@ -242,7 +242,7 @@ def t_trap(m):
                      m.pick([rd, m.value(), 1, 5])))
 
 
-# --- CSRs ----------------------------------------------------------------------------------------------
+# --- CSRs ----------------------------------------------------------------------------------------
 
 def csr_free(m, register):
     """Any form, any operand."""
@@ -389,7 +389,7 @@ def t_cluster(m):
         m.unit(e.label(target))
 
 
-# --- Where to go next ------------------------------------------------------------------------------------
+# --- Where to go next ----------------------------------------------------------------------------
 
 def t_branch(m):
     """Ahead, to where some later template begins; the maker places the label."""
@@ -499,7 +499,7 @@ def t_sbi(m):
     m.unit(call, e.ECALL, renew(m))
 
 
-# --- Interrupts ----------------------------------------------------------------------------------------
+# --- Interrupts ----------------------------------------------------------------------------------
 
 def t_interrupt(m):
     """One becomes pending, and enabled, in some order."""
@@ -542,7 +542,7 @@ def t_wfi(m):
     m.unit(e.csr("csrrci", 0, "sstatus", 2), steps, e.WFI)
 
 
-# --- Memory ----------------------------------------------------------------------------------------------
+# --- Memory --------------------------------------------------------------------------------------
 
 def random_pte(m):
     """A leaf to a data page, of any permission; sometimes something that is none."""
@@ -632,7 +632,7 @@ def t_space(m):
            m.pick([[], [], [e.sfence()]]))
 
 
-# --- Code as data ------------------------------------------------------------------------------------------
+# --- Code as data --------------------------------------------------------------------------------
 
 def slot_item(m):
     """A 4-byte instruction that may stand for any other of its kind."""
@@ -658,8 +658,12 @@ def t_modify(m):
         m.unit(change, [plain(m)] if m.chance(0.3) else [], e.label(slot), first)
         return
     text = f"{first.text}   # then: {new.text}"
-    m.unit(e.alu_imm("addi", COUNT, 0, 2), e.label(back), e.label(slot), e.word(first.code, text),
-           change, e.alu_imm("addi", COUNT, COUNT, -1), e.branch("blt", 0, COUNT, back))
+    before = csr_free(m, "sscratch") + [plain(m) for _ in range(m.r.randrange(2))]
+    passes, skip = m.pick([2, 3, 6]), m.new_label()  # the third last changes it
+    m.unit(e.alu_imm("addi", COUNT, 0, passes), e.label(back), before if m.chance(0.7) else [],
+           e.label(slot), e.word(first.code, text),
+           [e.alu_imm("addi", T5, COUNT, -3), e.branch("bne", T5, 0, skip)] if passes > 2 else [],
+           change, e.label(skip), e.alu_imm("addi", COUNT, COUNT, -1), e.branch("blt", 0, COUNT, back))
 
 
 def t_read_code(m):
@@ -681,14 +685,16 @@ def t_checksum(m):
            e.branch("blt", 0, COUNT, again))
 
 
-# --- The tables --------------------------------------------------------------------------------------------
+# --- The tables ----------------------------------------------------------------------------------
 
 USER = [t_plain, t_plain, t_access, t_access, t_access, t_trap, t_trap, t_float, t_atomic, t_loop,
         t_top_page, t_branch, t_counter, t_csr]
 SUPERVISOR = [
-    (t_plain, 6), (t_access, 8), (t_toggle, 5), (t_atomic, 2), (t_top_page, 2), (t_float, 3), (t_counter, 1),
+    (t_plain, 6), (t_access, 8), (t_toggle, 5), (t_atomic, 2), (t_top_page, 2), (t_float, 3),
+    (t_counter, 1),
     (t_trap, 3), (t_csr, 12), (t_illegal_csr, 2), (t_irq_pair, 7), (t_swap, 4), (t_cluster, 10),
     (t_branch, 5), (t_loop, 4), (t_middle, 3), (t_sret, 4), (t_user, 7), (t_alias, 3), (t_call, 4),
-    (t_sbi, 3), (t_interrupt, 7), (t_wfi, 2), (t_vectored, 2), (t_edit, 8), (t_edit_big, 2), (t_nowhere, 1), (t_space, 5),
+    (t_sbi, 3), (t_interrupt, 7), (t_wfi, 2), (t_vectored, 2), (t_edit, 8),
+    (t_edit_big, 2), (t_nowhere, 1), (t_space, 5),
     (t_modify, 5), (t_read_code, 3), (t_checksum, 1),
 ]

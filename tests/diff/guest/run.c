@@ -60,7 +60,7 @@ static uint64_t hash_words(const uint64_t *words, uint64_t count)
     return hash;
 }
 
-/* --- Traps ---------------------------------------------------------------------------------------- */
+/* --- Traps ------------------------------------------------------------------------------------ */
 
 enum window { NOWHERE, SUPERVISOR, USER };
 
@@ -174,7 +174,7 @@ void handle_own_trap(void)
     power_off();
 }
 
-/* --- Before ------------------------------------------------------------------------------------------ */
+/* --- Before ----------------------------------------------------------------------------------- */
 
 /* Words that may be executed: each is a `lui x0` of its own. */
 static void fill_data(uint64_t seed)
@@ -250,7 +250,7 @@ static void write_csrs(const struct program *program)
     sfence_vma_all();
 }
 
-/* --- After ------------------------------------------------------------------------------------------- */
+/* --- After ------------------------------------------------------------------------------------ */
 
 static void read_csrs(void)
 {
