@@ -19,6 +19,8 @@
 #include "riscv.h"
 #include "vm.h"
 
+#define INSN_WFI_WORD 0x10500073u
+
 static void exit_is(struct vcpu *vcpu, enum exit_class exit_class, uint32_t detail)
 {
     vcpu->exit_class = (uint8_t)exit_class;
@@ -31,9 +33,22 @@ static void handle_guest_exception(struct vcpu *vcpu)
     vcpu_raise(vcpu, vcpu->scause, vcpu->stval);
 }
 
+/* QEMU 10.0 reports an illegal wfi in the last four bytes of a page at a pc one page too high; stval is
+ * right. (It moves pc on before it looks whether wfi is allowed, and restores it page by page.) */
+static void correct_wfi(struct vcpu *vcpu)
+{
+    uint32_t here, before;
+    uint64_t pc = vcpu->pc - PAGE_SIZE;
+    if (vcpu->stval == INSN_WFI_WORD && (pc & PAGE_MASK) >= PAGE_SIZE - 4 &&
+        patch_fetch(vcpu, pc, &before) == 0 && before == INSN_WFI_WORD &&
+        (patch_fetch(vcpu, vcpu->pc, &here) != 0 || here != INSN_WFI_WORD))
+        vcpu->pc = pc;
+}
+
 static void handle_illegal(struct vcpu *vcpu)
 {
     uint32_t raw;
+    correct_wfi(vcpu);
     if (vcpu->mode == VMODE_S && patch_repair(vcpu, vcpu->pc)) {
         exit_is(vcpu, EXIT_PATCH, 2);
         return;
