@@ -473,7 +473,9 @@ def t_alias(m):
 def t_call(m):
     """Into a window: code there, or what faults on fetch, from where the harness returns to ra."""
     register = m.pick(VALUES)
-    m.unit(e.li(register, WINDOW + m.pick(PAGES) * PAGE + m.pick([0, 64, 128, 4094])),
+    # Where functions are, or else where stores have seldom left anything: data are executed too.
+    at = m.pick([0, 64, 128, 4094]) if m.chance(0.4) else m.pick([1024, 1500, 2560, 3072])
+    m.unit(e.li(register, WINDOW + m.pick(PAGES) * PAGE + at),
            e.jalr(RA, register, 0))
 
 

@@ -20,6 +20,7 @@
 #define REACTIONS_MAX 256u
 #define C_EBREAK      0x9002u
 #define LUI_X0        0x37u
+#define EBREAK        0x00100073u
 
 _Static_assert(sizeof(struct frame) <= 1024, "entry.S, FRAME");
 _Static_assert(offsetof(struct frame, busy) == 8 * 35, "entry.S, BUSY");
@@ -176,14 +177,14 @@ void handle_own_trap(void)
 
 /* --- Before ----------------------------------------------------------------------------------- */
 
-/* Words that may be executed: each is a `lui x0` of its own. */
+/* Words that may be executed: each is a `lui x0` of its own, or now and then an ebreak. */
 static void fill_data(uint64_t seed)
 {
     uint32_t *words = (uint32_t *)DATA;
     uint32_t value = (uint32_t)seed;
     for (uint64_t i = 0; i < DATA_PAGES * PAGE_SIZE / 4; i++) {
         value = value * 1664525u + 1013904223u;
-        words[i] = (value & 0xfffff000u) | LUI_X0;
+        words[i] = i % 32 == 31 ? EBREAK : (value & 0xfffff000u) | LUI_X0;
     }
 }
 
