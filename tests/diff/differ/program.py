@@ -64,7 +64,7 @@ class Program:
                     places[item.label] = at[section]
                 elif index not in off and section not in off:
                     # QEMU 10.0: a wfi that traps there has the pc of the page behind.
-                    while item is encode.WFI and at[section] % PAGE >= PAGE - 4:
+                    while section == "u" and item is encode.WFI and at[section] % PAGE >= PAGE - 4:
                         placed.append((at[section], encode.C_NOP))
                         at[section] += 2
                     placed.append((at[section], item))

@@ -6,7 +6,7 @@ code only inside one unit, so that no other store goes there.
 
 Only what the specification and QEMU define is generated. Kept out: an odd sepc, UXL of sstatus,
 several interrupts pending at once, time, page tables outside RAM, traps through OpenSBI in vectored
-mode, addresses below RAM with paging off (there are the board's devices), wfi at the end of a page;
+mode, addresses below RAM with paging off (there are the board's devices), wfi of vU at the end of a page;
 and a change of a table or of code is one unit with its fence.
 """
 
