@@ -18,7 +18,7 @@ awk -v all="$all" -v some="$some" 'int(NR * some / all) > int((NR - 1) * some / 
 mkdir -p work
 while read -r name <&3; do
     begin=$EPOCHREALTIME
-    timeout -k 5 60 stress-ng --temp-path /root/work --"$name" 1 -t 1 --verify --oomable \
+    timeout -k 5 300 stress-ng --temp-path /root/work --"$name" 1 -t 1 --verify --oomable \
         >one.log 2>&1 </dev/null
     status=$?
     echo "$name $status $(awk "BEGIN { print $EPOCHREALTIME - $begin }")" >>stress-ng.out
