@@ -6,8 +6,8 @@ code only inside one unit, so that no other store goes there.
 
 Only what the specification and QEMU define is generated. Kept out: an odd sepc, UXL of sstatus,
 several interrupts pending at once, time, page tables outside RAM, traps through OpenSBI in vectored
-mode, addresses below RAM with paging off (there are the board's devices), wfi of vU at the end of a page;
-and a change of a table or of code is one unit with its fence.
+mode, addresses below RAM with paging off (there are the board's devices), wfi of vU at the end of a
+page, mret in vS; and a change of a table or of code is one unit with its fence.
 """
 
 from . import encode as e
@@ -30,8 +30,8 @@ BIG = WINDOW + (4 << 20)
 SSTATUS_BITS = [0x2, 0x20, 0x100, 0x2000, 0x4000, 0x6000, 0x40000, 0x80000, 0xc0000, 0x122, 0x22]
 ILLEGAL_CSRS = [0x102, 0x103, 0x300, 0x305, 0x341, 0x342, 0x3a0, 0x5a8, 0x600, 0x680, 0x7c0, 0x7a0,
                 0x800, 0xb00, 0xf14, 0xfff, 0x10c, 0x150, 0x1c0, 0x200, 0x280, 0xda0, 0x008, 0x015]
-WORDS = [0x00000000, 0xffffffff, 0x0000707b, 0x00300073, 0x02000073, 0x10200173, 0x7b200073,
-         0x30200073, 0x62000073, 0x10500173, 0x0000000b]
+WORDS = [0x00000000, 0xffffffff, 0x0000707b, 0x00300073, 0x02000073, 0x10200173, 0x62000073,
+         0x10500173, 0x0000000b]
 SYSTEM = [e.SRET, e.MRET, e.WFI, e.sfence(), e.sfence(10, 0)]
 
 
