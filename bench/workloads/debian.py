@@ -14,6 +14,7 @@ import tempfile
 
 import marks
 import program
+from runner import report
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = "build/debian/root.img"
@@ -153,6 +154,7 @@ def compile_program(parser, device, quick):
             native = json.load(file)
     if not native or any(native[key] != facts[key] for key in same):
         native = compile_once(parser("native"), functions)
+        report.write_json(path, native)
     if native["object_sha256"] != facts["object_sha256"]:
         raise marks.Failure(f"the object ({facts['object_sha256']}) differs from native's "
                             f"({native['object_sha256']})")
