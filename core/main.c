@@ -15,6 +15,7 @@
 #include "memory/shadow.h"
 #include "panic.h"
 #include "riscv.h"
+#include "trace.h"
 #include "vm.h"
 
 #define MEGABYTE (1ul << 20)
@@ -95,6 +96,7 @@ void main(void)
     uint64_t free_hpa = info->free_hpa;
     if (control_start(&machine) < 0 || board_init(&vm0, &free_hpa) < 0)
         refuse();
+    trace_start(&vm0, &free_hpa);
     init_memory(&vm0, info, free_hpa);
     csr_set(CSR_SIE, SIP_SEIP);
     load_guest(&vm0);
@@ -127,6 +129,7 @@ void vm_end(struct vm *vm, enum vm_end end, unsigned status)
     host_console_flush(vm->host);
     if (end == VM_REBOOT)
         on_fresh_stack(vm, restart);
+    trace_finish(vm);
     stats_send(vm, "poweroff", (int)status);
     control_flush(vm->host);
     host_power_off(vm->host, status);

@@ -38,14 +38,15 @@ static int choose(const struct choice *choices, const char *key, const char *wor
     return -EINVAL;
 }
 
-static int parse_bytes(const char *word, uint64_t *bytes)
+static int parse_number(const char *key, const char *word, uint64_t *number)
 {
-    *bytes = 0;
-    for (; *word >= '0' && *word <= '9' && *bytes < 1ul << 48; word++)
-        *bytes = *bytes * 10 + (uint64_t)(*word - '0');
-    if (*word == '\0' && *bytes)
+    const char *digit = word;
+    *number = 0;
+    for (; *digit >= '0' && *digit <= '9' && *number < 1ul << 48; digit++)
+        *number = *number * 10 + (uint64_t)(*digit - '0');
+    if (*digit == '\0' && digit != word)
         return 0;
-    host_log("option mem: a number of bytes is expected");
+    host_log("option %s=%s: a number is expected", key, word);
     return -EINVAL;
 }
 
@@ -53,7 +54,9 @@ static int parse_line(struct vm_options *options, const char *key, const char *w
 {
     int value = 0, status;
     if (strcmp(key, "mem") == 0)
-        return parse_bytes(word, &options->mem);
+        return parse_number(key, word, &options->mem);
+    if (strcmp(key, "trace") == 0)
+        return parse_number(key, word, &options->trace);
     if (strcmp(key, "uart") == 0) {
         status = choose(ways, key, word, &value);
         options->uart = (enum device_way)value;

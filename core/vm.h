@@ -13,6 +13,7 @@
 
 struct host;
 struct shadow;
+struct trace;
 
 enum patch_level { PATCH_OFF, PATCH_ECALL, PATCH_CLUSTER };
 enum device_way { WAY_EMULATED, WAY_VIRTIO, WAY_PASSTHROUGH };
@@ -24,7 +25,8 @@ struct vm_options {
     enum device_way uart, disk;
     enum disk_model disk_model;
     enum patch_level patch;
-    bool watch; /* passed-through registers trap and are counted, then passed on */
+    bool watch;     /* passed-through registers trap and are counted, then passed on */
+    uint64_t trace; /* records of the run's timeline (trace.h); 0: none */
 };
 
 #define VM_DEVICES 2u /* uart, disk */
@@ -48,6 +50,7 @@ struct vm {
     struct shadow *shadow;
     struct stats stats;
     struct host *host;
+    struct trace *trace; /* null: the run is not traced */
     bool paused;
 };
 

@@ -4,6 +4,7 @@ struct vcpu;
 
 /* Set in stvec; returns to the guest through trap_return. (vector.S) */
 void trap_entry(void);
+void trace_entry(void); /* of a run that is traced: calls trace_handle (trace.h) */
 _Noreturn void trap_return(struct vcpu *vcpu);
 
 /* Handles one exit. Called by vector.S with the guest's registers saved; returns the vcpu to enter. */

@@ -39,10 +39,8 @@
     \op x31, VCPU_X+8*31(\base)
     .endm
 
-    .text
-    .globl trap_entry
-    .balign 4
-trap_entry:
+    /* The guest's state into the vcpu; a0 = vcpu, and the VMM's stack. */
+    .macro save_guest
     csrrw sp, sscratch, sp          /* sp = vcpu, sscratch = guest's sp */
     beqz sp, vmm_fault
     each_register sd, sp
@@ -56,6 +54,21 @@ trap_entry:
     mv a0, sp
     ld sp, VCPU_HOST_STACK(a0)
     li tp, 0
+    .endm
+
+    .text
+    /* stvec of a run that is traced (core/trace.h): the same, recorded. */
+    .globl trace_entry
+    .balign 4
+trace_entry:
+    save_guest
+    call trace_handle
+    j trap_return
+
+    .globl trap_entry
+    .balign 4
+trap_entry:
+    save_guest
     call trap_handle                /* vcpu in, vcpu out */
 
     /* trap_return(vcpu): (re-)enter the guest */

@@ -16,6 +16,7 @@
 #include "host/log.h"
 #include "host/machine.h"
 #include "memory/map.h"
+#include "trace.h"
 #include "vm.h"
 
 enum { RECEIVE_QUEUE, TRANSMIT_QUEUE };
@@ -160,12 +161,19 @@ static void command_where(struct vm *vm)
                    (unsigned long)vcpu->csr.satp, vm->paused ? "true" : "false");
 }
 
+static void command_trace(struct vm *vm)
+{
+    trace_send(vm);
+    control_printf(vm->host, "{\"reply\":\"trace\"}\n");
+}
+
 static const struct {
     const char *name;
     void (*run)(struct vm *vm);
 } commands[] = {
     {"stats", command_stats},   {"reset", command_reset}, {"pause", command_pause},
     {"resume", command_resume}, {"quit", command_quit},   {"where", command_where},
+    {"trace", command_trace},
 };
 
 /* Cuts the command's word out of `word` or `{"command":"word"}`. Null if it is neither. */
@@ -211,7 +219,7 @@ void control_command(struct host *host, const char *line, size_t len)
     }
     control_printf(host,
                    "{\"error\":\"unknown command; there are stats, reset, pause, resume, quit, "
-                   "where\"}\n");
+                   "where, trace\"}\n");
 }
 
 /* --- Input. --------------------------------------------------------------------------------- */
