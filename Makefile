@@ -55,7 +55,7 @@ DEVICE_OBJS := \
 OBJS := $(addprefix $O/,$(CORE_OBJS) $(DEVICE_OBJS))
 TRIDENT := $O/trident.elf
 
-.PHONY: help trident qemu gdb stats check bench fmt loc clean options
+.PHONY: help trident qemu gdb trace stats check bench fmt loc clean options
 help:
 	@cat scripts/help.txt
 
@@ -107,15 +107,17 @@ $(BUILD)/.setup-%: scripts/setup
 GUEST_FILES := $(if $(filter trident,$(GUEST)),$(BUILD)/guest/trident-guest.elf) \
 	$(if $(filter linux,$(GUEST)),$(if $(filter debian,$(ROOT)),guest-debian,guest-linux)) \
 	$(if $(filter uboot,$(GUEST)),guest-uboot $(if $(filter debian,$(ROOT)),guest-debian))
+# The names in a timeline.
+trace: SYMBOLS := $(if $(filter linux,$(GUEST)),$(LINUX)/System.map)
 RUN_FILES := $(if $(filter native,$(DEVICE)),,$(BUILD)/trident/trident.bin) $(GUEST_FILES)
 
 # A bad option is refused before anything is installed or built.
 options:
 	@! command -v python3 > /dev/null || scripts/run --check
 
-qemu gdb: options | $(BUILD)/.setup-run
-	@$(MAKE) --no-print-directory -s $(RUN_FILES)
-	@scripts/run $(if $(filter gdb,$@),--gdb)
+qemu gdb trace: options | $(BUILD)/.setup-run
+	@$(MAKE) --no-print-directory -s $(RUN_FILES) $(SYMBOLS)
+	@scripts/run $(if $(filter-out qemu,$@),--$@)
 
 stats:
 	@scripts/stats

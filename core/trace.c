@@ -2,7 +2,8 @@
  * Recording around trap_handle() and around the devices' functions.
  *
  * Surprise: whether an interrupt was injected is seen afterwards, from the virtual CSRs, so that the
- * code that injects needs no hook.
+ * code that injects needs no hook. And QEMU drops what a console's reader is too slow for, so the VMM
+ * waits for the reader's `traced` before it sends more than a socket holds.
  */
 #include "trace.h"
 
@@ -10,6 +11,7 @@
 
 #include "cpu/trap.h"
 #include "host/control.h"
+#include "host/io.h"
 #include "host/machine.h"
 #include "memory/map.h"
 #include "riscv.h"
@@ -18,6 +20,8 @@
 #define TRACE_RECORDS   4080u /* in the buffer: whole lines, which are whole base64 groups */
 #define TRACE_RESERVE   256u  /* it is sent when so few are free: one exit makes several */
 #define TRACE_LINE      48u   /* records in one line: with their names two output buffers */
+#define TRACE_PATIENCE  5u    /* seconds */
+#define TRACE_AHEAD     12u   /* lines sent before the reader must have answered */
 #define TRACE_NAMES     256u  /* rows whose name was sent lately, by hash; a power of two */
 #define CAUSE_INTERRUPT 0x80u
 
@@ -27,8 +31,10 @@ struct trace {
     uint64_t entry_lag; /* from trace_handle's reading of instret to trap_handle's */
     uint64_t ran_to,
         guest; /* at the last entry: exit_instret, the statistics' guest_instructions */
-    uint64_t begin_instret; /* the statistics', to see them reset */
-    unsigned filled;        /* records in the buffer */
+    uint64_t begin_instret;    /* the statistics', to see them reset */
+    unsigned filled;           /* records in the buffer */
+    uint64_t irqs[VM_DEVICES]; /* that have been told */
+    bool heard;                /* the reader has taken what was sent */
     uint64_t named[TRACE_NAMES];
     struct strategy wrapped[VM_DEVICES];
     const struct strategy *plain[VM_DEVICES];
@@ -44,7 +50,7 @@ static struct trace_record *take(struct trace *trace)
     }
     trace->taken++;
     struct trace_record *record = &trace->record[trace->filled++];
-    memset(record, 0, sizeof(*record));
+    *record = (struct trace_record){0};
     return record;
 }
 
@@ -53,13 +59,18 @@ static struct trace_record *take(struct trace *trace)
 static void record_device(struct device *dev, uint64_t begin, uint64_t irqs, const struct mmio *io)
 {
     uint64_t end = csr_read(CSR_INSTRET);
-    struct trace_record *record = take(dev->vm->trace);
+    struct trace *trace = dev->vm->trace;
+    unsigned index = (unsigned)(dev - dev->vm->device);
+    struct trace_record *record = take(trace);
     if (!record)
         return;
+    if (trace->irqs[index] > irqs && trace->irqs[index] <= dev->count.irqs)
+        irqs = trace->irqs[index]; /* a call within this one has told them */
+    trace->irqs[index] = dev->count.irqs;
     record->kind = io ? TRACE_ACCESS : TRACE_SERVICE;
     record->begin = begin;
     record->instructions = end - begin;
-    record->unit = (uint8_t)(dev - dev->vm->device);
+    record->unit = (uint8_t)index;
     record->irqs = (uint8_t)(dev->count.irqs - irqs);
     if (io) {
         record->value = io->value;
@@ -223,23 +234,48 @@ static void send_names(struct vm *vm, const struct trace_record *record, unsigne
     }
 }
 
+void trace_heard(struct vm *vm)
+{
+    if (vm->trace)
+        vm->trace->heard = true;
+}
+
+/* Waits until the reader has taken all lines so far. One that does not gets no more records. */
+static void wait_for_reader(struct vm *vm)
+{
+    struct trace *trace = vm->trace;
+    uint64_t start = io_time();
+    trace->heard = false;
+    control_printf(vm->host, "{\"event\":\"trace\",\"taken\":%lu,\"dropped\":%lu}\n",
+                   (unsigned long)trace->taken, (unsigned long)trace->dropped);
+    while (!trace->heard && io_time() - start < TRACE_PATIENCE * vm->host->timebase)
+        control_poll(vm->host);
+    if (!trace->heard)
+        trace->limit = trace->taken;
+}
+
+static void send_line(struct vm *vm, const struct trace_record *record, unsigned count)
+{
+    control_printf(vm->host, "{\"event\":\"trace\",\"names\":[");
+    send_names(vm, record, count);
+    control_printf(vm->host, "],\"records\":\"");
+    send_base64(vm->host, (const uint8_t *)record, count * sizeof(*record));
+    control_printf(vm->host, "\"}\n");
+}
+
 void trace_send(struct vm *vm)
 {
     struct trace *trace = vm->trace;
     if (!trace)
         return;
-    for (unsigned i = 0; i < trace->filled; i += TRACE_LINE) {
-        unsigned count = trace->filled - i < TRACE_LINE ? trace->filled - i : TRACE_LINE;
-        control_printf(vm->host, "{\"event\":\"trace\",\"first\":%lu,\"names\":[",
-                       (unsigned long)(trace->taken - trace->filled + i));
-        send_names(vm, &trace->record[i], count);
-        control_printf(vm->host, "],\"records\":\"");
-        send_base64(vm->host, (const uint8_t *)&trace->record[i], count * sizeof(*trace->record));
-        control_printf(vm->host, "\"}\n");
+    for (unsigned i = 0, lines = 1; i < trace->filled; i += TRACE_LINE, lines++) {
+        unsigned left = trace->filled - i;
+        send_line(vm, &trace->record[i], left < TRACE_LINE ? left : TRACE_LINE);
+        if (lines % TRACE_AHEAD == 0)
+            wait_for_reader(vm);
     }
     trace->filled = 0;
-    control_printf(vm->host, "{\"event\":\"trace\",\"taken\":%lu,\"dropped\":%lu}\n",
-                   (unsigned long)trace->taken, (unsigned long)trace->dropped);
+    wait_for_reader(vm);
 }
 
 void trace_finish(struct vm *vm)

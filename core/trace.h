@@ -54,3 +54,6 @@ struct vcpu *trace_handle(struct vcpu *vcpu);
 /* Sends what has been recorded; at the end of a run (finish) also the guest's last instructions. */
 void trace_send(struct vm *vm);
 void trace_finish(struct vm *vm);
+
+/* The reader has taken what was sent: its command `traced`. */
+void trace_heard(struct vm *vm);

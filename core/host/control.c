@@ -173,7 +173,7 @@ static const struct {
 } commands[] = {
     {"stats", command_stats},   {"reset", command_reset}, {"pause", command_pause},
     {"resume", command_resume}, {"quit", command_quit},   {"where", command_where},
-    {"trace", command_trace},
+    {"trace", command_trace},   {"traced", trace_heard},
 };
 
 /* Cuts the command's word out of `word` or `{"command":"word"}`. Null if it is neither. */
@@ -268,6 +268,12 @@ static bool interrupt(void *argument, unsigned irq)
             give_input_buffer(control, i);
     }
     return true;
+}
+
+void control_poll(struct host *host)
+{
+    if (host->control.registers)
+        interrupt(host, 0);
 }
 
 int control_start(struct host *host)

@@ -48,5 +48,8 @@ __attribute__((format(printf, 2, 3))) void control_printf(struct host *host, con
 /* Sends what is queued and waits, a bounded time, until the device has taken it. */
 void control_flush(struct host *host);
 
+/* Takes what has come in, without waiting for the interrupt that announces it. */
+void control_poll(struct host *host);
+
 /* Carries out one line of commands for the VM; length without the newline. Also called by tests. */
 void control_command(struct host *host, const char *line, size_t len);

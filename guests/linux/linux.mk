@@ -23,6 +23,9 @@ $(1)/versions: | $(BUILD)/.setup-run
 $(1)/Image: $(1)/versions guests/linux/image
 	guests/linux/image $(1)/root $$@
 
+$(1)/System.map: $(1)/Image $(1)/initramfs.cpio.gz guests/linux/symbols
+	guests/linux/symbols $(1) $(2)
+
 $(1)/initramfs.cpio.gz: $(1)/versions $(LINUX_PARTS)
 	guests/linux/pack $(1)/root $$@
 

@@ -25,6 +25,7 @@ FIRMWARE = 0x80000  # bytes at the start of RAM that OpenSBI keeps
 COMMAND_LINE_MAX = 1023  # what Linux on RISC-V keeps; one that is as long may have been cut
 TREE_ROOM = 4 * MIB  # for the device tree, above the images
 DISK_ERRORS = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC}
+TRACE_LIMIT = 100_000_000
 DISK_ERROR_MAX = 64  # sectors: each is a rule of QEMU's
 
 # Variables that make itself uses: known, and none of the runner's business.
@@ -72,6 +73,8 @@ class Options:
     stats: str | None = None
     timeout: float | None = None
     icount: bool = False
+    trace: str | None = None  # file for the timeline
+    trace_max: int = 200000   # records
     qemu: list = field(default_factory=list)
     notes: list = field(default_factory=list)  # what the user should know before the run
 
@@ -288,11 +291,8 @@ def parse_run(options, env):
     options.run = " ; ".join(line for line in (env.get("RUN") or "").splitlines() if line.strip())
     options.icount = flag("ICOUNT", env.get("ICOUNT"))
     options.stats = env.get("STATS") or None
-    if options.stats:
-        folder = os.path.dirname(options.stats) or "."
-        if not os.path.isdir(folder) or not os.access(folder, os.W_OK) or os.path.isdir(options.stats):
-            raise Refusal(f"STATS={options.stats} cannot be written: name a file in a folder that "
-                          "exists and may be written.")
+    check_writable("STATS", options.stats)
+    parse_trace(options, env)
     if env.get("TIMEOUT"):
         try:
             options.timeout = float(env["TIMEOUT"])
@@ -305,6 +305,30 @@ def parse_run(options, env):
     except ValueError as error:
         raise Refusal(f"QEMU={env['QEMU']} cannot be split into arguments ({error}): "
                       "check its quotes.") from None
+
+
+def check_writable(name, path):
+    folder = os.path.dirname(path or "") or "."
+    if path and (not os.path.isdir(folder) or not os.access(folder, os.W_OK) or os.path.isdir(path)):
+        raise Refusal(f"{name}={path} cannot be written: name a file in a folder that "
+                      "exists and may be written.")
+
+
+def parse_trace(options, env):
+    """TRACE: the time is counted in instructions, so ICOUNT=1 belongs to it."""
+    options.trace = env.get("TRACE") or None
+    if env.get("TRACE_MAX"):
+        text = env["TRACE_MAX"]
+        if not text.isdecimal() or not 0 < int(text) <= TRACE_LIMIT:
+            raise Refusal(f"TRACE_MAX={text} is not a number of records: use 1 to {TRACE_LIMIT}.")
+        options.trace_max = int(text)
+    if not options.trace:
+        return
+    if options.native:
+        raise Refusal("DEVICE=native has no VMM whose exits could be traced: "
+                      "use DEVICE=emulated, virtio or passthrough.")
+    check_writable("TRACE", options.trace)
+    options.icount = True
 
 
 def parse(env, built=True):

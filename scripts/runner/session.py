@@ -18,7 +18,7 @@ import tempfile
 import termios
 import time
 
-from . import control, machine, report
+from . import control, machine, report, trace
 from .options import FIRMWARE, RAM_BASE, Refusal
 
 RUN_FOLDER = "build/run"  # relative: a socket's path may have 107 bytes only
@@ -91,6 +91,7 @@ class Session:
         self.answers = {}       # of the control channel, by command
         self.tail = b""         # of the console: an unfinished line
         self.failed = self.done = False
+        self.trace = trace.Collector() if options.trace else None
         self.clients = []
         self.selector = selectors.DefaultSelector()
         self.process = self.monitor = self.channel = self.relay = None
@@ -160,6 +161,10 @@ class Session:
                 self.guest_status = message.get("status")
             elif message.get("event") == "mark":
                 self.marks.append(message.get("statistics", {}))
+            elif message.get("event") == "trace" and self.trace:
+                self.trace.add(message)
+                if "taken" in message:
+                    channel.send(b"traced")
             elif "reply" in message:
                 self.answers[message["reply"]] = message
             for client in self.clients:
@@ -225,6 +230,8 @@ class Session:
         symbols = report.guest_symbols(self.options.kernel)
         if self.channel:
             answer = self.ask("where")
+            if self.trace:
+                self.ask("trace", 10)
             self.ask("stats")  # for the report
             if answer:
                 pc = int(answer["pc"], 0)
@@ -288,6 +295,9 @@ class Session:
             self.statistics = self.answers["stats"]["statistics"]
         if self.statistics is not None:
             print(report.table(self.statistics, self.options.icount), file=sys.stderr, flush=True)
+        if self.trace:
+            timeline = trace.write(self.options.trace, self.trace, self.options, self.statistics or {})
+            say(trace.tell(self.options.trace, self.trace, timeline))
         if not self.options.stats:
             return
         facts = dict(self.statistics or {})

@@ -1,0 +1,224 @@
+"""The timeline of a run, as a file for ui.perfetto.dev or chrome://tracing.
+
+The VMM sends records (core/trace.h) over the control channel; here they become the JSON of Chrome's
+"Trace Event Format". One nanosecond of the picture is one retired instruction.
+"""
+
+import base64
+import binascii
+import functools
+import json
+import os
+import struct
+import tempfile
+
+from . import report
+
+RECORD = struct.Struct("<QQQQQIBBBBBB6x")  # struct trace_record
+EXIT, ACCESS, SERVICE, END = range(4)  # enum trace_kind
+INJECTED, RETURNED, FROM_USER, RESET, STORE = 1, 2, 4, 8, 16  # enum trace_flag
+INTERRUPT = 0x80  # of a cause
+GAP = 2000  # instructions between two exits that are nobody's: more than recording takes
+
+# Tracks: Chrome calls them threads. A device's follow from FIRST_DEVICE on.
+VMM, GUEST, HANDLERS, PLIC, BOARD, FIRST_DEVICE = 1, 2, 3, 4, 5, 6
+TRACKS = {VMM: "VMM: exits", GUEST: "guest: code", HANDLERS: "guest: trap handlers",
+          PLIC: "vPLIC", BOARD: "board: finisher, RTC"}
+OWN_TRACK = {"plic": PLIC, "board": BOARD}  # classes of exits that are one register access each
+
+CAUSES = {0: "fetch misaligned", 1: "fetch access fault", 2: "illegal instruction", 3: "breakpoint",
+          4: "load misaligned", 5: "load access fault", 6: "store misaligned", 7: "store access fault",
+          8: "system call", 12: "fetch page fault", 13: "load page fault", 15: "store page fault",
+          INTERRUPT | 1: "software interrupt", INTERRUPT | 5: "timer interrupt",
+          INTERRUPT | 9: "external interrupt"}
+
+
+class Collector:
+    """Takes the VMM's lines; what they hold waits in a file without a name."""
+
+    def __init__(self):
+        self.file = tempfile.TemporaryFile()
+        self.names = {}  # (class number, detail) -> class, detail
+        self.taken = self.dropped = self.received = 0
+
+    def add(self, message):
+        for unit, detail, *names in message.get("names", []):
+            self.names[unit, detail] = names
+        try:
+            data = base64.b64decode(message.get("records", ""), validate=True)
+        except binascii.Error:
+            return  # counted as lost
+        whole = len(data) // RECORD.size
+        self.file.write(data[:whole * RECORD.size])
+        self.received += whole
+        self.taken = message.get("taken", self.taken)
+        self.dropped = message.get("dropped", self.dropped)
+
+    @property
+    def missing(self):
+        """Records that are not here: there was no room for them, or a line was lost."""
+        return self.dropped + max(self.taken - self.received, 0)
+
+    def records(self):
+        self.file.seek(0)
+        while block := self.file.read(RECORD.size * 4096):
+            yield from RECORD.iter_unpack(block)
+
+
+def microseconds(instructions):
+    """Chrome's unit, exactly."""
+    return f"{instructions // 1000}.{instructions % 1000:03}"
+
+
+class Timeline:
+    """Records in, events out: write is called with each event's JSON text."""
+
+    def __init__(self, names, symbols, write):
+        self.names = names
+        self.name_of = functools.lru_cache(65536)(symbols.name)
+        self.write = write
+        self.start = None  # instret of the picture's begin
+        self.last = 0
+        self.exit_end = None
+        self.handlers = []  # (start, cause, pc of the handler): the guest's, innermost last
+        self.sums = {}      # class -> [exits, instructions], since the statistics were reset
+        self.guest = 0      # instructions, as well
+        self.exits = self.calls = 0
+
+    def at(self, pc, mode):
+        """The guest's function; it is only known of its kernel."""
+        return self.name_of(pc) if mode == "vS" else ""
+
+    def slice(self, track, name, kind, begin, length, **arguments):
+        self.last = max(self.last, begin + length)
+        self.write(f'{{"ph":"X","pid":1,"tid":{track},"name":{json.dumps(name)},"cat":"{kind}",'
+                   f'"ts":{microseconds(begin - self.start)},"dur":{microseconds(length)},'
+                   f'"args":{json.dumps(arguments)}}}')
+
+    def instant(self, track, name, kind, when):
+        self.write(f'{{"ph":"i","s":"t","pid":1,"tid":{track},"name":{json.dumps(name)},"cat":"{kind}",'
+                   f'"ts":{microseconds(when - self.start)}}}')
+
+    def add(self, record):
+        begin, guest, kind = record[0], record[2], record[6]
+        if self.start is None:
+            self.start = begin - guest
+        if kind == EXIT:
+            self.add_exit(*record)
+        elif kind == END:
+            self.guest += guest
+            self.guest_slice(begin, guest, record[3], "vS")
+        else:
+            self.add_call(*record)
+
+    def guest_slice(self, begin, length, pc, mode):
+        place = self.at(pc, mode)
+        function = place.split("+")[0]
+        self.slice(GUEST, f"{mode} {function}".strip(), "guest", begin - length, length,
+                   pc=hex(pc), **({"at": place} if place else {}))
+
+    def add_exit(self, begin, length, guest, pc, after, detail, _kind, flags, unit, modes, cause, _irqs):
+        name, word = self.names.get((unit, detail), (f"class {unit}", hex(detail)))
+        mode, end = "vS" if modes & 1 else "vU", begin + length
+        self.exits += 1
+        if flags & RESET:
+            self.sums.clear()
+            self.guest = 0
+        else:
+            self.guest += guest
+        total = self.sums.setdefault(name, [0, 0])
+        total[0] += 1
+        total[1] += length
+        gap = begin - guest - (self.exit_end or begin)
+        if gap > GAP:
+            self.slice(VMM, "(sending the trace, or a reset)", "gap", self.exit_end, gap)
+        self.exit_end = end
+        self.guest_slice(begin, guest, pc, mode)
+        label = name if word == name else f"{name} {word}"
+        more = {"at": self.at(pc, mode)} if self.at(pc, mode) else {}
+        self.slice(VMM, label, "exit", begin, length,
+                   **{"class": name, "mode": mode, "detail": word, "pc": hex(pc)}, **more)
+        if name in OWN_TRACK:
+            self.slice(OWN_TRACK[name], word, "emulate", begin, length)
+        if flags & RETURNED and self.handlers:
+            self.leave(end)
+        if flags & INJECTED:
+            while flags & FROM_USER and self.handlers:
+                self.leave(end)  # a task switch: this one's handler is still to return
+            text = CAUSES.get(cause, f"cause {cause:#x}")
+            self.instant(VMM, f"inject {text}", "inject", end)
+            self.handlers.append((end, text, after))
+        if not modes & 2:
+            while self.handlers:
+                self.leave(end)
+
+    def leave(self, end, **arguments):
+        start, text, pc = self.handlers.pop()
+        place = self.at(pc, "vS")
+        self.slice(HANDLERS, text, "handler", start, end - start, pc=hex(pc),
+                   **({"at": place} if place else {}), **arguments)
+
+    def add_call(self, begin, length, _guest, _pc, value, offset, kind, flags, unit, width, _cause, irqs):
+        track = FIRST_DEVICE + unit
+        self.calls += 1
+        if kind == ACCESS:
+            word = "store" if flags & STORE else "load"
+            self.slice(track, f"{word} +{offset:#04x}", "emulate", begin, length,
+                       value=hex(value), width=width)
+        else:
+            self.slice(track, "service", "emulate", begin, length)
+        if irqs:
+            self.instant(track, f"irq x{irqs}" if irqs > 1 else "irq", "irq", begin + length)
+
+    def close(self):
+        while self.handlers:
+            self.leave(self.last, unfinished=True)
+
+
+def track_events(statistics):
+    tracks = dict(TRACKS)
+    for i, (name, device) in enumerate(statistics.get("devices", {}).items()):
+        tracks[FIRST_DEVICE + i] = f"{name}: {device.get('strategy', '')}"
+    for track, name in tracks.items():
+        for kind, arguments in (("thread_name", {"name": name}), ("thread_sort_index", {"sort_index": track})):
+            yield json.dumps({"ph": "M", "pid": 1, "tid": track, "name": kind, "args": arguments})
+
+
+def write(path, collector, options, statistics):
+    """Writes the file, whole or not at all; returns the timeline, whose sums it holds."""
+    handle, draft = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".trace-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write('{"displayTimeUnit":"ns","traceEvents":[\n')
+            title = {"ph": "M", "pid": 1, "name": "process_name",
+                     "args": {"name": "Trident; 1 ns is one instruction"}}
+            file.write(json.dumps(title))
+            timeline = Timeline(collector.names, report.guest_symbols(options.kernel),
+                                lambda text: file.write(",\n" + text))
+            for event in track_events(statistics):
+                timeline.write(event)
+            for record in collector.records():
+                timeline.add(record)
+            timeline.close()
+            facts = {"options": options.describe(), "missing": collector.missing,
+                     "exits": {name: dict(zip(("count", "instructions"), sums))
+                               for name, sums in sorted(timeline.sums.items())},
+                     "guest": {"instructions": timeline.guest}}
+            file.write('\n],"otherData":' + json.dumps(facts) + "}\n")
+        os.chmod(draft, 0o644)
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+    return timeline
+
+
+def tell(path, collector, timeline):
+    """What was written, in a sentence."""
+    number = report.number
+    text = (f"trace: {number(timeline.exits)} exits and {number(timeline.calls)} device calls are in {path}: "
+            "open it in https://ui.perfetto.dev or chrome://tracing")
+    if collector.missing:
+        text += (f"; {number(collector.missing)} records after them were dropped: "
+                 "raise TRACE_MAX for a longer trace")
+    return text
