@@ -283,7 +283,7 @@ int command_hostile(int count, char **arguments);
 /* --- selftest/ --------------------------------------------------------------------------------- */
 
 /* Runs the checks whose name begins with prefix ("" for all); the number that failed. */
-int selftest_main(const char *prefix);
+int selftest_main(const char *prefix, unsigned effort);
 
 /* --- Drivers: null if the device is absent or does not answer. --------------------------------- */
 

@@ -146,10 +146,12 @@ static int command_trace(int count, char **arguments)
 static int command_selftest(int count, char **arguments)
 {
 #ifdef HAVE_SELFTEST
-    if (count <= 2) {
-        return selftest_main(count == 2 ? arguments[1] : "") == 0 ? 0 : 1;
+    uint64_t effort = 1;
+    bool numbered = count == 3 && shell_number("effort", arguments[2], 10, &effort) && effort;
+    if (count <= 2 || numbered) {
+        return selftest_main(count > 1 ? arguments[1] : "", (unsigned)effort) == 0 ? 0 : 1;
     }
-    printf("usage: selftest [name-prefix]\n");
+    printf("usage: selftest [name-prefix [effort 1 to 10]]\n");
 #else
     (void)count, (void)arguments;
     printf("This kernel was built without the selftest.\n");
@@ -180,7 +182,8 @@ static int command_help(int count, char **arguments);
 
 static const struct shell_command commands[] = {
     {"help", "", "this list", command_help},
-    {"selftest", "[name-prefix]", "check the hart against the specification", command_selftest},
+    {"selftest", "[name-prefix [effort]]", "check the hart against the specification",
+     command_selftest},
     {"disktest", "[sectors]", "check the disk; its content is restored", command_disktest},
     {"uarttest", "", "check the console device", command_uarttest},
     {"disk", "read|write|verify <sector> <count> [depth]",

@@ -26,7 +26,8 @@ void harness_enter(void);
 bool harness_guard(void (*test)(const void *argument), const void *argument);
 extern char harness_vector[];
 
-static char failure[120]; /* of the check that is running; empty: none so far */
+static uint64_t current_satp, stay; /* 0 when a check begins */
+static char failure[120];           /* of the check that is running; empty: none so far */
 
 bool expect_index(const char *what, uint64_t index, uint64_t saw, uint64_t expected)
 {
@@ -91,6 +92,8 @@ static void prepare(const struct run *run)
         harness_frame.x[10 + i] = run->a[i];
     if (!run->a[7])
         harness_frame.x[17] = (uint64_t)harness_vector;
+    if (run->registers)
+        memcpy(harness_frame.x, run->registers, sizeof(harness_frame.x));
     csr_write(CSR_SCOUNTEREN, 7 & ~run->lockout);
     csr_write(CSR_SENVCFG, run->senvcfg);
     csr_write(CSR_STIMECMP, (run->sip & SIP_STIP) ? 0 : UINT64_MAX);
@@ -105,13 +108,26 @@ static void prepare(const struct run *run)
     csr_write(CSR_SSTATUS, sstatus);
 }
 
+/* Without a change, nothing is flushed either. */
+static void set_satp(uint64_t satp)
+{
+    if (satp == current_satp)
+        return;
+    current_satp = satp;
+    csr_write(CSR_SATP, satp);
+    sfence_vma_all();
+}
+
+void harness_stay(uint64_t satp)
+{
+    stay = satp;
+    set_satp(satp);
+}
+
 void harness_run(struct run *run)
 {
     prepare(run);
-    if (run->satp) {
-        csr_write(CSR_SATP, run->satp);
-        sfence_vma_all();
-    }
+    set_satp(run->satp);
     harness_enter();
     harness_frame.resume = harness_frame.guard;
     uint64_t scause = csr_read(CSR_SCAUSE);
@@ -120,14 +136,14 @@ void harness_run(struct run *run)
     run->stval = csr_read(CSR_STVAL);
     csr_write(CSR_STVEC, harness_vector);
     csr_write(CSR_SIE, 0);
-    csr_write(CSR_SATP, 0);
-    sfence_vma_all();
+    current_satp = csr_read(CSR_SATP); /* the fragment may have changed it */
+    set_satp(run->satp == stay ? stay : 0);
     memcpy(run->x, harness_frame.x, sizeof(run->x));
     uint64_t pc = run->pc ? run->pc : (uint64_t)run->start;
     run->offset = run->sepc - pc;
     bool at_end = run->offset == (uint64_t)(run->end - run->start);
     run->ended = scause == CAUSE_BREAKPOINT && at_end ? END_DONE : scause + 1;
-    for (unsigned n = 1; n < 32 && !run->any_register; n++)
+    for (unsigned n = 1; n < 32 && !run->any_register && !run->registers; n++)
         if (!is_temporary(n))
             expect_index("register", n, run->x[n], register_pattern(n));
 }
@@ -213,6 +229,7 @@ static void bring_back(const struct kernel_csrs *kernel)
 bool harness_check(void (*test)(const void *argument), const void *argument)
 {
     failure[0] = 0;
+    current_satp = stay = 0;
     struct kernel_csrs kernel = put_away();
     bool trapped = harness_guard(test, argument);
     uint64_t scause = csr_read(CSR_SCAUSE), sepc = csr_read(CSR_SEPC), stval = csr_read(CSR_STVAL);

@@ -36,7 +36,8 @@ struct run {
     uint64_t sie, sip; /* sip: SSIP and STIP are made pending before the run */
     uint64_t lockout;  /* scounteren bits to clear */
     uint64_t senvcfg;
-    bool any_register; /* a change of a register other than a0-a7, t0-t6 is fine */
+    const uint64_t *registers; /* x1..x31 at its start, in place of a[] and the harness's own */
+    bool any_register;         /* a change of a register other than a0-a7, t0-t6 is fine */
 
     uint64_t ended;        /* END_DONE, TRAP(), IRQ() */
     uint64_t sepc, offset; /* offset: from pc */
@@ -47,6 +48,10 @@ struct run {
 /* Runs the fragment and returns when it has trapped. Other registers than a0-a7 and t0-t6 must be
  * unchanged then, which is a failure of the check otherwise. */
 void harness_run(struct run *run);
+
+/* Runs with this satp leave it in place from now on, without a flush before and behind, until another
+ * one is said (0: as at the start) or the check ends. Its tables must map the checks as well. */
+void harness_stay(uint64_t satp);
 
 /* Defines a fragment `name`: 4-byte instructions unless the text says otherwise. */
 #define FRAGMENT(name, text)                                                               \
@@ -111,7 +116,10 @@ struct subject {
 extern const struct subject csr_subject, warl_subject, trap_subject, sret_subject,
     interrupt_subject, permission_subject, paging_subject, marks_subject, fence_subject,
     satp_subject, code_subject, alias_subject, mmio_subject, fp_subject, timer_subject, sbi_subject,
-    plic_subject;
+    plic_subject, irq_subject, dead_subject;
+
+/* How many of the cases of the checks that make their own are made, 1 (some) to 10 (all). */
+extern unsigned harness_effort;
 
 /* Runs one check between the kernel's CSRs being put away and brought back; whether it passed. The
  * line is printed by the caller from harness_failure(), null if it passed. */

@@ -11,14 +11,16 @@
 
 #include "harness.h"
 #include "kernel.h"
+#include "make.h"
 
 static const struct subject *const subjects[] = {
     &csr_subject,        &warl_subject,   &trap_subject,  &sret_subject,  &interrupt_subject,
     &permission_subject, &paging_subject, &marks_subject, &fence_subject, &satp_subject,
     &code_subject,       &alias_subject,  &mmio_subject,  &fp_subject,    &timer_subject,
-    &sbi_subject,        &plic_subject,
+    &sbi_subject,        &plic_subject,   &irq_subject,   &dead_subject,
 };
 
+unsigned harness_effort = 1;
 static unsigned passed, failed;
 
 static void run_snippet(const void *argument)
@@ -62,9 +64,11 @@ static void run_subject(const struct subject *subject, const char *prefix)
     }
 }
 
-int selftest_main(const char *prefix)
+int selftest_main(const char *prefix, unsigned effort)
 {
+    harness_effort = effort;
     passed = failed = 0;
+    make_reset();
     for (unsigned i = 0; i < COUNT(subjects); i++)
         run_subject(subjects[i], prefix ? prefix : "");
     printf("selftest: %u passed, %u failed\n", passed, failed);
