@@ -55,7 +55,8 @@ static uint32_t reading(unsigned kind, unsigned d)
     case 1: return MAKE_ADD(d, d, d);
     case 2: return MAKE_BRANCH(BNE, d, 0, 2); /* over the overwriting */
     case 3: return MAKE_CSR(CSRRW, 0, CSR_SSCRATCH, d);
-    case 4: return MAKE_JALR(0, d == 1 || d == 4 ? 2 : d, 0); /* into the program is an endless loop */
+    case 4:
+        return MAKE_JALR(0, d == 1 || d == 4 ? 2 : d, 0); /* into the program is an endless loop */
     case 5: return MAKE_BRANCH(BEQ, 0, 0, 2);
     case 6: return MAKE_SD(d, 0, 0x40);
     case 7: return MAKE_C_MV(other, d);
@@ -110,7 +111,7 @@ static void add_program(unsigned number, unsigned d)
     make_add(p, EBREAK);
     add_start(p, number);
     if (d == 17 || d == 16 || d == 10) /* the call's own arguments are read by it */
-        p->code[way & 1 ? 2 : 1] = event(way / 2 % 5, d);
+        make_set(p, way & 1 ? 2 : 1, event(way / 2 % 5, d));
 }
 
 static void registers(unsigned first)

@@ -88,19 +88,7 @@ static void trap_csrs(void)
 #define SAVED2 9u
 #define SCRAP  15u
 
-enum step {
-    SAVE,
-    RESTORE,
-    SAVE2,
-    RESTORE2,
-    ENABLE,
-    DISABLE,
-    RAISE,
-    LOWER,
-    READ,
-    SWAP,
-    STEPS
-};
+enum step { SAVE, RESTORE, SAVE2, RESTORE2, ENABLE, DISABLE, RAISE, LOWER, READ, SWAP, STEPS };
 
 static void add_step(struct program *p, unsigned step)
 {
@@ -223,7 +211,8 @@ static void add_random(struct program *p, uint64_t *state)
 /* The low half of every register: bits of sstatus that may be there, small or none. */
 static uint64_t random_low(uint64_t *state)
 {
-    return make_random(state) & (SSTATUS_SIE | SSTATUS_SUM | SSTATUS_FS | SSTATUS_SPP | SSTATUS_MXR);
+    return make_random(state) &
+           (SSTATUS_SIE | SSTATUS_SUM | SSTATUS_FS | SSTATUS_SPP | SSTATUS_MXR);
 }
 
 static void random_programs(uint64_t seed)
@@ -262,10 +251,14 @@ static void random_second(void)
 static void float_states(void)
 {
     static const uint32_t steps[] = {
-        MAKE_CSR(CSRRS, 8, CSR_SSTATUS, 0),  MAKE_CSR(CSRRCI, 9, CSR_SSTATUS, 2),
-        MAKE_FMV_D_X(1, 0),                  MAKE_FMV_X_D(18, 1),
-        MAKE_CSR(CSRRS, 0, CSR_SSTATUS, 11), MAKE_CSR(CSRRC, 19, CSR_SSTATUS, 12),
-        MAKE_CSR(CSRRC, 0, CSR_SSTATUS, 13), MAKE_CSR(CSRRW, 20, CSR_SSTATUS, 12),
+        MAKE_CSR(CSRRS, 8, CSR_SSTATUS, 0),
+        MAKE_CSR(CSRRCI, 9, CSR_SSTATUS, 2),
+        MAKE_FMV_D_X(1, 0),
+        MAKE_FMV_X_D(18, 1),
+        MAKE_CSR(CSRRS, 0, CSR_SSTATUS, 11),
+        MAKE_CSR(CSRRC, 19, CSR_SSTATUS, 12),
+        MAKE_CSR(CSRRC, 0, CSR_SSTATUS, 13),
+        MAKE_CSR(CSRRW, 20, CSR_SSTATUS, 12),
     };
     make_list.count = 0;
     for (unsigned i = 0; i < 4 * 512; i++) {
@@ -275,7 +268,8 @@ static void float_states(void)
         make_add(p, steps[i / 64 % 8]);
         make_add(p, MAKE_CSR(CSRRCI, 21, CSR_SSTATUS, 2));
         make_add(p, EBREAK);
-        make_list.start[make_list.count - 1] = (struct start){.sstatus = (uint64_t)(i / 512) * SSTATUS_FS_INITIAL};
+        make_list.start[make_list.count - 1] = (struct start){.sstatus = (uint64_t)(i / 512) *
+                                                                         SSTATUS_FS_INITIAL};
         model_registers(make_list.start[make_list.count - 1].x, 0);
         make_list.start[make_list.count - 1].x[11] = SSTATUS_FS_INITIAL;
         make_list.start[make_list.count - 1].x[12] = 2 * SSTATUS_FS_INITIAL;

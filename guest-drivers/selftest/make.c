@@ -4,6 +4,8 @@
  * The surprise: programs are made all first and run afterwards, because a store to a page that has
  * been executed may change how a VMM treats it.
  */
+#include <string.h>
+
 #include "make.h"
 
 #define POOL_WORDS (512u * 1024)
@@ -21,7 +23,7 @@ struct program make_program(unsigned words)
 {
     if (!expect("room for programs", used + words <= POOL_WORDS, 1))
         used = 0;
-    struct program program = {.code = &pool[used]};
+    struct program program = {.code = (char *)&pool[used]};
     used += words;
     return program;
 }
@@ -29,7 +31,7 @@ struct program make_program(unsigned words)
 struct program make_program_at(unsigned words, unsigned first)
 {
     used = (used + PAGE_WORDS - 1) / PAGE_WORDS * PAGE_WORDS;
-    struct program page = make_program((first + words + PAGE_WORDS - 1) / PAGE_WORDS * PAGE_WORDS);
+    struct program page = make_program((first / 4 + words + PAGE_WORDS) / PAGE_WORDS * PAGE_WORDS);
     page.code += first;
     return page;
 }
@@ -71,6 +73,16 @@ struct program *make_another(unsigned words)
         make_list.count = 0;
     make_list.program[make_list.count] = make_program(words);
     return &make_list.program[make_list.count++];
+}
+
+void make_set(struct program *program, unsigned index, uint32_t instruction)
+{
+    memcpy(program->code + 4ul * index, &instruction, sizeof(instruction));
+}
+
+void make_add(struct program *program, uint32_t instruction)
+{
+    make_set(program, program->length++, instruction);
 }
 
 uint32_t make_random(uint64_t *state)

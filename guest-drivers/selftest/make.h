@@ -7,52 +7,54 @@
 
 enum csr_op { CSRRW = 1, CSRRS, CSRRC, CSRRWI = 5, CSRRSI, CSRRCI };
 
-#define MAKE_CSR(op, rd, csr, rs)                                                                 \
-    ((uint32_t)(csr) << 20 | (uint32_t)(rs) << 15 | (uint32_t)(op) << 12 | (uint32_t)(rd) << 7 |  \
+#define MAKE_CSR(op, rd, csr, rs)                                                                \
+    ((uint32_t)(csr) << 20 | (uint32_t)(rs) << 15 | (uint32_t)(op) << 12 | (uint32_t)(rd) << 7 | \
      0x73)
-#define MAKE_IMM(funct3, rd, rs, value)                                                           \
-    (((uint32_t)(value) & 0xfff) << 20 | (uint32_t)(rs) << 15 | (uint32_t)(funct3) << 12 |        \
+#define MAKE_IMM(funct3, rd, rs, value)                                                  \
+    (((uint32_t)(value)&0xfff) << 20 | (uint32_t)(rs) << 15 | (uint32_t)(funct3) << 12 | \
      (uint32_t)(rd) << 7 | 0x13)
 #define MAKE_ADDI(rd, rs, value) MAKE_IMM(0, rd, rs, value)
 #define MAKE_ANDI(rd, rs, value) MAKE_IMM(7, rd, rs, value)
-#define MAKE_ADD(rd, rs1, rs2)                                                                    \
+#define MAKE_ADD(rd, rs1, rs2) \
     ((uint32_t)(rs2) << 20 | (uint32_t)(rs1) << 15 | (uint32_t)(rd) << 7 | 0x33)
-#define MAKE_XOR(rd, rs1, rs2)  (MAKE_ADD(rd, rs1, rs2) | 4u << 12)
-#define MAKE_LUI(rd, value)     ((uint32_t)(value) << 12 | (uint32_t)(rd) << 7 | 0x37)
-#define MAKE_AUIPC(rd, value)   ((uint32_t)(value) << 12 | (uint32_t)(rd) << 7 | 0x17)
-#define MAKE_JALR(rd, rs, at)   (((uint32_t)(at) & 0xfff) << 20 | (uint32_t)(rs) << 15 | (uint32_t)(rd) << 7 | 0x67)
-#define MAKE_LD(rd, rs, at)     (((uint32_t)(at) & 0xfff) << 20 | (uint32_t)(rs) << 15 | 3u << 12 | (uint32_t)(rd) << 7 | 0x03)
-#define MAKE_SD(rs2, rs1, at)                                                                     \
-    (((uint32_t)(at) & 0xfe0) << 20 | (uint32_t)(rs2) << 20 | (uint32_t)(rs1) << 15 | 3u << 12 |  \
-     ((uint32_t)(at) & 31) << 7 | 0x23)
-#define MAKE_JAL(rd, words)                                                                       \
-    ((uint32_t)((words) * 4 & 0x7fe) << 20 | (uint32_t)(rd) << 7 | 0x6f) /* 0..511 words ahead */
-#define MAKE_BRANCH(funct3, rs1, rs2, words)                                                      \
-    ((uint32_t)(rs2) << 20 | (uint32_t)(rs1) << 15 | (uint32_t)(funct3) << 12 |                   \
-     ((uint32_t)(words) * 4 & 0x1e) << 7 | ((uint32_t)(words) * 4 & 0x7e0) << 20 |                \
+#define MAKE_XOR(rd, rs1, rs2) (MAKE_ADD(rd, rs1, rs2) | 4u << 12)
+#define MAKE_LUI(rd, value)    ((uint32_t)(value) << 12 | (uint32_t)(rd) << 7 | 0x37)
+#define MAKE_AUIPC(rd, value)  ((uint32_t)(value) << 12 | (uint32_t)(rd) << 7 | 0x17)
+#define MAKE_JALR(rd, rs, at) \
+    (((uint32_t)(at)&0xfff) << 20 | (uint32_t)(rs) << 15 | (uint32_t)(rd) << 7 | 0x67)
+#define MAKE_LD(rd, rs, at) \
+    (((uint32_t)(at)&0xfff) << 20 | (uint32_t)(rs) << 15 | 3u << 12 | (uint32_t)(rd) << 7 | 0x03)
+#define MAKE_SD(rs2, rs1, at)                                                                  \
+    (((uint32_t)(at)&0xfe0) << 20 | (uint32_t)(rs2) << 20 | (uint32_t)(rs1) << 15 | 3u << 12 | \
+     ((uint32_t)(at)&31) << 7 | 0x23)
+#define MAKE_JAL(rd, words) \
+    ((uint32_t)((words)*4 & 0x7fe) << 20 | (uint32_t)(rd) << 7 | 0x6f) /* 0..511 words ahead */
+#define MAKE_BRANCH(funct3, rs1, rs2, words)                                    \
+    ((uint32_t)(rs2) << 20 | (uint32_t)(rs1) << 15 | (uint32_t)(funct3) << 12 | \
+     ((uint32_t)(words)*4 & 0x1e) << 7 | ((uint32_t)(words)*4 & 0x7e0) << 20 |  \
      ((words) < 0 ? 0x80000080u : 0) | 0x63) /* -256..255 words */
-#define BEQ             0u
-#define BNE             1u
+#define BEQ                 0u
+#define BNE                 1u
 #define MAKE_FMV_D_X(f, rs) (0xf2000053u | (uint32_t)(rs) << 15 | (uint32_t)(f) << 7)
 #define MAKE_FMV_X_D(rd, f) (0xe2000053u | (uint32_t)(f) << 15 | (uint32_t)(rd) << 7)
 
-#define MAKE_C_LI(rd, value)                                                                      \
-    (0x00014001u | (uint32_t)(rd) << 7 | ((uint32_t)(value) & 31) << 2 | ((uint32_t)(value) >> 5 & 1) << 12)
+#define MAKE_C_LI(rd, value)                                           \
+    (0x00014001u | (uint32_t)(rd) << 7 | ((uint32_t)(value)&31) << 2 | \
+     ((uint32_t)(value) >> 5 & 1) << 12)
 #define MAKE_C_MV(rd, rs) (0x00018002u | (uint32_t)(rd) << 7 | (uint32_t)(rs) << 2)
 
 /* A new program, `words` long at most, in pages where nothing has been executed yet: a VMM may give
  * up on a page that is written again and again. The first forgets those of earlier checks, which all
  * have been run by then. */
 struct program make_program(unsigned words);
-/* The same at the start, or at that word, of a page of its own. */
+/* The same, at that byte of pages of its own. */
 struct program make_program_at(unsigned words, unsigned first);
 /* Forgets all programs; called once when the selftest begins. */
 void make_reset(void);
 
-static inline void make_add(struct program *program, uint32_t instruction)
-{
-    program->code[program->length++] = instruction;
-}
+void make_add(struct program *program, uint32_t instruction);
+/* Puts another one in the place of one. */
+void make_set(struct program *program, unsigned index, uint32_t instruction);
 
 /* Makes the code visible to fetches, runs each program in an Sv39 space, `times` over, because a VMM
  * may treat an instruction in another way once it has seen it; then every fourth with paging off. */

@@ -10,8 +10,14 @@
 #include "code.h"
 #include "model.h"
 
-#define WRITABLE                                                                                  \
-    (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_FS | SSTATUS_SUM | SSTATUS_MXR)
+#define WRITABLE (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_FS | SSTATUS_SUM | SSTATUS_MXR)
+
+uint32_t model_word(const struct program *program, unsigned index)
+{
+    uint32_t word;
+    memcpy(&word, program->code + 4ul * index, sizeof(word));
+    return word;
+}
 
 void model_registers(uint64_t x[32], uint64_t low)
 {
@@ -60,9 +66,7 @@ static uint64_t csr_value(const struct model *model, uint32_t csr)
 static void csr_assign(struct model *model, uint32_t csr, uint64_t value)
 {
     switch (csr) {
-    case CSR_SSTATUS:
-        model->sstatus = (model->sstatus & ~WRITABLE) | (value & WRITABLE);
-        break;
+    case CSR_SSTATUS: model->sstatus = (model->sstatus & ~WRITABLE) | (value & WRITABLE); break;
     case CSR_SIE: model->sie = value & SIP_ALL; break;
     case CSR_SIP: model->sip = (model->sip & ~SIP_SSIP) | (value & SIP_SSIP); break;
     case CSR_SSCRATCH: model->sscratch = value; break;
@@ -164,7 +168,7 @@ static void memory_step(struct model *model, const struct program *program, uint
     uint64_t address = model->x[insn >> 15 & 31] + (uint64_t)at;
     uint64_t offset = address - (program->gva ? program->gva : (uint64_t)program->code);
     if (!store && offset <= 4ul * program->length - 8) {
-        memcpy(&model->x[insn >> 7 & 31], (char *)program->code + offset, 8);
+        memcpy(&model->x[insn >> 7 & 31], program->code + offset, 8);
         model->x[0] = 0;
         model->pc += 4;
         return;
@@ -192,7 +196,7 @@ void model_step(struct model *model, const struct program *program)
         trap(model, program->satp ? TRAP(CAUSE_FETCH_PAGE) : TRAP(CAUSE_FETCH_ACCESS), model->pc);
         return;
     }
-    uint32_t insn = program->code[offset / 4], opcode = insn & 0x7f;
+    uint32_t insn = model_word(program, (unsigned)(offset / 4)), opcode = insn & 0x7f;
     if (insn == EBREAK)
         trap(model, TRAP(CAUSE_BREAKPOINT), model->pc);
     else if (insn == ECALL)
@@ -211,8 +215,8 @@ void model_step(struct model *model, const struct program *program)
 
 void model_run(struct run *run, const struct program *program, const struct start *start)
 {
-    *run = (struct run){.start = (char *)program->code,
-                        .end = (char *)program->code - 4, /* no ebreak is "done": all are traps */
+    *run = (struct run){.start = program->code,
+                        .end = program->code - 4, /* no ebreak is "done": all are traps */
                         .pc = (program->gva ? program->gva : (uint64_t)program->code) +
                               4ul * start->entry,
                         .sstatus = start->sstatus,

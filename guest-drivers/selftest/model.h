@@ -20,7 +20,7 @@ struct model {
 
 /* One program: words at `code`, executed at address `gva` (0: where it is) with the tables of satp. */
 struct program {
-    uint32_t *code;
+    char *code;      /* may be an odd halfword */
     unsigned length; /* words; every program ends in a trap of its own */
     uint64_t gva, satp;
 };
@@ -31,6 +31,8 @@ struct start {
     uint64_t sstatus, sie, sip, sscratch;
     unsigned entry; /* word at which it is entered */
 };
+
+uint32_t model_word(const struct program *program, unsigned index);
 
 /* A value for each register that says whose it is; the low 32 bits are all `low`. */
 void model_registers(uint64_t x[32], uint64_t low);
@@ -50,5 +52,5 @@ bool model_check(const struct program *program, const struct start *start, unsig
 void model_run(struct run *run, const struct program *program, const struct start *start);
 
 /* The bits of sstatus that are compared. */
-#define MODEL_SSTATUS                                                                             \
+#define MODEL_SSTATUS \
     (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_FS | SSTATUS_SUM | SSTATUS_MXR | SSTATUS_SD)
