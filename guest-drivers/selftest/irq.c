@@ -261,7 +261,7 @@ static void float_states(void)
         MAKE_CSR(CSRRW, 20, CSR_SSTATUS, 12),
     };
     make_list.count = 0;
-    for (unsigned i = 0; i < 4 * 512; i++) {
+    for (unsigned i = 0; i<4 * 512; i += harness_effort> 1 ? 1 : 3) {
         struct program *p = make_another(6);
         make_add(p, steps[i % 8]);
         make_add(p, steps[i / 8 % 8]);

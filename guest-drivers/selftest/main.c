@@ -18,6 +18,7 @@ static const struct subject *const subjects[] = {
     &permission_subject, &paging_subject, &marks_subject, &fence_subject, &satp_subject,
     &code_subject,       &alias_subject,  &mmio_subject,  &fp_subject,    &timer_subject,
     &sbi_subject,        &plic_subject,   &irq_subject,   &dead_subject,  &where_subject,
+    &text_subject,       &async_subject,
 };
 
 unsigned harness_effort = 1;

@@ -6,22 +6,25 @@
  */
 #include <string.h>
 
+#include "kernel.h"
 #include "make.h"
 
-#define POOL_WORDS (512u * 1024)
+#define POOL_WORDS (1024u * 1024)
 #define PAGE_WORDS (PAGE_SIZE / 4)
 
-static uint32_t pool[POOL_WORDS] __attribute__((aligned(4096)));
+static uint32_t *pool; /* the kernel's pages, taken at the first selftest and kept */
 static unsigned used;
 
 void make_reset(void)
 {
     used = 0;
+    if (!pool)
+        pool = page_alloc(POOL_WORDS / PAGE_WORDS);
 }
 
 struct program make_program(unsigned words)
 {
-    if (!expect("room for programs", used + words <= POOL_WORDS, 1))
+    if (!expect("room for programs", pool && used + words <= POOL_WORDS, 1))
         used = 0;
     struct program program = {.code = (char *)&pool[used]};
     used += words;
