@@ -7,6 +7,7 @@
 #include "board/loader.h"
 #include "boot.h"
 #include "cpu/ahead.h"
+#include "cpu/inline.h"
 #include "cpu/trap.h"
 #include "host/log.h"
 #include "host/machine.h"
@@ -25,6 +26,7 @@ extern uint8_t boot_stack_top[], image_start[];
 
 static struct vm vm0;
 static struct ahead vm0_ahead;
+static struct inlined vm0_inlined;
 
 static _Noreturn void refuse(void)
 {
@@ -53,6 +55,7 @@ static void init_vm(struct vm *vm, struct host *host, const struct boot_info *in
     vm->vcpu.vm = vm;
     vm->vcpu.hartid = info->hartid;
     vm->vcpu.ahead = &vm0_ahead;
+    vm->vcpu.inlined = vm->options.patch == PATCH_INLINE ? &vm0_inlined : NULL;
     vm->vcpu.host_stack = (uint64_t)boot_stack_top;
 }
 
@@ -72,6 +75,7 @@ static void load_guest(struct vm *vm)
     struct loaded loaded;
     if (board_reset(vm) < 0 || loader_load(vm, &loaded) < 0)
         refuse();
+    inline_reset(&vm->vcpu, vm->shadow->host_levels);
     vcpu_reset(&vm->vcpu, loaded.entry_gpa, loaded.tree_gpa);
 }
 

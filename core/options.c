@@ -23,8 +23,11 @@ static const struct choice ways[] = {{"emulated", WAY_EMULATED},
                                      {NULL, 0}};
 static const struct choice models[] = {{"ahci", DISK_AHCI}, {"ata", DISK_ATA}, {NULL, 0}};
 static const struct choice switches[] = {{"0", false}, {"1", true}, {NULL, 0}};
-static const struct choice levels[] = {
-    {"off", PATCH_OFF}, {"ecall", PATCH_ECALL}, {"cluster", PATCH_CLUSTER}, {NULL, 0}};
+static const struct choice levels[] = {{"off", PATCH_OFF},
+                                       {"ecall", PATCH_ECALL},
+                                       {"cluster", PATCH_CLUSTER},
+                                       {"inline", PATCH_INLINE},
+                                       {NULL, 0}};
 
 static int choose(const struct choice *choices, const char *key, const char *word, int *value)
 {
@@ -69,6 +72,9 @@ static int parse_line(struct vm_options *options, const char *key, const char *w
     } else if (strcmp(key, "watch") == 0) {
         status = choose(switches, key, word, &value);
         options->watch = value;
+    } else if (strcmp(key, "eager") == 0) {
+        status = choose(switches, key, word, &value);
+        options->eager = value;
     } else if (strcmp(key, "patch") == 0) {
         status = choose(levels, key, word, &value);
         options->patch = (enum patch_level)value;

@@ -107,7 +107,7 @@ static void write_config(struct vm *vm)
 {
     static const char *const ways[] = {"emulated", "virtio", "passthrough"};
     static const char *const models[] = {"ahci", "ata"};
-    static const char *const levels[] = {"off", "ecall", "cluster"};
+    static const char *const levels[] = {"off", "ecall", "cluster", "inline"};
     const struct vm_options *options = &vm->options;
 
     control_printf(vm->host,
@@ -195,6 +195,9 @@ static void write_memory(struct vm *vm)
                    COUNT(memory->evictions), COUNT(memory->root_switches),
                    COUNT(memory->tlb_flushes), COUNT(memory->patched_pages),
                    COUNT(memory->patched_sites), COUNT(memory->dropped_patches));
+    control_printf(vm->host, "\"inline_sites\":%llu,\"trampolines\":%llu,\"inline_lost\":%llu,",
+                   COUNT(memory->inline_sites), COUNT(memory->trampolines),
+                   COUNT(memory->inline_lost));
     control_printf(vm->host, "\"ahead_runs\":%llu,\"ahead_instructions\":%llu,",
                    COUNT(memory->ahead_runs), COUNT(memory->ahead_instructions));
     control_printf(vm->host, "\"pool_pages\":%llu,\"pool_peak\":%llu,\"pool_limit\":%llu,",

@@ -47,6 +47,8 @@ struct stats_row {
 struct stats_memory {
     uint64_t fills, prefills, flushes, evictions, root_switches, tlb_flushes;
     uint64_t patched_pages, patched_sites, dropped_patches;
+    uint64_t inline_sites, trampolines; /* made: of patched_sites (cpu/inline.h) */
+    uint64_t inline_lost;               /* given up, because the guest uses the same addresses */
     uint64_t ahead_runs, ahead_instructions;    /* running ahead (cpu/ahead.h) */
     uint64_t pool_pages, pool_peak, pool_limit; /* of 4 KiB */
     uint64_t fixed_bytes;                       /* of the VMM's own memory that is not the pool */

@@ -15,7 +15,7 @@ struct host;
 struct shadow;
 struct trace;
 
-enum patch_level { PATCH_OFF, PATCH_ECALL, PATCH_CLUSTER };
+enum patch_level { PATCH_OFF, PATCH_ECALL, PATCH_CLUSTER, PATCH_INLINE };
 enum device_way { WAY_EMULATED, WAY_VIRTIO, WAY_PASSTHROUGH };
 enum disk_model { DISK_AHCI, DISK_ATA };
 
@@ -25,7 +25,8 @@ struct vm_options {
     enum device_way uart, disk;
     enum disk_model disk_model;
     enum patch_level patch;
-    bool watch;     /* passed-through registers trap and are counted, then passed on */
+    bool eager; /* PATCH=inline: each site gets a trampoline at once, for tests (cpu/inline.h) */
+    bool watch; /* passed-through registers trap and are counted, then passed on */
     uint64_t trace; /* records of the run's timeline (trace.h); 0: none */
 };
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cpu/emulate.h"
+#include "cpu/interpret.h"
 #include "cpu/priv.h"
 #include "memory/map.h"
 #include "memory/patch.h"
@@ -112,52 +113,6 @@ static const struct ahead_trace *find(struct vcpu *vcpu)
 
 /* --- Carrying out --------------------------------------------------------------------------------- */
 
-static uint64_t word(uint64_t value)
-{
-    return (uint64_t)(int64_t)(int32_t)value;
-}
-
-static uint64_t compute(uint8_t funct, uint64_t a, uint64_t b)
-{
-    switch ((enum insn_alu)funct) {
-    case ALU_ADD: return a + b;
-    case ALU_SUB: return a - b;
-    case ALU_SLL: return a << (b & 63);
-    case ALU_SLT: return (int64_t)a < (int64_t)b;
-    case ALU_SLTU: return a < b;
-    case ALU_XOR: return a ^ b;
-    case ALU_SRL: return a >> (b & 63);
-    case ALU_SRA: return (uint64_t)((int64_t)a >> (b & 63));
-    case ALU_OR: return a | b;
-    case ALU_AND: return a & b;
-    case ALU_ADDW: return word(a + b);
-    case ALU_SUBW: return word(a - b);
-    case ALU_SLLW: return word(a << (b & 31));
-    case ALU_SRLW: return word((uint32_t)a >> (b & 31));
-    case ALU_SRAW: return (uint64_t)(int64_t)((int32_t)a >> (b & 31));
-    }
-    return 0;
-}
-
-static bool is_taken(uint8_t funct, uint64_t a, uint64_t b)
-{
-    switch ((enum insn_branch)funct) {
-    case BRANCH_EQ: return a == b;
-    case BRANCH_NE: return a != b;
-    case BRANCH_LT: return (int64_t)a < (int64_t)b;
-    case BRANCH_GE: return (int64_t)a >= (int64_t)b;
-    case BRANCH_LTU: return a < b;
-    case BRANCH_GEU: return a >= b;
-    }
-    return false;
-}
-
-static void set(struct vcpu *vcpu, uint8_t rd, uint64_t value)
-{
-    vcpu->x[rd] = value;
-    vcpu->x[0] = 0;
-}
-
 /* RAM behind gva in the current root, if its leaf has this permission; else null. */
 static uint8_t *look_up(struct vcpu *vcpu, uint64_t gva, uint64_t permission)
 {
@@ -188,28 +143,6 @@ static uint8_t *mapped_ram(struct vcpu *vcpu, uint64_t gva, unsigned width, bool
     return page->ram + (gva & PAGE_MASK);
 }
 
-static uint64_t load(const void *from, const struct insn *insn)
-{
-    switch (insn->width) {
-    case 1: return insn->sign ? (uint64_t)(int64_t) * (const int8_t *)from : *(const uint8_t *)from;
-    case 2:
-        return insn->sign ? (uint64_t)(int64_t) * (const int16_t *)from : *(const uint16_t *)from;
-    case 4:
-        return insn->sign ? (uint64_t)(int64_t) * (const int32_t *)from : *(const uint32_t *)from;
-    default: return *(const uint64_t *)from;
-    }
-}
-
-static void store(void *to, uint64_t value, unsigned width)
-{
-    switch (width) {
-    case 1: *(uint8_t *)to = (uint8_t)value; break;
-    case 2: *(uint16_t *)to = (uint16_t)value; break;
-    case 4: *(uint32_t *)to = (uint32_t)value; break;
-    default: *(uint64_t *)to = value; break;
-    }
-}
-
 /* A load, store or SC. False: the guest shall execute it itself. */
 static bool access_memory(struct vcpu *vcpu, const struct insn *insn)
 {
@@ -220,40 +153,13 @@ static bool access_memory(struct vcpu *vcpu, const struct insn *insn)
         return insn->op != INSN_SC && *device_hint(vcpu->ahead, vcpu->pc) == vcpu->pc &&
                emulate_ahead(vcpu, insn, gva);
     if (is_load)
-        set(vcpu, insn->rd, load(ram, insn));
+        interpret_set(vcpu, insn->rd, interpret_load(ram, insn));
     else if (insn->op == INSN_STORE)
-        store(ram, vcpu->x[insn->rs2], insn->width);
+        interpret_store(ram, vcpu->x[insn->rs2], insn->width);
     else
-        set(vcpu, insn->rd, 1);
+        interpret_set(vcpu, insn->rd, 1);
     vcpu->pc += insn->length;
     return true;
-}
-
-/* Jumps and arithmetic. */
-static void compute_insn(struct vcpu *vcpu, const struct insn *insn)
-{
-    uint64_t a = vcpu->x[insn->rs1], b = vcpu->x[insn->rs2], imm = (uint64_t)(int64_t)insn->imm;
-    uint64_t next = vcpu->pc + insn->length;
-    switch (insn->op) {
-    case INSN_ALU_IMM: set(vcpu, insn->rd, compute(insn->funct, a, imm)); break;
-    case INSN_ALU_REG: set(vcpu, insn->rd, compute(insn->funct, a, b)); break;
-    case INSN_LUI: set(vcpu, insn->rd, imm); break;
-    case INSN_AUIPC: set(vcpu, insn->rd, vcpu->pc + imm); break;
-    case INSN_JAL:
-        set(vcpu, insn->rd, next);
-        next = vcpu->pc + imm;
-        break;
-    case INSN_JALR:
-        set(vcpu, insn->rd, next);
-        next = (a + imm) & ~1ul;
-        break;
-    case INSN_BRANCH:
-        if (is_taken(insn->funct, a, b))
-            next = vcpu->pc + imm;
-        break;
-    default: break;
-    }
-    vcpu->pc = next;
 }
 
 /* One trace. True: it was left by a jump, and another may follow. */
@@ -263,7 +169,7 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
         uint64_t next = vcpu->pc + insn->length;
         ++*executed;
         if (insn->op >= INSN_ALU_IMM) {
-            compute_insn(vcpu, insn);
+            interpret_plain(vcpu, insn);
         } else if (is_plain(insn)) {
             if (!access_memory(vcpu, insn))
                 return false;

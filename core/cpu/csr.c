@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "cpu/inline.h"
 #include "cpu/timer.h"
 #include "memory/shadow.h"
 #include "riscv.h"
@@ -30,7 +31,7 @@ struct csr {
 
 uint64_t csr_sstatus(const struct vcpu *vcpu)
 {
-    uint64_t fs = vcpu->host_sstatus & SSTATUS_FS;
+    uint64_t fs = inline_fs(vcpu);
     return vcpu->csr.sstatus | fs | SSTATUS_UXL_64 | (fs == SSTATUS_FS ? SSTATUS_SD : 0);
 }
 
@@ -43,7 +44,7 @@ static void write_sstatus(struct vcpu *vcpu, uint64_t value)
 {
     uint64_t changed = vcpu->csr.sstatus ^ value;
     vcpu->csr.sstatus = value & SSTATUS_KEPT;
-    vcpu->host_sstatus = (vcpu->host_sstatus & ~SSTATUS_FS) | (value & SSTATUS_FS);
+    inline_set_fs(vcpu, value);
     vcpu->view_stale |= (changed & SSTATUS_VIEW) != 0;
     vcpu->interrupts_stale |= (changed & value & SSTATUS_SIE) != 0;
 }

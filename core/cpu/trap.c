@@ -9,6 +9,7 @@
 #include "board/sbi.h"
 #include "cpu/ahead.h"
 #include "cpu/emulate.h"
+#include "cpu/inline.h"
 #include "cpu/priv.h"
 #include "cpu/timer.h"
 #include "host/machine.h"
@@ -60,29 +61,40 @@ static void handle_illegal(struct vcpu *vcpu)
         return;
     }
     struct insn insn = insn_decode(raw);
-    if (vcpu->mode == VMODE_S && priv_is_sensitive(&insn))
-        patch_site(vcpu, vcpu->pc);
+    bool sensitive = priv_is_sensitive(&insn);
+    if (!sensitive && vcpu->mode == VMODE_S && inline_open_float(vcpu)) {
+        exit_is(vcpu, EXIT_PATCH, 5);
+        return; /* perhaps it was the FPU's: run again */
+    }
+    if (vcpu->mode == VMODE_S && sensitive)
+        patch_site(vcpu, vcpu->pc, &insn);
+    if (vcpu->mode == VMODE_S && sensitive && vcpu->inlined && vcpu->vm->options.eager)
+        patch_promote(vcpu, vcpu->pc, &insn);
     priv_execute(vcpu, &insn);
 }
 
 /* The original instruction if pc is a patched site, else null. */
-static const struct insn *patched_insn(struct vcpu *vcpu)
+static struct vcpu_site *patched_site(struct vcpu *vcpu)
 {
     struct vcpu_site *site = &vcpu->site[(vcpu->pc >> 1) & (VCPU_SITES - 1)];
     uint64_t epoch = vcpu->vm->shadow->code_epoch;
     uint64_t tag = vcpu_code_tag(vcpu);
     if (site->pc == vcpu->pc && site->epoch == epoch && site->tag == tag)
-        return &site->insn;
+        return site;
     uint32_t raw;
     if (!patch_lookup(vcpu, vcpu->pc, &raw))
         return NULL;
-    *site = (struct vcpu_site){vcpu->pc, tag, epoch, insn_decode(raw)};
-    return &site->insn;
+    uint32_t hits = site->pc == vcpu->pc && site->insn.raw == raw ? site->hits : 0;
+    *site = (struct vcpu_site){vcpu->pc, tag, epoch, insn_decode(raw), hits};
+    return site;
 }
 
 static void handle_ecall(struct vcpu *vcpu)
 {
-    const struct insn *insn = patched_insn(vcpu);
+    struct vcpu_site *site = patched_site(vcpu);
+    const struct insn *insn = site ? &site->insn : NULL;
+    if (insn && vcpu->inlined && ++site->hits == inline_threshold(vcpu->inlined))
+        patch_promote(vcpu, vcpu->pc, insn);
     if (insn && !priv_is_sensitive(insn)) {
         exit_is(vcpu, EXIT_PATCH, 3); /* DMA that the VMM did not see put other code there */
         patch_drop_at(vcpu, vcpu->pc);
@@ -108,12 +120,23 @@ static bool is_cbo_management(struct vcpu *vcpu)
     return insn.op == INSN_CBO && insn.imm != 4;
 }
 
+/* With paging off the page of virtual CSRs is not mapped: an inlined access to it faults. */
+static bool is_inlined(struct vcpu *vcpu, uint64_t gva, struct insn *insn)
+{
+    uint32_t raw;
+    if (!vcpu->inlined || gva < INLINE_TOP || patch_fetch(vcpu, vcpu->pc, &raw))
+        return false;
+    *insn = insn_decode(raw);
+    return inline_form(insn) != 0;
+}
+
 static void handle_page_fault(struct vcpu *vcpu)
 {
     enum access access = vcpu->scause == CAUSE_FETCH_PAGE  ? ACCESS_FETCH
                          : vcpu->scause == CAUSE_LOAD_PAGE ? ACCESS_LOAD
                                                            : ACCESS_STORE;
     uint64_t gpa, cause;
+    struct insn insn;
     exit_is(vcpu, EXIT_SHADOW_FILL, (uint32_t)vcpu->scause);
     enum shadow_answer answer = shadow_fault(vcpu, vcpu->stval, access, &gpa, &cause);
     if (answer == SHADOW_GUEST && access == ACCESS_STORE && is_cbo_management(vcpu)) {
@@ -131,7 +154,12 @@ static void handle_page_fault(struct vcpu *vcpu)
         exit_is(vcpu, EXIT_PATCH, 0);
         emulate_patched_load(vcpu, gpa);
         return;
-    case SHADOW_MMIO: emulate_mmio(vcpu, vcpu->stval, gpa, access); return;
+    case SHADOW_MMIO:
+        if (is_inlined(vcpu, vcpu->stval, &insn))
+            priv_execute(vcpu, &insn);
+        else
+            emulate_mmio(vcpu, vcpu->stval, gpa, access);
+        return;
     }
 }
 
@@ -151,6 +179,37 @@ static void (*const handlers[16])(struct vcpu *vcpu) = {
     [CAUSE_LOAD_PAGE] = handle_page_fault,
     [CAUSE_STORE_PAGE] = handle_page_fault,
 };
+
+/* The guest's kernel is in a trampoline (cpu/inline.h), or jumped where trampolines are. False: the trap is
+ * to be handled as any other, at the pc that the guest knows. */
+static bool handle_trampoline(struct vcpu *vcpu)
+{
+    bool interrupt = vcpu->scause & SCAUSE_INTERRUPT;
+    uint32_t raw;
+    exit_is(vcpu, EXIT_PATCH, 4);
+    enum inline_settled settled = inline_settle(vcpu);
+    inline_pull(vcpu); /* what it wrote */
+    switch (settled) {
+    case SETTLED: return !interrupt;
+    case SETTLED_SLOW:
+        if (!interrupt && patch_fetch(vcpu, vcpu->pc, &raw) == 0) {
+            struct insn insn = insn_decode(raw);
+            priv_execute(vcpu, &insn);
+        }
+        return !interrupt;
+    case SETTLED_WILD: break;
+    }
+    if (interrupt || vcpu->scause == CAUSE_FETCH_PAGE)
+        return false;
+    uint64_t cause = patch_fetch(vcpu, vcpu->pc, &raw);
+    exit_is(vcpu, EXIT_EXCEPTION, (uint32_t)cause);
+    if (cause)
+        vcpu_raise(vcpu, cause, vcpu->pc);
+    else
+        vcpu->inlined
+            ->check = true; /* the guest has mapped a page there: found before it goes on */
+    return true;
+}
 
 static void handle_interrupt(struct vcpu *vcpu, uint64_t number)
 {
@@ -181,7 +240,10 @@ struct vcpu *trap_handle(struct vcpu *vcpu)
     vcpu->stval = csr_read(CSR_STVAL);
     vcpu->exit_mode = vcpu->mode;
 
-    if (vcpu->scause & SCAUSE_INTERRUPT)
+    inline_pull(vcpu);
+    if (vcpu->pc < INLINE_LOW && inline_has_low(vcpu) && handle_trampoline(vcpu))
+        ; /* done */
+    else if (vcpu->scause & SCAUSE_INTERRUPT)
         handle_interrupt(vcpu, vcpu->scause & ~SCAUSE_INTERRUPT);
     else if (vcpu->scause < 16 && handlers[vcpu->scause])
         handlers[vcpu->scause](vcpu);
@@ -199,6 +261,7 @@ struct vcpu *trap_handle(struct vcpu *vcpu)
         ahead_run(vcpu);
         vcpu_prepare(vcpu);
     }
+    inline_push(vcpu);
     vcpu->exit_instret = csr_read(CSR_INSTRET);
     stats_exit(stats, vcpu->exit_class, vcpu->exit_mode, vcpu->exit_detail,
                vcpu->exit_instret - begin_instret, csr_read(CSR_TIME) - begin_time);

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "cpu/inline.h"
 #include "cpu/timer.h"
 #include "cpu/trap.h"
 #include "host/machine.h"
@@ -20,6 +21,7 @@ static void set_mode(struct vcpu *vcpu, enum vmode mode)
 {
     vcpu->mode = (uint8_t)mode;
     vcpu->view_stale = true;
+    inline_mode_changed(vcpu);
 }
 
 void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
@@ -31,6 +33,7 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
     vcpu->pc = pc;
     vcpu->csr.scounteren = COUNTEREN_TM; /* as OpenSBI leaves it */
     vcpu->host_sstatus = SSTATUS_SPIE | SSTATUS_UXL_64 | SSTATUS_FS_INITIAL;
+    vcpu->fs_hidden = false;
     vcpu->external = false;
     timer_set(vcpu, UINT64_MAX);
     set_mode(vcpu, VMODE_S);
@@ -39,6 +42,8 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
 /* sstatus's part of taking a trap into vS, and where the handler is. */
 static void enter_handler(struct vcpu *vcpu, uint64_t cause, uint64_t stval, uint64_t target)
 {
+    if (vcpu->inlined && vcpu->mode == VMODE_S)
+        inline_restore(vcpu);
     uint64_t sstatus = vcpu->csr.sstatus & ~(SSTATUS_SPIE | SSTATUS_SIE | SSTATUS_SPP);
     if (vcpu->csr.sstatus & SSTATUS_SIE)
         sstatus |= SSTATUS_SPIE;
@@ -137,5 +142,6 @@ void vcpu_run(struct vcpu *vcpu)
     vcpu->host_scounteren = ~COUNTEREN_ALL; /* force the first write */
     vcpu->host_senvcfg = ~0ul;
     vcpu_prepare(vcpu);
+    inline_push(vcpu);
     trap_return(vcpu);
 }

@@ -12,6 +12,7 @@
 struct vm;
 struct shadow_root;
 struct ahead;
+struct inlined;
 
 enum vmode { VMODE_U = 0, VMODE_S = 1 };
 
@@ -32,6 +33,7 @@ struct vcsr {
 struct vcpu_site {
     uint64_t pc, tag, epoch; /* tag: vcpu_code_tag */
     struct insn insn;
+    uint32_t hits; /* traps there */
 };
 
 #define VCPU_SITES 512u /* by pc; a power of two */
@@ -51,6 +53,9 @@ struct vcpu {
     bool interrupts_stale; /* something that interrupt delivery depends on changed */
     struct vcsr csr;
 
+    bool fs_hidden; /* the machine's FS is Off, and the guest's is fs_behind (cpu/inline.h) */
+    uint64_t fs_behind;
+
     uint64_t upper_tag; /* tag of pcs in the upper half */
 
     struct shadow_root *root;               /* installed in satp */
@@ -63,6 +68,7 @@ struct vcpu {
     uint8_t exit_class;   /* enum exit_class (core/stats.h) */
     uint8_t exit_mode;    /* mode at the exit */
 
+    struct inlined *inlined;           /* PATCH=inline (cpu/inline.h); else null */
     struct ahead *ahead;               /* traces for running ahead (cpu/ahead.h) */
     struct vcpu_site site[VCPU_SITES]; /* last: what is above stays in reach of short offsets */
 };

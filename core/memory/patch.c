@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cpu/decode.h"
+#include "cpu/inline.h"
 #include "memory/shadow_internal.h"
 
 #define ECALL     0x00000073u
@@ -76,7 +77,14 @@ static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
     return true;
 }
 
-void patch_site(struct vcpu *vcpu, uint64_t pc)
+/* Puts a word into the copy: the guest executes it from now on. */
+static void put_word(struct vm *vm, uint64_t frame, uint64_t offset, uint32_t word)
+{
+    memcpy(copy_of(vm, frame) + offset, &word, sizeof(word));
+    riscv_fence_i();
+}
+
+void patch_site(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
 {
     struct vm *vm = vcpu->vm;
     uint64_t frame, offset = pc & PAGE_MASK;
@@ -86,10 +94,73 @@ void patch_site(struct vcpu *vcpu, uint64_t pc)
         return;
     if (!vm->shadow->patch[frame] && !copy_frame(vcpu, pc, frame))
         return;
-    uint32_t ecall = ECALL;
-    memcpy(copy_of(vm, frame) + offset, &ecall, sizeof(ecall));
-    riscv_fence_i();
+    uint32_t form = vcpu->inlined && !vcpu->inlined->lost ? inline_form(insn) : 0;
+    put_word(vm, frame, offset, form ? form : ECALL);
     vm->stats.memory.patched_sites++;
+    vm->stats.memory.inline_sites += form != 0;
+}
+
+/* Whether the copy of frame has at offset what was put in place of an instruction. */
+static bool is_site(const struct vm *vm, uint64_t frame, unsigned offset)
+{
+    if (offset > PAGE_SIZE - 4)
+        return false;
+    uint32_t word = word_at(copy_of(vm, frame) + offset);
+    struct insn original = insn_decode(word_at(original_of(vm, frame) + offset));
+    uint32_t form = inline_form(&original);
+    return word == ECALL || (form && word == form) ||
+           inline_is_jump(vm->vcpu.inlined, word, (uint32_t)frame, offset);
+}
+
+/* --- Trampolines --------------------------------------------------------------------------------- */
+
+/* Takes back one site: it traps again. */
+static void take_back_site(struct vm *vm, struct inline_site *site)
+{
+    put_word(vm, site->frame, site->pc & PAGE_MASK, ECALL);
+    vm->shadow->copy_jumps[vm->shadow->patch[site->frame] - 1u]--;
+    inline_free(vm->vcpu.inlined, site);
+}
+
+/* Takes back the sites of a frame that are made for another page than gva, or all of them. */
+static void take_back(struct vm *vm, uint64_t frame, uint64_t gva, bool all)
+{
+    const uint8_t *jumps = &vm->shadow->copy_jumps[vm->shadow->patch[frame] - 1u];
+    for (unsigned i = 0; *jumps && i < INLINE_SITES; i++) {
+        struct inline_site *site = &vm->vcpu.inlined->site[i];
+        bool ours = site->pc && site->frame == frame;
+        if (ours && (all || (site->pc & ~PAGE_MASK) != (gva & ~PAGE_MASK)))
+            take_back_site(vm, site);
+    }
+}
+
+/* Takes back one of all sites, in turn. */
+static void take_back_next(struct vm *vm)
+{
+    struct inlined *inlined = vm->vcpu.inlined;
+    take_back_site(vm, &inlined->site[inlined->next++ % INLINE_SITES]);
+}
+
+void patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
+{
+    struct vm *vm = vcpu->vm;
+    uint64_t frame;
+    bool patched;
+    if (!frame_at(vcpu, pc, &frame, &patched) || !patched)
+        return;
+    if (vm->options.eager && vcpu->inlined->sites == INLINE_SITES)
+        take_back_next(vm);
+    uint32_t jump = inline_make(vcpu, pc, insn, original_of(vm, frame), (uint32_t)frame);
+    if (!jump)
+        return;
+    put_word(vm, frame, pc & PAGE_MASK, jump);
+    vm->shadow->copy_jumps[vm->shadow->patch[frame] - 1u]++;
+    vm->stats.memory.trampolines++;
+}
+
+void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva)
+{
+    take_back(vm, frame, gva, false);
 }
 
 bool patch_lookup(const struct vcpu *vcpu, uint64_t pc, uint32_t *raw)
@@ -117,8 +188,9 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
         return false;
     uint8_t *original = original_of(vcpu->vm, frame) + offset - 2;
     uint8_t *copy = copy_of(vcpu->vm, frame) + offset - 2;
-    if (word_at(copy) != ECALL || word_at(original) == ECALL)
+    if (!is_site(vcpu->vm, frame, offset - 2) || word_at(copy) == word_at(original))
         return false;
+    take_back(vcpu->vm, frame, 0, true); /* rare enough to be rough */
     memcpy(copy, original, 4);
     vcpu->vm->shadow->code_epoch++;
     riscv_fence_i();
@@ -134,6 +206,7 @@ void patch_drop(struct vm *vm, uint64_t gpa)
         return;
     if (shadow->leaves[frame])
         shadow_drop_all(&vm->vcpu);
+    take_back(vm, frame, 0, true);
     shadow->patch[frame] = 0;
     shadow->block_patches[frame >> 9]--;
     if (shadow->drops[frame] < DROPS_MAX)
@@ -162,10 +235,9 @@ void patch_drop_at(struct vcpu *vcpu, uint64_t pc)
 }
 
 /* Whether the half-word at offset belongs to a patched site of the copy, as its first or second half. */
-static bool in_site(const uint8_t *copy, unsigned offset)
+static bool in_site(const struct vm *vm, uint64_t frame, unsigned offset)
 {
-    return (offset <= PAGE_SIZE - 4 && word_at(copy + offset) == ECALL) ||
-           (offset >= 2 && word_at(copy + offset - 2) == ECALL);
+    return is_site(vm, frame, offset) || (offset >= 2 && is_site(vm, frame, offset - 2));
 }
 
 void patch_verify(struct vm *vm, uint64_t gpa)
@@ -178,7 +250,7 @@ void patch_verify(struct vm *vm, uint64_t gpa)
             continue;
         }
         if (*(const uint16_t *)(copy + i) != *(const uint16_t *)(original + i) &&
-            !in_site(copy, i)) {
+            !in_site(vm, frame, i)) {
             patch_drop(vm, gpa);
             return;
         }

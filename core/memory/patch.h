@@ -7,11 +7,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct insn;
 struct vcpu;
 struct vm;
 
 /* Replaces the 4-byte instruction at pc, which just trapped in vS, in the page's copy. */
-void patch_site(struct vcpu *vcpu, uint64_t pc);
+void patch_site(struct vcpu *vcpu, uint64_t pc, const struct insn *insn);
+
+/* The patched site at pc traps often: lets it jump to a trampoline if it can (cpu/inline.h). */
+void patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn);
+
+/* The copy of frame is about to be mapped at gva: a trampoline only fits the address it was made for. */
+void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva);
 
 /* Whether pc, where an ecall just trapped, is a patched site; *raw is the original instruction. */
 bool patch_lookup(const struct vcpu *vcpu, uint64_t pc, uint32_t *raw);

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "cpu/inline.h"
 #include "memory/map.h"
 #include "memory/patch.h"
 #include "memory/shadow_internal.h"
@@ -78,6 +79,7 @@ static void use_root(struct vcpu *vcpu, enum shadow_view view, bool mxr)
             continue;
         }
         table[MAP_ROOT_SLOT] = shadow->host_entry;
+        table[0] = view == VIEW_KERNEL ? inline_low_entry(vcpu) : 0;
         uint64_t slot = (uint64_t)(shadow->current - shadow->space);
         shadow->current->root[index] = (struct shadow_root){
             .table = table,
@@ -92,8 +94,10 @@ static void use_root(struct vcpu *vcpu, enum shadow_view view, bool mxr)
 void shadow_select(struct vcpu *vcpu)
 {
     struct shadow *shadow = vcpu->vm->shadow;
-    if (!shadow->current || !shadow->current->used || shadow->current->satp != vcpu->csr.satp)
+    if (!shadow->current || !shadow->current->used || shadow->current->satp != vcpu->csr.satp) {
         shadow->current = find_space(vcpu);
+        inline_note_space(vcpu);
+    }
     shadow->current->used = ++shadow->clock;
     bool mxr = (vcpu->csr.sstatus & SSTATUS_MXR) && !is_bare(vcpu);
     use_root(vcpu, choose_view(vcpu, shadow->current, mxr), mxr);
@@ -119,9 +123,11 @@ static uint64_t *table_for(struct vcpu *vcpu, const struct leaf *leaf)
     for (unsigned level = shadow->host_levels - 1; level > leaf->level; level--) {
         uint64_t *entry = &table[shadow_index(leaf->gva, level)];
         bool top = level == shadow->host_levels - 1;
-        if (top && (*entry & PTE_SHARED) && !leaf->global) {
+        bool upper = (int64_t)leaf->gva < 0;
+        if (top && (*entry & PTE_SHARED) && !(leaf->global && upper)) {
             *entry = 0; /* this space has kernel pages of its own: leave the shared table */
-            vcpu->upper_tag = vcpu->csr.satp;
+            if (upper)
+                vcpu->upper_tag = vcpu->csr.satp;
             shadow_tlb_flush(vcpu->vm);
         }
         if ((*entry & PTE_V) && shadow_is_leaf(*entry)) {
@@ -216,6 +222,7 @@ static bool make_leaf(struct vcpu *vcpu, uint64_t gva, const struct walk *walk, 
         bool kernel = vcpu->mode == VMODE_S || is_bare(vcpu);
         uint16_t copy = vm->shadow->patch[frame];
         if (copy && kernel && (bits & PTE_X)) {
+            patch_bind(vm, frame, gva);
             hpa = map_pointer_hpa(vm->shadow->pool.base) + ((uint64_t)(copy - 1) << PAGE_SHIFT);
             bits = PTE_X | PTE_PATCHED;
         } else if (copy) {
@@ -274,12 +281,28 @@ static void prefill(struct vcpu *vcpu, uint64_t gva, const struct walk *walk, bo
     }
 }
 
+/* The page of virtual CSRs, which stands in the guest's address space and not in its tables. */
+static void put_inline_page(struct vcpu *vcpu, uint64_t hpa)
+{
+    struct leaf leaf = {
+        .gva = INLINE_TOP,
+        .pte = hpa >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_R | PTE_W | PTE_V | PTE_U | PTE_A | PTE_D,
+        .global = true,
+    };
+    while (!put_leaf(vcpu, &leaf))
+        shadow_evict(vcpu);
+}
+
 enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access access, uint64_t *gpa,
                                 uint64_t *cause)
 {
     struct vm *vm = vcpu->vm;
     struct walk_mode mode = shadow_walk_mode(vcpu);
     struct walk walk;
+    if (access != ACCESS_FETCH && inline_maps(vcpu, gva, gpa)) {
+        put_inline_page(vcpu, *gpa);
+        return SHADOW_RETRY;
+    }
     *cause = walk_guest(vm, &mode, gva, access, &walk);
     if (*cause)
         return SHADOW_GUEST;
@@ -340,6 +363,7 @@ void shadow_init(struct vm *vm, void *base, uint64_t size, uint64_t host_satp, u
     shadow->drops = cut(&next, frames);
     shadow->block_leaves = cut(&next, blocks);
     shadow->block_patches = cut(&next, blocks * sizeof(*shadow->block_patches));
+    shadow->copy_jumps = cut(&next, size >> PAGE_SHIFT);
     shadow->copy_frame = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_frame));
     shadow->code_epoch = 1;
     shadow->flush_epoch = 1;

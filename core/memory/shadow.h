@@ -81,6 +81,7 @@ struct shadow {
     uint64_t patch_epoch; /* counts dropped copies: what was read from a patched page is stale */
     uint64_t code_epoch;  /* counts up when kernel code is unmapped or a patched site changes */
     bool saturated;       /* a count reached its maximum and is "many" until all is dropped */
+    uint8_t *copy_jumps;  /* by pool page: sites of the copy that jump to trampolines */
     uint32_t *copy_frame; /* by pool page: the frame that it is a patched copy of */
 };
 

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "cpu/inline.h"
 #include "memory/shadow_internal.h"
 
 void shadow_tlb_flush(struct vm *vm)
@@ -194,6 +195,7 @@ void shadow_fence(struct vcpu *vcpu, bool by_address, uint64_t gva, bool by_asid
 {
     struct vm *vm = vcpu->vm;
     struct shadow *shadow = vm->shadow;
+    inline_note_fence(vcpu, by_address, gva);
     if (!by_address && !by_asid) {
         shadow_drop_all(vcpu);
         return;

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from . import image
 
 STRATEGIES = ("emulated", "virtio", "passthrough")
-PATCH_BUILT = ("off", "ecall", "cluster")
-PATCH_LATER = ("inline",)
+PATCH_LEVELS = ("off", "ecall", "cluster", "inline")
 SECTOR = 512
 MIB = 1 << 20
 MIN_MEM = 16 * MIB
@@ -141,9 +140,7 @@ def parse_strategies(options, env):
         setattr(options, name, word)
     options.disk_model = one_of("DISK_MODEL", env.get("DISK_MODEL") or "ahci", ("ahci", "ata"))
     options.patch = env.get("PATCH") or "ecall"
-    if options.patch in PATCH_LATER:
-        raise Refusal(f"PATCH={options.patch} is not built yet: use off, ecall or cluster.")
-    one_of("PATCH", options.patch, PATCH_BUILT)
+    one_of("PATCH", options.patch, PATCH_LEVELS)
     options.watch = flag("WATCH", env.get("WATCH"))
     if options.watch and "passthrough" not in (options.uart, options.disk):
         raise Refusal("WATCH=1 goes with a device that is passed through: use DEVICE=passthrough.")

@@ -21,7 +21,7 @@ class Row:
 
 STRATEGIES = ("emulated", "virtio", "passthrough")
 EVERY = ("native", *STRATEGIES)
-PATCHES = ("off", "ecall", "cluster")
+PATCHES = ("off", "ecall", "cluster", "inline")
 
 
 

@@ -53,7 +53,7 @@ class Machine:
         options = os.path.join(folder, "options")
         with open(options, "w", encoding="utf-8") as file:
             file.write(f"mem={RAM}\nuart=emulated\ndisk=emulated\ndisk_model=ahci\n"
-                       f"patch={self.level}\n")
+                       f"patch={self.level}\neager=1\n")
         args += ["-cpu", "rv64,h=false" + qemu.VMM_CPU["sv39"], "-m", f"{RAM + qemu.VMM_ROOM >> 20}M",
                  "-kernel", self.vmm]
         for name, path in (("kernel", self.guest), ("initrd", batch), ("options", options)):

@@ -196,9 +196,11 @@ def t_atomic(m):
 def t_top_page(m):
     """The last page of the address space, by x0: where `inline` keeps its own things."""
     at = m.pick([-8, -16, -2048, -1, -4, -64, -256, -1024])
-    m.each(m.pick([e.load("ld", m.rd(), 0, at), e.store("sd", m.any(), 0, at),
-                   e.load("lw", m.rd(), 0, at), e.store("sb", 0, 0, at),
-                   e.load("lbu", m.value(), 0, at)]))
+    access = m.pick([e.load("ld", m.rd(), 0, at), e.store("sd", m.any(), 0, at),
+                     e.load("lw", m.rd(), 0, at), e.store("sb", 0, 0, at),
+                     e.load("lbu", m.value(), 0, at)])
+    if m.top_page or m.section == "u":
+        m.each(access)
 
 
 def t_float(m):

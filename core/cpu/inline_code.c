@@ -1,0 +1,363 @@
+/*
+ * The code that PATCH=inline puts in place of a privileged instruction, and its trampolines.
+ *
+ * Surprise: which offsets are used is no accident. A guest may jump to the second half of a patched
+ * instruction, and that half must trap as a compressed instruction, so that the site is repaired:
+ *   ld, sd at -0x700..-0x601(x0)   half 0b100_1.._......_..00: reserved in quadrant 0
+ *   jalr at 512..1022(x0)          half 0b001_..._......_..00: C.FLD, illegal while FS is Off (inline_fs)
+ */
+#include <string.h>
+
+#include "cpu/inline.h"
+#include "cpu/interpret.h"
+#include "cpu/liveness.h"
+#include "vm.h"
+
+/* --- Encodings: unprivileged ISA, "RV32I Base Instruction Formats" ------------------------------------- */
+
+#define ECALL 0x00000073u
+
+static uint32_t type_i(uint32_t opcode, uint32_t funct3, unsigned rd, unsigned rs1, int imm)
+{
+    return (uint32_t)imm << 20 | rs1 << 15 | funct3 << 12 | rd << 7 | opcode;
+}
+
+static uint32_t type_s(uint32_t funct3, unsigned rs1, unsigned rs2, int imm)
+{
+    uint32_t bits = (uint32_t)imm;
+    return (bits >> 5 & 0x7f) << 25 | rs2 << 20 | rs1 << 15 | funct3 << 12 | (bits & 31) << 7 |
+           0x23;
+}
+
+static uint32_t type_r(uint32_t funct3, unsigned rd, unsigned rs1, unsigned rs2)
+{
+    return rs2 << 20 | rs1 << 15 | funct3 << 12 | rd << 7 | 0x33;
+}
+
+/* BEQ (funct3 0) or BNE (1) with x0, forward by less than 2 KiB. */
+static uint32_t branch_zero(uint32_t funct3, unsigned rs1, unsigned distance)
+{
+    return (distance >> 5 & 0x3f) << 25 | rs1 << 15 | funct3 << 12 | (distance >> 1 & 15) << 8 |
+           0x63;
+}
+
+static uint32_t jump(unsigned distance) /* JAL x0, forward by less than 1 MiB */
+{
+    return (distance >> 1 & 0x3ff) << 21 | (distance >> 11 & 1) << 20 |
+           (distance >> 12 & 0xff) << 12 | 0x6f;
+}
+
+static uint16_t short_jump(unsigned distance) /* C.J, forward by less than 2 KiB */
+{
+    return (uint16_t)(0xa001 | (distance >> 4 & 1) << 11 | (distance >> 8 & 3) << 9 |
+                      (distance >> 10 & 1) << 8 | (distance >> 6 & 1) << 7 |
+                      (distance >> 7 & 1) << 6 | (distance >> 1 & 7) << 3 |
+                      (distance >> 5 & 1) << 2);
+}
+
+#define LD(rd, imm)       type_i(0x03, 3, rd, 0, imm)
+#define SD(rs, imm)       type_s(3, 0, rs, imm)
+#define ADDI(rd, rs, imm) type_i(0x13, 0, rd, rs, imm)
+#define ANDI(rd, rs, imm) type_i(0x13, 7, rd, rs, imm)
+#define OR(rd, a, b)      type_r(6, rd, a, b)
+#define AND(rd, a, b)     type_r(7, rd, a, b)
+#define JALR(rs, imm)     type_i(0x67, 0, 0, rs, imm)
+
+/* A field of the page of virtual CSRs, as an offset from x0. */
+#define FIELD(name) ((int)offsetof(struct inline_page, name) - (int)PAGE_SIZE)
+
+/* --- One instruction for one --------------------------------------------------------------------------- */
+
+static const struct {
+    uint16_t csr;
+    bool writable;
+    int field;
+} plain[] = {
+    {CSR_SSCRATCH, true, FIELD(sscratch)}, {CSR_SCAUSE, true, FIELD(scause)},
+    {CSR_STVAL, true, FIELD(stval)},       {CSR_SEPC, false, FIELD(sepc)},
+    {CSR_STVEC, false, FIELD(stvec)},      {CSR_SATP, false, FIELD(satp)},
+};
+
+static bool writes(const struct insn *insn)
+{
+    return insn->op == INSN_CSRRW || insn->rs1 != 0;
+}
+
+static bool is_csr(const struct insn *insn)
+{
+    return insn->op >= INSN_CSRRW && insn->op <= INSN_CSRRC;
+}
+
+uint32_t inline_form(const struct insn *insn)
+{
+    if (!is_csr(insn))
+        return 0;
+    if (insn->csr == CSR_SSTATUS && insn->op == INSN_CSRRC && insn->immediate && !insn->rd &&
+        insn->imm == SSTATUS_SIE)
+        return SD(0, FIELD(sie));
+    for (unsigned i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+        if (plain[i].csr != insn->csr)
+            continue;
+        if (!writes(insn) && insn->rd)
+            return LD(insn->rd, plain[i].field);
+        if (insn->op == INSN_CSRRW && !insn->rd && plain[i].writable &&
+            (!insn->immediate || insn->imm == 0))
+            return SD(insn->rs1, plain[i].field);
+    }
+    return 0;
+}
+
+/* --- Trampolines ----------------------------------------------------------------------------------------- */
+
+enum kind {
+    KIND_NONE,
+    KIND_SET,     /* csrsi sstatus, SIE */
+    KIND_RESTORE, /* csrs sstatus, rs1: where rs1 is 0 or SIE */
+    KIND_SAVE,    /* csrrci rd, sstatus, SIE */
+    KIND_READ,    /* csrr rd, sstatus */
+    KIND_CLEAR,   /* csrrc rd, sstatus, rs1: where none of the bits is set */
+};
+
+#define BODY_WORDS 16u
+#define SLOW       14u /* word of a body: gives dead back, then traps */
+
+/* The low pages: a compressed jump at the entry, a long one within its reach, and the body. */
+#define ENTRY(site) (512u + 2u * (site))
+#define REACH(site) (1024u + 4u * (site))
+#define BODY(site)  ((uint32_t)PAGE_SIZE + 4u * BODY_WORDS * (site))
+
+_Static_assert(BODY(INLINE_SITES) <= INLINE_LOW, "all bodies lie in the low pages");
+_Static_assert(ENTRY(INLINE_SITES) <= REACH(0), "all entries are C.FLD in the middle");
+
+static enum kind kind_of(const struct vcpu *vcpu, const struct insn *insn)
+{
+    if (!is_csr(insn) || insn->csr != CSR_SSTATUS || insn->op == INSN_CSRRW)
+        return KIND_NONE;
+    uint64_t value = vcpu->x[insn->rs1];
+    if (!writes(insn))
+        return insn->rd ? KIND_READ : KIND_NONE;
+    if (insn->immediate)
+        return insn->imm != SSTATUS_SIE              ? KIND_NONE
+               : insn->op == INSN_CSRRS && !insn->rd ? KIND_SET
+               : insn->op == INSN_CSRRC && insn->rd  ? KIND_SAVE
+                                                     : KIND_NONE;
+    if (insn->op == INSN_CSRRS && !insn->rd)
+        return value & ~SSTATUS_SIE ? KIND_NONE : KIND_RESTORE; /* as it looks now */
+    if (insn->op == INSN_CSRRC && insn->rd)
+        return value & SSTATUS_SIE ? KIND_NONE : KIND_CLEAR;
+    return KIND_NONE;
+}
+
+struct body {
+    uint32_t *word;
+    unsigned count;
+};
+
+static void emit(struct body *body, uint32_t word)
+{
+    body->word[body->count++] = word;
+}
+
+static void emit_slow_unless_zero(struct body *body, unsigned reg)
+{
+    emit(body, branch_zero(1, reg, 4 * (SLOW - body->count)));
+}
+
+/* sie = SIE, unless an interrupt is due then. */
+static void emit_set(struct body *body, unsigned dead)
+{
+    emit(body, LD(dead, FIELD(pending)));
+    emit_slow_unless_zero(body, dead);
+    emit(body, ADDI(dead, 0, SSTATUS_SIE));
+    emit(body, SD(dead, FIELD(sie)));
+}
+
+/* rd = sstatus, with SIE from dead. */
+static void emit_read(struct body *body, unsigned dead, unsigned rd)
+{
+    emit(body, LD(rd, FIELD(sstatus)));
+    emit(body, OR(rd, rd, dead));
+}
+
+static void emit_body(struct body *body, enum kind kind, const struct insn *insn, unsigned dead)
+{
+    switch (kind) {
+    case KIND_NONE: return;
+    case KIND_SET: emit_set(body, dead); return;
+    case KIND_RESTORE:
+        emit(body, ANDI(dead, insn->rs1, ~(int)SSTATUS_SIE));
+        emit_slow_unless_zero(body, dead);
+        emit(body, branch_zero(0, insn->rs1, 4 * 5)); /* 0: nothing to set */
+        emit_set(body, dead);
+        return;
+    case KIND_SAVE:
+        emit(body, LD(dead, FIELD(sie)));
+        emit(body, SD(0, FIELD(sie)));
+        emit_read(body, dead, insn->rd);
+        return;
+    case KIND_READ:
+        emit(body, LD(dead, FIELD(sie)));
+        emit_read(body, dead, insn->rd);
+        return;
+    case KIND_CLEAR:
+        emit(body, LD(dead, FIELD(sstatus)));
+        emit(body, AND(dead, dead, insn->rs1));
+        emit_slow_unless_zero(body, dead);
+        emit(body, ANDI(dead, insn->rs1, SSTATUS_SIE));
+        emit_slow_unless_zero(body, dead);
+        emit(body, LD(dead, FIELD(sie)));
+        emit_read(body, dead, insn->rd);
+        return;
+    }
+}
+
+static void write_body(uint32_t *word, enum kind kind, const struct insn *insn, unsigned site,
+                       unsigned dead)
+{
+    struct body body = {word, 0};
+    int saved = FIELD(saved) + 8 * (int)dead;
+    emit(&body, SD(dead, saved));
+    emit_body(&body, kind, insn, dead);
+    emit(&body, LD(dead, FIELD(back) + 8 * (int)site));
+    emit(&body, JALR(dead, 0));
+    while (body.count < SLOW)
+        emit(&body, ECALL);
+    emit(&body, LD(dead, saved));
+    emit(&body, ECALL);
+}
+
+/* A register that the trampoline may return through, or 0. */
+static unsigned find_dead(const struct insn *insn, const uint8_t *page, unsigned offset,
+                          struct liveness_range *range)
+{
+    static const uint8_t candidates[] = {1,  5,  6,  7,  28, 29, 30, 31,
+                                         10, 11, 12, 13, 14, 15, 16, 17};
+    for (unsigned i = 0; i < sizeof(candidates); i++) {
+        unsigned reg = candidates[i];
+        bool used = reg == insn->rd || (!insn->immediate && reg == insn->rs1);
+        if (!used && liveness_is_dead(page, offset + 4, reg, range))
+            return reg;
+    }
+    return 0;
+}
+
+static uint16_t *entry_of(struct inlined *inlined, unsigned site)
+{
+    return (uint16_t *)inlined->low + ENTRY(site) / 2;
+}
+
+uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, const uint8_t *page,
+                     uint32_t frame)
+{
+    struct inlined *inlined = vcpu->inlined;
+    enum kind kind = kind_of(vcpu, insn);
+    struct liveness_range range;
+    unsigned site = 0;
+    if (kind == KIND_NONE || inlined->lost || inlined->low_lost)
+        return 0;
+    while (site < INLINE_SITES && inlined->site[site].pc)
+        site++;
+    if (site == INLINE_SITES)
+        return 0;
+    unsigned dead = find_dead(insn, page, pc & PAGE_MASK, &range);
+    if (!dead)
+        return 0;
+    inlined->site[site] = (struct inline_site){
+        .pc = pc,
+        .frame = frame,
+        .first = range.first,
+        .last = range.last,
+        .dead = (uint8_t)dead,
+    };
+    inlined->dead_registers |= 1u << dead;
+    inlined->sites++;
+    inlined->page.back[site] = pc + 4;
+    write_body(&inlined->low[BODY(site) / 4], kind, insn, site, dead);
+    inlined->low[REACH(site) / 4] = jump(BODY(site) - REACH(site));
+    *entry_of(inlined, site) = short_jump(REACH(site) - ENTRY(site));
+    return JALR(0, (int)ENTRY(site));
+}
+
+bool inline_is_jump(const struct inlined *inlined, uint32_t word, uint32_t frame, unsigned offset)
+{
+    unsigned site = ((word >> 20) - ENTRY(0)) / 2;
+    return inlined && site < INLINE_SITES && word == JALR(0, (int)ENTRY(site)) &&
+           inlined->site[site].pc && inlined->site[site].frame == frame &&
+           (inlined->site[site].pc & PAGE_MASK) == offset;
+}
+
+void inline_free(struct inlined *inlined, struct inline_site *site)
+{
+    unsigned number = (unsigned)(site - inlined->site);
+    site->pc = 0;
+    inlined->sites--;
+    *entry_of(inlined, number) = 0; /* illegal */
+    inlined->low[REACH(number) / 4] = ECALL;
+    for (unsigned i = 0; i < BODY_WORDS; i++)
+        inlined->low[BODY(number) / 4 + i] = ECALL;
+    riscv_fence_i();
+}
+
+/* --- Carrying out, when a trap came in the middle ---------------------------------------------------------- */
+
+/* The site in whose trampoline pc is, or null. */
+static const struct inline_site *site_at(const struct inlined *inlined, uint64_t pc)
+{
+    uint64_t number = pc >= PAGE_SIZE  ? (pc - BODY(0)) / (4 * BODY_WORDS)
+                      : pc >= REACH(0) ? (pc - REACH(0)) / 4
+                                       : (pc - ENTRY(0)) / 2;
+    bool is_entry = pc < REACH(0);
+    bool is_site = pc < INLINE_LOW && pc % (is_entry ? 2 : 4) == 0 && number < INLINE_SITES;
+    return is_site && inlined->site[number].pc ? &inlined->site[number] : NULL;
+}
+
+/* The instruction of a trampoline at pc. */
+static struct insn insn_at(const struct inlined *inlined, uint64_t pc)
+{
+    uint32_t raw;
+    memcpy(&raw, (const uint8_t *)inlined->low + pc, sizeof(raw));
+    return insn_decode(raw);
+}
+
+enum inline_settled inline_settle(struct vcpu *vcpu)
+{
+    struct inlined *inlined = vcpu->inlined;
+    for (unsigned i = 0; i < 2 * BODY_WORDS; i++) { /* no body has a loop */
+        const struct inline_site *site = site_at(inlined, vcpu->pc);
+        if (!site)
+            return i == 0 || vcpu->pc < INLINE_LOW ? SETTLED_WILD : SETTLED;
+        struct insn insn = insn_at(inlined, vcpu->pc);
+        uint8_t *field = (uint8_t *)&inlined->page + PAGE_SIZE + insn.imm; /* of x0 + imm */
+        if (insn.op == INSN_ECALL) {
+            bool slow = vcpu->pc / 4 % BODY_WORDS == SLOW + 1;
+            vcpu->pc = slow ? site->pc : vcpu->pc;
+            return slow ? SETTLED_SLOW : SETTLED_WILD;
+        }
+        if (insn.op == INSN_LOAD)
+            interpret_set(vcpu, insn.rd, interpret_load(field, &insn));
+        else if (insn.op == INSN_STORE)
+            interpret_store(field, vcpu->x[insn.rs2], insn.width);
+        else
+            interpret_plain(vcpu, &insn);
+        if (insn.op <= INSN_STORE)
+            vcpu->pc += insn.length;
+    }
+    return SETTLED_WILD;
+}
+
+void inline_restore(struct vcpu *vcpu)
+{
+    const struct inlined *inlined = vcpu->inlined;
+    for (uint32_t left = inlined->dead_registers; left; left &= left - 1) {
+        unsigned reg = (unsigned)__builtin_ctz(left);
+        uint64_t value = vcpu->x[reg], offset = vcpu->pc & PAGE_MASK;
+        if ((value ^ vcpu->pc) & ~PAGE_MASK)
+            continue;
+        for (unsigned i = 0; i < INLINE_SITES; i++) {
+            const struct inline_site *site = &inlined->site[i];
+            if (site->pc && site->pc + 4 == value && site->dead == reg && offset >= site->first &&
+                offset <= site->last)
+                vcpu->x[reg] = inlined->page.saved[reg];
+        }
+    }
+}
