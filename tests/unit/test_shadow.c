@@ -419,7 +419,7 @@ static void act(uint64_t va, enum access access, uint64_t hpa)
     if (access == ACCESS_STORE && memory && !is_table(hpa)) /* tables change by mutate() alone */
         *memory = (uint64_t)mrand48();
     if (access == ACCESS_FETCH && vcpu->mode == VMODE_S && chance(patching)) {
-        patch_site(vcpu, va & ~1ul);
+        patch_site(vcpu, va & ~1ul, &(struct insn){0});
         if (chance(50))
             patch_repair(vcpu, va & ~1ul);
     }
@@ -800,7 +800,7 @@ static void test_table_in_a_patched_page(void **state)
     store_entry(last, frames[5] >> 12 << 10 | PTE_V | PTE_R | PTE_W);
     take_snapshot();
     access_memory(last + 64, ACCESS_FETCH); /* paging is off */
-    patch_site(vcpu, last + 64);
+    patch_site(vcpu, last + 64, &(struct insn){0});
     assert_int_equal(shadow->copies, 1);
 
     struct walk_mode mode = {.satp = 8ul << 60 | root >> 12};
@@ -831,7 +831,7 @@ static void test_verify_of_a_copy(void **state)
     take_snapshot();
     for (unsigned i = 0; i < 3; i++) {
         access_memory(page + 66 + 20 * i, ACCESS_FETCH);
-        patch_site(vcpu, page + 66 + 20 * i);
+        patch_site(vcpu, page + 66 + 20 * i, &(struct insn){0});
     }
     assert_int_equal(shadow->copies, 1);
     patch_verify(vm, page);

@@ -11,16 +11,17 @@ AHCI := $(addprefix devices/emulated/,ahci.c ahcicmd.c ahciprd.c atacmd.c)
 PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c mmio.c ring.c) tests/unit/mock.c
 ahci_SOURCES           := $(AHCI) tests/unit/mock.c
 ata_SOURCES            := devices/emulated/ata.c devices/emulated/atacmd.c tests/unit/mock.c
-csr_SOURCES            := core/cpu/csr.c core/cpu/vcpu.c core/cpu/timer.c tests/unit/hart.c
+csr_SOURCES            := core/cpu/csr.c core/cpu/vcpu.c core/cpu/timer.c tests/unit/hart.c \
+	tests/unit/no_inline.c
 decode_SOURCES         := core/cpu/decode.c core/cpu/decode_compressed.c
 ring_SOURCES           := $(PARAVIRT)
 rtc_SOURCES            := core/board/rtc.c
 shadow_SOURCES         := $(addprefix core/memory/,walk.c shadow.c shadow_drop.c patch.c pool.c ram.c) \
-	tests/unit/hart.c
+	core/cpu/decode.c core/cpu/decode_compressed.c tests/unit/hart.c tests/unit/no_inline.c
 stats_SOURCES          := core/stats.c core/stats_names.c
 tree_SOURCES           := core/board/tree.c core/host/machine.c
 uart_SOURCES           := devices/emulated/uart.c tests/unit/mock.c
-vcpu_SOURCES           := core/cpu/vcpu.c core/cpu/timer.c tests/unit/hart.c
+vcpu_SOURCES           := core/cpu/vcpu.c core/cpu/timer.c tests/unit/hart.c tests/unit/no_inline.c
 virtio_console_SOURCES := $(PARAVIRT)
 virtio_blk_SOURCES     := $(PARAVIRT)
 virtio_mmio_SOURCES    := $(PARAVIRT)
