@@ -11,7 +11,7 @@ MMU        ?= sv39
 DISK_SIZE  ?= 64M
 PATCH      ?= ecall
 OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR WATCH RUN \
-	PATCH STATS TIMEOUT ICOUNT QEMU TRACE TRACE_MAX
+	PATCH STATS TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT
 export OPTIONS $(OPTIONS)
 # The guest's text is taken as it stands: `$` in it is not make's.
 override RUN := $(value RUN)
@@ -55,7 +55,7 @@ DEVICE_OBJS := \
 OBJS := $(addprefix $O/,$(CORE_OBJS) $(DEVICE_OBJS))
 TRIDENT := $O/trident.elf
 
-.PHONY: help trident qemu gdb trace stats check bench fmt loc clean options
+.PHONY: help trident qemu gdb trace walk stats check bench fmt loc clean options
 help:
 	@cat scripts/help.txt
 
@@ -118,6 +118,10 @@ options:
 qemu gdb trace: options | $(BUILD)/.setup-run
 	@$(MAKE) --no-print-directory -s $(RUN_FILES) $(SYMBOLS)
 	@scripts/run $(if $(filter-out qemu,$@),--$@)
+
+walk: options | $(BUILD)/.setup-run
+	@$(MAKE) --no-print-directory -s trident $(BUILD)/guest/trident-guest.elf
+	@scripts/walk
 
 stats:
 	@scripts/stats

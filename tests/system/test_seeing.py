@@ -3,11 +3,17 @@
 import collections
 import json
 import os
+import re
 import subprocess
+import sys
 
 import pytest
 
 import front_door
+
+sys.path.insert(0, os.path.join(front_door.TOP, "scripts"))
+from runner import machine, walk, walk_steps  # noqa: E402
+from runner.options import Refusal  # noqa: E402
 
 NM = "riscv64-unknown-elf-nm"
 
@@ -118,3 +124,75 @@ def test_trace_refuses(options, words):
     status, text = front_door.run([*options, "trace"])
     assert status != 0 and words in text
     assert len([line for line in text.splitlines() if line.startswith("trident: ")]) == 1
+
+
+# --- make walk ------------------------------------------------------------------------------------------
+
+STEP = re.compile(r"^ +\d+\. (\w+) +(\S+):(\d+)$")
+ROW = re.compile(r"^  ((?:real|virtual) \w+) +(\S+) +(\S+)")
+
+
+def walked(*options):
+    """event -> its exits, each a list of (step, file, line) and a table row -> (before, after)."""
+    status, text = front_door.run([*options, "walk"], seconds=100)
+    assert status == 0, text[-2000:]
+    events, exits = {}, None
+    for line in text.splitlines():
+        if match := re.match(r"=== ([\w-]+):", line):
+            exits = events.setdefault(match[1], [])
+        elif line.startswith("  guest, in "):
+            exits.append(([], {}))
+        elif match := STEP.match(line):
+            exits[-1][0].append((match[1], match[2], int(match[3])))
+        elif match := ROW.match(line):
+            exits[-1][1][match[1]] = (match[2], match[3])
+    return events
+
+
+def assert_places(steps):
+    """Each step's place in the source is where the function is."""
+    for name, file, number in steps:
+        with open(os.path.join(front_door.TOP, file), encoding="utf-8") as source:
+            lines = source.read().splitlines()
+        assert any(name in line for line in lines[max(number - 2, 0):number]) or file.endswith(".S")
+
+
+@pytest.mark.parametrize("patch", ["ecall", "off"])
+def test_walk_shows_a_run(patch):
+    events = walked(f"PATCH={patch}")
+    assert list(events) == [name for name, event in walk_steps.EVENTS.items()
+                            if patch != "off" or not event.patched_only]
+    for exits in events.values():
+        for steps, table in exits:
+            assert_places(steps)
+            assert steps[0][0] == "trap_entry" and steps[-1][0] == "trap_return"
+            assert table["real sepc"][1] == table["virtual pc"][1]  # where the sret goes
+    taken = {name: [step for step, _, _ in exits[0][0]] for name, exits in events.items()}
+    rows = {name: exits[0][1] for name, exits in events.items()}
+    assert {"handle_page_fault", "device_access", "uart_access"} <= set(taken["uart"])
+    assert {"virtio_mmio_access", "disk_submit"} <= set(taken["virtio"])
+    assert any(step == "virtio_mmio_push" for steps, _ in events["virtio"] for step, _, _ in steps)
+    again = "csrr" if patch == "off" else "csrr-again"
+    assert rows["csrr"]["real scause"][0] == "0x2" and "handle_illegal" in taken["csrr"]
+    assert ("handle_illegal" if patch == "off" else "handle_ecall") in taken[again]
+    pcs = [int(pc, 0) for pc in rows[again]["virtual pc"]]
+    assert pcs[1] == pcs[0] + 4
+    for name, modes in (("sret", ("vS", "vU")), ("syscall", ("vU", "vS"))):
+        assert rows[name]["virtual mode"] == modes
+        assert len(set(rows[name]["real satp"])) == 2 and "shadow_select" in taken[name]
+    assert rows["syscall"]["virtual sepc"][1] == rows["syscall"]["real sepc"][0]
+    assert "sbi_call" in taken["sbi"]
+
+
+def test_walk_names_a_missing_function():
+    walk.find_symbols(machine.TRIDENT_ELF, walk_steps.STEPS)
+    with pytest.raises(Refusal, match="no functions no_such_step.*walk_steps.py names one"):
+        walk.find_symbols(machine.TRIDENT_ELF, [*walk_steps.STEPS, "no_such_step"])
+
+
+@pytest.mark.parametrize("options, words", [
+    (("EVENT=foo",), "EVENT=foo is not known"), (("GUEST=linux",), "leave GUEST out"),
+    (("PATCH=off", "EVENT=csrr-again"), "does not go with PATCH=off")], ids=lambda value: str(value)[:20])
+def test_walk_refuses(options, words):
+    status, text = front_door.run([*options, "walk"])
+    assert status == 2 and words in text
