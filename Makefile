@@ -16,6 +16,7 @@ export OPTIONS $(OPTIONS)
 # The guest's text is taken as it stands: `$` in it is not make's.
 override RUN := $(value RUN)
 override APPEND := $(value APPEND)
+export override ONLY := $(value ONLY)
 # What was set on the command line, so that a misspelt option is refused and not ignored.
 export GIVEN := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v)))
 
@@ -130,8 +131,8 @@ stats:
 include tests/unit/unit.mk
 include tests/diff/diff.mk
 include tests/soak/soak.mk
--include bench/bench.mk
 include bench/workloads/workloads.mk
+include bench/bench.mk
 
 check: | $(BUILD)/.setup-check
 	@tests/check

@@ -1,90 +1,302 @@
-"""What `make bench` runs: tables only.
+"""What `make bench` measures: tables, and nothing else.
 
-A cell is a machine (strategy, PATCH) and what is done on it. All cells of one kind run the same image
-with the same memory, disk, back end and queue depth; only the strategy differs.
+A cell is one workload on one machine, measured by one method: counted (exact, under -icount) or timed.
+Its id says all of that; ONLY= is matched against it. Cells that can share a boot do.
+All cells of a workload run the same image with the same memory, disk, back end and queue depth.
 """
 
-from dataclasses import dataclass
+import os
+import re
+import sys
+from dataclasses import dataclass, field
 
-# name in the report -> options of the front door
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scripts"))
+
+from runner import options as front_door  # noqa: E402
+
+QUICK, DEFAULT, FULL = range(3)  # the smallest matrix that a cell is part of
+LEVELS = front_door.PATCH_BUILT
+PATCH = front_door.Options().patch  # of every cell that is not about PATCH
+
+
+class Refusal(Exception):
+    """What is wrong with a request, in a sentence."""
+
+
+@dataclass(frozen=True)
+class Strategy:
+    options: dict
+    uart: str
+    disk: str
+
+
 STRATEGIES = {
-    "native": {"DEVICE": "native"},
-    "emulated AHCI": {"DEVICE": "emulated", "DISK_MODEL": "ahci"},
-    "emulated ATA": {"DEVICE": "emulated", "DISK_MODEL": "ata"},
-    "virtio": {"DEVICE": "virtio"},
-    "passthrough": {"DEVICE": "passthrough"},
+    "native": Strategy({"DEVICE": "native"}, "16550A", "virtio-blk"),
+    "ahci": Strategy({"DEVICE": "emulated", "DISK_MODEL": "ahci"}, "emulated 16550A", "emulated AHCI"),
+    "ata": Strategy({"DEVICE": "emulated", "DISK_MODEL": "ata"}, "emulated 16550A", "emulated ATA"),
+    "virtio": Strategy({"DEVICE": "virtio"}, "virtio console", "virtio-blk"),
+    "passthrough": Strategy({"DEVICE": "passthrough"}, "16550A", "virtio-blk"),
 }
-CONTROL = "native again"  # native a second time: what is seen where there is no difference
+CONTROL = "native-again"  # native a second time: what is seen where there is no difference
+STRATEGIES[CONTROL] = STRATEGIES["native"]
+VMM = ("ahci", "ata", "virtio", "passthrough")
 
-REQUEST = 4096
-DISK_BYTES = 512 << 10  # of the image: all of it stays in the host's page cache
+# Rounds by size of the matrix. A count is done twice, and if the two differ up to `most` times.
+ROUNDS = {"count": (2, 2, 2), "time": (4, 11, 21), "boot-time": (3, 11, 21)}
+COUNT_MOST = 4
+DROPPED = 1  # leading rounds of a time
 
-# workload -> how to say it to the guest's shell, operations when counting, and when timing
-WORKLOADS = {
-    "disk read, depth 1": (f"bench disk read {REQUEST} {{n}} 1", 128, 2000),
-    "disk read, depth 8": (f"bench disk read {REQUEST} {{n}} 8", 128, 8000),
-    "disk write, depth 1": (f"bench disk write {REQUEST} {{n}} 1", 128, 2000),
-    "disk write, depth 8": (f"bench disk write {REQUEST} {{n}} 8", 128, 8000),
-    "uart output": ("bench uart {n}", 4096, 65536),
-}
+SIZES = (512, 4096, 65536, 1 << 20)
+DEPTHS = (1, 8, 32)
+DISK_BYTES = 64 << 20      # of the image: all of it stays in the host's page cache
+LATENCY_NS = 20_000_000    # of the disk when counting one request at a time (docs/measuring.md)
+INPUT_SECONDS = 0.02       # between the bytes of a counted console input
+
 # Linux's PMU driver would stop the machine's instruction counter (natively: a guest has no PMU).
 LINUX_WORDS = "loglevel=4 initcall_blacklist=pmu_sbi_devinit"
-SLOW = {"emulated ATA": 32}  # a request is a thousand traps: so many times fewer of them
+NANO = ("null_syscall", "read_1", "write_1", "pipe_rtt", "ctx_switch", "page_fault", "mmap_16",
+        "fork_exit", "fork_exec", "timer_irq", "signal", "pread_4k", "pread_1m", "console_line")
+NANO_DEFAULT = ("null_syscall", "ctx_switch", "page_fault", "fork_exec", "timer_irq", "pread_4k")
+FIO = ("randwrite-4k-1", "randread-4k-1", "randwrite-4k-8", "randread-4k-8", "randwrite-4k-32",
+       "randread-4k-32", "write-64k", "read-64k", "write-1m", "read-1m")
+OPERATIONS = ("rdtime", "csrr sscratch", "csrw sscratch", "csrci, csrsi sstatus.SIE",
+              "csrw sepc, csrs sstatus, sret", "ecall from U, csrr, csrw, sret",
+              "page fault, 2 sfence.vma, sret", "load from the PLIC", "SBI get_spec_version")
+
+# One toggle each, on the machine that has it: (option, value, strategies). The front door may not
+# have an option yet: then there is no such cell.
+ABLATIONS = (("WATCH", "1", ("passthrough",)),)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """command: for our guest's shell, {n} times the operation."""
+    name: str
+    params: dict = field(compare=False)
+    command: str = ""
+    count: int = 1  # operations when counting
+    time: int = 1   # and when timing
+    repeat: int = 1  # times that the command is given, when timing
+
+
+def disk_workload(op, size, depth):
+    timed = {512: 2000, 4096: 2000, 65536: 500, 1 << 20: 60}[size] * (1 if depth == 1 else 2)
+    return Workload(f"disk-{op}-{size}-d{depth}",
+                    {"kind": "disk", "unit": "request", "op": op, "bytes": size, "depth": depth},
+                    f"bench disk {op} {size} {{n}} {depth}", {1: 8, 8: 64, 32: 128}[depth], timed)
+
+
+DISK = [disk_workload(op, size, depth) for size in SIZES for op in ("read", "write") for depth in DEPTHS]
+CONSOLE_OUT = Workload("console-out", {"kind": "console", "unit": "byte", "op": "out"}, "bench uart {n}",
+                       1024, 65536)
+CONSOLE_IN = Workload("console-in", {"kind": "console", "unit": "byte", "op": "in"}, "bench input {n}",
+                      8, 900, 6)
+INTERRUPT = Workload("interrupt", {"kind": "interrupt", "unit": "interrupt"}, "bench interrupt {n}", 50,
+                     2000)
+BOOT = Workload("boot", {"kind": "boot", "unit": "boot"})
+
+
+def operation_workload(name):
+    word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return Workload(f"op-{word}", {"kind": "operation", "unit": "operation", "name": name})
+
+
+def linux_workload(kind, name, unit):
+    return Workload(f"{kind}-{name}", {"kind": kind, "unit": unit, "name": name})
 
 
 @dataclass(frozen=True)
 class Cell:
-    kind: str  # count, time, trap, boot count, boot time
+    part: str
+    method: str
+    guest: str
+    workload: Workload
     strategy: str
-    patch: str  # "" for native
-    workloads: tuple = ()  # (name, operations)
+    patch: str | None = None  # None natively
+    extra: tuple = ()         # further options: ((name, value), ...)
+    level: int = DEFAULT
 
     @property
-    def name(self):
-        return " ".join(filter(None, (self.kind, self.strategy, self.patch)))
+    def kind(self):
+        return self.workload.params["kind"]
+
+    def named(self, strategy, patch, extra):
+        words = [self.method, self.guest, self.workload.name, strategy, *([patch] if patch else []),
+                 *(f"{name}={value}" for name, value in extra)]
+        return "/".join(words)
 
     @property
-    def icount(self):
-        return not self.kind.endswith("time")
+    def id(self):
+        return self.named(self.strategy, self.patch, self.extra)
+
+    @property
+    def native(self):
+        """Id of the denominator."""
+        return None if self.strategy == "native" else self.named("native", None, ())
+
+    @property
+    def base(self):
+        """Id of the cell without the toggle."""
+        return self.named(self.strategy, self.patch, ()) if self.part == "ablation" else None
+
+    @property
+    def operations(self):
+        return self.workload.count if self.method == "count" else timed_operations(self)
+
+    @property
+    def exact(self):
+        """Its counts must repeat: our guest, one request at a time. Linux has a clock, and with
+        several in flight it is chance which ones are done together."""
+        return (self.method == "count" and self.guest == "trident" and
+                self.workload.params.get("depth", 1) == 1)
+
+    @property
+    def machine(self):
+        """Cells with the same one share a boot."""
+        apart = {"disk": "bench", "console": "bench", "interrupt": "bench"}.get(self.kind, self.kind)
+        if self.method == "count" and not self.exact and self.kind == "disk":
+            apart = "deep"
+        return (self.method, self.guest, apart, self.strategy, self.patch, self.extra)
 
     def options(self):
-        """The front door's options."""
-        strategy = STRATEGIES["native" if self.strategy == CONTROL else self.strategy]
-        options = {**strategy, "ICOUNT": "1" if self.icount else "0", "PATCH": self.patch or "ecall"}
-        if self.kind.startswith("boot"):
-            return {**options, "GUEST": "linux", "MEM": "512M", "RUN": "poweroff -f",
-                    "APPEND": LINUX_WORDS}
-        commands = ["bench trap"] if self.kind == "trap" else [
-            WORKLOADS[name][0].format(n=n) for name, n in self.workloads]
-        return {**options, "GUEST": "trident", "MEM": "128M", "RUN": "; ".join(commands)}
+        """The front door's, but for what the run itself adds (RUN, the disk)."""
+        options = {**STRATEGIES[self.strategy].options, "GUEST": self.guest,
+                   "MEM": "128M" if self.guest == "trident" else "512M",
+                   "ICOUNT": "1" if self.method == "count" else "0"}
+        if self.patch:
+            options["PATCH"] = self.patch
+        return {**options, **dict(self.extra)}
 
 
-def workloads(strategy, timed):
-    """ATA's UART is that of AHCI: not measured twice."""
-    return tuple((name, (for_time if timed else for_count) // SLOW.get(strategy, 1))
-                 for name, (_, for_count, for_time) in WORKLOADS.items()
-                 if not (strategy == "emulated ATA" and name.startswith("uart")))
+def timed_operations(cell):
+    """ATA moves each word by a trap: so many times fewer."""
+    few = 1
+    if cell.strategy == "ata" and cell.kind == "disk":
+        few = {512: 8, 4096: 32}.get(cell.workload.params["bytes"], 60)
+    return max(1, cell.workload.time // few)
 
 
-def levels(strategy, *patches):
-    return ("",) if strategy == "native" else patches
+def patch_of(strategy, patch=PATCH):
+    return patch if strategy in VMM else None
 
 
-def matrix(quick):
-    """[(cells, rounds, leading rounds that are dropped)]: the cells of a row are interleaved."""
-    count = [Cell("count", strategy, patch, workloads(strategy, False))
-             for strategy in STRATEGIES for patch in levels(strategy, "ecall", "off")]
-    clock = [Cell("time", strategy, "" if strategy.startswith("native") else "ecall",
-                  workloads(strategy, True))
-             for strategy in (*STRATEGIES, CONTROL)]
-    trap = [Cell("trap", strategy, patch) for strategy in ("native", "virtio")
-            for patch in levels(strategy, "ecall", "off")]
-    linux = [(strategy, patch) for strategy in STRATEGIES if strategy != "emulated ATA"
-             for patch in levels(strategy, "ecall", "off")]  # Debian has no driver for that ATA
-    if quick:
-        count = [cell for cell in count if cell.patch != "off"]
-        linux = [("native", ""), ("virtio", "ecall")]
-    boots = [[Cell(kind, *machine) for machine in linux] for kind in ("boot count", "boot time")]
-    rounds = (1, 1, 4, 1, 2) if quick else (3, 2, 11, 2, 5)
-    dropped = (0, 0, 1, 0, 1)
-    return list(zip((count, trap, clock, *boots), rounds, dropped))
+def knows(option):
+    """The front door has this option."""
+    return option.lower() in front_door.Options.__dataclass_fields__
+
+
+# --- The parts of the matrix ---------------------------------------------------------------------------
+
+
+def disk_level(method, strategy, workload):
+    size, depth, op = (workload.params[name] for name in ("bytes", "depth", "op"))
+    if strategy == "ata" and (size > 65536 or depth == 32):
+        return FULL
+    if size == 4096 and (depth == 1 or depth == 8 and method == "time" and op == "read"):
+        return QUICK
+    if method == "count" and depth > 1 and size != 4096:
+        return FULL
+    return DEFAULT
+
+
+def trident_cells(method):
+    """Strategy x the workloads of our own guest. ATA's UART is that of AHCI: not measured twice."""
+    for strategy in STRATEGIES:
+        if strategy == CONTROL and method == "count":
+            continue  # counts are compared exactly
+        part = "control" if strategy == CONTROL else "matrix"
+        for workload in (*DISK, CONSOLE_OUT, CONSOLE_IN, INTERRUPT):
+            disk = workload in DISK
+            if disk or strategy != "ata":
+                yield Cell(part, method, "trident", workload, strategy, patch_of(strategy),
+                           level=disk_level(method, strategy, workload) if disk else QUICK)
+
+
+def nano_level(name):
+    return DEFAULT if name in NANO_DEFAULT else FULL
+
+
+def linux_cells():
+    for strategy in STRATEGIES:
+        if strategy == "ata":
+            continue  # Debian has no driver for it
+        part = "control" if strategy == CONTROL else "matrix"
+        patch = patch_of(strategy)
+        quick = QUICK if strategy in ("native", "virtio") else DEFAULT
+        yield Cell(part, "boot-time", "linux", BOOT, strategy, patch, level=quick)
+        for name in NANO:
+            yield Cell(part, "time", "linux", linux_workload("nano", name, "call"), strategy, patch,
+                       level=nano_level(name))
+        for name in FIO:
+            yield Cell(part, "time", "linux", linux_workload("fio", name, "request"), strategy, patch,
+                       level=FULL)
+        yield Cell(part, "time", "linux", Workload("compile", {"kind": "compile", "unit": "compilation"}),
+                   strategy, patch, level=FULL)
+        if strategy != CONTROL:
+            yield Cell(part, "count", "linux", BOOT, strategy, patch)
+            for name in NANO:
+                yield Cell(part, "count", "linux", linux_workload("nano", name, "call"), strategy, patch,
+                           level=nano_level(name))
+
+
+def ladder_cells():
+    """Every PATCH level: single operations, and in Linux."""
+    for name in OPERATIONS:
+        workload = operation_workload(name)
+        yield Cell("operation", "count", "trident", workload, "native", level=QUICK)
+        for patch in LEVELS:
+            yield Cell("operation", "count", "trident", workload, "virtio", patch, level=QUICK)
+    for patch in LEVELS:
+        if patch == PATCH:
+            continue  # is in the matrix already
+        yield Cell("ladder", "count", "trident", DISK[SIZES.index(4096) * 2 * len(DEPTHS)], "virtio", patch,
+                   level=QUICK)
+        for strategy in ("ahci", "virtio", "passthrough"):
+            level = DEFAULT if strategy == "virtio" else FULL
+            yield Cell("ladder", "count", "linux", BOOT, strategy, patch, level=level)
+            yield Cell("ladder", "boot-time", "linux", BOOT, strategy, patch, level=level)
+            for name in NANO:
+                workload = linux_workload("nano", name, "call")
+                yield Cell("ladder", "count", "linux", workload, strategy, patch,
+                           level=max(level, nano_level(name)))
+                yield Cell("ladder", "time", "linux", workload, strategy, patch, level=FULL)
+
+
+def ablation_cells():
+    workloads = (*(w for w in DISK if w.params["bytes"] == 4096 and w.params["depth"] == 1), CONSOLE_OUT)
+    for option, value, strategies in ABLATIONS:
+        if knows(option):
+            for strategy in strategies:
+                for workload in workloads:
+                    yield Cell("ablation", "count", "trident", workload, strategy, PATCH,
+                               ((option, value),), QUICK)
+
+
+def every_cell():
+    """All there are, in the order of the report."""
+    cells = [*trident_cells("count"), *trident_cells("time"), *linux_cells(), *ladder_cells(),
+             *ablation_cells()]
+    names = [cell.id for cell in cells]
+    assert len(set(names)) == len(names), "two cells have one id"
+    return cells
+
+
+def select(level, only=None, cells=None):
+    """The cells of this size of the matrix, or those of all sizes that ONLY names; with their
+    denominators, and the controls of what is timed."""
+    cells = every_cell() if cells is None else cells
+    if not only:
+        return [cell for cell in cells if cell.level <= level]
+    try:
+        pattern = re.compile(only)
+    except re.error as error:
+        raise Refusal(f"ONLY={only} is no regular expression ({error}).") from None
+    chosen = [cell for cell in cells if pattern.search(cell.id)]
+    small = [cell for cell in chosen if cell.level <= level]
+    chosen = small or chosen  # a cell that only FULL=1 has may be named too
+    if not chosen:
+        raise Refusal(f"ONLY={only} selects no cell; `bench/run --cells` lists them.")
+    names = {cell.id for cell in chosen}
+    names |= {name for cell in chosen for name in (cell.native, cell.base) if name}
+    names |= {cell.named(CONTROL, None, ()) for cell in chosen if cell.method != "count"}
+    return [cell for cell in cells if cell.id in names]

@@ -1,28 +1,30 @@
-"""Runs one cell once and gives what was seen, as plain data.
+"""Runs a guest once and gives what was seen, as plain data.
 
 The machine is started by the front door's own runner, so a cell is what `make qemu` runs. Numbers come
 from three places: the guest's own lines, the VMM's statistics of each marked workload, and, for a
 whole boot, the machine's count of retired instructions, read by QEMU's gdb stub after the power-off.
 """
 
+import json
 import os
 import re
 import socket
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, os.path.join(TOP, "scripts"))
+sys.path.insert(0, os.path.join(TOP, "bench", "workloads"))
 
+import marks  # noqa: E402
 from runner import options as front_door  # noqa: E402
 from runner import session  # noqa: E402
 
 SECONDS = 180
-BENCH_LINE = re.compile(r"^bench (disk read|disk write|uart): (\d+) (?:requests|bytes).* (\d+) ticks, "
-                        r"(\d+) instructions", re.MULTILINE)
-TRAP_LINE = re.compile(r"^bench trap: (.+): (\d+) rounds, (-?\d+) instructions, (-?\d+) ticks",
-                       re.MULTILINE)
+SEND = re.compile(r"^bench input: send (\d+)$", re.MULTILINE)
 
 
 class Failed(Exception):
@@ -30,7 +32,42 @@ class Failed(Exception):
 
 
 class Run(session.Session):
-    """A run whose console is kept and not shown."""
+    """A run whose console is kept and not shown, and which sends what `bench input` asks for.
+    pause: seconds between the bytes; 0: all at once."""
+    stdin = subprocess.PIPE
+
+    def __init__(self, options, folder, pause=0):
+        super().__init__(options, folder)
+        self.console = b""
+        self.pause, self.sent = pause, 0
+
+    def on_console(self, stdout):
+        data = os.read(stdout.fileno(), 65536)
+        self.console += data
+        if b"\n" in data:
+            asked = SEND.findall(self.text)
+            for count in asked[self.sent:]:
+                threading.Thread(target=self.send, args=(int(count),), daemon=True).start()
+            self.sent = len(asked)
+        return bool(data)
+
+    def send(self, count):
+        step = 1 if self.pause else count
+        try:
+            for _ in range(0, count, step):
+                time.sleep(self.pause)
+                self.process.stdin.write(b"x" * step)
+                self.process.stdin.flush()
+        except (OSError, ValueError):
+            pass  # QEMU has ended, which the run's verdict tells
+
+    @property
+    def text(self):
+        return self.console.decode(errors="replace").replace("\r", "")
+
+
+class MarkedRun(marks.Marked):
+    """A run of a Linux workload between marks; its console is kept and not shown."""
 
     def __init__(self, options, folder):
         super().__init__(options, folder)
@@ -39,11 +76,11 @@ class Run(session.Session):
     def on_console(self, stdout):
         data = os.read(stdout.fileno(), 65536)
         self.console += data
+        whole, newline, self.tail = (self.tail + data).replace(b"\r", b"").rpartition(b"\n")
+        self.failed |= bool(session.FAILED.search(whole + newline))
+        self.done |= bool(session.DONE.search(whole + newline))
+        self.heard(whole.decode(errors="replace"))
         return bool(data)
-
-    @property
-    def text(self):
-        return self.console.decode(errors="replace").replace("\r", "")
 
 
 class GdbStub:
@@ -79,13 +116,14 @@ class GdbStub:
         return int.from_bytes(bytes.fromhex(self.ask(f"p{int(number[1]):x}")), "little")
 
 
-def environment(cell_options, disk):
-    return {"DISK_IMG": disk, "TIMEOUT": str(SECONDS), **cell_options}
+def parse(options, **more):
+    """The front door's answer to these options."""
+    return front_door.parse({"TIMEOUT": str(SECONDS), **options, **more})
 
 
 def wait(run, counted, folder):
     """Until the power-off; the machine's retired instructions if it is to count them."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + run.options.timeout
     if not counted:
         run.loop(deadline)
         run.process.wait(30)
@@ -102,14 +140,13 @@ def wait(run, counted, folder):
     return instructions
 
 
-def run_guest(cell_options, disk, counted=False):
-    """One run of the front door's options: {status, why, seconds, console, ...}. counted: with the
-    instructions that the machine retired from its reset to the guest's power-off."""
-    options = front_door.parse(environment(cell_options, disk))
+def run_guest(options, counted=False, kind=Run, **arguments):
+    """One run: {status, why, seconds, console, ...}. counted: with the instructions that the machine
+    retired from its reset to the guest's power-off."""
     with tempfile.TemporaryDirectory(prefix="trident-") as folder:
         if counted:
             options.qemu += ["-no-shutdown", "-gdb", f"unix:{folder}/gdb,server=on,wait=off"]
-        run = Run(options, folder)
+        run = kind(options, folder, **arguments)
         status, why, instructions = 1, "", None
         begin = time.monotonic()
         try:
@@ -118,67 +155,36 @@ def run_guest(cell_options, disk, counted=False):
             status = run.verdict()
             why = f"status {status}" if status else ""
         except session.Stop:
-            status, why = 124, f"no end after {SECONDS} s"
+            status, why = 124, f"no end after {options.timeout:g} s"
         except (front_door.Refusal, Failed, OSError) as error:
             why = str(error)
         finally:
             run.finish()
         return {"status": status, "why": why, "seconds": round(time.monotonic() - begin, 4),
-                "instructions": instructions, "console": run.text, "marks": run.marks,
+                "instructions": instructions,
+                "console": run.console.decode(errors="replace").replace("\r", ""),
+                "marks": run.marks, "stretches": getattr(run, "stretches", {}),
                 "statistics": run.statistics,
                 "qemu": run.monitor.version if run.monitor else None}
 
 
-def take_workloads(cell, seen):
-    """The guest's lines, each with the VMM's statistics of the same workload."""
-    lines = BENCH_LINE.findall(seen["console"])
-    if len(lines) != len(cell.workloads):
-        raise Failed(f"{len(lines)} of {len(cell.workloads)} workloads were carried out")
-    if cell.patch and len(seen["marks"]) != len(lines):
-        raise Failed(f"the VMM sent {len(seen['marks'])} statistics for {len(lines)} workloads")
-    samples = []
-    for i, (name, operations) in enumerate(cell.workloads):
-        kind, done, ticks, instructions = lines[i]
-        if not name.startswith(kind) or int(done) != operations:
-            raise Failed(f"'{name}' of {operations} was carried out as '{kind}' of {done}")
-        sample = {"workload": name, "operations": operations, "ticks": int(ticks)}
-        if cell.icount:
-            sample["instructions"] = int(instructions)
-            sample["statistics"] = seen["marks"][i] if cell.patch else None
-        samples.append(sample)
-    return samples
-
-
-def take_traps(seen):
-    rows = TRAP_LINE.findall(seen["console"])
-    if not rows:
-        raise Failed("the guest measured nothing")
-    return [{"workload": name, "operations": int(rounds), "instructions": int(instructions)}
-            for name, rounds, instructions, _ in rows]
-
-
-def measure(cell, disk):
-    """{samples} and facts of the run, or {why, console}: it failed."""
-    counted = cell.kind == "boot count"
-    result = {"cell": cell.name, "kind": cell.kind, "strategy": cell.strategy, "patch": cell.patch,
-              "options": cell.options(), "why": ""}
-    try:
-        seen = run_guest(cell.options(), disk, counted)
-    except front_door.Refusal as refusal:
-        return {**result, "why": str(refusal)}
-    result.update({name: seen[name] for name in ("status", "seconds", "qemu", "why")})
-    try:
-        if seen["why"]:
-            raise Failed(seen["why"])
-        if cell.kind == "trap":
-            result["samples"] = take_traps(seen)
-        elif cell.kind.startswith("boot"):
-            result["samples"] = [{"workload": "boot", "operations": 1,
-                                  "instructions": seen["instructions"],
-                                  "statistics": seen["statistics"] if cell.icount else None}]
-        else:
-            result["samples"] = take_workloads(cell, seen)
-    except Failed as failed:
-        result["why"] = str(failed)
-        result["console"] = seen["console"]
-    return result
+def time_process(options):
+    """The seconds of `scripts/run` with these options, by hyperfine; and its console."""
+    with tempfile.TemporaryDirectory(prefix="trident-") as folder:
+        environment = {**os.environ, **options, "TIMEOUT": str(SECONDS)}
+        environment.pop("GIVEN", None)
+        try:
+            done = subprocess.run(
+                ["hyperfine", "-N", "--runs", "1", "--style", "none", "--output", f"{folder}/console",
+                 "--export-json", f"{folder}/time", "scripts/run"],
+                env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise Failed("hyperfine is missing: scripts/setup bench installs or names it") from None
+        console = ""
+        if os.path.exists(f"{folder}/console"):
+            with open(f"{folder}/console", encoding="utf-8", errors="replace") as file:
+                console = file.read()
+        if done.returncode:
+            raise Failed((done.stderr.strip().splitlines() or ["hyperfine failed"])[0], console)
+        with open(f"{folder}/time", encoding="utf-8") as file:
+            return json.load(file)["results"][0]["times"][0]

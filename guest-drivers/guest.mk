@@ -26,6 +26,7 @@ GUEST_OBJS := \
 	kernel/shell.o \
 	kernel/bench.o \
 	kernel/benchtrap.o \
+	kernel/benchwait.o \
 	kernel/benchtrap_ops.o \
 	kernel/hostile.o \
 	kernel/uarttest.o \

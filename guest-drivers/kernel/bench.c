@@ -10,7 +10,8 @@
 #define MARK_END        1u
 #define SEED            0x74726964656e74ull
 #define REQUEST_SECTORS 128u  /* of `disk` */
-#define WRITE_WINDOW    8192u /* sectors that `bench disk write` writes over and over */
+#define WRITE_WINDOW    8192u /* most sectors that `bench disk write` writes over and over */
+#define WARM_UP         4u    /* requests before `bench disk` */
 #define LINE            64u   /* of `bench uart` */
 
 static uint64_t checksum;
@@ -165,7 +166,7 @@ int command_disk(int count, char **arguments)
 
 struct bench_cost bench_now(void)
 {
-    return (struct bench_cost){time_now(), csr_read(CSR_INSTRET)};
+    return (struct bench_cost){time_now(), csr_read(CSR_INSTRET) - time_spun()};
 }
 
 struct bench_cost bench_since(struct bench_cost begin)
@@ -210,8 +211,10 @@ static int bench_uart(uint64_t bytes)
 static int bench_disk(enum disk_op op, uint32_t count, uint64_t requests, unsigned depth)
 {
     uint64_t span = disk->sectors;
-    if (op == DISK_WRITE && span > WRITE_WINDOW) {
-        span = WRITE_WINDOW;
+    if (op == DISK_WRITE) {
+        uint64_t most = requests * count < WRITE_WINDOW ? requests * count : WRITE_WINDOW;
+        most = most > depth * count ? most : depth * count;
+        span = span > most ? most : span;
     }
     struct disk_stream stream = {
         .op = op,
@@ -231,12 +234,10 @@ static int bench_disk(enum disk_op op, uint32_t count, uint64_t requests, unsign
     enum disk_status status = DISK_OK;
     uint64_t failed;
     struct bench_cost cost = {0};
-    if (op == DISK_WRITE) {
-        struct disk_stream before = stream;
-        before.op = DISK_READ;
-        before.total = before.sectors;
-        status = disk_run(&before, &failed);
-    }
+    struct disk_stream before = stream; /* what is written is read first; and it warms up */
+    before.op = DISK_READ;
+    before.total = op == DISK_WRITE ? before.sectors : (uint64_t)WARM_UP * count;
+    status = disk_run(&before, &failed);
     if (status == DISK_OK) {
         struct bench_cost begin = bench_begin();
         status = disk_run(&stream, &failed);
@@ -278,11 +279,30 @@ static int parse_bench_disk(char **arguments)
                       (unsigned)depth);
 }
 
+/* The benches with one number. */
+static const struct bench {
+    const char *name;
+    uint64_t max;
+    int (*run)(uint64_t count);
+} bench[] = {
+    {"uart", 100000000, bench_uart},
+    {"input", 1000, bench_input}, /* less than the console keeps */
+    {"interrupt", 1000000, bench_interrupt},
+};
+
 int command_bench(int count, char **arguments)
 {
-    uint64_t bytes;
-    if (count == 3 && strcmp(arguments[1], "uart") == 0) {
-        return shell_number("bytes", arguments[2], 100000000, &bytes) ? bench_uart(bytes) : 1;
+    for (unsigned i = 0; count == 3 && i < sizeof(bench) / sizeof(*bench); i++) {
+        uint64_t number;
+        if (strcmp(arguments[1], bench[i].name) == 0) {
+            return shell_number("the count", arguments[2], bench[i].max, &number)
+                       ? bench[i].run(number)
+                       : 1;
+        }
+    }
+    if (count == 2 && strcmp(arguments[1], "spin") == 0) {
+        time_spin_set(true);
+        return 0;
     }
     if (count == 6 && strcmp(arguments[1], "disk") == 0) {
         return parse_bench_disk(arguments);
@@ -290,7 +310,7 @@ int command_bench(int count, char **arguments)
     if (count == 2 && strcmp(arguments[1], "trap") == 0) {
         return bench_trap();
     }
-    printf("usage: bench uart <bytes> | bench disk read|write <bytes> <requests> <depth> | "
-           "bench trap\n");
+    printf("usage: bench uart|input|interrupt <count> | bench trap | bench spin | "
+           "bench disk read|write <bytes> <requests> <depth>\n");
     return 1;
 }

@@ -99,6 +99,7 @@ void trap_trace_set(bool on);
 void trap_trace_print(void);
 
 /* Traps taken since boot. */
+extern volatile uint64_t trap_interrupts;
 uint64_t trap_count_interrupts(void);
 uint64_t trap_count_exceptions(void);
 
@@ -117,6 +118,17 @@ void time_set(uint64_t deadline); /* stimecmp or SBI set_timer; UINT64_MAX: neve
 /* Sleeps (wfi) until done(argument) or the deadline has passed; interrupts are on meanwhile.
  * The last value of done(argument). */
 bool time_wait(bool (*done)(void *argument), void *argument, uint64_t deadline);
+
+/* On: time_wait() does not sleep but spins until an interrupt was taken, as a kernel does that has
+ * something else to do. What spinning costs is known: time_spun() instructions since boot. */
+void time_spin_set(bool on);
+uint64_t time_spun(void);
+
+/* Spins until one more interrupt was taken than `taken`; interrupts must be on. */
+void time_spin(uint64_t taken);
+
+/* `time` when the last timer interrupt was handled. */
+uint64_t time_of_interrupt(void);
 
 /* --- plic.c ------------------------------------------------------------------------------------ */
 
@@ -268,7 +280,7 @@ int command_uarttest(int count, char **arguments);
 int command_bench(int count, char **arguments);
 
 /* What a workload cost the guest, all below it included. instructions: retired, if QEMU counts them
- * (-icount). begin and end mark the workload for the VMM. */
+ * (-icount), without those that spun. begin and end mark the workload for the VMM. */
 struct bench_cost {
     uint64_t ticks, instructions;
 };
@@ -277,6 +289,8 @@ struct bench_cost bench_since(struct bench_cost begin);
 struct bench_cost bench_begin(void);
 struct bench_cost bench_end(struct bench_cost begin);
 int bench_trap(void);
+int bench_input(uint64_t bytes);
+int bench_interrupt(uint64_t count);
 
 int command_hostile(int count, char **arguments);
 

@@ -193,7 +193,7 @@ static const struct shell_command commands[] = {
     {"trace", "on|off", "after each command, list the traps it took", command_trace},
     {"echo", "[text]", "print text", command_echo},
     {"sleep", "<milliseconds>", "idle", command_sleep},
-    {"bench", "uart <bytes> | disk read|write <bytes> <requests> <depth> | trap",
+    {"bench", "uart|input|interrupt <n> | disk read|write <bytes> <n> <depth> | trap | spin",
      "time a workload, marked for the VMM", command_bench},
     {"hostile", "jump|satp|sbi|mmio|dma", "misbehave, and report the answer", command_hostile},
     {"reboot", "", "reset the machine", command_reboot},

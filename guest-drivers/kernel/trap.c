@@ -28,7 +28,8 @@ bool (*trap_hook)(struct trap_frame *frame);
 
 static struct trap_frame *try_seen; /* not null while trap_try() runs its function */
 static jmp_buf try_return;
-static uint64_t interrupts, exceptions;
+volatile uint64_t trap_interrupts;
+static uint64_t exceptions;
 static struct trace_entry trace[TRACE_MAX];
 static uint64_t traced;
 static bool tracing;
@@ -95,7 +96,7 @@ static void log_trap(const struct trap_frame *frame)
 
 static void handle_interrupt(const struct trap_frame *frame)
 {
-    interrupts++;
+    trap_interrupts++;
     switch (frame->scause & ~SCAUSE_INTERRUPT) {
     case INTERRUPT_SOFTWARE: csr_clear(CSR_SIP, SIP_SSIP); break;
     case INTERRUPT_TIMER: time_interrupt(); break;
@@ -168,7 +169,7 @@ void trap_trace_print(void)
 
 uint64_t trap_count_interrupts(void)
 {
-    return interrupts;
+    return trap_interrupts;
 }
 
 uint64_t trap_count_exceptions(void)

@@ -59,6 +59,9 @@ def disk_file(options):
     """Where the disk's bytes are. With DISK_ERROR some sectors fail (QEMU's docs/devel/blkdebug.rst):
     ENOSPC only when written, as on a full file system; EIO always."""
     path = escape(options.disk_img)
+    if options.disk_latency:
+        return (f"file.driver=null-co,file.size={os.path.getsize(options.disk_img)},"
+                f"file.read-zeroes=on,file.latency-ns={options.disk_latency}")
     if not options.disk_errors:
         return f"file={path}"
     words = ["file.driver=blkdebug", "file.image.driver=file", f"file.image.filename={path}"]

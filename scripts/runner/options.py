@@ -65,6 +65,7 @@ class Options:
     disk_kept: bool = True        # after the run
     disk_size: int = 64 * MIB
     disk_ro: bool = False
+    disk_latency: int = 0  # ns (make bench): a disk of zeros instead, which answers no sooner
     disk_errors: list = field(default_factory=list)  # (sector, errno)
     run: str = ""
     patch: str = "ecall"

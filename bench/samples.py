@@ -1,0 +1,239 @@
+"""One run of one machine -> a sample for each of its cells (docs/results.schema.json)."""
+
+import os
+import re
+import tempfile
+
+import cells
+import measure
+from measure import Failed
+
+import debian  # noqa: E402  (bench/workloads, by measure)
+import marks  # noqa: E402
+import nano  # noqa: E402
+
+BENCH_LINE = re.compile(r"^bench (?:(?P<disk>disk (?:read|write)): (?P<n>\d+) requests of (?P<bytes>\d+) "
+                        r"bytes, depth (?P<depth>\d+)|(?P<other>uart|input|interrupt): (?P<m>\d+) \w+), "
+                        r"(?P<ticks>\d+) ticks, (?P<instructions>\d+) instructions", re.MULTILINE)
+TRAP_LINE = re.compile(r"^bench trap: (.+): (\d+) rounds, (-?\d+) instructions, (-?\d+) ticks",
+                       re.MULTILINE)
+NS_PER_TICK = 100  # QEMU's virt board: 10 MHz
+
+
+def sample(operations, **known):
+    fields = dict.fromkeys(("ticks", "ns", "instructions", "traps", "registers", "devices", "memory"))
+    return {"operations": operations, **fields, **known}
+
+
+# --- The VMM's statistics ------------------------------------------------------------------------------
+
+
+def register_of(row):
+    """(device, register and direction) of an exit that is an access to a register; else None."""
+    if row["class"] == "mmio":
+        device, plus, register = row["detail"].partition("+")
+        return device, plus + register
+    return ("plic", row["detail"]) if row["class"] == "plic" else None
+
+
+def counters(statistics):
+    """traps, registers, devices and memory of one stretch; natively there is nothing."""
+    if statistics is None:
+        return {"traps": {"total": 0}, "registers": {}, "devices": {}, "memory": {}}
+    traps, registers = {"total": 0}, {}
+    for row in statistics["exits"]:
+        if "Trident." in row["detail"]:
+            continue  # the mark's own
+        traps[row["class"]] = traps.get(row["class"], 0) + row["count"]
+        traps["total"] += row["count"]
+        place = register_of(row)
+        if place:
+            device = registers.setdefault(place[0], {})
+            device[place[1]] = device.get(place[1], 0) + row["count"]
+    devices = {name: {key: value for key, value in row.items() if isinstance(value, int)}
+               for name, row in statistics["devices"].items()}
+    memory = {key: value for key, value in statistics["memory"].items() if isinstance(value, int)}
+    return {"traps": traps, "registers": registers, "devices": devices, "memory": memory}
+
+
+def subtract(more, less):
+    """What one stretch has more than another, number by number; zeros left out but for `total`."""
+    result = {}
+    for key in {**more, **less}:
+        a, b = more.get(key), less.get(key)
+        if isinstance(a, dict) or isinstance(b, dict):
+            result[key] = subtract(a or {}, b or {})
+        elif (a or 0) != (b or 0) or key == "total":
+            result[key] = (a or 0) - (b or 0)
+    return result
+
+
+# --- Our guest -----------------------------------------------------------------------------------------
+
+
+def matches(cell, line):
+    params = cell.workload.params
+    if params["kind"] == "disk":
+        return (line["disk"], line["n"], line["bytes"], line["depth"]) == (
+            f"disk {params['op']}", str(cell.operations), str(params["bytes"]), str(params["depth"]))
+    names = {"console-out": "uart", "console-in": "input", "interrupt": "interrupt"}
+    return (line["other"], line["m"]) == (names[cell.workload.name], str(cell.operations))
+
+
+def take_cell(cell, lines, statistics):
+    """The sample of one cell from its lines: the sum of its repetitions."""
+    operations = cell.operations * len(lines)
+    ticks = sum(int(line["ticks"]) for line in lines)
+    if cell.method == "time":
+        return sample(operations, ticks=ticks, ns=ticks * NS_PER_TICK)
+    result = sample(operations, instructions=sum(int(line["instructions"]) for line in lines),
+                    **counters(statistics))
+    if cell.kind == "interrupt":
+        result["more"] = {"late_ticks": ticks}
+    return result
+
+
+def take_lines(machine_cells, seen):
+    """{id: sample, or why there is none} from the guest's lines and marks, which are in order."""
+    lines = list(BENCH_LINE.finditer(seen["console"]))
+    virtual = machine_cells[0].patch is not None
+    if virtual and len(seen["marks"]) != len(lines):
+        raise Failed(f"the VMM sent {len(seen['marks'])} statistics for {len(lines)} workloads")
+    result, at = {}, 0
+    for cell in machine_cells:
+        repeat = 1 if cell.method == "count" else cell.workload.repeat
+        mine = lines[at:at + repeat]
+        if len(mine) == repeat and all(matches(cell, line) for line in mine):
+            result[cell.id] = take_cell(cell, mine, seen["marks"][at] if virtual else None)
+            at += repeat
+        else:
+            result[cell.id] = seen["why"] or "the guest did not carry it out"
+    return result
+
+
+def run_bench(machine_cells, disk):
+    first = machine_cells[0]
+    counting, deep = first.method == "count", first.machine[2] == "deep"
+    commands = ["bench spin"] if counting and not deep else []
+    for cell in machine_cells:
+        repeat = 1 if counting else cell.workload.repeat
+        commands += [cell.workload.command.format(n=cell.operations)] * repeat
+    options = measure.parse(first.options(), RUN="; ".join(commands), DISK_IMG=disk)
+    if counting and not deep:
+        options.disk_latency = cells.LATENCY_NS
+    pause = cells.INPUT_SECONDS if counting else 0
+    seen = measure.run_guest(options, pause=pause)
+    return take_lines(machine_cells, seen), seen
+
+
+def run_trap(machine_cells, disk):
+    options = measure.parse(machine_cells[0].options(), RUN="bench trap", DISK_IMG=disk)
+    seen = measure.run_guest(options)
+    rows = {name: (int(rounds), int(instructions))
+            for name, rounds, instructions, _ in TRAP_LINE.findall(seen["console"])}
+    result = {}
+    for cell in machine_cells:
+        row = rows.get(cell.workload.params["name"])
+        result[cell.id] = (sample(row[0], instructions=row[1]) if row else
+                           seen["why"] or "the guest did not carry it out")
+    return result, seen
+
+
+# --- Linux ---------------------------------------------------------------------------------------------
+
+
+def boot_options(cell):
+    return {**cell.options(), "RUN": "poweroff -f", "APPEND": cells.LINUX_WORDS}
+
+
+def run_boot(machine_cells, disk):
+    cell, = machine_cells
+    options = {**boot_options(cell), "DISK_IMG": disk}
+    if cell.method == "boot-time":
+        measure.parse(options)  # a Refusal's sentence instead of hyperfine's
+        seconds = measure.time_process(options)
+        return {cell.id: sample(1, ns=seconds * 1e9)}, None
+    seen = measure.run_guest(measure.parse(options), counted=True)
+    if seen["why"]:
+        return {cell.id: seen["why"]}, seen
+    statistics = seen["statistics"] if cell.patch else None
+    return {cell.id: sample(1, instructions=seen["instructions"], **counters(statistics))}, seen
+
+
+def nano_sample(cell, row, stretches):
+    n, name = row["n"], row["op"]
+    if cell.method == "time":
+        return sample(n, ns=row["ns"] * n)
+    if not cell.patch:
+        return sample(n, instructions=round(row["instructions"] * n), **counters(None))
+    both = [stretches[name, what] for what in ("with", "without")]
+    total = [sum(part[who]["instructions"] for who in ("vmm", "idle", "guest")) for part in both]
+    return sample(n, instructions=total[0] - total[1], **subtract(*map(counters, both)))
+
+
+def run_nano(machine_cells, _disk):
+    first = machine_cells[0]
+    counted = first.method == "count"
+    wanted = [cell.workload.params["name"] for cell in machine_cells]
+    words = ["nano", "--marks"] + ["--counted"] * counted + wanted
+    with tempfile.TemporaryDirectory(prefix="trident-nano-") as folder:
+        path = f"{folder}/disk.img"
+        with open(path, "wb") as file:
+            for number in range(nano.DISK_MIB):
+                file.write(bytes([number]) * (1 << 20))
+        # In the first second the kernel does what it has put off while it booted.
+        options = measure.parse(first.options(), RUN="sleep 1; " + " ".join(words), DISK_IMG=path,
+                                INITRD="build/workloads/trixie.cpio.gz",
+                                TIMEOUT=str(nano.TIMEOUT))
+        seen = measure.run_guest(options, kind=measure.MarkedRun)
+    found = nano.RESULT.search(seen["console"])
+    if seen["why"] or not found:
+        return dict.fromkeys((cell.id for cell in machine_cells),
+                             seen["why"] or "the guest printed no result"), seen
+    rows = {row["op"]: row for row in measure.json.loads(found[1])}
+    return {cell.id: nano_sample(cell, rows[cell.workload.params["name"]], seen["stretches"])
+            for cell in machine_cells}, seen
+
+
+def linux_parser(cell):
+    def parse(**more):
+        return measure.parse(cell.options(), **more)
+    return parse
+
+
+def run_fio(machine_cells, _disk):
+    facts = debian.fio(linux_parser(machine_cells[0]), quick=True)
+    jobs = {job["job"]: job for job in facts["jobs"]}
+    result = {}
+    for cell in machine_cells:
+        job = jobs[cell.workload.params["name"]]
+        result[cell.id] = sample(job["requests"], ns=job["requests"] / job["iops"] * 1e9,
+                                 more={key: job[key] for key in ("iops", "bytes_per_second", "latency_ns")})
+    return result, None
+
+
+def run_compile(machine_cells, _disk):
+    cell, = machine_cells
+    os.makedirs("build/workload", exist_ok=True)
+    facts = debian.compile_once(linux_parser(cell), functions=60)
+    return {cell.id: sample(1, ns=facts["seconds"] * 1e9,
+                            more={"object_sha256": facts["object_sha256"]})}, None
+
+
+PROGRAMS = {"bench": run_bench, "deep": run_bench, "operation": run_trap, "boot": run_boot,
+            "nano": run_nano, "fio": run_fio, "compile": run_compile}
+
+
+def take(machine_cells, disk):
+    """Runs these cells, which are of one machine: {id: sample, or why it failed}, console, facts."""
+    program = PROGRAMS[machine_cells[0].machine[2]]
+    try:
+        result, seen = program(machine_cells, disk)
+    except (Failed, measure.front_door.Refusal, marks.Failure) as failed:
+        why = failed.args[0]
+        console = failed.args[1] if len(failed.args) > 1 else ""
+        return dict.fromkeys((cell.id for cell in machine_cells), why), console, {}
+    seen = seen or {"why": "", "console": "", "qemu": None}
+    if seen["why"] and not any(isinstance(value, str) for value in result.values()):
+        result = dict.fromkeys(result, seen["why"])  # all is there, and yet the run ended badly
+    return result, seen["console"], {"qemu": seen["qemu"]}

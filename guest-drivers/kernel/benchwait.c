@@ -1,0 +1,45 @@
+/*
+ * `bench input` and `bench interrupt`: what comes to the guest without its asking.
+ */
+#include "kernel.h"
+#include "riscv.h"
+
+#define PERIOD_US 100u /* from arming the timer to its interrupt */
+
+/* Whoever has the other end of the console sends what was asked for, and the bench ends when all of
+ * it is here. It begins with the first byte, which is not counted. */
+int bench_input(uint64_t bytes)
+{
+    printf("bench input: send %lu\n", bytes + 1);
+    console_flush();
+    struct bench_cost begin = {0};
+    uint64_t got = 0;
+    while (got < bytes + 1 && console_read_byte() >= 0) {
+        begin = got++ == 0 ? bench_begin() : begin;
+    }
+    struct bench_cost cost = bench_end(begin);
+    printf("bench input: %lu bytes, %lu ticks, %lu instructions\n", got ? got - 1 : 0, cost.ticks,
+           cost.instructions);
+    return got == bytes + 1 ? 0 : 1;
+}
+
+/* The timer's interrupts, one at a time, in a kernel that is awake. ticks: how late their handler
+ * was, in all; instructions: from arming the timer to being back from its interrupt. */
+int bench_interrupt(uint64_t count)
+{
+    uint64_t late = 0;
+    uint64_t period = board.timebase * PERIOD_US / 1000000;
+    console_flush();
+    struct bench_cost begin = bench_begin();
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t taken = trap_interrupts;
+        uint64_t deadline = time_now() + period;
+        time_set(deadline);
+        time_spin(taken);
+        late += time_of_interrupt() - deadline;
+    }
+    struct bench_cost cost = bench_end(begin);
+    printf("bench interrupt: %lu interrupts, %lu ticks, %lu instructions\n", count, late,
+           cost.instructions);
+    return 0;
+}
