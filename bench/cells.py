@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from runner import options as front_door  # noqa: E402
 
 QUICK, DEFAULT, FULL = range(3)  # the smallest matrix that a cell is part of
-LEVELS = front_door.PATCH_BUILT
+LEVELS = front_door.PATCH_LEVELS
 PATCH = front_door.Options().patch  # of every cell that is not about PATCH
 
 
