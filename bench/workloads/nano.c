@@ -13,127 +13,39 @@
  * time) is measured by a stretch without them, and subtracted.
  */
 #define _GNU_SOURCE
+#include "stretch.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
-#include <linux/fs.h>
-#include <linux/perf_event.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
-#define PAGE     4096
+#define PAGE     STRETCH_PAGE
 #define MIB      (1 << 20)
-#define SECOND   1000000000l
+#define SECOND   STRETCH_SECOND
 #define TIMERS   400         /* of timer_irq */
 #define PERIOD   250000l     /* ns from one's expiry to the next one's */
 #define ARMED    40000000l   /* ns in which all of them can be armed */
 #define SPIN     120000000ul /* rounds that pass the time until they have expired: 0.2 s and more */
-#define PARTS    5           /* of a measured stretch; divides every n */
 #define SELF     "/proc/self/exe"
 #define EXECUTED "--exit" /* what fork_exec runs: a nano that ends at once */
 
-static const char *disk_path = "/dev/trident";
-static bool marks;
-static bool counted;   /* QEMU counts instructions: each takes the same time */
-static bool can_count; /* and programs may read how many there were */
 static int input_fd = -1, output_fd = -1, disk_fd = -1; /* opened by the set-ups */
 static int timer_fd[TIMERS];
 static long holes[TIMERS]; /* ns in which timer_irq did not run, the longest of them */
 static long disk_size;
 static char *buffer; /* 1 MiB, aligned for direct reads */
 
-static void fail(const char *what)
-{
-    fflush(stdout);
-    perror(what);
-    _exit(1);
-}
-
-#define CHECK(condition)      \
-    do {                      \
-        if (!(condition))     \
-            fail(#condition); \
-    } while (0)
-
-/* --- Clocks. -------------------------------------------------------------------------------- */
-
-static long now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * SECOND + time.tv_nsec;
-}
-
-static uint64_t instret(void)
-{
-    uint64_t value;
-
-    __asm__ volatile("rdinstret %0" : "=r"(value));
-    return value;
-}
-
-static sigjmp_buf no_instret;
-
-static void on_illegal(int number)
-{
-    (void)number;
-    siglongjmp(no_instret, 1);
-}
-
-/* With a performance unit (native) the firmware holds the counter until an event uses it. */
-static void start_counter(void)
-{
-    struct perf_event_attr attributes = {.type = PERF_TYPE_HARDWARE,
-                                         .size = sizeof attributes,
-                                         .config = PERF_COUNT_HW_INSTRUCTIONS};
-
-    syscall(SYS_perf_event_open, &attributes, -1, 0, -1, 0); /* stays open until the end */
-}
-
-/* Linux 6.6 and later let programs read the counter only if asked to (Documentation/admin-guide/
- * sysctl/kernel.rst, perf_user_access). */
-static bool open_counter(void)
-{
-    int fd = open("/proc/sys/kernel/perf_user_access", O_WRONLY);
-    volatile bool works = false;
-
-    if (fd >= 0) {
-        if (write(fd, "2", 1) != 1)
-            perror("perf_user_access");
-        close(fd);
-    }
-    start_counter();
-    signal(SIGILL, on_illegal);
-    if (sigsetjmp(no_instret, 1) == 0) {
-        uint64_t before = instret();
-
-        works = instret() != before;
-    }
-    signal(SIGILL, SIG_DFL);
-    return works;
-}
-
 /* --- Operations: each does the thing n times. --------------------------------------------------- */
-
-static void nothing(long n)
-{
-    (void)n;
-}
 
 static void null_syscall(long n)
 {
@@ -345,7 +257,7 @@ static void arm_timers(long delay)
     struct itimerspec once = {0};
 
     for (long i = 0; i < TIMERS; i++) {
-        long at = now() + delay + (i * PERIOD);
+        long at = stretch_read_clock() + delay + (i * PERIOD);
 
         once.it_value = (struct timespec){.tv_sec = at / SECOND, .tv_nsec = at % SECOND};
         CHECK(timerfd_settime(timer_fd[i], TFD_TIMER_ABSTIME, &once, NULL) == 0);
@@ -383,11 +295,11 @@ static int by_length(const void *a, const void *b)
  * the whole machine did not. */
 static void watch_clock(void)
 {
-    long end = now() + ARMED + (TIMERS + 1) * PERIOD, last = now();
+    long end = stretch_read_clock() + ARMED + (TIMERS + 1) * PERIOD, last = stretch_read_clock();
 
     memset(holes, 0, sizeof holes); /* in no order but for the shortest, which is the first */
     while (last < end) {
-        long time = now(), hole = time - last;
+        long time = stretch_read_clock(), hole = time - last;
 
         last = time;
         if (hole <= holes[0])
@@ -400,14 +312,14 @@ static void watch_clock(void)
                 holes[i] = hole;
             }
         }
-        last = now();
+        last = stretch_read_clock();
     }
     qsort(holes, TIMERS, sizeof holes[0], by_length);
 }
 
 static void pass_time(void)
 {
-    if (counted)
+    if (stretch_options.counted)
         spin();
     else
         watch_clock();
@@ -472,15 +384,9 @@ static void deliver(long n)
 
 static void open_disk(long n)
 {
-    struct stat status;
-    unsigned long long size = 0;
-
     (void)n;
-    CHECK((disk_fd = open(disk_path, O_RDONLY | O_DIRECT)) >= 0);
-    CHECK(fstat(disk_fd, &status) == 0);
-    if (S_ISBLK(status.st_mode))
-        CHECK(ioctl(disk_fd, BLKGETSIZE64, &size) == 0);
-    disk_size = S_ISBLK(status.st_mode) ? (long)size : status.st_size;
+    CHECK((disk_fd = open(stretch_options.disk, O_RDONLY | O_DIRECT)) >= 0);
+    disk_size = stretch_read_size(disk_fd);
 }
 
 static void close_disk(void)
@@ -549,142 +455,61 @@ static const struct op {
 
 /* --- Measuring. ------------------------------------------------------------------------------------ */
 
-struct cost {
-    double ns; /* of one operation */
-    long instructions, interrupts;
-};
-
-static void mark(const char *text, const struct op *op, const char *what)
-{
-    char answer[8];
-
-    if (!marks)
-        return;
-    printf("mark-%s %-12s %-7s\n", text, op->name, what); /* always as long, always as dear */
-    fflush(stdout);
-    CHECK(fgets(answer, sizeof answer, stdin));
-}
-
-/* Runs n operations; the ns that they take, as the fastest part of them did: what other programs on
- * the machine take from QEMU only ever adds. */
-static double run_parts(void (*run)(long n), long n)
-{
-    double best = 0;
-
-    for (int i = 0; i < PARTS; i++) {
-        long begin = now();
-        double each;
-
-        run(n / PARTS);
-        each = (double)(now() - begin) / (double)(n / PARTS);
-        if (i == 0 || each < best)
-            best = each;
-    }
-    return best;
-}
-
-static struct cost stretch(const struct op *op, const char *what, void (*run)(long n), long n)
-{
-    struct cost cost;
-    bool timers = run == timer_irq || run == timer_none;
-
-    cost.interrupts = timers ? timer_interrupts() : 0;
-    mark("begin", op, what);
-    cost.instructions = can_count ? (long)instret() : 0;
-    cost.ns = timers ? 0 : run_parts(run, n);
-    if (timers)
-        run(n);
-    cost.instructions = can_count ? (long)instret() - cost.instructions : 0;
-    mark("end", op, what);
-    cost.interrupts = timers ? timer_interrupts() - cost.interrupts : 0;
-    return cost;
-}
-
 struct result {
     const struct op *op;
     long n;
     double ns, instructions;
 };
 
+/* One stretch; in *interrupts the timer interrupts in it, where these are what is measured. */
+static struct stretch_cost stretch(const struct op *op, const char *what, void (*run)(long n),
+                                   long *interrupts)
+{
+    bool timers = run == timer_irq || run == timer_none;
+    long before = timers ? timer_interrupts() : 0;
+    struct stretch_cost cost = stretch_measure(op->name, what, run, op->n, !timers);
+
+    *interrupts = timers ? timer_interrupts() - before : 0;
+    return cost;
+}
+
 static struct result measure(const struct op *op)
 {
-    struct cost without, with;
+    struct stretch_cost without, with;
     struct result result = {op, op->n, 0, 0};
+    long interrupts, others;
 
     if (op->setup)
         op->setup(op->n);
     if (op->end != unmap_faulted) /* warm up, but for pages that are touched once */
         op->run(op->n / 10 + 2);
-    without = stretch(op, "without", op->without ? op->without : nothing, op->n);
-    with = stretch(op, "with", op->run, op->n);
+    without = stretch(op, "without", op->without ? op->without : stretch_do_nothing, &others);
+    with = stretch(op, "with", op->run, &interrupts);
     if (op->end)
         op->end();
     if (result.n == 0)
-        result.n = with.interrupts - without.interrupts;
+        result.n = interrupts - others;
     CHECK(result.n > 0);
     result.ns = with.ns;
     if (op->run == timer_irq)
-        result.ns = (double)holes[(with.interrupts < TIMERS ? with.interrupts : TIMERS) / 2];
+        result.ns = (double)holes[(interrupts < TIMERS ? interrupts : TIMERS) / 2];
     result.instructions = (double)(with.instructions - without.instructions) / (double)result.n;
     return result;
-}
-
-static bool wanted(const char *name, int argc, char **argv)
-{
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(name, argv[i]) == 0)
-            return true;
-    }
-    return argc == 0;
 }
 
 static void print_results(const struct result *results, int count)
 {
     printf("nano-json-begin\n[");
     for (int i = 0; i < count; i++) {
-        const struct result *result = &results[i];
+        char first[64];
 
-        printf("%s\n{\"op\": \"%s\", \"n\": %ld, \"ns\": %.1f, ", i ? "," : "", result->op->name,
-               result->n, result->ns);
-        if (can_count)
-            printf("\"instructions\": %.1f}", result->instructions);
-        else
-            printf("\"instructions\": null}");
+        snprintf(first, sizeof first, "%s\n{\"op\": \"%s\"", i ? "," : "", results[i].op->name);
+        stretch_print_result(first, results[i].n, results[i].ns, results[i].instructions);
     }
     printf("\n]\nnano-json-end\n");
-    if (!counted)
+    if (!stretch_options.counted)
         printf("nano: instructions are counted with ICOUNT=1 only\n");
     fflush(stdout);
-}
-
-/* The answers to the marks are not to be echoed, which would cost as much as they do. */
-static void set_echo(bool on)
-{
-    struct termios terminal;
-
-    if (tcgetattr(STDIN_FILENO, &terminal) != 0)
-        return;
-    terminal.c_lflag = on ? terminal.c_lflag | ECHO : terminal.c_lflag & ~(tcflag_t)ECHO;
-    tcsetattr(STDIN_FILENO, TCSANOW, &terminal);
-}
-
-static int parse(int argc, char **argv)
-{
-    int first = 1;
-
-    for (; first < argc && argv[first][0] == '-'; first++) {
-        if (strcmp(argv[first], "--marks") == 0)
-            marks = true;
-        else if (strcmp(argv[first], "--counted") == 0)
-            counted = true;
-        else if (strcmp(argv[first], "--disk") == 0 && first + 1 < argc)
-            disk_path = argv[++first];
-        else {
-            fprintf(stderr, "usage: nano [--marks] [--counted] [--disk FILE] [OPERATION]...\n");
-            exit(2);
-        }
-    }
-    return first;
 }
 
 int main(int argc, char **argv)
@@ -694,18 +519,14 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], EXECUTED) == 0)
         return 0;
-    first = parse(argc, argv);
-    can_count = counted && open_counter();
-    if (counted && !can_count)
-        fprintf(stderr, "nano: this guest does not let programs count instructions\n");
+    first = stretch_begin("nano", argc, argv);
     CHECK((buffer = aligned_alloc(PAGE, MIB)));
     memset(buffer, 0, MIB);
-    set_echo(false);
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
-        if (wanted(ops[i].name, argc - first, argv + first))
+        if (stretch_is_wanted(ops[i].name, argc - first, argv + first))
             results[count++] = measure(&ops[i]);
     }
     print_results(results, count);
-    set_echo(true);
+    stretch_end();
     return count == 0;
 }

@@ -11,7 +11,7 @@ import tempfile
 
 import marks
 
-RESULT = re.compile(r"^nano-json-begin\n(.*?)^nano-json-end$", re.MULTILINE | re.DOTALL)
+RESULT = r"^{0}-json-begin\n(.*?)^{0}-json-end$"
 DISK_MIB = 64
 TIMEOUT = 300
 FIELDS = ("op", "device", "patch", "n", "ns", "instructions", "traps", "device_traps", "exits")
@@ -36,9 +36,9 @@ def traps(run, op, n):
             {name: count for name, count in each.items() if count})
 
 
-def boot(parse, counted, ops):
+def boot(parse, counted, ops, program="nano", **settings):
     """One run of the guest; the session, and what the guest's program printed."""
-    words = ["nano", "--marks"] + ["--counted"] * counted + ops
+    words = [program, "--marks"] + ["--counted"] * counted + ops
     with tempfile.TemporaryDirectory(prefix="trident-nano-") as folder:
         with open(f"{folder}/disk.img", "wb") as file:
             for number in range(DISK_MIB):
@@ -46,10 +46,11 @@ def boot(parse, counted, ops):
         # In the first second the kernel does what it has put off while it booted.
         options = parse(RUN="sleep 1; " + " ".join(words), ICOUNT="01"[counted],
                         DISK_IMG=f"{folder}/disk.img",
-                        INITRD=f"build/workloads/{os.environ.get('KERNEL') or 'trixie'}.cpio.gz")
+                        INITRD=f"build/workloads/{os.environ.get('KERNEL') or 'trixie'}.cpio.gz",
+                        **settings)
         options.timeout = options.timeout or TIMEOUT
         run = marks.run(options)
-    found = RESULT.search(run.text)
+    found = re.search(RESULT.format(program), run.text, re.MULTILINE | re.DOTALL)
     if not found:
         raise marks.Failure("the guest printed no result")
     return run, json.loads(found[1])

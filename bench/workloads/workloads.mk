@@ -1,6 +1,7 @@
 # Workloads in a Linux guest. Included by the top-level Makefile.
 #   make nano [DEVICE=...] [OPS='null_syscall ...']   without DEVICE: native and every strategy
-#   make workload W=nano|fio|stress-ng|compile DEVICE=... [MIN=minutes] [QUICK=1]
+#   make curves DEVICE=virtio        native and this one; figures and table go to docs/
+#   make workload W=nano|curves|fio|stress-ng|compile DEVICE=... [MIN=minutes] [QUICK=1]
 WORKLOADS := $(BUILD)/workloads
 NANO_INITRD := $(WORKLOADS)/$(or $(KERNEL),trixie).cpio.gz
 NANO_DEVICES := $(if $(filter file,$(origin DEVICE)),native emulated virtio passthrough,$(DEVICE))
@@ -8,14 +9,16 @@ NANO_DEVICES := $(if $(filter file,$(origin DEVICE)),native emulated virtio pass
 WORKLOAD_RUN := OPS='$(OPS)' QUICK='$(QUICK)' MIN='$(if $(filter file,$(origin MIN)),,$(MIN))' \
 	bench/workloads/run
 
-.PHONY: nano workload workload-files guest-gcc
-$(WORKLOADS)/nano: bench/workloads/nano.c | $(BUILD)/.setup-workload
+.PHONY: nano curves workload workload-files guest-gcc
+$(WORKLOADS)/nano $(WORKLOADS)/curves: $(WORKLOADS)/%: bench/workloads/%.c bench/workloads/stretch.c bench/workloads/stretch.h \
+		| $(BUILD)/.setup-workload
 	@mkdir -p $(@D)
 	riscv64-linux-gnu-gcc -static -O2 -std=c11 -Wall -Wextra -Wshadow -Wmissing-prototypes -Werror \
-		-s -o $@ $<
+		-s -o $@ $(filter %.c,$^)
 
-$(NANO_INITRD): $(WORKLOADS)/nano $(LINUX)/initramfs.cpio.gz
-	guests/linux/pack $(LINUX)/root $@ --file bin/nano=$(WORKLOADS)/nano
+$(NANO_INITRD): $(WORKLOADS)/nano $(WORKLOADS)/curves $(LINUX)/initramfs.cpio.gz
+	guests/linux/pack $(LINUX)/root $@ --file bin/nano=$(WORKLOADS)/nano \
+		--file bin/curves=$(WORKLOADS)/curves
 
 # A root file system with Debian's compiler, apart from the other: it is for one workload.
 GCC_PACKAGES := gcc libc6-dev mount kmod busybox-static
@@ -28,7 +31,7 @@ $(BUILD)/debian-gcc/root.img: $(BUILD)/debian-gcc/versions guests/debian/mkroot 
 
 guest-gcc: $(LINUX)/Image $(LINUX)/debian.cpio.gz $(BUILD)/debian-gcc/root.img
 
-workload-files: $(BUILD)/trident/trident.bin $(if $(filter nano,$W),$(LINUX)/Image $(NANO_INITRD)) \
+workload-files: $(BUILD)/trident/trident.bin $(if $(filter nano curves,$W),$(LINUX)/Image $(NANO_INITRD)) \
 	$(if $(filter fio stress-ng,$W),guest-debian) $(if $(filter compile,$W),guest-gcc)
 
 workload: | $(BUILD)/.setup-run
@@ -38,3 +41,10 @@ workload: | $(BUILD)/.setup-run
 nano: | $(BUILD)/.setup-run
 	@$(MAKE) --no-print-directory -s W=nano workload-files
 	@$(WORKLOAD_RUN) nano $(NANO_DEVICES)
+
+# Into docs/, from build/curves.json alone: bench/draw_curves.py
+curves: | $(BUILD)/.setup-curves
+	@$(MAKE) --no-print-directory -s W=curves workload-files
+	@$(WORKLOAD_RUN) curves $(DEVICE)
+	@bench/draw_curves.py
+
