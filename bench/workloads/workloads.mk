@@ -48,3 +48,5 @@ curves: | $(BUILD)/.setup-curves
 	@$(WORKLOAD_RUN) curves $(DEVICE)
 	@bench/draw_curves.py
 
+
+include bench/peer/peer.mk

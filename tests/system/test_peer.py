@@ -1,0 +1,81 @@
+"""KVM as a peer, without running it (which takes minutes): what is refused, and what is taken."""
+
+import importlib.machinery
+import importlib.util
+import json
+import struct
+
+import jsonschema
+import pytest
+
+import front_door
+
+TOP = front_door.TOP
+
+
+def load():
+    loader = importlib.machinery.SourceFileLoader("peer_run", f"{TOP}/bench/peer/run")
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("peer_run", loader))
+    loader.exec_module(module)
+    return module
+
+
+peer = load()
+CONSOLE = """trident-linux: 6.12.107+deb13-riscv64 up 4.25s disk vda 131072
+[    0.000000] random: crng init done
+nano-json-begin
+[
+{{"op": "null_syscall", "n": 5000, "ns": {ns}, "instructions": null}}
+]
+nano-json-end
+curves-json-begin
+[
+{{"op": "queue_depth-1", "curve": "queue_depth", "x": 1, "n": 1280, "ns": {ns}, "instructions": null}}
+]
+curves-json-end
+"""
+
+
+def result():
+    rows = peer.take(CONSOLE.format(ns=1000).replace("\n", "\r\n"), "native", "virtio-blk", "16550A")
+    rows += peer.take(CONSOLE.format(ns=4000), "kvm-virtio", "virtio-blk", "virtio console")
+    return {"schema": 1, "peer": "kvm", "commit": None, "opensbi": None, "qemu": "QEMU", "mem": 1,
+            "load": 0.5, "vmm": "QEMU", "kernel": "6.12", "crng_ready_seconds": 0.0, "rows": rows}
+
+
+def test_peer_result():
+    with open(f"{TOP}/docs/peer.schema.json", encoding="utf-8") as file:
+        jsonschema.validate(result(), json.load(file))
+
+
+def test_peer_table():
+    text = peer.table(result())
+    assert "| `nano-null_syscall` | 1 us | 4 us | 4 |" in text
+    assert "| `boot` | 4.25 s | 4.25 s | 1 |" in text
+
+
+@pytest.mark.parametrize("missing", ["trident-linux", "nano-json-end", "curves-json-begin"])
+def test_peer_cut_short(missing):
+    with pytest.raises(peer.marks.Failure):
+        peer.take(CONSOLE.format(ns=1).replace(missing, "cut"), "kvm-virtio", "", "")
+
+
+def elf(machine, segment):
+    head = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHH", 2, machine, 1, 0, 64, 0, 0, 64, 56, 1)
+    return head.ljust(64, b"\0") + struct.pack("<I", segment).ljust(56, b"\0")
+
+
+@pytest.mark.parametrize("content, sentence", [
+    (b"#!/bin/sh\n", "not a program for 64-bit RISC-V"), (elf(62, 1), "not a program for 64-bit RISC-V"),
+    (elf(243, 3), "linked dynamically"), (b"", "not a program")])
+def test_peer_kvmtool_refused(tmp_path, content, sentence):
+    path = tmp_path / "kvmtool"
+    path.write_bytes(content)
+    with pytest.raises(peer.front_door.Refusal, match=sentence):
+        peer.check_kvmtool(str(path))
+
+
+def test_peer_kvmtool_static(tmp_path):
+    path = tmp_path / "kvmtool"
+    path.write_bytes(elf(243, 1))
+    peer.check_kvmtool(str(path))
