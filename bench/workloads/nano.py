@@ -11,7 +11,12 @@ import tempfile
 
 import marks
 
-RESULT = r"^{0}-json-begin\n(.*?)^{0}-json-end$"
+def result_of(program):
+    """What finds a program's result among what it printed."""
+    return re.compile(rf"^{program}-json-begin\n(.*?)^{program}-json-end$", re.MULTILINE | re.DOTALL)
+
+
+RESULT = result_of("nano")
 DISK_MIB = 64
 TIMEOUT = 300
 FIELDS = ("op", "device", "patch", "n", "ns", "instructions", "traps", "device_traps", "exits")
@@ -50,7 +55,7 @@ def boot(parse, counted, ops, program="nano", **settings):
                         **settings)
         options.timeout = options.timeout or TIMEOUT
         run = marks.run(options)
-    found = re.search(RESULT.format(program), run.text, re.MULTILINE | re.DOTALL)
+    found = result_of(program).search(run.text)
     if not found:
         raise marks.Failure("the guest printed no result")
     return run, json.loads(found[1])
