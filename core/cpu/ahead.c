@@ -13,111 +13,36 @@
 #include "cpu/interpret.h"
 #include "cpu/priv.h"
 #include "memory/map.h"
-#include "memory/patch.h"
 #include "memory/shadow_internal.h"
 #include "vm.h"
 
-/* --- Traces --------------------------------------------------------------------------------------- */
+#define GENERATIONS \
+    512u /* fit between a page's number and the bits that an aligned address clears */
 
-static uint64_t *device_hint(struct ahead *ahead, uint64_t pc)
+static uint64_t tag_of(const struct ahead *ahead, uint64_t gva)
 {
-    return &ahead->device_pc[(pc >> 1) & (AHEAD_HINTS - 1)];
+    return (gva & ~PAGE_MASK) | ahead->generation << 3;
 }
 
-void ahead_note_device(struct vcpu *vcpu, uint64_t pc)
+/* What was found in another root, or before a flush, is stale. */
+static void check_pages(struct vcpu *vcpu)
 {
-    uint64_t *hint = device_hint(vcpu->ahead, pc);
-    if (*hint == pc)
+    struct ahead *ahead = vcpu->ahead;
+    uint64_t epoch = vcpu->vm->shadow->flush_epoch;
+    if (ahead->root == vcpu->root && ahead->flush_epoch == epoch)
         return;
-    *hint = pc;
-    vcpu->ahead->hint_epoch++; /* traces that were not worth it may be now */
+    ahead->root = vcpu->root;
+    ahead->flush_epoch = epoch;
+    if (++ahead->generation < GENERATIONS)
+        return;
+    ahead->generation = 1;
+    memset(ahead->page, 0, sizeof(ahead->page));
 }
 
-static bool is_plain(const struct insn *insn)
+/* RAM of the page of gva behind a leaf with this permission; else null. */
+static uint8_t *ram_of(const struct vcpu *vcpu, const uint64_t *entry, unsigned level, uint64_t gva,
+                       uint64_t permission)
 {
-    return insn->op == INSN_LOAD || insn->op == INSN_STORE || insn->op == INSN_SC ||
-           insn->op >= INSN_ALU_IMM;
-}
-
-static bool ends_trace(const struct insn *insn)
-{
-    return insn->op == INSN_JAL || insn->op == INSN_JALR || insn->op == INSN_SRET ||
-           insn->op == INSN_SFENCE_VMA || insn->op == INSN_SINVAL_VMA;
-}
-
-/* What carrying out a plain instruction costs, in the VMM's instructions: finding a page is dear, so a
- * register's neighbours are cheap behind the first. A trap that is saved is worth about 400, and more in
- * time; the register stores of a trap handler's entry shall still be worth it. */
-static unsigned cost_of(const struct insn *insn, uint8_t *base)
-{
-    if (insn->op >= INSN_ALU_IMM)
-        return 10;
-    unsigned cost = insn->rs1 == *base ? 20 : 100;
-    *base = insn->rs1;
-    return cost;
-}
-
-/* Decodes from pc on, and keeps what leads to the last instruction that would trap. */
-static void build(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *page)
-{
-    uint64_t offset = trace->pc & PAGE_MASK;
-    unsigned cost = 0;
-    uint8_t base = 0;
-    trace->count = 0;
-    for (unsigned i = 0; i < AHEAD_TRACE && offset <= PAGE_SIZE - 4 && cost <= AHEAD_COST; i++) {
-        uint32_t raw;
-        memcpy(&raw, page + offset, sizeof(raw));
-        struct insn *insn = &trace->insn[i];
-        *insn = insn_decode(raw);
-        uint64_t pc = (trace->pc & ~PAGE_MASK) + offset;
-        bool device = is_plain(insn) && *device_hint(vcpu->ahead, pc) == pc;
-        bool sensitive = priv_is_sensitive(insn) && insn->op != INSN_WFI;
-        if (!sensitive && !is_plain(insn))
-            return;
-        if (sensitive || device) {
-            trace->count = i + 1;
-            cost = 0;
-        } else {
-            cost += cost_of(insn, &base);
-        }
-        if (ends_trace(insn))
-            return;
-        offset += insn->length;
-    }
-}
-
-/* The trace at the vcpu's pc, or null when nothing there is worth it. When only the mapping of code has
- * changed somewhere, it is enough that this pc still executes from the same patched page. */
-static const struct ahead_trace *find(struct vcpu *vcpu)
-{
-    const struct shadow *shadow = vcpu->vm->shadow;
-    struct ahead_trace *trace = &vcpu->ahead->trace[(vcpu->pc >> 1) & (AHEAD_TRACES - 1)];
-    uint64_t tag = vcpu_code_tag(vcpu);
-    uint64_t contents = shadow->patch_epoch + vcpu->ahead->hint_epoch;
-    if (trace->pc != vcpu->pc || trace->epoch != shadow->code_epoch || trace->tag != tag ||
-        trace->contents != contents) {
-        const uint8_t *page = patch_page(vcpu, vcpu->pc);
-        if (!page)
-            return NULL;
-        if (trace->pc != vcpu->pc || trace->page != page || trace->contents != contents) {
-            trace->pc = vcpu->pc;
-            build(vcpu, trace, page);
-        }
-        trace->page = page;
-        trace->tag = tag;
-        trace->epoch = shadow->code_epoch;
-        trace->contents = contents;
-    }
-    return trace->count ? trace : NULL;
-}
-
-/* --- Carrying out --------------------------------------------------------------------------------- */
-
-/* RAM behind gva in the current root, if its leaf has this permission; else null. */
-static uint8_t *look_up(struct vcpu *vcpu, uint64_t gva, uint64_t permission)
-{
-    unsigned level;
-    const uint64_t *entry = shadow_leaf(vcpu, gva, &level);
     if (!entry || !(*entry & permission))
         return NULL;
     uint64_t page_mask = (1ul << (PAGE_SHIFT + 9 * level)) - 1;
@@ -126,62 +51,128 @@ static uint8_t *look_up(struct vcpu *vcpu, uint64_t gva, uint64_t permission)
                                                                    : NULL;
 }
 
+/* RAM behind gva in the current root; with SUM also in the process's, whose pages the kernel may then
+ * read and write as the process may. */
+static uint8_t *look_up(struct vcpu *vcpu, uint64_t gva, uint64_t permission, bool sum)
+{
+    unsigned level;
+    const uint64_t *entry = shadow_leaf(vcpu, gva, &level);
+    uint8_t *ram = ram_of(vcpu, entry, level, gva, permission);
+    if (ram || !sum)
+        return ram;
+    entry = shadow_user_leaf(vcpu, gva, &level);
+    return ram_of(vcpu, entry, level, gva, permission);
+}
+
 /* RAM for an aligned load or store at gva, or null. */
-static uint8_t *mapped_ram(struct vcpu *vcpu, uint64_t gva, unsigned width, bool is_load)
+static inline uint8_t *mapped_ram(struct vcpu *vcpu, uint64_t gva, unsigned width, bool is_store)
 {
     struct ahead *ahead = vcpu->ahead;
-    uint64_t slot = (gva >> PAGE_SHIFT) & (AHEAD_PAGES - 1), epoch = vcpu->vm->shadow->flush_epoch;
-    struct ahead_page *page = is_load ? &ahead->load_page[slot] : &ahead->store_page[slot];
-    if (gva & (width - 1))
-        return NULL;
-    if (page->gva != (gva & ~PAGE_MASK) || page->epoch != epoch || page->root != vcpu->root) {
-        uint8_t *ram = look_up(vcpu, gva, is_load ? PTE_R : PTE_W);
+    bool sum = vcpu->csr.sstatus & SSTATUS_SUM;
+    struct ahead_page *page = &ahead->page[sum][is_store][(gva >> PAGE_SHIFT) & (AHEAD_PAGES - 1)];
+    if (page->tag != (tag_of(ahead, gva) | (gva & (width - 1)))) {
+        uint8_t *ram = gva & (width - 1) ? NULL : look_up(vcpu, gva, is_store ? PTE_W : PTE_R, sum);
         if (!ram)
             return NULL;
-        *page = (struct ahead_page){vcpu->root, gva & ~PAGE_MASK, epoch, ram};
+        *page = (struct ahead_page){tag_of(ahead, gva), ram};
     }
     return page->ram + (gva & PAGE_MASK);
 }
 
-/* A load, store or SC. False: the guest shall execute it itself. */
+static uint64_t address_of(const struct vcpu *vcpu, const struct insn *insn)
+{
+    return vcpu->x[insn->rs1] + (uint64_t)(int64_t)insn->imm;
+}
+
+/* A load, store or SC of any width. False: the guest shall execute it itself. */
 static bool access_memory(struct vcpu *vcpu, const struct insn *insn)
 {
-    uint64_t gva = vcpu->x[insn->rs1] + (uint64_t)(int64_t)insn->imm;
-    bool is_load = insn->op == INSN_LOAD;
-    uint8_t *ram = mapped_ram(vcpu, gva, insn->width, is_load);
+    uint64_t gva = address_of(vcpu, insn);
+    uint8_t *ram = mapped_ram(vcpu, gva, insn->width, insn->op != INSN_LOAD);
     if (!ram) /* perhaps a device's */
-        return insn->op != INSN_SC && *device_hint(vcpu->ahead, vcpu->pc) == vcpu->pc &&
+        return insn->op != INSN_SC && ahead_is_device(vcpu->ahead, vcpu->pc) &&
                emulate_ahead(vcpu, insn, gva);
-    if (is_load)
+    if (insn->op == INSN_LOAD)
         interpret_set(vcpu, insn->rd, interpret_load(ram, insn));
     else if (insn->op == INSN_STORE)
         interpret_store(ram, vcpu->x[insn->rs2], insn->width);
     else
         interpret_set(vcpu, insn->rd, 1);
-    vcpu->pc += insn->length;
     return true;
 }
 
-/* One trace. True: it was left by a jump, and another may follow. */
+/* After a sensitive instruction, or a device's: whether the guest goes on as it was, in the same root and
+ * with no interrupt due. */
+static bool may_go_on(struct vcpu *vcpu)
+{
+    if (vcpu->mode != VMODE_S || (vcpu->view_stale && !shadow_view_holds(vcpu)))
+        return false;
+    vcpu->view_stale = false;
+    bool taken = vcpu->csr.sstatus & SSTATUS_SIE;
+    if (vcpu->interrupts_stale && taken && (vcpu_sip(vcpu) & vcpu->csr.sie))
+        return false;
+    vcpu->interrupts_stale = false;
+    check_pages(vcpu);
+    return true;
+}
+
+/* One trace. True: all of it, or it was left by a jump, and another may follow. */
 static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64_t *executed)
 {
-    for (const struct insn *insn = trace->insn; insn < trace->insn + trace->count; insn++) {
-        uint64_t next = vcpu->pc + insn->length;
-        ++*executed;
-        if (insn->op >= INSN_ALU_IMM) {
-            interpret_plain(vcpu, insn);
-        } else if (is_plain(insn)) {
+    uint64_t pc = vcpu->pc;
+    const struct ahead_insn *end = trace->insn + trace->count;
+    for (const struct ahead_insn *ahead = trace->insn; ahead < end; ahead++, ++*executed) {
+        const struct insn *insn = &ahead->insn;
+        uint64_t next = pc + insn->length;
+        uint8_t *ram;
+        switch ((enum ahead_kind)ahead->kind) {
+        case AHEAD_ADD:
+            vcpu->x[insn->rd] = address_of(vcpu, insn);
+            vcpu->x[0] = 0;
+            break;
+        case AHEAD_LOAD_64:
+            ram = mapped_ram(vcpu, address_of(vcpu, insn), 8, false);
+            if (!ram)
+                goto other_memory;
+            vcpu->x[insn->rd] = *(const uint64_t *)ram;
+            vcpu->x[0] = 0;
+            break;
+        case AHEAD_STORE_64:
+            ram = mapped_ram(vcpu, address_of(vcpu, insn), 8, true);
+            if (!ram)
+                goto other_memory;
+            *(uint64_t *)ram = vcpu->x[insn->rs2];
+            break;
+        other_memory:
+        case AHEAD_LOAD:
+        case AHEAD_STORE:
+        case AHEAD_SC:
+            vcpu->pc = pc;
             if (!access_memory(vcpu, insn))
                 return false;
-        } else {
-            priv_execute(vcpu, insn);
-        }
-        if (vcpu->interrupts_stale || vcpu->view_stale)
-            return false;
-        if (vcpu->pc != next)
+            vcpu->pc = next;
+            if (vcpu->interrupts_stale && !may_go_on(vcpu))
+                return false;
+            break;
+        case AHEAD_PLAIN:
+            vcpu->pc = pc;
+            interpret_plain(vcpu, insn);
+            if (vcpu->pc == next)
+                break;
             return true;
+        case AHEAD_SENSITIVE:
+            vcpu->pc = pc;
+            priv_execute(vcpu, insn);
+            if (!may_go_on(vcpu))
+                return false;
+            if (vcpu->pc != next)
+                return true;
+            break;
+        }
+        pc = next;
     }
-    return false;
+    vcpu->pc = pc;
+    return trace->goes_on;
 }
 
 void ahead_run(struct vcpu *vcpu)
@@ -190,7 +181,8 @@ void ahead_run(struct vcpu *vcpu)
     uint32_t exit_detail = vcpu->exit_detail;
     uint64_t executed = 0;
     const struct ahead_trace *trace;
-    while (executed < AHEAD_BUDGET && (trace = find(vcpu)) != NULL)
+    check_pages(vcpu);
+    while (executed < AHEAD_BUDGET && (trace = ahead_find(vcpu)) != NULL)
         if (!run_trace(vcpu, trace, &executed))
             break;
     vcpu->exit_class = exit_class;

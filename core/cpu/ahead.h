@@ -2,10 +2,11 @@
  * Running ahead (PATCH=cluster): after a trap the VMM carries on with the guest kernel's next
  * instructions, as long as another one that would trap is near, and returns to the guest once for all.
  *
- * What follows a pc is decoded once into a trace. Traces are taken from patched pages alone: a store to
- * one of those is seen, so a trace cannot outlive its code (shadow.code_epoch).
+ * What follows a pc is decoded once into a trace (ahead_trace.c), which is carried out by ahead.c. Traces
+ * are taken from patched pages alone: a store to one of those is seen, so a trace cannot outlive its code.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cpu/decode.h"
@@ -14,29 +15,49 @@ struct shadow_root;
 struct vcpu;
 
 #define AHEAD_TRACE  64u  /* instructions of a trace at most */
-#define AHEAD_TRACES 512u /* by pc; a power of two */
-#define AHEAD_COST   900u /* of what may lie between two instructions that would trap (ahead.c) */
+#define AHEAD_TRACES 256u /* by pc; a power of two */
 #define AHEAD_BUDGET 512u /* instructions per trap: bounds how long an interrupt may wait */
 #define AHEAD_PAGES  32u  /* by gva; a power of two */
 #define AHEAD_HINTS  256u /* pcs of device accesses; a power of two */
+
+/* How an instruction of a trace is carried out. */
+enum ahead_kind {
+    AHEAD_PLAIN,   /* arithmetic, jumps: interpret_plain() */
+    AHEAD_ADD,     /* rd = rs1 + imm */
+    AHEAD_LOAD_64, /* LD, SD: most of a trap's entry and exit */
+    AHEAD_STORE_64,
+    AHEAD_LOAD, /* other widths */
+    AHEAD_STORE,
+    AHEAD_SC,
+    AHEAD_SENSITIVE, /* priv_execute() */
+};
+
+struct ahead_insn {
+    struct insn insn;
+    uint8_t kind;
+};
 
 struct ahead_trace {
     uint64_t pc, tag, epoch; /* as struct vcpu_site */
     uint64_t contents;       /* sum of shadow.patch_epoch and hint_epoch when it was made */
     const uint8_t *page;     /* whose code it is */
-    uint32_t count;          /* instructions worth carrying out; 0: none */
-    struct insn insn[AHEAD_TRACE];
+    uint16_t count;          /* instructions worth carrying out; 0: none */
+    bool goes_on;            /* what is behind the last may be worth a trace of its own */
+    struct ahead_insn insn[AHEAD_TRACE];
 };
 
-/* Mapped RAM, found in the shadow lately. Valid as an entry of a TLB is: for one root, until a flush. */
+/* RAM behind a page of the guest, as far as one kind of access may go there: as an entry of a TLB. */
 struct ahead_page {
-    const struct shadow_root *root;
-    uint64_t gva, epoch; /* epoch: shadow.flush_epoch */
+    uint64_t tag; /* gva of the page, with struct ahead's generation below it */
     uint8_t *ram;
 };
 
 struct ahead {
-    struct ahead_page load_page[AHEAD_PAGES], store_page[AHEAD_PAGES];
+    /* By whether SUM is set, and whether it is a store. Valid for one root until a flush. */
+    struct ahead_page page[2][2][AHEAD_PAGES];
+    const struct shadow_root *root;
+    uint64_t flush_epoch; /* of shadow */
+    uint64_t generation;  /* counts both; in bits 3 to 11 of each valid tag */
     struct ahead_trace trace[AHEAD_TRACES];
     uint64_t hint_epoch;             /* counts changes of device_pc */
     uint64_t device_pc[AHEAD_HINTS]; /* where a load or store lately was a device's */
@@ -47,3 +68,12 @@ void ahead_run(struct vcpu *vcpu);
 
 /* The load or store at pc was a device's: others are worth running ahead to it. */
 void ahead_note_device(struct vcpu *vcpu, uint64_t pc);
+
+/* Whether the access at pc was a device's lately. */
+static inline bool ahead_is_device(const struct ahead *ahead, uint64_t pc)
+{
+    return ahead->device_pc[(pc >> 1) & (AHEAD_HINTS - 1)] == pc;
+}
+
+/* The trace at the vcpu's pc, or null: nothing there is worth it. */
+const struct ahead_trace *ahead_find(struct vcpu *vcpu);

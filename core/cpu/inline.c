@@ -162,12 +162,19 @@ uint64_t inline_fs(const struct vcpu *vcpu)
     return vcpu->fs_hidden ? vcpu->fs_behind : vcpu->host_sstatus & SSTATUS_FS;
 }
 
+static void set_visible_fs(struct vcpu *vcpu, uint64_t fs)
+{
+    vcpu->host_sstatus = (vcpu->host_sstatus & ~SSTATUS_FS) | (fs & SSTATUS_FS);
+}
+
 void inline_set_fs(struct vcpu *vcpu, uint64_t fs)
 {
     if (vcpu->fs_hidden)
         vcpu->fs_behind = fs & SSTATUS_FS;
     else
-        vcpu->host_sstatus = (vcpu->host_sstatus & ~SSTATUS_FS) | (fs & SSTATUS_FS);
+        set_visible_fs(vcpu, fs);
+    if (vcpu->inlined && vcpu->inlined->float_open && !(fs & SSTATUS_FS))
+        inline_mode_changed(vcpu);
 }
 
 void inline_mode_changed(struct vcpu *vcpu)
@@ -176,16 +183,13 @@ void inline_mode_changed(struct vcpu *vcpu)
     if (!inlined)
         return;
     bool kernel = vcpu->mode == VMODE_S;
-    if (!kernel && inlined->float_open) {
+    uint64_t fs = inline_fs(vcpu);
+    if (inlined->float_open && (!kernel || !fs)) {
         inlined->float_open = false;
         map_entries(inlined, true);
     }
     bool hide = kernel && !inlined->lost && !inlined->low_lost && !inlined->float_open;
-    if (hide == vcpu->fs_hidden)
-        return;
-    uint64_t fs = inline_fs(vcpu);
-    vcpu->fs_hidden = false;
-    inline_set_fs(vcpu, hide ? 0 : fs);
+    set_visible_fs(vcpu, hide ? 0 : fs);
     vcpu->fs_hidden = hide;
     vcpu->fs_behind = fs;
 }

@@ -155,6 +155,7 @@ void patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
         return;
     put_word(vm, frame, pc & PAGE_MASK, jump);
     vm->shadow->copy_jumps[vm->shadow->patch[frame] - 1u]++;
+    vm->shadow->patch_epoch++; /* it is no longer worth running ahead to */
     vm->stats.memory.trampolines++;
 }
 
@@ -173,11 +174,14 @@ bool patch_lookup(const struct vcpu *vcpu, uint64_t pc, uint32_t *raw)
     return *raw != ECALL;
 }
 
-const uint8_t *patch_page(const struct vcpu *vcpu, uint64_t pc)
+const uint8_t *patch_page(const struct vcpu *vcpu, uint64_t pc, const uint8_t **copy)
 {
     uint64_t frame;
     bool patched;
-    return frame_at(vcpu, pc, &frame, &patched) && patched ? original_of(vcpu->vm, frame) : NULL;
+    if (!frame_at(vcpu, pc, &frame, &patched) || !patched)
+        return NULL;
+    *copy = copy_of(vcpu->vm, frame);
+    return original_of(vcpu->vm, frame);
 }
 
 bool patch_repair(struct vcpu *vcpu, uint64_t pc)

@@ -23,8 +23,9 @@ void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva);
 /* Whether pc, where an ecall just trapped, is a patched site; *raw is the original instruction. */
 bool patch_lookup(const struct vcpu *vcpu, uint64_t pc, uint32_t *raw);
 
-/* The page that pc executes from, as the guest wrote it, if a patched copy of it is mapped; else null. */
-const uint8_t *patch_page(const struct vcpu *vcpu, uint64_t pc);
+/* The page that pc executes from, as the guest wrote it, if a patched copy of it is mapped (*copy); else
+ * null. */
+const uint8_t *patch_page(const struct vcpu *vcpu, uint64_t pc, const uint8_t **copy);
 
 /* Puts the original back at the site that the guest jumped into the middle of (pc - 2). */
 bool patch_repair(struct vcpu *vcpu, uint64_t pc);

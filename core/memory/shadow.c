@@ -106,6 +106,15 @@ void shadow_select(struct vcpu *vcpu)
     vcpu->view_stale = false;
 }
 
+bool shadow_view_holds(const struct vcpu *vcpu)
+{
+    const struct shadow_space *space = vcpu->vm->shadow->current;
+    if (!space || !space->used || space->satp != vcpu->csr.satp)
+        return false;
+    bool mxr = (vcpu->csr.sstatus & SSTATUS_MXR) && !is_bare(vcpu);
+    return vcpu->root == &space->root[shadow_root_index(choose_view(vcpu, space, mxr), mxr)];
+}
+
 /* --- Filling ------------------------------------------------------------------------------------ */
 
 /* One leaf to be put into the current root. */

@@ -110,8 +110,14 @@ void shadow_fence(struct vcpu *vcpu, bool by_address, uint64_t gva, bool by_asid
 /* Forgets every translation (VM reset, patching with unknown aliases). */
 void shadow_drop_all(struct vcpu *vcpu);
 
+/* Whether the installed root is still the one for the vcpu's mode, SUM, MXR and satp. */
+bool shadow_view_holds(const struct vcpu *vcpu);
+
 /* The current root's leaf for gva: the entry, its level, or null when there is none. */
 uint64_t *shadow_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level);
+
+/* The same in the process's view of the current address space. */
+uint64_t *shadow_user_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level);
 
 /* Drops the leaf for gva from the current root, whatever its size. */
 void shadow_drop_leaf(struct vcpu *vcpu, uint64_t gva);

@@ -218,12 +218,11 @@ void shadow_fence(struct vcpu *vcpu, bool by_address, uint64_t gva, bool by_asid
         shadow_tlb_flush(vm);
 }
 
-uint64_t *shadow_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level)
+static uint64_t *leaf_in(const struct shadow *shadow, uint64_t *table, uint64_t gva,
+                         unsigned *level)
 {
-    const struct shadow *shadow = vcpu->vm->shadow;
-    if (is_vmm_slot(shadow, gva))
+    if (!table || is_vmm_slot(shadow, gva))
         return NULL;
-    uint64_t *table = vcpu->root->table;
     for (*level = shadow->host_levels - 1;; --*level) {
         uint64_t *entry = &table[shadow_index(gva, *level)];
         if (!(*entry & PTE_V))
@@ -232,6 +231,19 @@ uint64_t *shadow_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level)
             return entry;
         table = map_hpa(PTE_PPN(*entry) << PAGE_SHIFT);
     }
+}
+
+uint64_t *shadow_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level)
+{
+    return leaf_in(vcpu->vm->shadow, vcpu->root->table, gva, level);
+}
+
+uint64_t *shadow_user_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level)
+{
+    bool mxr = vcpu->csr.sstatus & SSTATUS_MXR;
+    const struct shadow *shadow = vcpu->vm->shadow;
+    uint64_t *table = shadow->current->root[shadow_root_index(VIEW_USER, mxr)].table;
+    return leaf_in(shadow, table, gva, level);
 }
 
 void shadow_drop_leaf(struct vcpu *vcpu, uint64_t gva)

@@ -1,0 +1,128 @@
+/*
+ * Traces: the instructions behind a pc, decoded once, up to the last one that is worth running ahead to.
+ *
+ * Surprise: what PATCH=inline made cheap is carried out like any other sensitive instruction, but it is
+ * no reason to run ahead.
+ */
+#include <string.h>
+
+#include "cpu/ahead.h"
+#include "cpu/priv.h"
+#include "memory/patch.h"
+#include "memory/shadow.h"
+#include "vm.h"
+
+/* What a run may cost, in the VMM's instructions, between two that would trap. A trap that is saved is
+ * worth about 400, and more in time: the register stores of a trap handler's entry shall be worth it. */
+#define COST_LIMIT     900u
+#define COST_PLAIN     12u
+#define COST_NEIGHBOUR 20u /* a page that was found before */
+#define COST_MEMORY    60u
+#define COST_INLINED   80u
+
+void ahead_note_device(struct vcpu *vcpu, uint64_t pc)
+{
+    if (ahead_is_device(vcpu->ahead, pc))
+        return;
+    vcpu->ahead->device_pc[(pc >> 1) & (AHEAD_HINTS - 1)] = pc;
+    vcpu->ahead->hint_epoch++; /* traces that were not worth it may be now */
+}
+
+static enum ahead_kind kind_of(const struct insn *insn)
+{
+    switch (insn->op) {
+    case INSN_LOAD: return insn->width == 8 ? AHEAD_LOAD_64 : AHEAD_LOAD;
+    case INSN_STORE: return insn->width == 8 ? AHEAD_STORE_64 : AHEAD_STORE;
+    case INSN_SC: return AHEAD_SC;
+    case INSN_ALU_IMM: return insn->funct == ALU_ADD ? AHEAD_ADD : AHEAD_PLAIN;
+    default: return insn->op >= INSN_ALU_IMM ? AHEAD_PLAIN : AHEAD_SENSITIVE;
+    }
+}
+
+static bool is_memory(enum ahead_kind kind)
+{
+    return kind >= AHEAD_LOAD_64 && kind <= AHEAD_SC;
+}
+
+static unsigned cost_of(const struct ahead_insn *ahead, uint8_t *base)
+{
+    if (ahead->kind == AHEAD_SENSITIVE)
+        return COST_INLINED;
+    if (!is_memory(ahead->kind))
+        return COST_PLAIN;
+    bool near = ahead->insn.rs1 == *base;
+    *base = ahead->insn.rs1;
+    return near ? COST_NEIGHBOUR : COST_MEMORY;
+}
+
+/* Where the pc jumps, or what is mapped there changes. */
+static bool ends_trace(const struct insn *insn)
+{
+    return insn->op == INSN_JAL || insn->op == INSN_JALR || insn->op == INSN_SRET ||
+           insn->op == INSN_SFENCE_VMA || insn->op == INSN_SINVAL_VMA;
+}
+
+/* Whether the copy's word at offset is no longer the instruction, nor a trap: it is inlined. */
+static bool is_inlined(const uint8_t *page, const uint8_t *copy, uint64_t offset)
+{
+    static const uint32_t ecall = 0x00000073;
+    return memcmp(copy + offset, page + offset, 4) != 0 && memcmp(copy + offset, &ecall, 4) != 0;
+}
+
+/* Decodes from pc on, and keeps what leads to the last instruction that would trap. */
+static void build(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *page,
+                  const uint8_t *copy)
+{
+    uint64_t offset = trace->pc & PAGE_MASK;
+    unsigned cost = 0;
+    uint8_t base = 0;
+    trace->count = 0;
+    trace->goes_on = false;
+    for (unsigned i = 0; i < AHEAD_TRACE && offset <= PAGE_SIZE - 4 && cost <= COST_LIMIT; i++) {
+        uint32_t raw;
+        memcpy(&raw, page + offset, sizeof(raw));
+        struct ahead_insn *insn = &trace->insn[i];
+        insn->insn = insn_decode(raw);
+        insn->kind = (uint8_t)kind_of(&insn->insn);
+        bool sensitive = priv_is_sensitive(&insn->insn) && insn->insn.op != INSN_WFI;
+        if (insn->kind == AHEAD_SENSITIVE && !sensitive)
+            return;
+        uint64_t pc = (trace->pc & ~PAGE_MASK) + offset;
+        bool device = is_memory(insn->kind) && ahead_is_device(vcpu->ahead, pc);
+        if (device || (sensitive && !is_inlined(page, copy, offset))) {
+            trace->count = (uint16_t)(i + 1);
+            trace->goes_on = ends_trace(&insn->insn);
+            cost = 0;
+        } else {
+            cost += cost_of(insn, &base);
+        }
+        if (ends_trace(&insn->insn))
+            return;
+        offset += insn->insn.length;
+    }
+}
+
+/* When only the mapping of code has changed somewhere, it is enough that this pc still executes from the
+ * same patched page. */
+const struct ahead_trace *ahead_find(struct vcpu *vcpu)
+{
+    const struct shadow *shadow = vcpu->vm->shadow;
+    struct ahead_trace *trace = &vcpu->ahead->trace[(vcpu->pc >> 1) & (AHEAD_TRACES - 1)];
+    uint64_t tag = vcpu_code_tag(vcpu);
+    uint64_t contents = shadow->patch_epoch + vcpu->ahead->hint_epoch;
+    if (trace->pc != vcpu->pc || trace->epoch != shadow->code_epoch || trace->tag != tag ||
+        trace->contents != contents) {
+        const uint8_t *copy, *page = patch_page(vcpu, vcpu->pc, &copy);
+        if (!page)
+            return NULL;
+        if (trace->pc != vcpu->pc || trace->page != page || trace->contents != contents) {
+            trace->pc = vcpu->pc;
+            build(vcpu, trace, page, copy);
+        }
+        trace->page = page;
+        trace->tag = tag;
+        trace->epoch = shadow->code_epoch;
+        trace->contents = contents;
+    }
+    return trace->count ? trace : NULL;
+}
