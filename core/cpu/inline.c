@@ -68,6 +68,13 @@ bool inline_maps(const struct vcpu *vcpu, uint64_t gva, uint64_t *hpa)
     return true;
 }
 
+void inline_map(struct vcpu *vcpu)
+{
+    uint64_t gpa, cause;
+    if (inline_maps(vcpu, INLINE_TOP, &gpa))
+        shadow_fault(vcpu, INLINE_TOP, ACCESS_STORE, &gpa, &cause);
+}
+
 /* --- Conflicts with the guest's own use ------------------------------------------------------------ */
 
 void inline_note_space(struct vcpu *vcpu)

@@ -78,6 +78,9 @@ uint64_t inline_low_entry(const struct vcpu *vcpu);
 /* Whether gva lies in the page of virtual CSRs, and it may be mapped now. *hpa: where. */
 bool inline_maps(const struct vcpu *vcpu, uint64_t gva, uint64_t *hpa);
 
+/* Maps it in the current root, if it may be. */
+void inline_map(struct vcpu *vcpu);
+
 /* Whether trampolines may be mapped in the vcpu's mode. */
 bool inline_has_low(const struct vcpu *vcpu);
 

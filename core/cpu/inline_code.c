@@ -60,7 +60,6 @@ static uint16_t short_jump(unsigned distance) /* C.J, forward by less than 2 KiB
 #define ADDI(rd, rs, imm) type_i(0x13, 0, rd, rs, imm)
 #define ANDI(rd, rs, imm) type_i(0x13, 7, rd, rs, imm)
 #define OR(rd, a, b)      type_r(6, rd, a, b)
-#define AND(rd, a, b)     type_r(7, rd, a, b)
 #define JALR(rs, imm)     type_i(0x67, 0, 0, rs, imm)
 
 /* A field of the page of virtual CSRs, as an offset from x0. */
@@ -115,7 +114,6 @@ enum kind {
     KIND_RESTORE, /* csrs sstatus, rs1: where rs1 is 0 or SIE */
     KIND_SAVE,    /* csrrci rd, sstatus, SIE */
     KIND_READ,    /* csrr rd, sstatus */
-    KIND_CLEAR,   /* csrrc rd, sstatus, rs1: where none of the bits is set */
 };
 
 #define BODY_WORDS 16u
@@ -143,8 +141,6 @@ static enum kind kind_of(const struct vcpu *vcpu, const struct insn *insn)
                                                      : KIND_NONE;
     if (insn->op == INSN_CSRRS && !insn->rd)
         return value & ~SSTATUS_SIE ? KIND_NONE : KIND_RESTORE; /* as it looks now */
-    if (insn->op == INSN_CSRRC && insn->rd)
-        return value & SSTATUS_SIE ? KIND_NONE : KIND_CLEAR;
     return KIND_NONE;
 }
 
@@ -196,15 +192,6 @@ static void emit_body(struct body *body, enum kind kind, const struct insn *insn
         emit_read(body, dead, insn->rd);
         return;
     case KIND_READ:
-        emit(body, LD(dead, FIELD(sie)));
-        emit_read(body, dead, insn->rd);
-        return;
-    case KIND_CLEAR:
-        emit(body, LD(dead, FIELD(sstatus)));
-        emit(body, AND(dead, dead, insn->rs1));
-        emit_slow_unless_zero(body, dead);
-        emit(body, ANDI(dead, insn->rs1, SSTATUS_SIE));
-        emit_slow_unless_zero(body, dead);
         emit(body, LD(dead, FIELD(sie)));
         emit_read(body, dead, insn->rd);
         return;

@@ -21,6 +21,7 @@
 #include "vm.h"
 
 #define INSN_WFI_WORD 0x10500073u
+#define HITS_NEVER    UINT32_MAX /* of a site: it stays as it is */
 
 static void exit_is(struct vcpu *vcpu, enum exit_class exit_class, uint32_t detail)
 {
@@ -76,7 +77,7 @@ static void handle_illegal(struct vcpu *vcpu)
 /* The original instruction if pc is a patched site, else null. */
 static struct vcpu_site *patched_site(struct vcpu *vcpu)
 {
-    struct vcpu_site *site = &vcpu->site[(vcpu->pc >> 1) & (VCPU_SITES - 1)];
+    struct vcpu_site *site = &vcpu->site[(vcpu->pc >> 1 ^ vcpu->pc >> 12) & (VCPU_SITES - 1)];
     uint64_t epoch = vcpu->vm->shadow->code_epoch;
     uint64_t tag = vcpu_code_tag(vcpu);
     if (site->pc == vcpu->pc && site->epoch == epoch && site->tag == tag)
@@ -93,8 +94,9 @@ static void handle_ecall(struct vcpu *vcpu)
 {
     struct vcpu_site *site = patched_site(vcpu);
     const struct insn *insn = site ? &site->insn : NULL;
-    if (insn && vcpu->inlined && ++site->hits == inline_threshold(vcpu->inlined))
-        patch_promote(vcpu, vcpu->pc, insn);
+    if (insn && vcpu->inlined && site->hits != HITS_NEVER &&
+        ++site->hits >= inline_threshold(vcpu->inlined))
+        site->hits = patch_promote(vcpu, vcpu->pc, insn) ? 0 : HITS_NEVER;
     if (insn && !priv_is_sensitive(insn)) {
         exit_is(vcpu, EXIT_PATCH, 3); /* DMA that the VMM did not see put other code there */
         patch_drop_at(vcpu, vcpu->pc);
@@ -189,6 +191,8 @@ static bool handle_trampoline(struct vcpu *vcpu)
     exit_is(vcpu, EXIT_PATCH, 4);
     enum inline_settled settled = inline_settle(vcpu);
     inline_pull(vcpu); /* what it wrote */
+    if (vcpu->scause == CAUSE_STORE_PAGE)
+        inline_map(vcpu); /* its first instruction is a store to the page of virtual CSRs */
     switch (settled) {
     case SETTLED: return !interrupt;
     case SETTLED_SLOW:

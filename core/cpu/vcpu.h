@@ -36,7 +36,7 @@ struct vcpu_site {
     uint32_t hits; /* traps there */
 };
 
-#define VCPU_SITES 512u /* by pc; a power of two */
+#define VCPU_SITES 2048u /* by a hash of pc; a power of two */
 
 struct vcpu {
     /* Assembly knows these by generated offsets (offsets.c). */

@@ -141,22 +141,23 @@ static void take_back_next(struct vm *vm)
     take_back_site(vm, &inlined->site[inlined->next++ % INLINE_SITES]);
 }
 
-void patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
+bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
 {
     struct vm *vm = vcpu->vm;
     uint64_t frame;
     bool patched;
     if (!frame_at(vcpu, pc, &frame, &patched) || !patched)
-        return;
+        return false;
     if (vm->options.eager && vcpu->inlined->sites == INLINE_SITES)
         take_back_next(vm);
     uint32_t jump = inline_make(vcpu, pc, insn, original_of(vm, frame), (uint32_t)frame);
     if (!jump)
-        return;
+        return false;
     put_word(vm, frame, pc & PAGE_MASK, jump);
     vm->shadow->copy_jumps[vm->shadow->patch[frame] - 1u]++;
     vm->shadow->patch_epoch++; /* it is no longer worth running ahead to */
     vm->stats.memory.trampolines++;
+    return true;
 }
 
 void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva)

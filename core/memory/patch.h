@@ -14,8 +14,8 @@ struct vm;
 /* Replaces the 4-byte instruction at pc, which just trapped in vS, in the page's copy. */
 void patch_site(struct vcpu *vcpu, uint64_t pc, const struct insn *insn);
 
-/* The patched site at pc traps often: lets it jump to a trampoline if it can (cpu/inline.h). */
-void patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn);
+/* The patched site at pc traps often: lets it jump to a trampoline (cpu/inline.h). False: it cannot. */
+bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn);
 
 /* The copy of frame is about to be mapped at gva: a trampoline only fits the address it was made for. */
 void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva);
