@@ -11,15 +11,17 @@ import tempfile
 
 import marks
 
+DISK_MIB = 64
+TIMEOUT = 300
+FIELDS = ("op", "device", "patch", "n", "ns", "instructions", "traps", "device_traps", "exits")
+
+
 def result_of(program):
     """What finds a program's result among what it printed."""
     return re.compile(rf"^{program}-json-begin\n(.*?)^{program}-json-end$", re.MULTILINE | re.DOTALL)
 
 
 RESULT = result_of("nano")
-DISK_MIB = 64
-TIMEOUT = 300
-FIELDS = ("op", "device", "patch", "n", "ns", "instructions", "traps", "device_traps", "exits")
 
 
 def instructions(run, op, n):

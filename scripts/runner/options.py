@@ -28,7 +28,8 @@ TRACE_LIMIT = 100_000_000
 DISK_ERROR_MAX = 64  # sectors: each is a rule of QEMU's
 
 # Variables that make itself uses: known, and none of the runner's business.
-MAKE_VARIABLES = ("DEBIAN_SIZE", "TRIDENT_MIRROR", "BUILD", "CROSS", "COMPILER", "SETUP", "LIBFDT_SRC", "APT_MIRROR", "V")
+MAKE_VARIABLES = ("DEBIAN_SIZE", "TRIDENT_MIRROR", "BUILD", "CROSS", "COMPILER", "SETUP", "LIBFDT_SRC", "APT_MIRROR", "V",
+                  "PEER", "KVMTOOL")
 
 # The guests that the Makefile builds: kernel, initial RAM disk, and a symbol table if there is one.
 BUILT_GUESTS = {

@@ -4,6 +4,7 @@ import importlib.machinery
 import importlib.util
 import json
 import struct
+import sys
 
 import jsonschema
 import pytest
@@ -11,6 +12,10 @@ import pytest
 import front_door
 
 TOP = front_door.TOP
+sys.path.insert(0, f"{TOP}/bench")
+
+import peer_cells  # noqa: E402
+
 
 
 def load():
@@ -79,3 +84,23 @@ def test_peer_kvmtool_static(tmp_path):
     path = tmp_path / "kvmtool"
     path.write_bytes(elf(243, 1))
     peer.check_kvmtool(str(path))
+
+
+def test_peer_cells():
+    """Each is a cell as results.schema.json has it, and its denominator is there."""
+    cells = peer_cells.cells_of(result())
+    with open(f"{TOP}/docs/results.schema.json", encoding="utf-8") as file:
+        schema = json.load(file)
+    for cell in cells:
+        jsonschema.validate(cell, {"$ref": "#/$defs/cell", "$defs": schema["$defs"]})
+    names = [cell["id"] for cell in cells]
+    assert len(set(names)) == len(names)
+    ratios = {cell["id"]: cell["derived"]["ratio"] for cell in cells if cell["native"] in names}
+    assert ratios["time/linux/nano-null_syscall/kvm-virtio/PEER=kvm"]["median"] == 4
+    assert "time/linux/disk-queued-read-4096-d1/kvm-virtio/PEER=kvm" in ratios
+
+
+def test_peer_unknown(monkeypatch):
+    monkeypatch.setenv("PEER", "xen")
+    with pytest.raises(peer_cells.Refusal, match="PEER=xen is not known"):
+        peer_cells.wanted()
