@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "cpu/inline.h"
 #include "cpu/trap.h"
 #include "host/control.h"
 #include "host/io.h"
@@ -117,7 +118,20 @@ static void wrap(struct trace *trace, struct device *dev, unsigned i)
 struct before {
     uint64_t pc, sepc, scause;
     uint8_t mode;
+    bool enabled; /* interrupts were */
 };
+
+static struct before look_before(struct vcpu *vcpu)
+{
+    inline_pull(vcpu); /* trap_handle will do it again */
+    return (struct before){
+        .pc = vcpu->pc,
+        .sepc = vcpu->csr.sepc,
+        .scause = vcpu->csr.scause,
+        .mode = vcpu->mode,
+        .enabled = vcpu->mode == VMODE_U || vcpu->csr.sstatus & SSTATUS_SIE,
+    };
+}
 
 static bool is_guest_exception(unsigned exit_class)
 {
@@ -125,8 +139,8 @@ static bool is_guest_exception(unsigned exit_class)
            exit_class == EXIT_GUEST_FAULT;
 }
 
-/* Whether the guest was sent to its handler for an interrupt. Running ahead may have left the
- * handler's first instruction behind: then what it was sent from has changed. */
+/* Whether the guest was sent to its handler for an interrupt. Running ahead may have left the handler's
+ * first instruction behind: then its sepc shows it, which is where the exit would have led. */
 static bool is_interrupted(const struct vcpu *vcpu, const struct before *before)
 {
     const struct vcsr *csr = &vcpu->csr;
@@ -136,22 +150,27 @@ static bool is_interrupted(const struct vcpu *vcpu, const struct before *before)
         return false;
     if (vcpu->pc == handler + (csr->stvec & 1 ? 4 * number : 0))
         return changed || vcpu->pc != before->pc + 4;
-    return changed && before->mode == VMODE_U;
+    return csr->sepc - before->pc <= 4 &&
+           (changed || before->enabled != (vcpu->exit_class == EXIT_CSR));
 }
 
 static void note_guest(struct trace_record *record, const struct vcpu *vcpu,
                        const struct before *before)
 {
-    bool injected = is_guest_exception(vcpu->exit_class) || is_interrupted(vcpu, before);
-    bool user = vcpu->mode == VMODE_U;
+    const struct vcsr *csr = &vcpu->csr;
+    bool interrupted = is_interrupted(vcpu, before);
+    bool injected = interrupted || is_guest_exception(vcpu->exit_class);
+    bool left_kernel = before->mode == VMODE_S && vcpu->mode == VMODE_U;
+    bool resumed = before->mode == VMODE_S && csr->sepc == before->sepc && vcpu->pc == csr->sepc &&
+                   vcpu->pc != before->pc + 4;
     if (injected) {
         record->flags |= TRACE_INJECTED;
-        record->flags |= vcpu->csr.sstatus & SSTATUS_SPP ? 0 : TRACE_FROM_USER;
-        record->cause = (uint8_t)(vcpu->csr.scause & 0x7f);
-        record->cause |= vcpu->csr.scause & SCAUSE_INTERRUPT ? CAUSE_INTERRUPT : 0;
+        record->flags |= csr->sstatus & SSTATUS_SPP ? 0 : TRACE_FROM_USER;
+        record->cause = (uint8_t)(csr->scause & 0x7f);
+        record->cause |= csr->scause & SCAUSE_INTERRUPT ? CAUSE_INTERRUPT : 0;
     }
-    if (vcpu->exit_class == EXIT_SRET || (user && before->mode == VMODE_S) ||
-        (!injected && !user && vcpu->pc == vcpu->csr.sepc && vcpu->pc != before->pc + 4))
+    bool again = interrupted && before->mode == VMODE_S && csr->sepc == before->sepc;
+    if (vcpu->exit_class == EXIT_SRET || left_kernel || again || (!injected && resumed))
         record->flags |= TRACE_RETURNED;
 }
 
@@ -179,7 +198,7 @@ struct vcpu *trace_handle(struct vcpu *vcpu)
     struct vm *vm = vcpu->vm;
     struct trace *trace = vm->trace;
     uint64_t begin = csr_read(CSR_INSTRET);
-    struct before before = {vcpu->pc, vcpu->csr.sepc, vcpu->csr.scause, vcpu->mode};
+    struct before before = look_before(vcpu);
     trace->ran_to = vcpu->exit_instret;
     trace->guest = vm->stats.guest_instructions;
 

@@ -196,7 +196,9 @@ def print_exit(found):
     where = gdb.execute(f"info symbol {found.pc:#x}", to_string=True).split(" in section")[0]
     where = "" if "No symbol" in where else f" {where}"
     tell(f"  guest, in {found.mode} at {found.pc:#x}{where}: {found.text or '(a process)'}")
-    tell(f"  hardware: a trap, {cause_name(found.scause)}")
+    patched = found.scause == 8 and found.kind not in ("", "ecall")
+    note = ", which stands here in its place: the site is patched" if patched else ""
+    tell(f"  hardware: a trap, {cause_name(found.scause)}{note}")
     for i, (name, place, lines) in enumerate(found.rows, 1):
         tell(f"  {i:>2}. {name:<23} {place}")
         tell(f"      {walk_steps.STEPS[name]}")

@@ -67,7 +67,8 @@ def summed(rows):
 
 
 @pytest.mark.parametrize("options", [
-    ("UART=emulated", "PATCH=off"), ("DEVICE=emulated", "PATCH=cluster"), ("DEVICE=virtio",)],
+    ("UART=emulated", "PATCH=off"), ("DEVICE=emulated", "PATCH=cluster"),
+    ("DEVICE=virtio", "PATCH=inline")],
     ids=" ".join)
 def test_trace_adds_up_to_the_statistics(tmp_path, options):
     timeline, statistics, text = trace(tmp_path, *options)
@@ -76,6 +77,8 @@ def test_trace_adds_up_to_the_statistics(tmp_path, options):
     counted = summed((row["class"], row["count"], row["instructions"]) for row in statistics["exits"])
     assert seen == counted
     assert sum(event["dur"] for event in slices(timeline, "guest")) == statistics["guest"]["instructions"]
+    handlers = slices(timeline, "handler")
+    assert len(handlers) > 100 and not any("unfinished" in event["args"] for event in handlers)
     assert timeline["otherData"]["missing"] == 0 and "records after them" not in text
     names = {row["args"]["name"] for row in timeline["traceEvents"] if row["name"] == "thread_name"}
     assert {f"{name}: {device['strategy']}" for name, device in statistics["devices"].items()} <= names
