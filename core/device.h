@@ -47,6 +47,17 @@ struct strategy {
     void (*service)(struct device *dev);
 };
 
+/* What the option ABLATE= takes away from the device paths: a set. See docs/devices.md. */
+enum ablation {
+    ABLATE_COALESCE = 1 << 0, /* a completion does not wait for those behind it */
+    ABLATE_NOTIFY = 1 << 1,   /* virtio: no EVENT_IDX, and the driver notifies of each request */
+    ABLATE_BATCH = 1 << 2,    /* one completion for each interrupt */
+    ABLATE_COPY = 1
+                  << 3, /* the host's disk works on a buffer of the VMM, not on the guest's pages */
+    ABLATE_QUEUE = 1
+                   << 4, /* one request at a time with the host's disk, and busy until it is done */
+};
+
 /* What the statistics say about one device. Loads, stores and irqs are counted by the core. */
 struct device_count {
     uint64_t loads, stores; /* trapped register accesses */
@@ -65,7 +76,9 @@ struct device {
     void *host;       /* host end: struct host_console, host_disk or host_window */
     void *state;      /* private to the strategy, state_size bytes */
     struct vm *vm;
-    bool line; /* current level of the interrupt line */
+    unsigned ablate; /* enum ablation */
+    bool line;       /* current level of the interrupt line */
+    bool unasked;    /* the guest may have work and was told not to say so: serve before it idles */
     struct device_count count;
 };
 
@@ -94,5 +107,9 @@ int vm_route_irq(struct device *dev, unsigned host_irq);
 /* The device whose window holds gpa, or null. */
 struct device *device_at(struct vm *vm, uint64_t gpa);
 
-/* Counts, then strategy->access. False: raise an access fault in the guest. */
+/* Counts, then strategy->access, then the host end's turn. False: raise an access fault in the guest. */
 bool device_access(struct device *dev, struct mmio *io);
+
+/* Has the guest an interrupt of the device before it, or is it still handling one? False if it does not
+ * listen. For ABLATE_BATCH. */
+bool device_irq_is_open(const struct device *dev);

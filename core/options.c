@@ -29,6 +29,11 @@ static const struct choice levels[] = {{"off", PATCH_OFF},
                                        {"inline", PATCH_INLINE},
                                        {NULL, 0}};
 
+static const struct choice plics[] = {{"emulated", false}, {"mapped", true}, {NULL, 0}};
+static const struct choice ablations[] = {{"coalesce", ABLATE_COALESCE}, {"notify", ABLATE_NOTIFY},
+                                          {"batch", ABLATE_BATCH},       {"copy", ABLATE_COPY},
+                                          {"queue", ABLATE_QUEUE},       {NULL, 0}};
+
 static int choose(const struct choice *choices, const char *key, const char *word, int *value)
 {
     for (; choices->word; choices++) {
@@ -39,6 +44,24 @@ static int choose(const struct choice *choices, const char *key, const char *wor
     }
     host_log("option %s=%s: no such value", key, word);
     return -EINVAL;
+}
+
+/* A comma list of the choices' words, or none. */
+static int parse_set(const struct choice *choices, const char *key, char *word, unsigned *set)
+{
+    *set = 0;
+    while (strcmp(word, "none") != 0 && *word) {
+        char *end = word + strcspn(word, ",");
+        char *next = *end ? end + 1 : end;
+        int value, status;
+        *end = '\0';
+        status = choose(choices, key, word, &value);
+        if (status < 0)
+            return status;
+        *set |= (unsigned)value;
+        word = next;
+    }
+    return 0;
 }
 
 static int parse_number(const char *key, const char *word, uint64_t *number)
@@ -53,7 +76,7 @@ static int parse_number(const char *key, const char *word, uint64_t *number)
     return -EINVAL;
 }
 
-static int parse_line(struct vm_options *options, const char *key, const char *word)
+static int parse_line(struct vm_options *options, const char *key, char *word)
 {
     int value = 0, status;
     if (strcmp(key, "mem") == 0)
@@ -75,6 +98,11 @@ static int parse_line(struct vm_options *options, const char *key, const char *w
     } else if (strcmp(key, "eager") == 0) {
         status = choose(switches, key, word, &value);
         options->eager = value;
+    } else if (strcmp(key, "plic") == 0) {
+        status = choose(plics, key, word, &value);
+        options->plic_mapped = value;
+    } else if (strcmp(key, "ablate") == 0) {
+        status = parse_set(ablations, key, word, &options->ablate);
     } else if (strcmp(key, "patch") == 0) {
         status = choose(levels, key, word, &value);
         options->patch = (enum patch_level)value;

@@ -7,6 +7,7 @@
  */
 #include "stats.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "host/io.h"
@@ -103,18 +104,33 @@ static unsigned long long nanoseconds(const struct host *host, uint64_t ticks)
            ticks % host->timebase * NANOSECONDS / host->timebase;
 }
 
+/* The words of the option, with commas. */
+static const char *ablation_words(unsigned set, char *text)
+{
+    static const char *const words[] = {"coalesce", "notify", "batch", "copy", "queue"};
+    char *end = text;
+
+    for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (set >> i & 1)
+            end += sprintf(end, "%s%s", end == text ? "" : ",", words[i]);
+    return end == text ? "none" : text;
+}
+
 static void write_config(struct vm *vm)
 {
     static const char *const ways[] = {"emulated", "virtio", "passthrough"};
     static const char *const models[] = {"ahci", "ata"};
     static const char *const levels[] = {"off", "ecall", "cluster", "inline"};
     const struct vm_options *options = &vm->options;
+    char ablate[64];
 
     control_printf(vm->host,
                    "\"config\":{\"uart\":\"%s\",\"disk\":\"%s\",\"disk_model\":\"%s\","
-                   "\"patch\":\"%s\",\"mem\":%llu}",
+                   "\"patch\":\"%s\",\"mem\":%llu,\"plic\":\"%s\",\"ablate\":\"%s\"}",
                    ways[options->uart], ways[options->disk], models[options->disk_model],
-                   levels[options->patch], COUNT(options->mem));
+                   levels[options->patch], COUNT(options->mem),
+                   options->plic_mapped ? "mapped" : "emulated",
+                   ablation_words(options->ablate, ablate));
 }
 
 static void write_row(struct vm *vm, const struct stats_row *row, bool first)

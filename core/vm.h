@@ -25,6 +25,8 @@ struct vm_options {
     enum device_way uart, disk;
     enum disk_model disk_model;
     enum patch_level patch;
+    bool plic_mapped; /* the host's PLIC context belongs to the guest */
+    unsigned ablate;  /* enum ablation (device.h) */
     bool eager; /* PATCH=inline: each site gets a trampoline at once, for tests (cpu/inline.h) */
     bool watch; /* passed-through registers trap and are counted, then passed on */
     uint64_t trace; /* records of the run's timeline (trace.h); 0: none */

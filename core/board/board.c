@@ -13,6 +13,7 @@
 #include "devices/passthrough/passthrough.h"
 #include "board/rtc.h"
 #include "board/vplic.h"
+#include "host/bounce.h"
 #include "host/log.h"
 #include "host/machine.h"
 #include "memory/map.h"
@@ -55,6 +56,7 @@ static struct device *add(struct vm *vm, const struct row *row, void *host)
         .irq = row->irq,
         .host = host,
         .vm = vm,
+        .ablate = vm->options.ablate,
     };
     return dev;
 }
@@ -97,7 +99,7 @@ static int add_disk(struct vm *vm)
         add(vm, row, window);
         return 0;
     }
-    int status = host_disk_start(host, window);
+    int status = host_disk_start(host, window, vm->options.ablate);
     if (status < 0)
         return status;
     host->disk.end.owner = add(vm, row, &host->disk.end);
@@ -123,6 +125,10 @@ int board_init(struct vm *vm, uint64_t *free_hpa)
         status = add_uart(vm);
     if (status == 0)
         status = add_disk(vm);
+    if (vm->options.ablate & ABLATE_COPY) {
+        vm->host->disk.bounce = map_hpa(*free_hpa);
+        *free_hpa += BOUNCE_SIZE * BOUNCE_SLOTS;
+    }
     for (unsigned i = 0; status == 0 && i < vm->devices; i++) {
         struct device *dev = &vm->device[i];
         dev->state = map_hpa(*free_hpa);
@@ -166,6 +172,18 @@ void board_set_line(struct vm *vm, unsigned source, bool level)
     update_external(vm);
 }
 
+void board_poll(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->devices; i++) {
+        struct device *dev = &vm->device[i];
+        if (!dev->unasked)
+            continue;
+        dev->strategy->service(dev);
+        if (dev->host == &vm->host->disk.end)
+            host_disk_settle(vm->host);
+    }
+}
+
 /* QEMU's sifive,test1: a store of 2 to 4 bytes; reads as zero. */
 static bool access_finisher(struct vcpu *vcpu, struct mmio *io)
 {
@@ -200,6 +218,8 @@ bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io)
         io->offset = gpa - VPLIC_BASE;
         exit_is(vcpu, EXIT_PLIC, (uint32_t)io->offset >> 2, io->store);
         bool done = vplic_access(&vm->plic, io);
+        if (vm->options.ablate & ABLATE_BATCH)
+            host_disk_settle(vm->host); /* the guest may be through with an interrupt */
         update_external(vm);
         return done;
     }

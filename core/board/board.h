@@ -22,5 +22,8 @@ int board_reset(struct vm *vm);
 /* Drives a source of the guest's PLIC, up to the vcpu's external interrupt. */
 void board_set_line(struct vm *vm, unsigned source, bool level);
 
+/* Serves the devices whose guest was told not to notify. At host interrupts and before the guest idles. */
+void board_poll(struct vm *vm);
+
 /* One decoded, aligned access at gpa by the window that holds it. False: access fault. */
 bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io);

@@ -53,7 +53,15 @@ bool device_access(struct device *dev, struct mmio *io)
         dev->count.stores++;
     else
         dev->count.loads++;
-    return dev->strategy->access ? dev->strategy->access(dev, io) : pass_on(dev, io);
+    bool done = dev->strategy->access ? dev->strategy->access(dev, io) : pass_on(dev, io);
+    if (dev->host == &dev->vm->host->disk.end)
+        host_disk_settle(dev->vm->host);
+    return done;
+}
+
+bool device_irq_is_open(const struct device *dev)
+{
+    return vplic_is_open(&dev->vm->plic, dev->irq, VPLIC_CONTEXT_S);
 }
 
 void device_set_irq(struct device *dev, bool level)

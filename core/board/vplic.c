@@ -156,3 +156,13 @@ bool vplic_output(const struct vplic *plic, unsigned context)
 {
     return context < VPLIC_CONTEXTS && best(plic, context) != 0;
 }
+
+bool vplic_is_open(const struct vplic *plic, unsigned source, unsigned context)
+{
+    if (source >= VPLIC_SOURCES || context >= VPLIC_CONTEXTS)
+        return false;
+    if (test_bit(plic->claimed, source))
+        return true;
+    return test_bit(plic->line, source) && test_bit(plic->enable[context], source) &&
+           plic->priority[source] > plic->threshold[context];
+}

@@ -43,5 +43,8 @@ bool vplic_access(struct vplic *plic, struct mmio *io);
 /* Drives the line of a source; one that does not exist is ignored. May change either output. */
 void vplic_set_line(struct vplic *plic, unsigned source, bool level);
 
+/* Has the context the source before it (enabled, and its line high), or claimed and not completed? */
+bool vplic_is_open(const struct vplic *plic, unsigned source, unsigned context);
+
 /* The context's interrupt output: is there something to claim? */
 bool vplic_output(const struct vplic *plic, unsigned context);

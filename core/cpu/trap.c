@@ -6,6 +6,7 @@
  */
 #include "cpu/trap.h"
 
+#include "board/board.h"
 #include "board/sbi.h"
 #include "cpu/ahead.h"
 #include "cpu/emulate.h"
@@ -224,6 +225,7 @@ static void handle_interrupt(struct vcpu *vcpu, uint64_t number)
         host_interrupt(vcpu->vm->host);
     else
         csr_clear(CSR_SIP, SIP_SSIP); /* nobody sends the VMM one */
+    board_poll(vcpu->vm);
 }
 
 void trap_host_interrupts(struct vcpu *vcpu)

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "board/board.h"
 #include "cpu/inline.h"
 #include "cpu/timer.h"
 #include "cpu/trap.h"
@@ -104,6 +105,7 @@ void vcpu_sret(struct vcpu *vcpu)
 
 void vcpu_wfi(struct vcpu *vcpu)
 {
+    board_poll(vcpu->vm);
     while (!(vcpu_sip(vcpu) & vcpu->csr.sie)) {
         riscv_wfi();
         trap_host_interrupts(vcpu);

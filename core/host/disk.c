@@ -4,6 +4,9 @@
  *
  * The surprise: each request takes one descriptor of the queue, which points to a table of its own
  * (INDIRECT_DESC); so the depth does not depend on the number of segments.
+ *
+ * Completions are coalesced by what is in flight and not by time (vIC, USENIX ATC 2011): while others are
+ * on their way, a finished request can wait for them, since one of them will interrupt.
  */
 #include "host/disk.h"
 
@@ -11,6 +14,8 @@
 #include <string.h>
 
 #include "device.h"
+#include "host/bounce.h"
+#include "host/disk_internal.h"
 #include "host/io.h"
 #include "host/log.h"
 #include "host/machine.h"
@@ -19,7 +24,6 @@
 /* Features */
 #define BLK_F_SEG_MAX      (1ull << 2)
 #define BLK_F_RO           (1ull << 5)
-#define BLK_F_FLUSH        (1ull << 9)
 #define BLK_F_DISCARD      (1ull << 13)
 #define BLK_F_WRITE_ZEROES (1ull << 14)
 
@@ -29,75 +33,14 @@
 #define CONFIG_MAX_DISCARD      (VIRTIO_CONFIG + 36) /* sectors in one request */
 #define CONFIG_MAX_WRITE_ZEROES (VIRTIO_CONFIG + 48)
 
-/* Request types; status */
-#define TYPE_IN           0u
-#define TYPE_OUT          1u
-#define TYPE_FLUSH        4u
-#define TYPE_GET_ID       8u
-#define TYPE_DISCARD      11u
-#define TYPE_WRITE_ZEROES 13u
-
-#define STATUS_OK      0u
-#define STATUS_IOERR   1u
-#define STATUS_UNSUPP  2u
-#define STATUS_PENDING 0xffu /* ours: not written by the device yet */
-
-#define RANGE_UNMAP 1u
-
 #define GET_ID_SIZE  20u
-#define GET_ID_TICKS 50000000u /* 5 s at QEMU's 10 MHz */
+#define ANSWER_TICKS 50000000u /* 5 s at QEMU's 10 MHz: longest busy waiting */
 
-static const uint32_t type_of[] = {
-    [HOST_DISK_READ] = TYPE_IN,
-    [HOST_DISK_WRITE] = TYPE_OUT,
-    [HOST_DISK_FLUSH] = TYPE_FLUSH,
-    [HOST_DISK_DISCARD] = TYPE_DISCARD,
-    [HOST_DISK_WRITE_ZEROES] = TYPE_WRITE_ZEROES,
-};
+#define FEW_IN_FLIGHT 4u /* below it nobody waits for anybody else */
 
 static struct disk *disk_of(struct host_disk *end)
 {
     return (struct disk *)((char *)end - offsetof(struct disk, end));
-}
-
-static bool in_range(const struct disk *disk, uint64_t sector, uint64_t count)
-{
-    return sector <= disk->end.sectors && count <= disk->end.sectors - sector;
-}
-
-static int check_range(const struct disk *disk, const struct host_disk_request *request,
-                       uint32_t limit)
-{
-    if (request->count == 0 || request->count > limit)
-        return -EINVAL;
-    return in_range(disk, request->sector, request->count) ? 0 : -EINVAL;
-}
-
-/* 0 or -EINVAL: what the device would refuse, or what the slot's table cannot hold. */
-static int check(const struct disk *disk, const struct host_disk_request *request)
-{
-    uint64_t bytes = 0;
-
-    if (disk->registers == 0 || request->op > HOST_DISK_WRITE_ZEROES)
-        return -EINVAL;
-    if (disk->end.read_only && request->op != HOST_DISK_READ && request->op != HOST_DISK_FLUSH)
-        return -EINVAL;
-    switch (request->op) {
-    case HOST_DISK_FLUSH: return 0;
-    case HOST_DISK_DISCARD: return check_range(disk, request, disk->max_discard);
-    case HOST_DISK_WRITE_ZEROES: return check_range(disk, request, disk->max_write_zeroes);
-    default: break;
-    }
-    if (request->nsegments == 0 || request->nsegments > disk->max_segments)
-        return -EINVAL;
-    for (uint32_t i = 0; i < request->nsegments; i++) {
-        if (request->segments[i].len == 0)
-            return -EINVAL;
-        bytes += request->segments[i].len;
-    }
-    if (bytes % HOST_DISK_SECTOR != 0)
-        return -EINVAL;
-    return in_range(disk, request->sector, bytes / HOST_DISK_SECTOR) ? 0 : -EINVAL;
 }
 
 static struct disk_slot *free_slot(struct disk *disk)
@@ -109,62 +52,63 @@ static struct disk_slot *free_slot(struct disk *disk)
     return NULL;
 }
 
-static struct virtio_desc *put(struct virtio_desc *desc, const void *memory, uint32_t len,
-                               unsigned flags)
+/* How many finished requests make a delivery: three quarters of all that the owner waits for, so that
+ * the rest keeps the disk busy meanwhile. */
+static uint16_t delivery(const struct disk *disk)
 {
-    *desc = (struct virtio_desc){
-        .hpa = map_pointer_hpa(memory), .len = len, .flags = (uint16_t)flags};
-    return desc + 1;
+    uint16_t total = disk->in_flight + disk->finished;
+
+    if (total < FEW_IN_FLIGHT || disk->urgent || (disk->ablate & ABLATE_COALESCE))
+        return 1;
+    return total * 3 / 4;
 }
 
-/* Closes the slot's table with the status byte and hands it to the device. */
+/* How many more have to finish before the device interrupts. */
+static uint16_t patience(const struct disk *disk)
+{
+    uint16_t wanted = delivery(disk);
+
+    return wanted > disk->finished ? wanted - disk->finished : 1;
+}
+
+/* Shall the owner have what is finished now? */
+static bool is_ripe(const struct disk *disk)
+{
+    return disk->finished > 0 && (disk->finished >= delivery(disk) || disk->in_flight == 0);
+}
+
+/* Closes the slot's table with the status byte and gives it to the device, which may not look at it
+ * before the kick. */
 static void launch(struct disk *disk, struct disk_slot *slot, struct virtio_desc *end)
 {
     uint16_t index = (uint16_t)(slot - disk->slot);
     uint16_t count;
 
     slot->status = STATUS_PENDING;
-    end = put(end, &slot->status, 1, VIRTIO_DESC_WRITE);
+    end = disk_request_put(end, &slot->status, 1, VIRTIO_DESC_WRITE);
     count = (uint16_t)(end - slot->table);
     for (uint16_t i = 0; i + 1 < count; i++) {
         slot->table[i].flags |= VIRTIO_DESC_NEXT;
         slot->table[i].next = (uint16_t)(i + 1);
     }
-    put(&disk->queue.memory.desc[index], slot->table, count * (uint32_t)sizeof slot->table[0],
-        VIRTIO_DESC_INDIRECT);
-    virtio_queue_push(&disk->queue, index);
+    disk_request_put(&disk->queue.memory.desc[index], slot->table,
+                     count * (uint32_t)sizeof slot->table[0], VIRTIO_DESC_INDIRECT);
+    virtio_queue_put(&disk->queue, index);
+    disk->in_flight++;
+    disk->urgent += slot->urgent;
+    virtio_queue_wait_for(&disk->queue, patience(disk));
 }
 
-static struct virtio_desc *put_header(struct disk_slot *slot, uint32_t type, uint64_t sector)
+static void reap(struct disk *disk);
+
+/* ABLATE_QUEUE: stays until the device has finished everything. After too long it is as without. */
+static void wait_idle(struct disk *disk)
 {
-    slot->header.type = type;
-    slot->header.reserved = 0;
-    slot->header.sector = sector;
-    return put(slot->table, &slot->header, sizeof slot->header, 0);
-}
+    uint64_t start = io_time();
 
-/* Describes the request in the slot's table, but for the status byte. Returns the table's end. */
-static struct virtio_desc *describe(struct disk_slot *slot, const struct host_disk_request *request)
-{
-    bool transfer = request->op == HOST_DISK_READ || request->op == HOST_DISK_WRITE;
-    struct virtio_desc *end = put_header(slot, type_of[request->op],
-                                         transfer ? request->sector : 0);
-
-    if (request->op == HOST_DISK_FLUSH)
-        return end;
-    if (transfer) {
-        unsigned flags = request->op == HOST_DISK_READ ? VIRTIO_DESC_WRITE : 0;
-
-        for (uint32_t i = 0; i < request->nsegments; i++)
-            end = put(end, request->segments[i].base, request->segments[i].len, flags);
-        return end;
-    }
-    slot->range.sector = request->sector;
-    slot->range.count = request->count;
-    slot->range.flags = 0;
-    if (request->op == HOST_DISK_WRITE_ZEROES && request->unmap)
-        slot->range.flags = RANGE_UNMAP;
-    return put(end, &slot->range, sizeof slot->range, 0);
+    virtio_queue_kick(&disk->queue);
+    while (disk->in_flight > 0 && io_time() - start < ANSWER_TICKS)
+        reap(disk);
 }
 
 static int disk_submit(struct host_disk *end, struct host_disk_request *request)
@@ -172,24 +116,17 @@ static int disk_submit(struct host_disk *end, struct host_disk_request *request)
     struct disk *disk = disk_of(end);
     struct disk_slot *slot;
 
-    if (check(disk, request) < 0)
+    if (disk_request_check(disk, request) < 0)
         return -EINVAL;
     slot = free_slot(disk);
     if (!slot)
         return -EAGAIN;
     slot->request = request;
-    launch(disk, slot, describe(slot, request));
+    slot->moved = 0;
+    launch(disk, slot, disk_request_describe(disk, slot));
+    if (disk->ablate & ABLATE_QUEUE)
+        wait_idle(disk);
     return 0;
-}
-
-static int status_of(const struct disk *disk, const struct disk_slot *slot)
-{
-    uint8_t status = *(const volatile uint8_t *)&slot->status;
-
-    /* Without FLUSH the device writes through: there is nothing to flush. */
-    if (slot->request->op == HOST_DISK_FLUSH && !(disk->features & BLK_F_FLUSH))
-        return 0;
-    return status == STATUS_OK ? 0 : status == STATUS_UNSUPP ? -ENOTSUP : -EIO;
 }
 
 /* Moves what the device has finished to the list of completed requests. */
@@ -202,12 +139,29 @@ static void reap(struct disk *disk)
 
         if (!slot || !slot->request)
             continue;
-        slot->request->status = status_of(disk, slot);
-        slot->request->next = NULL;
-        *disk->done_end = slot->request;
-        disk->done_end = &slot->request->next;
-        slot->request = NULL;
+        disk->in_flight--;
+        disk->urgent -= slot->urgent;
+        if (disk_request_copy(disk, slot)) {
+            launch(disk, slot, disk_request_describe(disk, slot));
+        } else {
+            slot->request->status = disk_request_status(disk, slot);
+            slot->request->next = NULL;
+            *disk->done_end = slot->request;
+            disk->done_end = &slot->request->next;
+            slot->request = NULL;
+            disk->finished++;
+        }
+        disk->queue.patience = patience(disk);
     }
+    virtio_queue_kick(&disk->queue);
+}
+
+/* ABLATE_BATCH: no further completion before the guest is through with the interrupt for the last. */
+static bool is_held(const struct disk *disk)
+{
+    const struct device *owner = disk->end.owner;
+
+    return (disk->ablate & ABLATE_BATCH) && (disk->given || (owner && device_irq_is_open(owner)));
 }
 
 static struct host_disk_request *disk_completed(struct host_disk *end)
@@ -215,12 +169,17 @@ static struct host_disk_request *disk_completed(struct host_disk *end)
     struct disk *disk = disk_of(end);
     struct host_disk_request *request;
 
-    if (disk->registers == 0)
+    if (disk->registers == 0 || is_held(disk))
         return NULL;
-    if (!disk->done)
+    if (!disk->delivering && virtio_queue_due(&disk->queue))
         reap(disk);
+    if (!disk->delivering && !is_ripe(disk))
+        return NULL;
     request = disk->done;
+    disk->delivering = request != NULL;
     if (request) {
+        disk->given = true;
+        disk->finished--;
         disk->done = request->next;
         if (!disk->done)
             disk->done_end = &disk->done;
@@ -228,18 +187,44 @@ static struct host_disk_request *disk_completed(struct host_disk *end)
     return request;
 }
 
+static void serve(struct disk *disk)
+{
+    struct device *owner = disk->end.owner;
+
+    if (owner)
+        owner->strategy->service(owner);
+    virtio_queue_kick(&disk->queue);
+}
+
+void host_disk_settle(struct host *host)
+{
+    struct disk *disk = &host->disk;
+    const struct host_disk_request *last = NULL;
+
+    if (disk->registers == 0)
+        return;
+    virtio_queue_kick(&disk->queue);
+    for (;;) {
+        disk->given = false;
+        if (virtio_queue_due(&disk->queue))
+            reap(disk);
+        if (!is_ripe(disk) || disk->done == last || is_held(disk))
+            return;
+        last = disk->done; /* an owner that leaves it there is not asked for ever */
+        serve(disk);
+    }
+}
+
 static bool interrupt(void *argument, unsigned irq)
 {
     struct disk *disk = argument;
-    struct device *owner = disk->end.owner;
 
     (void)irq;
     if (disk->registers == 0)
         return true;
     virtio_acknowledge(disk->registers);
     reap(disk);
-    if (disk->done && owner && owner->strategy->service)
-        owner->strategy->service(owner);
+    host_disk_settle((struct host *)((char *)disk - offsetof(struct host, disk)));
     return true;
 }
 
@@ -259,6 +244,8 @@ static int bring_up(struct disk *disk, uintptr_t registers)
     virtio_ready(registers);
     for (unsigned i = 0; i < DISK_DEPTH; i++)
         disk->slot[i].request = NULL;
+    disk->in_flight = disk->urgent = disk->finished = 0;
+    disk->delivering = false;
     disk->done = NULL;
     disk->done_end = &disk->done;
     disk->registers = registers;
@@ -284,8 +271,12 @@ static void get_serial(struct disk *disk)
     uint64_t start = io_time();
 
     slot->request = &request;
-    launch(disk, slot, put(put_header(slot, TYPE_GET_ID, 0), id, GET_ID_SIZE, VIRTIO_DESC_WRITE));
-    while (!disk->done && io_time() - start < GET_ID_TICKS)
+    slot->urgent = true;
+    launch(disk, slot,
+           disk_request_put(disk_request_put_header(slot, TYPE_GET_ID, 0), id, GET_ID_SIZE,
+                            VIRTIO_DESC_WRITE));
+    virtio_queue_kick(&disk->queue);
+    while (!disk->done && io_time() - start < ANSWER_TICKS)
         reap(disk);
     if (!disk->done)
         disk_reset(&disk->end); /* it must let go of id and request */
@@ -304,6 +295,8 @@ static void read_configuration(struct disk *disk)
     disk->end.can_discard = disk->features & BLK_F_DISCARD;
     disk->end.can_write_zeroes = disk->features & BLK_F_WRITE_ZEROES;
     disk->end.depth = disk->queue.size;
+    if ((disk->ablate & ABLATE_COPY) && disk->end.depth > BOUNCE_SLOTS)
+        disk->end.depth = BOUNCE_SLOTS;
     if (disk->features & BLK_F_SEG_MAX)
         segments = io_read32(registers + CONFIG_SEG_MAX);
     disk->max_segments = segments < HOST_DISK_MAX_SEGMENTS ? segments : HOST_DISK_MAX_SEGMENTS;
@@ -313,7 +306,7 @@ static void read_configuration(struct disk *disk)
         disk->max_write_zeroes = io_read32(registers + CONFIG_MAX_WRITE_ZEROES);
 }
 
-int host_disk_start(struct host *host, const struct host_window *window)
+int host_disk_start(struct host *host, const struct host_window *window, unsigned ablate)
 {
     struct disk *disk = &host->disk;
     int error;
@@ -322,6 +315,7 @@ int host_disk_start(struct host *host, const struct host_window *window)
     disk->end.submit = disk_submit;
     disk->end.completed = disk_completed;
     disk->end.reset = disk_reset;
+    disk->ablate = ablate;
     error = bring_up(disk, (uintptr_t)map_hpa(window->hpa));
     if (error == 0) {
         read_configuration(disk);

@@ -1,6 +1,9 @@
 /*
  * QEMU's virtio-blk as a struct host_disk: the one back end of the emulated and the paravirtual
  * disk.
+ *
+ * Batching is done here, once for both: requests are announced to the device when the access that
+ * caused them has been carried out, completions are looked at in batches (see `patience` in disk.c).
  */
 #pragma once
 #include <stdbool.h>
@@ -26,6 +29,8 @@ struct disk_slot {
     } range; /* DISCARD, WRITE_ZEROES */
     uint8_t status;
     struct host_disk_request *request; /* null: the slot is free */
+    uint32_t moved;                    /* bytes that went through the bounce buffer */
+    bool urgent;                       /* somebody waits for just this one: no read or write */
 } __attribute__((aligned(16)));
 
 struct disk {
@@ -33,11 +38,21 @@ struct disk {
     uintptr_t registers; /* in the direct map; 0: not started or broken */
     uint64_t features;
     uint32_t max_segments, max_discard, max_write_zeroes;
+    unsigned ablate;            /* enum ablation */
+    uint16_t in_flight, urgent; /* requests with the device; of these, the urgent ones */
+    uint16_t finished;          /* length of the list `done` */
+    bool delivering;            /* the owner is taking what is finished: all of it */
+    bool given;      /* ABLATE_BATCH: one completion was fetched since the last service */
+    uint8_t *bounce; /* ABLATE_COPY: BOUNCE_SIZE bytes for each slot; else null */
     struct host_disk_request *done, **done_end; /* completed, not yet fetched; in order */
     struct virtio_queue queue;
     struct disk_slot slot[DISK_DEPTH];
 };
 
-/* Sets the disk in this window up and takes its interrupt. The end has no owner yet. 0, or a
- * negative errno with a sentence logged. */
-int host_disk_start(struct host *host, const struct host_window *window);
+/* Sets the disk in this window up and takes its interrupt, less what ablate (enum ablation) takes
+ * away. The end has no owner yet. 0, or a negative errno with a sentence logged. */
+int host_disk_start(struct host *host, const struct host_window *window, unsigned ablate);
+
+/* The owner has had its turn: announces what it submitted, and serves it again as long as there are
+ * completions that it may have. To be called after each access to the owner's registers. */
+void host_disk_settle(struct host *host);

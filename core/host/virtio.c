@@ -1,8 +1,8 @@
 /*
  * Driver's side of virtio-mmio (virtio specification 1.2, section 4.2) and of split queues (2.7).
  *
- * The surprise: with EVENT_IDX there is always one more race. After "interrupt me at the next one"
- * is written, the used index is read again.
+ * The surprise: with EVENT_IDX there is always one more race. After "interrupt me at this one" is
+ * written, the used index is read again.
  */
 #include "host/virtio.h"
 
@@ -25,14 +25,14 @@
 #define REG_QUEUE_NUM           0x038
 #define REG_QUEUE_READY         0x044
 #define REG_QUEUE_NOTIFY        0x050
-#define REG_INTERRUPT_STATUS    0x060
 #define REG_INTERRUPT_ACK       0x064
 #define REG_STATUS              0x070
 #define REG_QUEUE_DESC          0x080 /* low, then high half, as the next two */
 #define REG_QUEUE_DRIVER        0x090
 #define REG_QUEUE_DEVICE        0x0a0
 
-#define MAGIC 0x74726976u
+#define MAGIC         0x74726976u
+#define INTERRUPT_ALL 3u /* used buffers, configuration change */
 
 /* Device status */
 #define STATUS_ACKNOWLEDGE 1u
@@ -103,6 +103,7 @@ int virtio_queue_start(struct virtio_queue *queue, uintptr_t registers, unsigned
     memset(queue, 0, sizeof *queue);
     queue->registers = registers;
     queue->index = index;
+    queue->patience = 1;
     io_write32(registers + REG_QUEUE_SEL, index);
     max = io_read32(registers + REG_QUEUE_NUM_MAX);
     if (max == 0)
@@ -124,7 +125,7 @@ void virtio_ready(uintptr_t registers)
 
 void virtio_acknowledge(uintptr_t registers)
 {
-    io_write32(registers + REG_INTERRUPT_ACK, io_read32(registers + REG_INTERRUPT_STATUS));
+    io_write32(registers + REG_INTERRUPT_ACK, INTERRUPT_ALL);
 }
 
 /* The two event words lie behind the rings as they were sized for this queue. */
@@ -142,14 +143,22 @@ static uint16_t avail_event(struct virtio_queue *queue)
     return *(volatile uint16_t *)(ring + queue->size * sizeof queue->memory.used.ring[0]);
 }
 
-void virtio_queue_push(struct virtio_queue *queue, uint16_t head)
+void virtio_queue_put(struct virtio_queue *queue, uint16_t head)
 {
     volatile uint16_t *index = &queue->memory.avail.index;
-    uint16_t new = (uint16_t)(*index + 1);
+    uint16_t next = *index;
 
-    queue->memory.avail.ring[(uint16_t)(new - 1) % queue->size] = head;
+    queue->memory.avail.ring[next % queue->size] = head;
     io_fence();
-    *index = new;
+    *index = (uint16_t)(next + 1);
+}
+
+void virtio_queue_kick(struct virtio_queue *queue)
+{
+    uint16_t new = *(volatile uint16_t *)&queue->memory.avail.index;
+
+    if (new == queue->notified)
+        return;
     io_fence();
     /* Notify if the device asked to hear of an index that was passed since the last look. */
     if ((uint16_t)(new - avail_event(queue) - 1) < (uint16_t)(new - queue->notified))
@@ -157,14 +166,34 @@ void virtio_queue_push(struct virtio_queue *queue, uint16_t head)
     queue->notified = new;
 }
 
+void virtio_queue_push(struct virtio_queue *queue, uint16_t head)
+{
+    virtio_queue_put(queue, head);
+    virtio_queue_kick(queue);
+}
+
+static uint16_t used_waiting(const struct virtio_queue *queue)
+{
+    return (uint16_t)(*(const volatile uint16_t *)&queue->memory.used.index - queue->used_next);
+}
+
+void virtio_queue_wait_for(struct virtio_queue *queue, uint16_t patience)
+{
+    queue->patience = patience;
+    *used_event(queue) = (uint16_t)(queue->used_next + patience - 1);
+    io_fence();
+}
+
+bool virtio_queue_due(const struct virtio_queue *queue)
+{
+    return used_waiting(queue) >= queue->patience;
+}
+
 bool virtio_queue_pop(struct virtio_queue *queue, uint32_t *head, uint32_t *len)
 {
-    volatile uint16_t *index = &queue->memory.used.index;
-
-    if (queue->used_next == *index) {
-        *used_event(queue) = queue->used_next;
-        io_fence();
-        if (queue->used_next == *index)
+    if (used_waiting(queue) == 0) {
+        virtio_queue_wait_for(queue, queue->patience);
+        if (!virtio_queue_due(queue))
             return false;
     }
     io_fence();

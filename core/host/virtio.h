@@ -52,6 +52,7 @@ struct virtio_queue {
     uint16_t size;      /* descriptors in use */
     uint16_t used_next; /* used entries taken so far */
     uint16_t notified;  /* avail.index at the last look whether to notify */
+    uint16_t patience;  /* used entries that must be there before the device interrupts */
     struct virtio_memory memory;
 };
 
@@ -75,8 +76,21 @@ void virtio_ready(uintptr_t registers);
 /* Acknowledges the device's interrupt. */
 void virtio_acknowledge(uintptr_t registers);
 
-/* Makes the chain that starts at desc[head] available, and notifies the device if it wants that. */
+/* Makes the chain that starts at desc[head] available. The device may not look before the kick. */
+void virtio_queue_put(struct virtio_queue *queue, uint16_t head);
+
+/* Notifies the device of what was put since the last kick, if it wants that. */
+void virtio_queue_kick(struct virtio_queue *queue);
+
+/* Both. */
 void virtio_queue_push(struct virtio_queue *queue, uint16_t head);
 
-/* Takes the next used chain; false if there is none. Afterwards the next one interrupts. */
+/* From now on the device interrupts when `patience` (at least 1) used chains wait to be taken. Fewer
+ * than before may wait already, and then it does not: see virtio_queue_due. */
+void virtio_queue_wait_for(struct virtio_queue *queue, uint16_t patience);
+
+/* Do at least `patience` used chains wait? */
+bool virtio_queue_due(const struct virtio_queue *queue);
+
+/* Takes the next used chain; false if there is none, and then `patience` of them interrupt. */
 bool virtio_queue_pop(struct virtio_queue *queue, uint32_t *head, uint32_t *len);

@@ -360,6 +360,16 @@ static void disk_take(struct device *dev, struct slot *slot)
         slot_finish(dev, slot, status);
 }
 
+/* Takes the next request, and leaves the driver in peace as long as the host's disk is at work: its next
+ * completion serves us. */
+static bool disk_pop(struct device *dev, struct slot *slot)
+{
+    struct disk *disk = state_of(dev);
+
+    virtio_mmio_ask(dev, 0, disk->busy == disk->waiting);
+    return virtio_mmio_pop(dev, 0, &slot->chain);
+}
+
 static void disk_service(struct device *dev)
 {
     struct host_disk *host = dev->host;
@@ -372,7 +382,7 @@ static void disk_service(struct device *dev)
     for (unsigned i = 0; i < SLOTS && disk->waiting; i++)
         if ((disk->waiting >> i & 1) && !slot_submit(dev, &disk->slot[i]))
             break;
-    while ((slot = slot_free(disk)) != NULL && virtio_mmio_pop(dev, 0, &slot->chain))
+    while ((slot = slot_free(disk)) != NULL && disk_pop(dev, slot))
         disk_take(dev, slot);
     virtio_mmio_signal(dev, 0);
 }
@@ -387,6 +397,7 @@ static void disk_stop(struct device *dev, unsigned queue)
     if (disk->busy & ~disk->waiting)
         host->reset(host);
     disk->busy = disk->waiting = 0;
+    dev->unasked = false;
 }
 
 static uint64_t disk_features(const struct device *dev)

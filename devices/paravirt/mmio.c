@@ -83,7 +83,9 @@ static struct ring *live_ring(const struct device *dev, unsigned queue)
 
 static uint64_t offered(const struct device *dev, const struct virtio_model *model)
 {
-    return FEATURES_OF_TRANSPORT | (model->features ? model->features(dev) : 0);
+    uint64_t without = dev->ablate & ABLATE_NOTIFY ? 1ull << FEATURE_EVENT_IDX : 0;
+
+    return (FEATURES_OF_TRANSPORT & ~without) | (model->features ? model->features(dev) : 0);
 }
 
 static void interrupt_set(struct device *dev, uint8_t bits)
@@ -114,6 +116,16 @@ bool virtio_mmio_pop(struct device *dev, unsigned queue, struct ring_chain *chai
     if (result == RING_BROKEN)
         virtio_mmio_break(dev);
     return result == RING_CHAIN;
+}
+
+void virtio_mmio_ask(struct device *dev, unsigned queue, bool ask)
+{
+    struct ring *ring = &state_of(dev)->ring[queue];
+
+    ring->asks = dev->ablate & ABLATE_NOTIFY ? RING_ASKS_ALWAYS
+                 : ask                       ? RING_ASKS_WHEN_EMPTY
+                                             : RING_ASKS_NEVER;
+    dev->unasked = ring->asks == RING_ASKS_NEVER;
 }
 
 void virtio_mmio_push(struct device *dev, unsigned queue, uint16_t head, uint32_t written)

@@ -60,6 +60,10 @@ bool virtio_mmio_has(const struct device *dev, unsigned feature);
  * the device. */
 bool virtio_mmio_pop(struct device *dev, unsigned queue, struct ring_chain *chain);
 
+/* Shall the driver be asked to notify when the queue is found empty? If not, the device must be sure to
+ * be served again; besides, it is when the guest idles and at the host's interrupts. */
+void virtio_mmio_ask(struct device *dev, unsigned queue, bool ask);
+
 /* Gives a chain back, see ring_push(). Nothing happens if the device is not running. */
 void virtio_mmio_push(struct device *dev, unsigned queue, uint16_t head, uint32_t written);
 

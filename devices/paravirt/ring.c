@@ -152,7 +152,7 @@ static bool listen(struct vm *vm, struct ring *ring, bool on)
 {
     uint16_t *used;
 
-    if (ring->listening == on)
+    if (ring->listening == on || (!on && ring->asks == RING_ASKS_ALWAYS))
         return true;
     used = used_ring(vm, ring);
     if (!used)
@@ -184,7 +184,7 @@ enum ring_result ring_pop(struct vm *vm, struct ring *ring, struct ring_chain *c
     const uint16_t *avail;
     uint16_t head;
 
-    if (count == 0 && !ring->listening) {
+    if (count == 0 && !ring->listening && ring->asks != RING_ASKS_NEVER) {
         if (!listen(vm, ring, true))
             return RING_BROKEN;
         /* The driver may have added a chain before it could see that we listen. */

@@ -14,6 +14,13 @@ struct vm;
 #define RING_MAX_SEGMENTS \
     128u /* longest chain that we accept: the header, 126 of data, the status */
 
+/* When the driver is asked to notify. */
+enum ring_ask {
+    RING_ASKS_WHEN_EMPTY, /* when all that it had made available was taken */
+    RING_ASKS_NEVER,      /* the device will look again by itself */
+    RING_ASKS_ALWAYS,     /* of every chain */
+};
+
 /* Plain data, zero when the queue is not in use. The first five are the driver's choice. */
 struct ring {
     uint64_t desc_gpa;   /* descriptor table: num * 16 bytes, 16-byte aligned */
@@ -22,6 +29,7 @@ struct ring {
     uint32_t num;        /* descriptors: a power of two, or 0 when not chosen */
     bool ready;
     bool indirect, event_idx; /* negotiated */
+    uint8_t asks;             /* enum ring_ask: set by the device, any time */
     bool listening;           /* the driver has been asked to notify */
     uint16_t next_avail;      /* first entry of the available ring that we have not taken */
     uint16_t next_used;       /* used->idx as we wrote it last */
@@ -48,9 +56,10 @@ enum ring_result { RING_EMPTY, RING_CHAIN, RING_BROKEN };
  * of two up to RING_MAX_NUM, or an area is misaligned or not all guest RAM. */
 bool ring_start(struct vm *vm, struct ring *ring, bool indirect, bool event_idx);
 
-/* Takes the next available chain. Also steers the driver's notifications (2.7.7, 2.7.10): after
- * RING_CHAIN it need not notify, after RING_EMPTY it will. So a caller that stops early, because it
- * is full, is left in peace, and one that goes on to RING_EMPTY misses nothing. */
+/* Takes the next available chain. Also steers the driver's notifications (2.7.7, 2.7.10), unless
+ * ring->asks says otherwise: after RING_CHAIN it need not notify, after RING_EMPTY it will. So a
+ * caller that stops early, because it is full, is left in peace, and one that goes on to RING_EMPTY
+ * misses nothing. */
 enum ring_result ring_pop(struct vm *vm, struct ring *ring, struct ring_chain *chain);
 
 /* Gives a chain back; written bytes at the front of its writable part are new (2.7.8). */

@@ -35,11 +35,23 @@ enum disk_status disk_wait(struct disk_request *request)
     return request->status;
 }
 
+void disk_commit(void)
+{
+    bool were_on = interrupts_off();
+    if (disk->commit) {
+        disk->commit(disk);
+    }
+    if (were_on) {
+        interrupts_on();
+    }
+}
+
 enum disk_status disk_do(enum disk_op op, uint64_t sector, uint32_t count, void *buffer)
 {
     struct disk_request request = {.op = op, .sector = sector, .count = count, .buffer = buffer};
     bool were_on = interrupts_off();
     bool accepted = disk->submit(disk, &request);
+    disk_commit();
     if (were_on) {
         interrupts_on();
     }
@@ -138,6 +150,7 @@ enum disk_status disk_run(const struct disk_stream *stream, uint64_t *failed)
         }
         if (run.status == DISK_OK) {
             submit_more(&run);
+            disk_commit();
         }
         if (run.in_flight == 0) {
             break;

@@ -168,6 +168,7 @@ static void test_mixed(void)
             .buffer = scratch + i * DISK_SECTOR,
         };
         submitted[i] = disk->submit(disk, &request[i]);
+        disk_commit();
     }
     if (were_on) {
         interrupts_on();

@@ -215,6 +215,8 @@ struct disk {
     /* Starts the request; false: depth reached, try again after a completion. No range check, so
      * that the device answers for itself. */
     bool (*submit)(struct disk *disk, struct disk_request *request);
+    /* Null, or: the device may not know of what was submitted before this call. */
+    void (*commit)(struct disk *disk);
     /* Resets the device, fails what is in flight, starts over. False: the device is dead. */
     bool (*restart)(struct disk *disk);
     /* For `hostile dma`: addresses and lengths outside RAM. How many requests the device refused;
@@ -227,6 +229,8 @@ extern struct disk *disk; /* null: none found */
 
 /* Submits and waits, restarting the device on a timeout. */
 enum disk_status disk_do(enum disk_op op, uint64_t sector, uint32_t count, void *buffer);
+/* Makes sure that the device knows of all that was submitted. */
+void disk_commit(void);
 /* Waits for a submitted request, restarting the device on a timeout. */
 enum disk_status disk_wait(struct disk_request *request);
 const char *disk_status_name(enum disk_status status);

@@ -85,8 +85,14 @@ static bool send(uint32_t type, struct disk_request *request)
         slot->request = NULL;
         return false;
     }
-    ring_kick(&ring);
     return true;
+}
+
+/* One notification for all that was added. */
+static void commit(struct disk *self)
+{
+    (void)self;
+    ring_kick(&ring);
 }
 
 static bool submit(struct disk *self, struct disk_request *request)
@@ -105,13 +111,13 @@ static bool submit(struct disk *self, struct disk_request *request)
 static void interrupt(void *argument)
 {
     struct disk *self = argument;
-    virtio_acknowledge(&virtio);
+    uint32_t reasons = virtio_acknowledge(&virtio);
     struct slot *slot;
     while ((slot = ring_take(&ring, NULL)) != NULL) {
         slot->request->status = slot->status == BLK_OK ? DISK_OK : DISK_ERROR;
         slot->request = NULL;
     }
-    if (ring.free_count != ring.size && virtio_needs_reset(&virtio)) {
+    if ((reasons & VIRTIO_INTERRUPT_CONFIG) && virtio_needs_reset(&virtio)) {
         self->restart(self);
     }
 }
@@ -163,7 +169,9 @@ static void read_serial(struct disk *self)
     static char serial[SERIAL_BYTES + 1];
     struct disk_request request = {.buffer = serial};
     disk = self;
-    if (send(BLK_GET_ID, &request) && disk_wait(&request) == DISK_OK) {
+    bool accepted = send(BLK_GET_ID, &request);
+    commit(self);
+    if (accepted && disk_wait(&request) == DISK_OK) {
         memcpy(self->serial, serial, SERIAL_BYTES);
     }
 }
@@ -228,6 +236,7 @@ struct disk *virtio_disk(struct board_device *device)
         .name = "virtio disk",
         .depth = DEPTH,
         .submit = submit,
+        .commit = commit,
         .restart = restart,
         .hostile = hostile,
         .device = device,

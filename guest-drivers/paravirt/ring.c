@@ -146,13 +146,13 @@ bool virtio_needs_reset(struct virtio *virtio)
     return *reg(virtio, VIRTIO_STATUS) & STATUS_NEEDS_RESET;
 }
 
-bool virtio_acknowledge(struct virtio *virtio)
+uint32_t virtio_acknowledge(struct virtio *virtio)
 {
     uint32_t reasons = *reg(virtio, VIRTIO_INTERRUPT);
     if (reasons) {
         *reg(virtio, VIRTIO_INTERRUPT_ACK) = reasons;
     }
-    return reasons != 0;
+    return reasons;
 }
 
 uint8_t virtio_config8(struct virtio *virtio, unsigned offset)

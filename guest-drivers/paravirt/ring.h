@@ -45,8 +45,10 @@ struct ring {
 bool virtio_begin(struct virtio *virtio, struct board_device *device, uint32_t id, uint64_t wanted);
 bool virtio_ready(struct virtio *virtio);
 bool virtio_needs_reset(struct virtio *virtio);
-/* Reads and acknowledges the interrupt's reasons; true if one was there. */
-bool virtio_acknowledge(struct virtio *virtio);
+#define VIRTIO_INTERRUPT_CONFIG 2u /* also: the device broke, and needs a reset */
+
+/* Reads and acknowledges the interrupt's reasons. */
+uint32_t virtio_acknowledge(struct virtio *virtio);
 /* Device-specific configuration space. */
 uint8_t virtio_config8(struct virtio *virtio, unsigned offset);
 uint32_t virtio_config32(struct virtio *virtio, unsigned offset);

@@ -88,7 +88,9 @@ bool external_raise(void)
     raised = true;
     if (disk) {
         request = (struct disk_request){.op = DISK_READ, .count = 1, .buffer = sector};
-        if (!disk->submit(disk, &request))
+        bool accepted = disk->submit(disk, &request);
+        disk_commit();
+        if (!accepted)
             return false;
     } else {
         kernel_ier = *uart_ier();

@@ -16,6 +16,8 @@ from . import image
 
 STRATEGIES = ("emulated", "virtio", "passthrough")
 PATCH_LEVELS = ("off", "ecall", "cluster", "inline")
+PLICS = ("emulated", "emulated")
+ABLATIONS = ("coalesce", "notify", "batch", "copy", "queue")
 SECTOR = 512
 MIB = 1 << 20
 MIN_MEM = 16 * MIB
@@ -70,6 +72,8 @@ class Options:
     disk_errors: list = field(default_factory=list)  # (sector, errno)
     run: str = ""
     patch: str = "ecall"
+    plic: str = "emulated"
+    ablate: list = field(default_factory=list)  # what is taken away from the device paths
     watch: bool = False  # pass-through registers trap, are counted and passed on
     stats: str | None = None
     timeout: float | None = None
@@ -93,7 +97,8 @@ class Options:
         return {
             "device": self.device, "uart": self.uart, "disk": self.disk, "root": self.root,
             "disk_model": self.disk_model, "guest": self.guest, "mem": self.mem, "mmu": self.mmu,
-            "patch": self.patch, "run": self.run, "icount": self.icount,
+            "patch": self.patch, "plic": self.plic, "ablate": ",".join(self.ablate) or "none",
+            "run": self.run, "icount": self.icount,
         }
 
 
@@ -146,7 +151,22 @@ def parse_strategies(options, env):
     options.watch = flag("WATCH", env.get("WATCH"))
     if options.watch and "passthrough" not in (options.uart, options.disk):
         raise Refusal("WATCH=1 goes with a device that is passed through: use DEVICE=passthrough.")
+    parse_device_paths(options, env)
     options.mmu = one_of("MMU", env.get("MMU") or "sv39", ("sv39", "sv48"))
+
+
+def parse_device_paths(options, env):
+    options.plic = one_of("PLIC", env.get("PLIC") or "emulated", PLICS)
+    if options.plic == "mapped" and (options.uart, options.disk) != ("passthrough", "passthrough"):
+        raise Refusal("PLIC=mapped gives the guest the machine's own interrupt controller, so all of "
+                      "its devices must be the machine's: use DEVICE=passthrough.")
+    words = [word for word in (env.get("ABLATE") or "none").split(",") if word != "none"]
+    for word in words:
+        one_of("ABLATE", word, ABLATIONS)
+    options.ablate = [word for word in ABLATIONS if word in words]
+    if options.ablate and "virtio" not in (options.uart, options.disk) and options.disk != "emulated":
+        raise Refusal("ABLATE takes something away from an emulated or a virtio device: use "
+                      "DEVICE=emulated or DEVICE=virtio.")
 
 
 def parse_memory(options, env):

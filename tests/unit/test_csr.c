@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "board/board.h"
 #include "cpu/csr.h"
 #include "cpu/trap.h"
 #include "hart.h"
@@ -23,6 +24,11 @@
 void shadow_select(struct vcpu *vcpu)
 {
     vcpu->view_stale = false;
+}
+
+void board_poll(struct vm *vm)
+{
+    (void)vm;
 }
 
 void trap_host_interrupts(struct vcpu *vcpu)

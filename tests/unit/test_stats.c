@@ -252,7 +252,7 @@ static void line_is_json(void **state)
     assert_sent(
         "{\"event\":\"poweroff\",\"status\":3,\"statistics\":{\"config\":{\"uart\":\"virtio\","
         "\"disk\":\"emulated\",\"disk_model\":\"ahci\",\"patch\":\"ecall\","
-        "\"mem\":536870912}");
+        "\"mem\":536870912,\"plic\":\"emulated\",\"ablate\":\"none\"}");
     assert_sent("\"disk\":{\"strategy\":\"emulated/uart\",\"loads\":0,\"stores\":0,\"irqs\":0,"
                 "\"notifications\":0,\"requests\":18446744073709551615,\"bytes\":0}");
     assert_sent("\"fills\":11");

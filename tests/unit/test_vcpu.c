@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "board/board.h"
 #include "cpu/trap.h"
 #include "cpu/vcpu.h"
 #include "hart.h"
@@ -27,6 +28,11 @@ void shadow_select(struct vcpu *vcpu)
 }
 
 static unsigned polls;
+
+void board_poll(struct vm *vm)
+{
+    (void)vm;
+}
 
 void trap_host_interrupts(struct vcpu *vcpu)
 {

@@ -323,6 +323,27 @@ static void on_completed(struct vplic *plic, unsigned source, void *arg)
         vplic_set_line(plic, source, false);
 }
 
+static void test_open(void **state)
+{
+    struct vplic plic = {0};
+
+    (void)state;
+    set_up(&plic, 10, 1);
+    assert_false(vplic_is_open(&plic, 10, S));
+    vplic_set_line(&plic, 10, true);
+    assert_true(vplic_is_open(&plic, 10, S));
+    assert_false(vplic_is_open(&plic, 10, M));
+    store(&plic, THRESHOLD(S), 1);
+    assert_false(vplic_is_open(&plic, 10, S)); /* nobody listens */
+    store(&plic, THRESHOLD(S), 0);
+    assert_int_equal(load(&plic, CLAIM(S)), 10);
+    vplic_set_line(&plic, 10, false);
+    assert_true(vplic_is_open(&plic, 10, S)); /* being handled */
+    store(&plic, CLAIM(S), 10);
+    assert_false(vplic_is_open(&plic, 10, S));
+    assert_false(vplic_is_open(&plic, VPLIC_SOURCES, S));
+}
+
 static void test_completed_callback(void **state)
 {
     struct host_line host = {.lower = true};
@@ -522,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_output_follows_registers),
         cmocka_unit_test(test_legal_values),
         cmocka_unit_test(test_access),
+        cmocka_unit_test(test_open),
         cmocka_unit_test(test_completed_callback),
         cmocka_unit_test(test_random),
     };

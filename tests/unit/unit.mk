@@ -11,6 +11,7 @@ AHCI := $(addprefix devices/emulated/,ahci.c ahcicmd.c ahciprd.c atacmd.c)
 PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c mmio.c ring.c) tests/unit/mock.c
 ahci_SOURCES           := $(AHCI) tests/unit/mock.c
 ata_SOURCES            := devices/emulated/ata.c devices/emulated/atacmd.c tests/unit/mock.c
+bounce_SOURCES         := core/host/bounce.c
 csr_SOURCES            := core/cpu/csr.c core/cpu/vcpu.c core/cpu/timer.c tests/unit/hart.c \
 	tests/unit/no_inline.c
 decode_SOURCES         := core/cpu/decode.c core/cpu/decode_compressed.c
