@@ -11,7 +11,7 @@ MMU        ?= sv39
 DISK_SIZE  ?= 64M
 PATCH      ?= ecall
 OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR WATCH RUN \
-	PATCH PLIC ABLATE STATS TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT
+	PATCH PLIC ABLATE STATS TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT ONCE
 export OPTIONS $(OPTIONS)
 # The guest's text is taken as it stands: `$` in it is not make's.
 override RUN := $(value RUN)
@@ -56,7 +56,7 @@ DEVICE_OBJS := \
 OBJS := $(addprefix $O/,$(CORE_OBJS) $(DEVICE_OBJS))
 TRIDENT := $O/trident.elf
 
-.PHONY: help trident qemu gdb trace walk stats check bench fmt loc clean options
+.PHONY: help trident qemu gdb trace walk top stats check bench fmt loc clean options
 help:
 	@cat scripts/help.txt
 
@@ -123,6 +123,9 @@ qemu gdb trace: options | $(BUILD)/.setup-run
 walk: options | $(BUILD)/.setup-run
 	@$(MAKE) --no-print-directory -s trident $(BUILD)/guest/trident-guest.elf
 	@scripts/walk
+
+top:
+	@scripts/top
 
 stats:
 	@scripts/stats

@@ -125,3 +125,28 @@ def live_runs(folder):
     except FileNotFoundError:
         return []
     return sorted(names, key=os.path.getmtime, reverse=True)
+
+
+def connect(folder):
+    """To the newest run that is going on; None if there is none."""
+    for path in live_runs(folder):
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(path)
+            return LineSocket(connection)
+        except OSError:
+            os.unlink(path)  # of a runner that was killed
+    return None
+
+
+def ask(lines, command):
+    """The answer to one command; None if the run has ended."""
+    lines.send(json.dumps({"command": command}).encode())
+    while True:
+        received, alive = lines.receive()
+        for line in received:
+            message = decode(line) or {}
+            if message.get("reply") == command or "error" in message:
+                return message
+        if not alive:
+            return None

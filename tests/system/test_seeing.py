@@ -6,13 +6,15 @@ import os
 import re
 import subprocess
 import sys
+import time
 
+import pexpect
 import pytest
 
 import front_door
 
 sys.path.insert(0, os.path.join(front_door.TOP, "scripts"))
-from runner import machine, walk, walk_steps  # noqa: E402
+from runner import control, machine, session, top, walk, walk_steps  # noqa: E402
 from runner.options import Refusal  # noqa: E402
 
 NM = "riscv64-unknown-elf-nm"
@@ -199,3 +201,91 @@ def test_walk_names_a_missing_function():
 def test_walk_refuses(options, words):
     status, text = front_door.run([*options, "walk"])
     assert status == 2 and words in text
+
+
+# --- make top -------------------------------------------------------------------------------------------
+
+
+def answer(count, vmm, idle, loads, flushes):
+    """Statistics with one row; the guest has run one second more than the VMM."""
+    return {
+        "config": {"uart": "emulated", "disk": "virtio", "disk_model": "ahci", "patch": "off", "mem": 512 << 20},
+        "exits": [{"class": "csr", "mode": "vS", "detail": "sie", "count": count, "nanoseconds": vmm}],
+        "devices": {"uart": {"strategy": "emulated/uart", "loads": loads}},
+        "memory": {"tlb_flushes": flushes, "vmm_bytes": 2 << 20, "vmm_limit": 14 << 20},
+        **{name: {"nanoseconds": spent}
+           for name, spent in (("vmm", vmm), ("guest", vmm + 10**9), ("idle", idle))}}
+
+
+def test_top_tells_rates():
+    rates = top.Rates(answer(100, 10**9, 0, 10, 5), answer(700, 2 * 10**9, 10**9, 40, 8))
+    assert rates.seconds == 3
+    assert rates.exits(lambda row: row["class"]) == [("csr", 200, pytest.approx(100 / 3), 10**9 // 600, 700)]
+    assert rates.share("idle") == pytest.approx(100 / 3)
+    assert (rates.device("uart", "loads"), rates.memory("tlb_flushes")) == (10, 1)
+    reset = top.Rates(answer(700, 2 * 10**9, 0, 40, 8), answer(50, 5 * 10**8, 0, 10, 5))
+    assert (reset.seconds, reset.exits(lambda row: row["class"])[0][1]) == (2, 25)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 12), (200, 60)])
+def test_top_fits_the_screen(size):
+    lines = top.screen(top.Rates(None, answer(700, 2 * 10**9, 10**9, 40, 8)), *size)
+    assert len(lines) < size[1] and max(map(len, lines)) <= size[0]
+    assert any(line.startswith("csr ") for line in lines)
+
+
+@pytest.fixture
+def going_on(tmp_path):
+    """A run that does something for a while."""
+    options = {"UART": "emulated", "DISK_IMG": f"{tmp_path}/disk.img", "TIMEOUT": "60",
+               "RUN": "bench uart 1000; sleep 50000"}
+    process = subprocess.Popen([*front_door.MAKE, *front_door.words(options), "qemu"], cwd=front_door.TOP,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    for line in process.stdout:
+        if line.startswith(b"# sleep"):
+            break
+    yield process
+    control.ask(control.connect(session.RUN_FOLDER), "quit") if process.poll() is None else None
+    process.wait(30)
+    process.stdout.close()
+
+
+def terminal():
+    return pexpect.spawn(front_door.MAKE[0], [*front_door.MAKE[1:], "top"], cwd=front_door.TOP, timeout=20,
+                         encoding="utf-8", dimensions=(24, 80))
+
+
+def test_top_of_a_run(going_on):
+    status, text = front_door.run(["ONCE=1", "top"])
+    assert status == 0
+    lines = text.splitlines()
+    assert len(lines) <= 24 and max(map(len, lines)) <= 80
+    assert "uart emulated, disk virtio" in lines[0]
+    shares = [float(share) for share in re.findall(r"([\d.]+) %", lines[1])]
+    assert sum(shares) == pytest.approx(100, abs=0.3)
+    lines = control.connect(session.RUN_FOLDER)
+    stores = control.ask(lines, "stats")["statistics"]["devices"]["uart"]["stores"]
+    mmio = next(line for line in text.splitlines() if line.startswith("mmio "))
+    assert stores > 1000 and int(mmio.split()[-1].replace("'", "")) > 1000
+    for key in ("q", "\x03"):
+        child = terminal()
+        child.expect("q quits")
+        child.send(key)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 0 and "Traceback" not in child.before
+    child = terminal()
+    child.expect("q quits")
+    control.ask(lines, "quit")
+    child.expect("the run has ended")
+    child.expect(pexpect.EOF)
+    going_on.wait(30)
+
+
+def test_top_without_a_run():
+    deadline = time.monotonic() + 20
+    while control.live_runs(session.RUN_FOLDER) and time.monotonic() < deadline:
+        time.sleep(0.5)  # another test's may still be ending
+    status, text = front_door.run(["top"])
+    assert status == 1 and "no run with the VMM is going on" in text
+    assert len(text.strip().splitlines()) == 2  # and make's
