@@ -1,0 +1,184 @@
+"""The first screen: the picture, the headline, traps split by class, throughput."""
+
+from . import draw, picture, words
+from .exhibit import Exhibit, Section, sentence_list
+from .results import (GROUPS, STRATEGIES, instructions, ratio, registers, throughput, traps)
+from .table import Table
+from .value import missing
+
+READ1, READ8, OUT = "disk-read-4096-d1", "disk-read-4096-d8", "console-out"
+HEADLINES = ((READ1, "4 KiB read, depth 1"), (READ8, "4 KiB read, depth 8"),
+             (OUT, "byte of console output"))
+OURS = STRATEGIES[1:]
+
+
+def device_of(params):
+    return "uart" if params.get("kind") == "console" else "disk"
+
+
+def strategies_picture(results):
+    """Three panels with the register traps of one read."""
+    chosen = {"emulated": "ahci", "virtio": "virtio", "passthrough": "passthrough"}
+    parts, rows = {}, []
+    for panel, strategy in chosen.items():
+        cell = results.matrix("count", "trident", READ1, strategy)
+        device, everything = registers(cell, "disk"), traps(cell)
+        below = (f"traps per 4 KiB read:\n{device.text()} by registers, {everything.text()} in all"
+                 if device.there else f"traps per 4 KiB read:\n{device.why}")
+        parts[panel] = (device.value, below)
+        rows.append([words.strategy(strategy), device, everything])
+    table = Table("strategies", "Traps of one 4 KiB read, depth 1",
+                  ["strategy", "Register traps", "All traps"], rows)
+    alts = {
+        "emulated": "Emulated: the guest's ordinary driver accesses the device's registers; every "
+                    "access traps into the VMM, whose device model does the work on the real device.",
+        "virtio": "Virtio: the guest's driver puts buffers into a queue in memory; few accesses trap, "
+                  "one notify for many requests; the VMM reads the queue.",
+        "passthrough": "Pass-through: the real device's registers are mapped into the guest; only its "
+                       "interrupt goes through the VMM, which injects it."}
+    panels = [(f"strategies-{name}", picture.PANELS[name][0], f"{alts[name]} {text[:1].upper()}"
+               f"{text[1:]}.", picture.alone(name, count, text))
+              for name, (count, text) in parts.items()]
+    return Exhibit(table, picture.together(parts), " ".join(alts.values()), panels)
+
+
+def headline_row(title, measure, cells, take, of_ata):
+    """One line; of_ata: why the emulated ATA has no figure of its own, if it has none."""
+    values = [missing(of_ata) if strategy == "ata" and cell is None and of_ata else take(cell)
+              for strategy, cell in zip(STRATEGIES, cells)]
+    return [title, measure, *values]
+
+
+def headline_rows(results):
+    for workload, title in HEADLINES:
+        device = "uart" if workload == OUT else "disk"
+        why = "as AHCI" if workload == OUT else ""  # the same UART: not measured twice
+        counted = [results.matrix("count", "trident", workload, s) for s in STRATEGIES]
+        timed = [results.matrix("time", "trident", workload, s) for s in STRATEGIES]
+        for measure, cells, take in (("register traps", counted, lambda c, of=device: registers(c, of)),
+                                     ("all traps", counted, traps),
+                                     ("instructions", counted, instructions),
+                                     ("throughput, native = 1", timed, throughput)):
+            yield headline_row(title, measure, cells, take, why)
+    counted = [results.matrix("count", "linux", "boot", s) for s in STRATEGIES]
+    timed = [results.matrix("boot-time", "linux", "boot", s) for s in STRATEGIES]
+    for measure, cells, take in (("all traps", counted, traps),
+                                 ("instructions, native = 1", counted, ratio),
+                                 ("wall time, native = 1", timed, ratio)):
+        yield headline_row("boot of Linux", measure, cells, take, "no driver")
+
+
+def headline_table(results):
+    return Table("headline", "What each strategy costs",
+                 ["per", "measure", *map(words.strategy, STRATEGIES)], list(headline_rows(results)),
+                 words=2, notes=["as AHCI: the UART is the same. no driver: Debian's Linux has none for "
+                                 "that ATA."])
+
+
+def group_parts(cell):
+    """[(class of traps, per operation)] of a counted cell."""
+    return [(words.GROUPS[group], traps(cell, group).value or 0) for group in GROUPS]
+
+
+def split_table(name, title, rows):
+    """rows: [(workload, strategy, cell)]. A class in which nobody has a trap is left out."""
+    seen = [group for group in GROUPS
+            if any(traps(cell, group).value for _, _, cell in rows)]
+    lines = [[workload, strategy, *(traps(cell, group) for group in seen), traps(cell),
+              instructions(cell)] for workload, strategy, cell in rows]
+    head = ["workload", "strategy", *(words.GROUPS[group] for group in seen), "all traps",
+            "instructions"]
+    if len({workload for workload, _, _ in rows}) > 1:
+        return Table(name, title, head, lines, words=2)
+    return Table(name, title, head[1:], [line[1:] for line in lines])
+
+
+def split_exhibit(results, name, workloads, title, per):
+    """Traps by class of these (guest, workload, params), all strategies of the VMM."""
+    bars, rows = [], []
+    several = len(workloads) > 1
+    for guest, workload, params in workloads:
+        for strategy in OURS:
+            cell = results.matrix("count", guest, workload, strategy)
+            if cell is None:
+                continue
+            label = words.SHORT[strategy] if several else words.strategy(strategy)
+            if several:
+                label += f", {words.workload(workload, params).split(', ')[-1]}"
+            total = traps(cell)
+            bars.append((label, group_parts(cell) if total.there else [], total.text()))
+            rows.append((words.workload(workload, params), words.strategy(strategy), cell))
+    table = split_table(name, title, rows)
+    alt = (f"Stacked bars: traps per {per}, split by class. In all: "
+           + sentence_list(f"{label} {text}" for label, _, text in bars) + ".")
+    figure = draw.stacked(bars, words.GROUP_LOOKS, f"traps per {per}") if bars else None
+    return Exhibit(table, figure, alt)
+
+
+def control_band(results, names):
+    """The widest interval of native against native among these workloads, as throughput."""
+    seen = [throughput(cell) for cell in results.find(part="control")
+            if (cell["guest"], cell["workload"]) in names]
+    ends = [(value.low, value.high) for value in seen if value.interval]
+    return (min(low for low, _ in ends), max(high for _, high in ends)) if ends else None
+
+
+def throughput_exhibit(results, name, workloads, title):
+    """Throughput relative to native, with intervals, of these (guest, workload, params)."""
+    groups, rows, names = [], [], []
+    for guest, workload, params in workloads:
+        control = results.one(part="control", guest=guest, workload=workload)
+        members = [(strategy, results.matrix("time", guest, workload, strategy)) for strategy in OURS]
+        members = [(s, cell) for s, cell in members if cell] + [("native-again", control)]
+        if not any(cell for _, cell in members):
+            continue
+        names.append((guest, workload))
+        shown = [(words.strategy(s), throughput(cell)) for s, cell in members]
+        groups.append((words.workload(workload, params), shown))
+        rows += [[groups[-1][0], label, value] for label, value in shown]
+    table = Table(name, title, ["workload", "strategy", "throughput, native = 1"], rows, words=2,
+                  notes=["In brackets: 95 % bootstrap interval of the median. In the picture, the shaded "
+                         "band is native against native, and hollow marks are no difference."])
+    looks = {words.strategy(name): look for name, look in words.LOOKS.items()}
+    figure = draw.intervals(groups, looks, "throughput, native = 1",
+                            control_band(results, names)) if groups else None
+    alt = "Points with intervals: throughput relative to native, 1 is native's. " + " ".join(
+        f"{head}: " + sentence_list(f"{label} {value.text(2)}" for label, value in shown) + "."
+        for head, shown in groups)
+    return Exhibit(table, figure, alt)
+
+
+def summary(results):
+    """The first screen in three sentences, from the cells."""
+    said = []
+    for workload, title in HEADLINES:
+        parts = []
+        for strategy in OURS:
+            cell = results.matrix("count", "trident", workload, strategy)
+            if cell is None or not traps(cell).there:
+                continue
+            part = f"{traps(cell).text()} with {words.strategy(strategy).lower()}"
+            parts.append(part.replace("ahci", "AHCI").replace("ata", "ATA"))
+        if parts:
+            said.append(f"Traps per {title}: {sentence_list(parts)}.")
+    return said
+
+
+def section(results):
+    """The first screen."""
+    level = results.level()
+    present = {(guest, name): params for guest, name, params in results.workloads()}
+    chosen = [("trident", name, present[("trident", name)]) for name in (READ1, READ8, OUT)
+              if ("trident", name) in present]
+    counted = [one for one in chosen if results.find(part="matrix", method="count", workload=one[1])]
+    text = [("What a strategy costs is how often the guest traps into the VMM, and what a trap costs. "
+             + " ".join(summary(results))
+             + (f" Our own guest, PATCH={level}." if level else ""))]
+    exhibits = [strategies_picture(results), Exhibit(headline_table(results))]
+    for guest, name, params in counted:
+        per = words.unit(params)
+        exhibits.append(split_exhibit(results, f"traps-{name}", [(guest, name, params)],
+                                      f"Traps per {per} by class: {words.workload(name, params)}", per))
+    exhibits.append(throughput_exhibit(results, "throughput", chosen,
+                                       "Throughput relative to native"))
+    return Section("overview", "What each strategy costs, and why", text, exhibits, "Overview")
