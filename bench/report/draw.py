@@ -71,7 +71,10 @@ def brief(x):
     return number(x)
 
 
-def legend(axis, handles, columns):
+def legend(axis, handles):
+    """Above the axes, in as many columns as fit into the picture's width."""
+    widest = max(len(handle.get_label()) for handle in handles)
+    columns = max(1, min(len(handles), 62 // (widest + 6)))
     axis.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.02, 1), ncols=columns,
                 borderaxespad=0.3, columnspacing=1.2, handletextpad=0.5)
 
@@ -135,7 +138,7 @@ def stacked(bars, looks, label):
     axis.set_xlabel(label)
     if names:
         legend(axis, [Patch(facecolor=looks[name][0], hatch=looks[name][1], edgecolor=PAPER,
-                              label=name) for name in names], min(4, len(names)))
+                              label=name) for name in names])
     return figure
 
 
@@ -216,8 +219,7 @@ def dots(rows, looks, label):
     axis.set_xlabel(label)
     names = list(dict.fromkeys(name for _, points in rows for name in points))
     legend(axis, [Line2D([], [], color=looks[name][0], marker=looks[name][1], linestyle="",
-                           markeredgecolor=INK, markeredgewidth=0.5, label=name) for name in names],
-           min(5, len(names)))
+                           markeredgecolor=INK, markeredgewidth=0.5, label=name) for name in names])
     return figure
 
 
@@ -247,7 +249,7 @@ def growth(series, looks, x_label, y_label):
     axis.set_xlabel(x_label)
     axis.set_ylabel(y_label)
     handles, _ = axis.get_legend_handles_labels()
-    legend(axis, handles, min(4, len(handles)))
+    legend(axis, handles)
     return figure
 
 

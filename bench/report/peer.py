@@ -1,68 +1,78 @@
-"""A peer beside Trident: cells of part `peer`, and build/peer-kvm.json of `make bench PEER=kvm`."""
+"""A peer beside Trident: cells of part `peer` (`make bench PEER=kvm`), else build/peer-kvm.json."""
+
+import re
 
 from . import draw, words
 from .curves import of_file
 from .exhibit import Exhibit, Section, sentence_list
-from .results import ratio
+from .results import nanoseconds, ratio
 from .table import Table
 from .value import Value, missing
 
 OURS = ("ahci", "virtio", "passthrough")
 TITLE = "A peer: KVM with the H extension on the same QEMU"
+CURVE = re.compile(r"curves-(queue_depth|buffer_size)-(\d+)")
+DISK = re.compile(r"disk-(queued-)?read-(\d+)-d(\d+)")
 NAMES = {"kvm-virtio": "KVM, virtio", "kvm-emulated": "KVM, emulated"}
 
 
-def of_file_rows(whole):
-    """{workload: {strategy: ns of one operation}}"""
+def file_rows(whole):
+    """[(workload, native's ns, {peer: ratio})] of build/peer-kvm.json."""
     found = {}
     for row in whole["rows"] if whole else []:
         found.setdefault(row["workload"], {})[row["strategy"]] = row["ns"]
-    return found
+    return [(workload, Value(ns["native"]), {name: Value(ns[name] / ns["native"])
+                                             for name in ns if name != "native"})
+            for workload, ns in found.items() if "native" in ns]
 
 
-def of_cells(results):
-    """The same as ratios: {workload: {strategy: Value}} of the cells of part `peer`."""
+def cell_rows(results):
+    """The same of the cells of part `peer`."""
     found = {}
-    for cell in results.find(part="peer", method=("time", "boot-time")):
-        if cell["strategy"] not in words.STRATEGIES:
-            found.setdefault(cell["workload"], {})[cell["strategy"]] = ratio(cell)
-    return found
+    for cell in results.find(part="peer"):
+        found.setdefault(cell["workload"], {})[cell["strategy"]] = cell
+    return [(workload, nanoseconds(of.get("native")), {name: ratio(cell) for name, cell in of.items()
+                                                       if name not in words.STRATEGIES})
+            for workload, of in found.items()]
+
+
+def curve_point(workload):
+    """(curve, x) of `make curves` that is this workload, or None."""
+    found = CURVE.fullmatch(workload)
+    if found:
+        return found[1], int(found[2])
+    found = DISK.fullmatch(workload)
+    if not found:
+        return None
+    return ("queue_depth", int(found[3])) if found[1] else ("buffer_size", int(found[2]))
 
 
 def own(results, series, workload, strategy):
-    """Ours: of make bench; of a curve, of make curves."""
-    if not workload.startswith("curves-"):
-        cell = (results.matrix("time", "linux", workload, strategy)
-                or results.matrix("boot-time", "linux", workload, strategy))
-        return ratio(cell)
-    _, name, x = workload.split("-")
-    of_curve = series.get(name, {}).get("ns", {})
-    pair = [dict(of_curve.get(one, [])).get(int(x), missing()) for one in (strategy, "native")]
+    """Ours: of make bench; of a disk's curve, of make curves."""
+    point = curve_point(workload)
+    if point is None:
+        return ratio(results.matrix("time", "linux", workload, strategy)
+                     or results.matrix("boot-time", "linux", workload, strategy))
+    of_curve = series.get(point[0], {}).get("ns", {})
+    pair = [dict(of_curve.get(one, [])).get(point[1], missing()) for one in (strategy, "native")]
     return Value(pair[0].value / pair[1].value) if all(one.there for one in pair) else missing()
 
 
 def title_of(workload):
-    if workload.startswith("curves-queue_depth"):
-        return f"4 KiB read, {workload.split('-')[2]} under way"
-    if workload.startswith("curves-"):
-        return f"read of {words.size(int(workload.split('-')[2]))}"
-    return words.workload(workload, {"kind": workload.split("-")[0]})
+    point = curve_point(workload)
+    if point is None:
+        return words.workload(workload, {"kind": workload.split("-")[0]})
+    if point[0] == "queue_depth":
+        return f"4 KiB read, {point[1]} under way"
+    return f"{words.size(point[1])} read"
 
 
 def rows_of(results, whole, curves):
-    """[(title, native's ns or a Value without one, {column: Value})]"""
+    """[(title, native's ns, {column: ratio})]; the run's own peer, else that of `make peer`."""
     series, _ = of_file(curves)
-    made = []
-    for workload, ns in of_file_rows(whole).items():
-        native = Value(ns["native"]) if "native" in ns else missing()
-        columns = {name: Value(ns[name] / native.value) if name in ns and native.there else missing()
-                   for name in NAMES}
-        columns.update({name: own(results, series, workload, name) for name in OURS})
-        made.append((title_of(workload), native, columns))
-    for workload, peers in of_cells(results).items():
-        columns = {**peers, **{name: own(results, series, workload, name) for name in OURS}}
-        made.append((title_of(workload), missing("-"), columns))
-    return made
+    return [(title_of(workload), native,
+             {**peers, **{name: own(results, series, workload, name) for name in OURS}})
+            for workload, native, peers in cell_rows(results) or file_rows(whole)]
 
 
 def label(name):
@@ -76,8 +86,7 @@ def source(whole):
     crng = whole["crng_ready_seconds"]
     ready = "" if crng is None else f" Its guest's random numbers were ready after {crng} s."
     return [f"Peer: {whole['vmm']} in Debian's Linux {whole['kernel']} as a host on QEMU {whole['qemu']}, "
-            f"measured at commit {whole['commit']}; no code of Trident runs in it.{ready} "
-            "How: docs/peer.md."]
+            f"measured at commit {whole['commit']}; no code of Trident runs in it.{ready}"]
 
 
 def section(results, whole, curves):
@@ -85,7 +94,8 @@ def section(results, whole, curves):
     if not rows:
         return Section("peer", TITLE, ["Not measured: `make bench PEER=kvm` measures it, and "
                                        "`make report` then shows it."], [], "Peer")
-    columns = list(dict.fromkeys(name for _, _, of in rows for name in of))
+    columns = list(dict.fromkeys(name for _, _, of in rows for name in of if name not in OURS))
+    columns += OURS
     table = Table("peer", "Time per operation, native = 1: the peer and Trident",
                   ["operation", "native, ns", *map(label, columns)],
                   [[title, native, *(of.get(name, missing()) for name in columns)]
@@ -93,7 +103,7 @@ def section(results, whole, curves):
                   notes=["Native's ns are those of the peer's run; each ratio is to the native of its "
                          "own run. boot: the peer's is the guest's uptime at its init, ours the whole "
                          "process."])
-    looks = {label("kvm-virtio"): words.PEER_LOOK, label("kvm-emulated"): (draw.BLACK, "X")}
+    looks = {label("kvm-virtio"): words.PEER_LOOK, label("kvm-emulated"): (draw.SKY, "X")}
     looks.update({label(name): words.look(name) for name in columns if label(name) not in looks})
     points = [(title, {label(name): of[name] for name in columns if name in of and of[name].there})
               for title, _, of in rows]
@@ -104,5 +114,6 @@ def section(results, whole, curves):
     figure = draw.dots(points, looks, "time, native = 1") if points else None
     return Section("peer", TITLE,
                    ["The same workloads in a guest of KVM, whose host runs on the same emulated "
-                    "machine. Its traps are not counted, so times relative to native are compared.",
-                    *source(whole)], [Exhibit(table, figure, alt)], "Peer")
+                    "machine. Its traps are not counted, so times relative to native are compared. "
+                    "How: docs/peer.md.",
+                    *source(None if results.find(part="peer") else whole)], [Exhibit(table, figure, alt)], "Peer")
