@@ -5,6 +5,7 @@
 """
 
 import json
+import math
 import os
 import sys
 
@@ -45,6 +46,8 @@ def draw(result, curve, path):
             panel.set_ylim(bottom=0)
         else:
             panel.set_yscale("log")
+            low, high = (math.log10(end) for end in panel.get_ylim())
+            panel.set_ylim(10 ** math.floor(low), 10 ** math.ceil(high))
         panel.set_title(f"{label}, per operation", fontsize=9)
         panel.set_xlabel(curves.CURVES[curve]["x"], fontsize=9)
         panel.tick_params(labelsize=8)
