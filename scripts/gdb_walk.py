@@ -1,7 +1,8 @@
 """gdb's side of `make walk`: stops a run at the VMM's functions and prints what it finds there.
 
 Environment: TRIDENT_GDB (QEMU's socket), TRIDENT_BASE (where the VMM is), TRIDENT_STEPS and
-TRIDENT_STARTS (name=address,...: of the VMM's functions, of the guest's), TRIDENT_EVENTS, TRIDENT_PATCH, TRIDENT_REPORT (a file).
+TRIDENT_STARTS (name=address,...: of the VMM's functions, of the guest's), TRIDENT_EVENTS, TRIDENT_PATCH,
+TRIDENT_REPORT (a file).
 """
 
 import os
@@ -204,7 +205,8 @@ def print_exit(found):
         tell(f"      {walk_steps.STEPS[name]}")
         for line in lines:
             tell(f"        {line}")
-    tell(f"  counted as {found.exit_class}; the guest goes on in {found.after[1]['mode']} at {found.after[1]['pc']:#x}")
+    mode, pc = found.after[1]["mode"], found.after[1]["pc"]
+    tell(f"  counted as {found.exit_class}; the guest goes on in {mode} at {pc:#x}")
     tell(f"  {'':<16}{'at the trap':>20}{'at the sret':>20}")
     for name in REAL:
         tell_row("real", name, found.real[name], found.after[0][name])
@@ -215,7 +217,8 @@ def print_exit(found):
 
 
 def main():
-    gdb.execute(f"add-symbol-file build/trident/trident.elf -o {os.environ['TRIDENT_BASE']}", to_string=True)
+    base = os.environ["TRIDENT_BASE"]
+    gdb.execute(f"add-symbol-file build/trident/trident.elf -o {base}", to_string=True)
     gdb.execute(f"target remote {os.environ['TRIDENT_GDB']}", to_string=True)
     walk = Walk()
     for name in os.environ["TRIDENT_EVENTS"].split(","):
@@ -229,8 +232,8 @@ def main():
     tell("walk: done")
 
 
-for setting in ("confirm off", "pagination off", "architecture riscv:rv64", "breakpoint always-inserted on",
-                "trust-readonly-sections on"):
+for setting in ("confirm off", "pagination off", "architecture riscv:rv64",
+                "breakpoint always-inserted on", "trust-readonly-sections on"):
     gdb.execute(f"set {setting}", to_string=True)
 main()
 gdb.execute("disconnect")

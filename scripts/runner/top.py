@@ -71,7 +71,7 @@ def exit_lines(rows):
 def screen(rates, width=80, height=24):
     """Lines, at most height of at most width."""
     config, memory = rates.now["config"], rates.now["memory"]
-    disk = f"{config['disk']} ({config['disk_model']})" if config["disk"] == "emulated" else config["disk"]
+    disk = config["disk"] + (f" ({config['disk_model']})" if config["disk"] == "emulated" else "")
     head = [
         f"trident top: uart {config['uart']}, disk {disk}, patch {config['patch']}, "
         f"{config['mem'] >> 20} MiB; {clock(rates.now) / NANOSECONDS:.1f} s",

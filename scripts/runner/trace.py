@@ -6,6 +6,7 @@ The VMM sends records (core/trace.h) over the control channel; here they become 
 
 import base64
 import binascii
+import collections
 import functools
 import json
 import os
@@ -14,7 +15,9 @@ import tempfile
 
 from . import report
 
-RECORD = struct.Struct("<QQQQQIBBBBBB6x")  # struct trace_record
+LAYOUT = struct.Struct("<QQQQQIBBBBBB6x")  # struct trace_record
+Record = collections.namedtuple(
+    "Record", "begin length guest pc value detail kind flags unit mode cause irqs")
 EXIT, ACCESS, SERVICE, END = range(4)  # enum trace_kind
 INJECTED, RETURNED, FROM_USER, RESET, STORE = 1, 2, 4, 8, 16  # enum trace_flag
 INTERRUPT = 0x80  # of a cause
@@ -48,8 +51,8 @@ class Collector:
             data = base64.b64decode(message.get("records", ""), validate=True)
         except binascii.Error:
             return  # counted as lost
-        whole = len(data) // RECORD.size
-        self.file.write(data[:whole * RECORD.size])
+        whole = len(data) // LAYOUT.size
+        self.file.write(data[:whole * LAYOUT.size])
         self.received += whole
         self.taken = message.get("taken", self.taken)
         self.dropped = message.get("dropped", self.dropped)
@@ -61,8 +64,8 @@ class Collector:
 
     def records(self):
         self.file.seek(0)
-        while block := self.file.read(RECORD.size * 4096):
-            yield from RECORD.iter_unpack(block)
+        while block := self.file.read(LAYOUT.size * 4096):
+            yield from map(Record._make, LAYOUT.iter_unpack(block))
 
 
 def microseconds(instructions):
@@ -100,57 +103,63 @@ class Timeline:
                    f'"ts":{microseconds(when - self.start)}}}')
 
     def add(self, record):
-        begin, guest, kind = record[0], record[2], record[6]
         if self.start is None:
-            self.start = begin - guest
-        if kind == EXIT:
-            self.add_exit(*record)
-        elif kind == END:
-            self.guest += guest
-            self.guest_slice(begin, guest, record[3], "vS")
+            self.start = record.begin - record.guest
+        if record.kind == EXIT:
+            self.add_exit(record)
+        elif record.kind == END:
+            self.guest += record.guest
+            self.guest_slice(record, "vS")
         else:
-            self.add_call(*record)
+            self.add_call(record)
 
-    def guest_slice(self, begin, length, pc, mode):
-        place = self.at(pc, mode)
-        function = place.split("+")[0]
-        self.slice(GUEST, f"{mode} {function}".strip(), "guest", begin - length, length,
-                   pc=hex(pc), **({"at": place} if place else {}))
+    def guest_slice(self, record, mode):
+        """What the guest ran before the exit."""
+        place = self.at(record.pc, mode)
+        self.slice(GUEST, f"{mode} {place.split('+')[0]}".strip(), "guest", record.begin - record.guest,
+                   record.guest, pc=hex(record.pc), **({"at": place} if place else {}))
 
-    def add_exit(self, begin, length, guest, pc, after, detail, _kind, flags, unit, modes, cause, _irqs):
-        name, word = self.names.get((unit, detail), (f"class {unit}", hex(detail)))
-        mode, end = "vS" if modes & 1 else "vU", begin + length
-        self.exits += 1
-        if flags & RESET:
+    def count(self, name, record):
+        if record.flags & RESET:
             self.sums.clear()
             self.guest = 0
         else:
-            self.guest += guest
+            self.guest += record.guest
         total = self.sums.setdefault(name, [0, 0])
         total[0] += 1
-        total[1] += length
-        gap = begin - guest - (self.exit_end or begin)
-        if gap > GAP:
-            self.slice(VMM, "(sending the trace, or a reset)", "gap", self.exit_end, gap)
+        total[1] += record.length
+        self.exits += 1
+
+    def add_exit(self, record):
+        unknown = (f"class {record.unit}", hex(record.detail))
+        name, word = self.names.get((record.unit, record.detail), unknown)
+        mode, end = "vS" if record.mode & 1 else "vU", record.begin + record.length
+        self.count(name, record)
+        ran_from = record.begin - record.guest
+        if self.exit_end and ran_from - self.exit_end > GAP:
+            self.slice(VMM, "(sending the trace, or a reset)", "gap", self.exit_end,
+                       ran_from - self.exit_end)
         self.exit_end = end
-        self.guest_slice(begin, guest, pc, mode)
-        label = name if word == name else f"{name} {word}"
-        more = {"at": self.at(pc, mode)} if self.at(pc, mode) else {}
-        self.slice(VMM, label, "exit", begin, length,
-                   **{"class": name, "mode": mode, "detail": word, "pc": hex(pc)}, **more)
+        self.guest_slice(record, mode)
+        place = self.at(record.pc, mode)
+        self.slice(VMM, name if word == name else f"{name} {word}", "exit", record.begin, record.length,
+                   **{"class": name, "mode": mode, "detail": word, "pc": hex(record.pc)},
+                   **({"at": place} if place else {}))
         if name in OWN_TRACK:
-            self.slice(OWN_TRACK[name], word, "emulate", begin, length)
-        if flags & RETURNED and self.handlers:
+            self.slice(OWN_TRACK[name], word, "emulate", record.begin, record.length)
+        self.follow_handlers(record, end)
+
+    def follow_handlers(self, record, end):
+        if record.flags & RETURNED and self.handlers:
             self.leave(end)
-        if flags & INJECTED:
-            while flags & FROM_USER and self.handlers:
+        if record.flags & INJECTED:
+            while record.flags & FROM_USER and self.handlers:
                 self.leave(end)  # a task switch: this one's handler is still to return
-            text = CAUSES.get(cause, f"cause {cause:#x}")
+            text = CAUSES.get(record.cause, f"cause {record.cause:#x}")
             self.instant(VMM, f"inject {text}", "inject", end)
-            self.handlers.append((end, text, after))
-        if not modes & 2:
-            while self.handlers:
-                self.leave(end)
+            self.handlers.append((end, text, record.value))
+        while not record.mode & 2 and self.handlers:
+            self.leave(end)
 
     def leave(self, end, **arguments):
         start, text, pc = self.handlers.pop()
@@ -158,17 +167,18 @@ class Timeline:
         self.slice(HANDLERS, text, "handler", start, end - start, pc=hex(pc),
                    **({"at": place} if place else {}), **arguments)
 
-    def add_call(self, begin, length, _guest, _pc, value, offset, kind, flags, unit, width, _cause, irqs):
-        track = FIRST_DEVICE + unit
+    def add_call(self, record):
+        track = FIRST_DEVICE + record.unit
         self.calls += 1
-        if kind == ACCESS:
-            word = "store" if flags & STORE else "load"
-            self.slice(track, f"{word} +{offset:#04x}", "emulate", begin, length,
-                       value=hex(value), width=width)
+        if record.kind == ACCESS:
+            word = "store" if record.flags & STORE else "load"
+            self.slice(track, f"{word} +{record.detail:#04x}", "emulate", record.begin, record.length,
+                       value=hex(record.value), width=record.mode)
         else:
-            self.slice(track, "service", "emulate", begin, length)
-        if irqs:
-            self.instant(track, f"irq x{irqs}" if irqs > 1 else "irq", "irq", begin + length)
+            self.slice(track, "service", "emulate", record.begin, record.length)
+        if record.irqs:
+            self.instant(track, f"irq x{record.irqs}" if record.irqs > 1 else "irq", "irq",
+                         record.begin + record.length)
 
     def close(self):
         while self.handlers:
@@ -180,8 +190,9 @@ def track_events(statistics):
     for i, (name, device) in enumerate(statistics.get("devices", {}).items()):
         tracks[FIRST_DEVICE + i] = f"{name}: {device.get('strategy', '')}"
     for track, name in tracks.items():
-        for kind, arguments in (("thread_name", {"name": name}), ("thread_sort_index", {"sort_index": track})):
-            yield json.dumps({"ph": "M", "pid": 1, "tid": track, "name": kind, "args": arguments})
+        for kind, value in (("name", name), ("sort_index", track)):
+            yield json.dumps({"ph": "M", "pid": 1, "tid": track, "name": f"thread_{kind}",
+                              "args": {kind: value}})
 
 
 def write(path, collector, options, statistics):
@@ -216,8 +227,8 @@ def write(path, collector, options, statistics):
 def tell(path, collector, timeline):
     """What was written, in a sentence."""
     number = report.number
-    text = (f"trace: {number(timeline.exits)} exits and {number(timeline.calls)} device calls are in {path}: "
-            "open it in https://ui.perfetto.dev or chrome://tracing")
+    text = (f"trace: {number(timeline.exits)} exits and {number(timeline.calls)} device calls are in "
+            f"{path}: open it in https://ui.perfetto.dev or chrome://tracing")
     if collector.missing:
         text += (f"; {number(collector.missing)} records after them were dropped: "
                  "raise TRACE_MAX for a longer trace")

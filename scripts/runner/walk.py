@@ -8,7 +8,8 @@ import tempfile
 from . import machine, options as front_door, report, session, walk_steps
 from .options import Refusal
 
-FIXED = {"DEVICE": "virtio", "UART": "emulated", "DISK": "virtio", "GUEST": "trident", "RUN": walk_steps.RUN}
+FIXED = {"DEVICE": "virtio", "UART": "emulated", "DISK": "virtio", "GUEST": "trident",
+         "RUN": walk_steps.RUN}
 SECONDS = 120
 
 
@@ -43,7 +44,8 @@ def choose_events(patch):
 def read_options():
     for name in os.environ.get("GIVEN", "").split():
         if name in FIXED and os.environ.get(name) != FIXED[name]:
-            raise Refusal(f"make walk shows an emulated UART and a virtio disk of our own guest: leave {name} out.")
+            raise Refusal("make walk shows an emulated UART and a virtio disk of our own guest: "
+                          f"leave {name} out.")
     os.environ.update(FIXED)
     if not shutil.which("gdb-multiarch"):
         raise Refusal("gdb-multiarch is missing: scripts/setup check installs or names it.")
@@ -71,9 +73,10 @@ def walk(options, events):
         try:
             run.start(debug=True)
             environment.update(TRIDENT_GDB=f"{folder}/gdb", TRIDENT_REPORT=f"{folder}/report")
-            command = ["gdb-multiarch", "-q", "-nx", "-batch", "-x", "scripts/gdb_walk.py", options.kernel]
+            command = ["gdb-multiarch", "-q", "-nx", "-batch", "-x", "scripts/gdb_walk.py",
+                       options.kernel]
             gdb = subprocess.run(command, env=environment, text=True, stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=SECONDS, check=False)
+                                 capture_output=True, timeout=SECONDS, check=False)
         except subprocess.TimeoutExpired:
             raise Refusal(f"the walk had not come to its end after {SECONDS} s.") from None
         finally:

@@ -195,6 +195,19 @@ def test_walk_names_a_missing_function():
         walk.find_symbols(machine.TRIDENT_ELF, [*walk_steps.STEPS, "no_such_step"])
 
 
+def test_tour_names_what_exists():
+    """The tour's functions are in the VMM's source, and its files are there."""
+    with open(os.path.join(front_door.TOP, "docs/tour.md"), encoding="utf-8") as file:
+        text = file.read()
+    functions = set(re.findall(r"`(\w+)\(\)`", text))
+    assert len(functions) > 15
+    source = subprocess.run(["git", "grep", "-h", r"^[a-z_].*\b[a-z_]\+(", "--", "core/*.c", "devices/*.c"],
+                            cwd=front_door.TOP, capture_output=True, text=True, check=True).stdout
+    assert not [name for name in functions if f"{name}(" not in source.replace("*", " ")]
+    for path in re.findall(r"`((?:core|devices)/[\w/]+\.\w+)`", text):
+        assert os.path.exists(os.path.join(front_door.TOP, path)), path
+
+
 @pytest.mark.parametrize("options, words", [
     (("EVENT=foo",), "EVENT=foo is not known"), (("GUEST=linux",), "leave GUEST out"),
     (("PATCH=off", "EVENT=csrr-again"), "does not go with PATCH=off")], ids=lambda value: str(value)[:20])
@@ -209,7 +222,8 @@ def test_walk_refuses(options, words):
 def answer(count, vmm, idle, loads, flushes):
     """Statistics with one row; the guest has run one second more than the VMM."""
     return {
-        "config": {"uart": "emulated", "disk": "virtio", "disk_model": "ahci", "patch": "off", "mem": 512 << 20},
+        "config": {"uart": "emulated", "disk": "virtio", "disk_model": "ahci", "patch": "off",
+                   "mem": 512 << 20},
         "exits": [{"class": "csr", "mode": "vS", "detail": "sie", "count": count, "nanoseconds": vmm}],
         "devices": {"uart": {"strategy": "emulated/uart", "loads": loads}},
         "memory": {"tlb_flushes": flushes, "vmm_bytes": 2 << 20, "vmm_limit": 14 << 20},
