@@ -9,6 +9,8 @@
 #include "host/log.h"
 #include "host/machine.h"
 #include "memory/map.h"
+#include "memory/shadow.h"
+#include "stats.h"
 
 #define OPTIONS_SIZE 512u
 
@@ -76,6 +78,27 @@ static int parse_number(const char *key, const char *word, uint64_t *number)
     return -EINVAL;
 }
 
+/* A list of the switches that are on, separated by commas; empty: none. */
+static int parse_shadow(char *words, unsigned *shadow)
+{
+    *shadow = 0;
+    for (char *word = words; *word;) {
+        char *end = word + strcspn(word, ",");
+        char *next = *end ? end + 1 : end;
+        *end = '\0';
+        unsigned i = 0;
+        while (stats_switch_names[i] && strcmp(stats_switch_names[i], word) != 0)
+            i++;
+        if (!stats_switch_names[i]) {
+            host_log("option shadow: there is no switch '%s'", word);
+            return -EINVAL;
+        }
+        *shadow |= 1u << i;
+        word = next;
+    }
+    return 0;
+}
+
 static int parse_line(struct vm_options *options, const char *key, char *word)
 {
     int value = 0, status;
@@ -83,6 +106,8 @@ static int parse_line(struct vm_options *options, const char *key, char *word)
         return parse_number(key, word, &options->mem);
     if (strcmp(key, "trace") == 0)
         return parse_number(key, word, &options->trace);
+    if (strcmp(key, "shadow") == 0)
+        return parse_shadow(word, &options->shadow);
     if (strcmp(key, "uart") == 0) {
         status = choose(ways, key, word, &value);
         options->uart = (enum device_way)value;
@@ -123,6 +148,7 @@ int options_read(const struct host *host, struct vm_options *options)
         .uart = WAY_VIRTIO,
         .disk = WAY_VIRTIO,
         .patch = PATCH_ECALL,
+        .shadow = SWITCH_ALL,
     };
     if (!host->fwcfg_hpa || fwcfg_check(fwcfg) < 0) {
         host_log("the machine has no fw_cfg device: start Trident through make qemu");

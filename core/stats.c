@@ -126,11 +126,15 @@ static void write_config(struct vm *vm)
 
     control_printf(vm->host,
                    "\"config\":{\"uart\":\"%s\",\"disk\":\"%s\",\"disk_model\":\"%s\","
-                   "\"patch\":\"%s\",\"mem\":%llu,\"plic\":\"%s\",\"ablate\":\"%s\"}",
+                   "\"patch\":\"%s\",\"mem\":%llu,\"plic\":\"%s\",\"ablate\":\"%s\",\"shadow\":[",
                    ways[options->uart], ways[options->disk], models[options->disk_model],
                    levels[options->patch], COUNT(options->mem),
                    options->plic_mapped ? "mapped" : "emulated",
                    ablation_words(options->ablate, ablate));
+    for (unsigned i = 0, listed = 0; stats_switch_names[i]; i++)
+        if (options->shadow >> i & 1)
+            control_printf(vm->host, listed++ ? ",\"%s\"" : "\"%s\"", stats_switch_names[i]);
+    control_printf(vm->host, "]}");
 }
 
 static void write_row(struct vm *vm, const struct stats_row *row, bool first)
@@ -214,6 +218,14 @@ static void write_memory(struct vm *vm)
     control_printf(vm->host, "\"inline_sites\":%llu,\"trampolines\":%llu,\"inline_lost\":%llu,",
                    COUNT(memory->inline_sites), COUNT(memory->trampolines),
                    COUNT(memory->inline_lost));
+    control_printf(vm->host,
+                   "\"superpages\":%llu,\"shared_fills\":%llu,\"early_fills\":%llu,"
+                   "\"space_hits\":%llu,\"space_misses\":%llu,\"kept\":%llu,\"forgotten\":%llu,"
+                   "\"full_drops\":%llu,\"frame_drops\":%llu,",
+                   COUNT(memory->superpages), COUNT(memory->shared_fills),
+                   COUNT(memory->early_fills), COUNT(memory->space_hits),
+                   COUNT(memory->space_misses), COUNT(memory->kept), COUNT(memory->forgotten),
+                   COUNT(memory->full_drops), COUNT(memory->frame_drops));
     control_printf(vm->host, "\"ahead_runs\":%llu,\"ahead_instructions\":%llu,",
                    COUNT(memory->ahead_runs), COUNT(memory->ahead_instructions));
     control_printf(vm->host, "\"pool_pages\":%llu,\"pool_peak\":%llu,\"pool_limit\":%llu,",

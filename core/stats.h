@@ -46,6 +46,11 @@ struct stats_row {
 /* Counters of the memory system, incremented where the thing happens. */
 struct stats_memory {
     uint64_t fills, prefills, flushes, evictions, root_switches, tlb_flushes;
+    uint64_t superpages, shared_fills,
+        early_fills;                   /* of the fills, and of those made ahead of a fault */
+    uint64_t space_hits, space_misses; /* changes of satp: the space was kept, or is new */
+    uint64_t kept, forgotten;          /* shadow entries that fences looked at */
+    uint64_t full_drops, frame_drops;
     uint64_t patched_pages, patched_sites, dropped_patches;
     uint64_t inline_sites, trampolines; /* made: of patched_sites (cpu/inline.h) */
     uint64_t inline_lost;               /* given up, because the guest uses the same addresses */
@@ -75,6 +80,9 @@ void stats_send(struct vm *vm, const char *event, int status);
 
 /* Writes the object of statistics alone (docs/statistics.schema.json), without a newline. */
 void stats_write(struct vm *vm);
+
+/* What SHADOW= calls enum shadow_switch, by bit; ends with a null. */
+extern const char *const stats_switch_names[];
 
 /* The class as the statistics call it, and a row's detail in words: "sstatus", "TIME.set_timer",
  * "uart+0x05 load". Text is always terminated. */

@@ -33,6 +33,10 @@ static const char *const classes[EXIT_CLASSES + 1] = {
     [EXIT_CLASSES] = "rest",
 };
 
+const char *const stats_switch_names[] = {
+    "prefill", "superpages", "cache", "shared", "fence", "retry", NULL,
+};
+
 static const struct name csrs[] = {
     {CSR_FFLAGS, "fflags"},
     {CSR_FRM, "frm"},

@@ -27,6 +27,7 @@ struct vm_options {
     enum patch_level patch;
     bool plic_mapped; /* the host's PLIC context belongs to the guest */
     unsigned ablate;  /* enum ablation (device.h) */
+    unsigned shadow;  /* enum shadow_switch: what is on */
     bool eager; /* PATCH=inline: each site gets a trampoline at once, for tests (cpu/inline.h) */
     bool watch; /* passed-through registers trap and are counted, then passed on */
     uint64_t trace; /* records of the run's timeline (trace.h); 0: none */

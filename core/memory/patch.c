@@ -73,7 +73,7 @@ static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
     shadow->copies++;
     vm->stats.memory.patched_pages++;
     if (shadow->leaves[frame] || shadow->block_leaves[frame >> 9] || shadow->giant_leaves)
-        shadow_drop_all(vcpu);
+        shadow_drop_frame(vm, frame);
     return true;
 }
 
@@ -210,7 +210,7 @@ void patch_drop(struct vm *vm, uint64_t gpa)
     if (!copy)
         return;
     if (shadow->leaves[frame])
-        shadow_drop_all(&vm->vcpu);
+        shadow_drop_frame(vm, frame);
     take_back(vm, frame, 0, true);
     shadow->patch[frame] = 0;
     shadow->block_patches[frame >> 9]--;

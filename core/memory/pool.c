@@ -12,6 +12,7 @@ void pool_reset(struct pool *pool, void *base, uint64_t size, struct stats_memor
     pool->pages = (uint32_t)(size >> PAGE_SHIFT);
     pool->next = 0;
     pool->free = NULL;
+    pool->clean = NULL;
     pool->stats = stats;
     stats->pool_pages = 0;
     stats->pool_limit = pool->pages;
@@ -29,23 +30,38 @@ static void clear_page(void *page)
 
 void *pool_take(struct pool *pool)
 {
-    void *page = pool->free;
+    void *page = pool->clean;
     if (page) {
+        pool->clean = *(void **)page;
+        *(void **)page = NULL;
+    } else if (pool->free) {
+        page = pool->free;
         pool->free = *(void **)page;
+        clear_page(page);
     } else if (pool->next < pool->pages) {
         page = pool->base + ((uint64_t)pool->next++ << PAGE_SHIFT);
+        clear_page(page);
     } else {
         return NULL;
     }
-    clear_page(page);
     if (++pool->stats->pool_pages > pool->stats->pool_peak)
         pool->stats->pool_peak = pool->stats->pool_pages;
     return page;
 }
 
+static void give(struct pool *pool, void **list, void *page)
+{
+    *(void **)page = *list;
+    *list = page;
+    pool->stats->pool_pages--;
+}
+
 void pool_give(struct pool *pool, void *page)
 {
-    *(void **)page = pool->free;
-    pool->free = page;
-    pool->stats->pool_pages--;
+    give(pool, &pool->free, page);
+}
+
+void pool_give_clean(struct pool *pool, void *page)
+{
+    give(pool, &pool->clean, page);
 }

@@ -12,6 +12,7 @@ struct pool {
     uint32_t pages; /* that the pool may hand out */
     uint32_t next;  /* pages below it have been handed out at least once */
     void *free;     /* list through the first word of each free page */
+    void *clean;    /* the same, of pages whose other words are all zero */
     struct stats_memory *stats;
 };
 
@@ -21,10 +22,11 @@ void pool_reset(struct pool *pool, void *base, uint64_t size, struct stats_memor
 /* A zeroed page, or null when the limit is reached. */
 void *pool_take(struct pool *pool);
 
-/* Returns a page taken before. */
+/* Returns a page taken before; pool_give_clean: one that is zero again, which need not be cleared. */
 void pool_give(struct pool *pool, void *page);
+void pool_give_clean(struct pool *pool, void *page);
 
-/* Number of a page of the pool, for tables indexed by it. */
+/* Number of the page of the pool that holds an address, for tables indexed by it. */
 static inline uint32_t pool_index(const struct pool *pool, const void *page)
 {
     return (uint32_t)(((uint64_t)page - (uint64_t)pool->base) >> 12);

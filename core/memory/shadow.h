@@ -12,6 +12,9 @@
  * each also with MXR (X implies R). With paging off there is one view, USER, of everything. KERNEL and
  * KERNEL_SUM differ only in pages that a guest touches with SUM set: KERNEL_SUM is installed when such
  * an access faults, and left when SUM is cleared.
+ *
+ * A fence does not empty the tables: each entry is compared with the guest's and stays if it still holds, as
+ * if it had been forgotten and fetched again. Another address space is compared when it is next chosen.
  */
 #pragma once
 #include <stdbool.h>
@@ -25,10 +28,23 @@ struct vcpu;
 
 enum shadow_view { VIEW_USER, VIEW_KERNEL, VIEW_KERNEL_SUM, SHADOW_VIEWS };
 
+/* What can be turned off, to see what it saves (SHADOW=, docs/memory.md). Names: stats_switch_names. */
+enum shadow_switch {
+    SWITCH_PREFILL = 1,    /* neighbours are filled with a page */
+    SWITCH_SUPERPAGES = 2, /* a guest's superpage stays one */
+    SWITCH_CACHE = 4,      /* address spaces that the guest may come back to are kept */
+    SWITCH_SHARED = 8,     /* all spaces share one table of the guest's global kernel pages */
+    SWITCH_FENCE = 16,     /* a fence touches only what it names, and there only what has changed */
+    SWITCH_RETRY =
+        32, /* what a fault or a fence was about is filled before the guest tries again */
+    SWITCH_ALL = 63,
+};
+
 #define SHADOW_SPACES   64u
 #define SHADOW_ROOTS    (2u * SHADOW_VIEWS)
 #define SHADOW_UPPERS   4u
 #define SHADOW_MAPPINGS 4u
+#define SHADOW_NO_FAULT 1ul /* fault_gva: none */
 
 /* A root table of the host's mode, for one guest address space and one view. */
 struct shadow_root {
@@ -45,6 +61,7 @@ static inline unsigned shadow_root_index(enum shadow_view view, bool mxr)
 struct shadow_space {
     uint64_t satp;
     uint64_t used;                         /* shadow.clock at the last use; 0: free */
+    bool stale;                            /* a fence named it: renewed before its next use */
     struct shadow_root root[SHADOW_ROOTS]; /* by shadow_root_index(view, mxr) */
 };
 
@@ -65,6 +82,10 @@ struct shadow {
     uint64_t
         *upper[SHADOW_UPPERS]; /* by 2 * Sv48 + mxr: table of global kernel pages for all roots */
     struct shadow_mapping mapping[SHADOW_MAPPINGS];
+    bool private_upper; /* a space may have kernel pages that are not in the shared table */
+    uint64_t
+        fault_gva; /* of the last page fault that a process of the guest got, or SHADOW_NO_FAULT */
+    uint64_t fault_satp;
     bool unseen_writes; /* a device was given away: its DMA is not seen (patch_verify) */
 
     /* By guest page frame, from ram.first on: writable or kernel-executable leaves that map it, and the
@@ -83,6 +104,10 @@ struct shadow {
     bool saturated;       /* a count reached its maximum and is "many" until all is dropped */
     uint8_t *copy_jumps;  /* by pool page: sites of the copy that jump to trampolines */
     uint32_t *copy_frame; /* by pool page: the frame that it is a patched copy of */
+    uint64_t *groups; /* by pool page, of tables: bit i: entries 8 * i to 8 * i + 7 may be set */
+    uint64_t *
+        origin; /* by pool page, of tables below PTE_SPLIT: the guest's superpage entry that all in it
+                           * stems from; 0: it is not only one */
 };
 
 /* Software bit of a shadow leaf: it maps the patched copy of a code page, execute-only. */
@@ -107,8 +132,12 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
 /* SFENCE.VMA: by_address and by_asid as rs1 and rs2 are not x0. */
 void shadow_fence(struct vcpu *vcpu, bool by_address, uint64_t gva, bool by_asid, uint64_t asid);
 
-/* Forgets every translation (VM reset, patching with unknown aliases). */
+/* Forgets every translation (VM reset, no memory left). */
 void shadow_drop_all(struct vcpu *vcpu);
+
+/* Forgets, in all spaces, every translation by which the guest could write a frame of RAM or its kernel execute
+ * it, patched or not. */
+void shadow_drop_frame(struct vm *vm, uint64_t frame);
 
 /* Whether the installed root is still the one for the vcpu's mode, SUM, MXR and satp. */
 bool shadow_view_holds(const struct vcpu *vcpu);

@@ -1,10 +1,9 @@
 /*
- * Shadow page tables: forgetting. Fences, eviction, and the counts that tell the patcher whether a frame
- * is mapped anywhere else.
+ * Shadow page tables: forgetting. Whole tables, eviction, and the counts that tell the patcher whether a frame
+ * is mapped anywhere else. Fences are in shadow_fence.c.
  */
 #include <string.h>
 
-#include "cpu/inline.h"
 #include "memory/shadow_internal.h"
 
 void shadow_tlb_flush(struct vm *vm)
@@ -44,13 +43,17 @@ void shadow_account(struct vm *vm, uint64_t pte, unsigned level, int delta)
         shadow->giant_leaves += (uint64_t)(int64_t)delta;
 }
 
-/* Gives back a table of this level and all below it. */
+/* Gives back a table of this level and all below it. What was never written is not looked at. */
 static void free_table(struct vm *vm, uint64_t *table, unsigned level)
 {
-    for (unsigned i = 0; i < 512; i++)
-        if (table[i] & PTE_V)
-            shadow_forget_entry(vm, &table[i], level);
-    pool_give(&vm->shadow->pool, table);
+    uint64_t *groups = &vm->shadow->groups[pool_index(&vm->shadow->pool, table)];
+    uint64_t *entry = table;
+    for (uint64_t bits = *groups; bits; bits >>= 1, entry += 8)
+        for (unsigned i = 0; i < 8 && (bits & 1); i++)
+            if (entry[i] & PTE_V)
+                shadow_forget_entry(vm, &entry[i], level);
+    *groups = 0;
+    pool_give_clean(&vm->shadow->pool, table);
 }
 
 void shadow_forget_entry(struct vm *vm, uint64_t *entry, unsigned level)
@@ -63,18 +66,12 @@ void shadow_forget_entry(struct vm *vm, uint64_t *entry, unsigned level)
         free_table(vm, map_hpa(PTE_PPN(pte) << PAGE_SHIFT), level - 1);
 }
 
-/* Everything below a root but the VMM's entry and the shared kernel table. True if there was anything. */
-static bool empty_root(struct vm *vm, uint64_t *root, bool keep_shared)
+/* A root, and everything below it but the VMM's entry, which is not marked. */
+static void free_root(struct vm *vm, uint64_t *root)
 {
-    bool any = false;
-    for (unsigned i = 0; i < 512; i++) {
-        bool shared = (root[i] & PTE_V) && (root[i] & PTE_SHARED);
-        if (i == MAP_ROOT_SLOT || !(root[i] & PTE_V) || (shared && keep_shared))
-            continue;
-        shadow_forget_entry(vm, &root[i], vm->shadow->host_levels - 1);
-        any = true;
-    }
-    return any;
+    root[MAP_ROOT_SLOT] = 0;
+    root[0] &= root[0] & PTE_SHARED ? 0 : ~0ul; /* trampolines (cpu/inline.h): nor is this one */
+    free_table(vm, root, vm->shadow->host_levels - 1);
 }
 
 static void free_roots(struct vm *vm, struct shadow_space *space)
@@ -83,11 +80,11 @@ static void free_roots(struct vm *vm, struct shadow_space *space)
         struct shadow_root *root = &space->root[i];
         if (!root->table)
             continue;
-        empty_root(vm, root->table, false);
-        pool_give(&vm->shadow->pool, root->table);
+        free_root(vm, root->table);
         root->table = NULL;
     }
     space->used = 0;
+    space->stale = false;
 }
 
 void shadow_free_space(struct vm *vm, struct shadow_space *space)
@@ -101,6 +98,14 @@ void shadow_free_space(struct vm *vm, struct shadow_space *space)
     shadow_tlb_flush(vm);
 }
 
+void shadow_free_upper(struct vm *vm, unsigned index)
+{
+    struct shadow *shadow = vm->shadow;
+    if (shadow->upper[index])
+        free_table(vm, shadow->upper[index], shadow->host_levels - 2);
+    shadow->upper[index] = NULL;
+}
+
 void shadow_drop_all(struct vcpu *vcpu)
 {
     struct vm *vm = vcpu->vm;
@@ -110,11 +115,8 @@ void shadow_drop_all(struct vcpu *vcpu)
     for (unsigned i = 0; i < shadow->spaces; i++)
         if (shadow->space[i].used)
             free_roots(vm, &shadow->space[i]);
-    for (unsigned i = 0; i < SHADOW_UPPERS; i++) {
-        if (shadow->upper[i])
-            free_table(vm, shadow->upper[i], shadow->host_levels - 2);
-        shadow->upper[i] = NULL;
-    }
+    for (unsigned i = 0; i < SHADOW_UPPERS; i++)
+        shadow_free_upper(vm, i);
     if (shadow->saturated) {
         uint64_t frames = vm->ram.size >> PAGE_SHIFT;
         memset(shadow->leaves, 0, frames);
@@ -122,7 +124,8 @@ void shadow_drop_all(struct vcpu *vcpu)
         shadow->saturated = false;
     }
     shadow->current = NULL;
-    shadow->pool.stats->flushes++;
+    shadow->private_upper = false;
+    shadow->pool.stats->full_drops++;
     shadow_select(vcpu);
     shadow_tlb_flush(vm);
 }
@@ -143,77 +146,66 @@ void shadow_evict(struct vcpu *vcpu)
         shadow_drop_all(vcpu);
 }
 
-uint64_t **shadow_shared_upper(struct vcpu *vcpu, uint64_t gva, bool global)
+uint64_t **shadow_shared_upper(struct vcpu *vcpu, const struct shadow_lens *lens, uint64_t gva,
+                               bool global)
 {
-    uint64_t mode = vcpu->csr.satp >> SATP_MODE_SHIFT;
-    bool upper = (int64_t)gva < 0;
-    if (!upper || !global || vcpu->mode != VMODE_S || mode == SATP_MODE_BARE)
+    struct vm *vm = vcpu->vm;
+    if ((int64_t)gva >= 0 || !global || lens->view == VIEW_USER || !shadow_is_on(vm, SWITCH_SHARED))
         return NULL;
-    bool mxr = vcpu->csr.sstatus & SSTATUS_MXR;
-    return &vcpu->vm->shadow->upper[2 * (mode == SATP_MODE_SV48) + mxr];
+    return &vm->shadow->upper[shadow_upper_index(vcpu->csr.satp, lens->mxr)];
 }
 
-/* --- Fences ---------------------------------------------------------------------------------------- */
+/* --- One frame ------------------------------------------------------------------------------------- */
 
-/* Drops what one table tree holds for gva. level: of the table. True if there was anything. */
-static bool drop_address(struct vm *vm, uint64_t *table, unsigned level, uint64_t gva,
-                         bool skip_shared)
+/* Whether a leaf of this level lets the guest write the frame, or its kernel execute it. */
+static bool maps_frame(const struct vm *vm, uint64_t pte, unsigned level, uint64_t frame)
 {
-    for (;; level--) {
-        uint64_t *entry = &table[shadow_index(gva, level)];
-        bool top = level == vm->shadow->host_levels - 1;
-        if (!(*entry & PTE_V) || (top && (*entry & PTE_SHARED) && skip_shared))
-            return false;
-        if (shadow_is_leaf(*entry) || (*entry & PTE_SPLIT)) {
-            shadow_forget_entry(vm, entry, level);
-            return true;
+    const struct shadow *shadow = vm->shadow;
+    uint64_t hpa = PTE_PPN(pte) << PAGE_SHIFT;
+    if (!(pte & PTE_COUNTED))
+        return false;
+    if (pte & PTE_PATCHED)
+        return shadow->copy_frame[pool_index(&shadow->pool, map_hpa(hpa))] == frame;
+    return (frame - shadow_frame(vm, hpa - vm->ram.hpa_offset)) >> 9 * level == 0;
+}
+
+static bool drop_frame_below(struct vm *vm, uint64_t *table, unsigned level, uint64_t frame)
+{
+    struct shadow *shadow = vm->shadow;
+    bool top = level == shadow->host_levels - 1, any = false;
+    uint64_t *entry = table;
+    for (uint64_t bits = shadow->groups[pool_index(&shadow->pool, table)]; bits; bits >>= 1) {
+        for (uint64_t *end = entry + 8; entry < end; entry++) {
+            bool vmm = top && entry == &table[MAP_ROOT_SLOT];
+            if (!(*entry & PTE_V) || vmm || (top && (*entry & PTE_SHARED)))
+                continue;
+            if (!shadow_is_leaf(*entry)) {
+                any |= drop_frame_below(vm, map_hpa(PTE_PPN(*entry) << PAGE_SHIFT), level - 1,
+                                        frame);
+            } else if (maps_frame(vm, *entry, level, frame)) {
+                shadow_forget_entry(vm, entry, level);
+                any = true;
+            }
         }
-        table = map_hpa(PTE_PPN(*entry) << PAGE_SHIFT);
-    }
-}
-
-static bool is_vmm_slot(const struct shadow *shadow, uint64_t gva)
-{
-    return shadow_index(gva, shadow->host_levels - 1) == MAP_ROOT_SLOT;
-}
-
-/* One space: an address, or all. Shared kernel pages are global and are dropped by the caller. */
-static bool fence_space(struct vm *vm, struct shadow_space *space, bool by_address, uint64_t gva)
-{
-    bool any = false;
-    for (unsigned i = 0; i < SHADOW_ROOTS; i++) {
-        struct shadow_root *root = &space->root[i];
-        if (!root->table)
-            continue;
-        any |= by_address ? drop_address(vm, root->table, vm->shadow->host_levels - 1, gva, true)
-                          : empty_root(vm, root->table, true);
     }
     return any;
 }
 
-void shadow_fence(struct vcpu *vcpu, bool by_address, uint64_t gva, bool by_asid, uint64_t asid)
+void shadow_drop_frame(struct vm *vm, uint64_t frame)
 {
-    struct vm *vm = vcpu->vm;
     struct shadow *shadow = vm->shadow;
-    inline_note_fence(vcpu, by_address, gva);
-    if (!by_address && !by_asid) {
-        shadow_drop_all(vcpu);
-        return;
-    }
-    if (by_address && is_vmm_slot(shadow, gva))
-        return; /* no canonical guest address: nothing can be cached for it */
     bool any = false;
-    for (unsigned i = 0; i < shadow->spaces; i++) {
-        struct shadow_space *space = &shadow->space[i];
-        bool named = !by_asid || ((space->satp >> SATP_ASID_SHIFT) & SATP_ASID_MASK) == asid;
-        if (space->used && named)
-            any |= fence_space(vm, space, by_address, gva);
+    for (unsigned i = 0; i < shadow->spaces * SHADOW_ROOTS; i++) {
+        struct shadow_root *root = &shadow->space[i / SHADOW_ROOTS].root[i % SHADOW_ROOTS];
+        if (root->table)
+            any |= drop_frame_below(vm, root->table, shadow->host_levels - 1, frame);
     }
-    if (!by_asid)
-        for (unsigned i = 0; i < SHADOW_UPPERS; i++)
-            if (shadow->upper[i] && (int64_t)gva < 0)
-                any |= drop_address(vm, shadow->upper[i], shadow->host_levels - 2, gva, true);
-    shadow->pool.stats->flushes++;
+    for (unsigned i = 0; i < SHADOW_UPPERS; i++)
+        if (shadow->upper[i])
+            any |= drop_frame_below(vm, shadow->upper[i], shadow->host_levels - 2, frame);
+    shadow->leaves[frame] = 0; /* exactly, even if it was "many" */
+    shadow->block_leaves[frame >> 9] = 0;
+    shadow->pool.stats->frame_drops++;
     if (any)
         shadow_tlb_flush(vm);
 }
@@ -221,7 +213,7 @@ void shadow_fence(struct vcpu *vcpu, bool by_address, uint64_t gva, bool by_asid
 static uint64_t *leaf_in(const struct shadow *shadow, uint64_t *table, uint64_t gva,
                          unsigned *level)
 {
-    if (!table || is_vmm_slot(shadow, gva))
+    if (!table || shadow_index(gva, shadow->host_levels - 1) == MAP_ROOT_SLOT)
         return NULL;
     for (*level = shadow->host_levels - 1;; --*level) {
         uint64_t *entry = &table[shadow_index(gva, *level)];

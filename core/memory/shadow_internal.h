@@ -1,5 +1,7 @@
-/* What shadow.c (filling), shadow_drop.c (forgetting) and patch.c share. */
+/* What shadow.c (choosing, faults), shadow_fill.c (filling), shadow_drop.c (forgetting), shadow_fence.c (fences)
+ * and patch.c share. */
 #pragma once
+#include "cpu/inline.h"
 #include "memory/map.h"
 #include "memory/shadow.h"
 #include "vm.h"
@@ -31,6 +33,7 @@ static inline bool shadow_is_ram(const struct vm *vm, uint64_t gpa)
     return gpa >= vm->ram.first && gpa < vm->ram.gpa + vm->ram.size;
 }
 
+/* The window given to the guest that holds gpa, which is no RAM; or null. */
 static inline const struct shadow_mapping *shadow_mapping_at(const struct shadow *shadow,
                                                              uint64_t gpa)
 {
@@ -56,6 +59,95 @@ static inline struct walk_mode shadow_walk_mode(const struct vcpu *vcpu)
     };
 }
 
+/* Whether a leaf maps the page of virtual CSRs, which is not the guest's: no fence is about it. */
+static inline bool shadow_is_fixed(const struct vm *vm, uint64_t pte)
+{
+    const struct inlined *inlined = vm->vcpu.inlined;
+    return inlined && PTE_PPN(pte) == map_pointer_hpa(&inlined->page) >> PAGE_SHIFT;
+}
+
+static inline bool shadow_is_bare(const struct vcpu *vcpu)
+{
+    return vcpu->csr.satp >> SATP_MODE_SHIFT == SATP_MODE_BARE;
+}
+
+static inline bool shadow_is_on(const struct vm *vm, unsigned shadow_switch)
+{
+    return vm->options.shadow & shadow_switch;
+}
+
+/* Notes that an entry of a table was written, so that whoever empties the table finds it. */
+static inline void shadow_mark(struct shadow *shadow, const uint64_t *entry)
+{
+    shadow->groups[pool_index(&shadow->pool, entry)] |= 1ul << ((uint64_t)entry / 64 % 64);
+}
+
+/* What one root, or the shared table, may show: the shadow's rights follow from it and the guest's entry. */
+struct shadow_lens {
+    enum shadow_view view;
+    bool mxr;
+    bool bare; /* guest paging is off */
+};
+
+static inline struct shadow_lens shadow_lens_of(const struct shadow_space *space,
+                                                const struct shadow_root *root)
+{
+    unsigned index = (unsigned)(root - space->root);
+    return (struct shadow_lens){
+        .view = (enum shadow_view)(index / 2),
+        .mxr = index & 1,
+        .bare = space->satp >> SATP_MODE_SHIFT == SATP_MODE_BARE,
+    };
+}
+
+/* Whether a lens may show a guest leaf with this U bit at all. */
+static inline bool shadow_in_view(const struct shadow_lens *lens, uint64_t pte)
+{
+    if (lens->bare || lens->view == VIEW_KERNEL_SUM)
+        return true;
+    return (lens->view == VIEW_USER) == ((pte & PTE_U) != 0);
+}
+
+/* What another entry of walk's level-0 table leads to. */
+static inline struct walk shadow_neighbour(const struct walk *walk, uint64_t pte)
+{
+    bool above = walk->global && !(walk->pte & PTE_G);
+    return (struct walk){
+        .gpa = PTE_PPN(pte) << PAGE_SHIFT, .pte = pte, .global = above || (pte & PTE_G)};
+}
+
+/* Whether a leaf may be there before it is asked for: a patched copy is compared with its original when it is
+ * fetched from, if a device may have written unseen. */
+static inline bool shadow_may_be_early(const struct shadow *shadow, uint64_t pte)
+{
+    return !(pte & PTE_PATCHED) || !shadow->unseen_writes;
+}
+
+/* One leaf to be put into a root. */
+struct shadow_page {
+    uint64_t gva, pte; /* shadow entry, complete */
+    uint64_t guest_pte;
+    unsigned level, guest_level;
+    bool global; /* and of no user: may stand in the table that all kernel views share */
+};
+
+/* Builds the leaf for gva; false when the guest's leaf gives no permission through this lens. */
+bool shadow_make_page(struct vm *vm, const struct shadow_lens *lens, uint64_t gva,
+                      const struct walk *walk, struct shadow_page *page);
+
+/* Fills a page of the current space that walk led to, and its neighbours. Its entry, or null: no memory for a
+ * table. *same: the entry was there already. */
+uint64_t *shadow_fill(struct vcpu *vcpu, struct shadow_root *root, const struct walk *walk,
+                      const struct shadow_page *page, bool *same);
+
+/* Fills the page that the guest is about to need, as a TLB may: its A is set, and if it becomes writable its D.
+ * walk: from walk_peek for the current satp. Kernel pages go into the current root, user pages into the user's
+ * if there is one. */
+void shadow_fill_early(struct vcpu *vcpu, uint64_t gva, const struct walk *walk);
+
+/* Brings what a space holds in line with the guest's tables, which its satp, the current one, names. */
+void shadow_renew_space(struct vcpu *vcpu, struct shadow_space *space);
+
 /* Adds delta to the counts of what a leaf maps. */
 void shadow_account(struct vm *vm, uint64_t pte, unsigned level, int delta);
 
@@ -65,8 +157,18 @@ void shadow_forget_entry(struct vm *vm, uint64_t *entry, unsigned level);
 /* Gives back all tables of a space; it is free afterwards. */
 void shadow_free_space(struct vm *vm, struct shadow_space *space);
 
+/* Gives back the shared tables of kernel pages that no root names any more. */
+void shadow_free_upper(struct vm *vm, unsigned index);
+
 /* Makes room in the pool: the least recently used other space, else everything. */
 void shadow_evict(struct vcpu *vcpu);
 
 /* Where the shared table for gva's upper half is kept, or null when gva's leaf cannot be shared. */
-uint64_t **shadow_shared_upper(struct vcpu *vcpu, uint64_t gva, bool global);
+uint64_t **shadow_shared_upper(struct vcpu *vcpu, const struct shadow_lens *lens, uint64_t gva,
+                               bool global);
+
+/* Index of that table: by 2 * Sv48 + MXR. */
+static inline unsigned shadow_upper_index(uint64_t satp, bool mxr)
+{
+    return 2u * (satp >> SATP_MODE_SHIFT == SATP_MODE_SV48) + mxr;
+}

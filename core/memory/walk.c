@@ -5,10 +5,9 @@
  */
 #include "memory/walk.h"
 
-#include <stddef.h>
-
-#include "device.h"
+#include "memory/map.h"
 #include "memory/patch.h"
+#include "memory/shadow_internal.h"
 
 bool walk_permits(uint64_t pte, const struct walk_mode *mode, enum access access)
 {
@@ -45,11 +44,59 @@ static bool is_canonical(uint64_t gva, unsigned levels)
     return (uint64_t)((int64_t)(gva << unused) >> unused) == gva;
 }
 
+/* How a search in the guest's tables ends. */
+enum found { FOUND_LEAF, FOUND_NOTHING, FOUND_NO_MEMORY /* a table lies outside RAM */ };
+
+/* Where the leaf of an address is. */
+struct place {
+    uint64_t table_gpa;
+    uint64_t *table, *entry; /* the last table looked at, and its entry */
+};
+
+static enum found find(struct vm *vm, uint64_t satp, uint64_t gva, struct walk *walk,
+                       struct place *place)
+{
+    unsigned levels = satp >> SATP_MODE_SHIFT == SATP_MODE_SV39 ? 3 : 4;
+    *walk = (struct walk){0};
+    if (!is_canonical(gva, levels))
+        return FOUND_NOTHING;
+    place->table_gpa = (satp & SATP_PPN_MASK) << PAGE_SHIFT;
+    for (unsigned level = levels; level-- > 0;) {
+        unsigned shift = PAGE_SHIFT + 9 * level;
+        if (!shadow_is_ram(vm, place->table_gpa))
+            return FOUND_NO_MEMORY;
+        place->table = map_hpa(place->table_gpa + vm->ram.hpa_offset);
+        if (level == 0)
+            walk->table = place->table;
+        place->entry = &place->table[(gva >> shift) & 511];
+        uint64_t pte = __atomic_load_n(place->entry, __ATOMIC_RELAXED);
+
+        if (!(pte & PTE_V) || (pte & (PTE_R | PTE_W)) == PTE_W || (pte & PTE_RESERVED))
+            return FOUND_NOTHING;
+        bool leaf = pte & (PTE_R | PTE_X);
+        if (!leaf && (level == 0 || (pte & (PTE_U | PTE_A | PTE_D))))
+            return FOUND_NOTHING;
+        walk->global |= (pte & PTE_G) != 0;
+        if (!leaf) {
+            place->table_gpa = PTE_PPN(pte) << PAGE_SHIFT;
+            continue;
+        }
+        uint64_t offset_mask = (1ul << shift) - 1;
+        uint64_t leaf_gpa = PTE_PPN(pte) << PAGE_SHIFT;
+        if (leaf_gpa & offset_mask)
+            return FOUND_NOTHING;
+        walk->gpa = leaf_gpa | (gva & offset_mask);
+        walk->pte = pte;
+        walk->level = (uint8_t)level;
+        return FOUND_LEAF;
+    }
+    return FOUND_NOTHING;
+}
+
 uint64_t walk_guest(struct vm *vm, const struct walk_mode *mode, uint64_t gva, enum access access,
                     struct walk *walk)
 {
-    uint64_t satp_mode = mode->satp >> SATP_MODE_SHIFT;
-    if (satp_mode == SATP_MODE_BARE) {
+    if (mode->satp >> SATP_MODE_SHIFT == SATP_MODE_BARE) {
         *walk = (struct walk){
             .gpa = gva,
             .pte = PTE_V | PTE_R | PTE_W | PTE_X | PTE_A | PTE_D,
@@ -57,44 +104,20 @@ uint64_t walk_guest(struct vm *vm, const struct walk_mode *mode, uint64_t gva, e
         };
         return 0;
     }
-    unsigned levels = satp_mode == SATP_MODE_SV39 ? 3 : 4;
-    if (!is_canonical(gva, levels))
-        return walk_page_fault(access);
-
-again:;
-    uint64_t table_gpa = (mode->satp & SATP_PPN_MASK) << PAGE_SHIFT;
-    bool global = false;
-    for (unsigned level = levels; level-- > 0;) {
-        unsigned shift = PAGE_SHIFT + 9 * level;
-        uint64_t *table = vm_ram(vm, table_gpa, PAGE_SIZE);
-        if (!table)
+    for (;;) {
+        struct place place;
+        enum found found = find(vm, mode->satp, gva, walk, &place);
+        if (found == FOUND_NO_MEMORY)
             return walk_access_fault(access);
-        uint64_t *entry = &table[(gva >> shift) & 511];
-        uint64_t pte = __atomic_load_n(entry, __ATOMIC_RELAXED);
-
-        if (!(pte & PTE_V) || (pte & (PTE_R | PTE_W)) == PTE_W || (pte & PTE_RESERVED))
+        if (found == FOUND_NOTHING || !walk_permits(walk->pte, mode, access))
             return walk_page_fault(access);
-        global |= (pte & PTE_G) != 0;
-        if (!(pte & (PTE_R | PTE_X))) {
-            if (pte & (PTE_U | PTE_A | PTE_D))
-                return walk_page_fault(access);
-            table_gpa = PTE_PPN(pte) << PAGE_SHIFT;
-            continue;
-        }
-        uint64_t offset_mask = (1ul << shift) - 1;
-        uint64_t leaf_gpa = PTE_PPN(pte) << PAGE_SHIFT;
-        if ((leaf_gpa & offset_mask) || !walk_permits(pte, mode, access))
-            return walk_page_fault(access);
-        if (!mode->probe && !update_accessed(vm, table_gpa, entry, &pte, access))
-            goto again;
-        *walk = (struct walk){
-            .gpa = leaf_gpa | (gva & offset_mask),
-            .pte = pte,
-            .table = level == 0 ? table : NULL,
-            .level = (uint8_t)level,
-            .global = global,
-        };
-        return 0;
+        if (mode->probe || update_accessed(vm, place.table_gpa, place.entry, &walk->pte, access))
+            return 0;
     }
-    return walk_page_fault(access);
+}
+
+bool walk_peek(struct vm *vm, uint64_t satp, uint64_t gva, struct walk *walk)
+{
+    struct place place;
+    return find(vm, satp, gva, walk, &place) == FOUND_LEAF;
 }

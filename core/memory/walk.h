@@ -33,6 +33,17 @@ struct walk {
 uint64_t walk_guest(struct vm *vm, const struct walk_mode *mode, uint64_t gva, enum access access,
                     struct walk *walk);
 
+/* What the guest's tables say of gva now, whoever may use it: true if there is a leaf. Changes nothing. The
+ * level-0 table is in walk->table even if its entry is no leaf. Not for satp's mode Bare. */
+bool walk_peek(struct vm *vm, uint64_t satp, uint64_t gva, struct walk *walk);
+
+/* Whether a level-0 entry is a leaf that may be cached: valid, well-formed, and its A set. */
+static inline bool walk_is_cacheable(uint64_t pte)
+{
+    return (pte & PTE_V) && (pte & PTE_A) && (pte & (PTE_R | PTE_X)) &&
+           (pte & (PTE_R | PTE_W)) != PTE_W && !(pte & PTE_RESERVED);
+}
+
 /* Whether a leaf permits an access, by the rules of the same section. */
 bool walk_permits(uint64_t pte, const struct walk_mode *mode, enum access access);
 

@@ -18,6 +18,7 @@ STRATEGIES = ("emulated", "virtio", "passthrough")
 PATCH_LEVELS = ("off", "ecall", "cluster", "inline")
 PLICS = ("emulated", "emulated")
 ABLATIONS = ("coalesce", "notify", "batch", "copy", "queue")
+SHADOW_SWITCHES = ("prefill", "superpages", "cache", "shared", "fence", "retry")  # core/stats_names.c
 SECTOR = 512
 MIB = 1 << 20
 MIN_MEM = 16 * MIB
@@ -74,6 +75,7 @@ class Options:
     patch: str = "ecall"
     plic: str = "emulated"
     ablate: list = field(default_factory=list)  # what is taken away from the device paths
+    shadow: tuple = SHADOW_SWITCHES  # what is on
     watch: bool = False  # pass-through registers trap, are counted and passed on
     stats: str | None = None
     timeout: float | None = None
@@ -98,7 +100,7 @@ class Options:
             "device": self.device, "uart": self.uart, "disk": self.disk, "root": self.root,
             "disk_model": self.disk_model, "guest": self.guest, "mem": self.mem, "mmu": self.mmu,
             "patch": self.patch, "plic": self.plic, "ablate": ",".join(self.ablate) or "none",
-            "run": self.run, "icount": self.icount,
+            "shadow": list(self.shadow), "run": self.run, "icount": self.icount,
         }
 
 
@@ -148,6 +150,7 @@ def parse_strategies(options, env):
     options.disk_model = one_of("DISK_MODEL", env.get("DISK_MODEL") or "ahci", ("ahci", "ata"))
     options.patch = env.get("PATCH") or "ecall"
     one_of("PATCH", options.patch, PATCH_LEVELS)
+    options.shadow = parse_shadow(env.get("SHADOW") or "all")
     options.watch = flag("WATCH", env.get("WATCH"))
     if options.watch and "passthrough" not in (options.uart, options.disk):
         raise Refusal("WATCH=1 goes with a device that is passed through: use DEVICE=passthrough.")
@@ -167,6 +170,23 @@ def parse_device_paths(options, env):
     if options.ablate and "virtio" not in (options.uart, options.disk) and options.disk != "emulated":
         raise Refusal("ABLATE takes something away from an emulated or a virtio device: use "
                       "DEVICE=emulated or DEVICE=virtio.")
+
+
+def parse_shadow(text):
+    """The switches of shadow paging that are on. Words from left to right: all, none, NAME, no-NAME."""
+    on = set(SHADOW_SWITCHES)
+    for word in text.split(","):
+        name = word.removeprefix("no-")
+        if word in ("all", "none"):
+            on = set(SHADOW_SWITCHES if word == "all" else ())
+        elif name not in SHADOW_SWITCHES:
+            raise Refusal(f"SHADOW={text}: there is no switch {word!r}: use all, none, or a list of "
+                          f"{', '.join(SHADOW_SWITCHES)}, each with no- before it to turn it off.")
+        elif word == name:
+            on.add(name)
+        else:
+            on.discard(name)
+    return tuple(name for name in SHADOW_SWITCHES if name in on)
 
 
 def parse_memory(options, env):

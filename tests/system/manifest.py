@@ -21,6 +21,7 @@ class Row:
 
 STRATEGIES = ("emulated", "virtio", "passthrough")
 EVERY = ("native", *STRATEGIES)
+SHADOW_SWITCHES = ("prefill", "superpages", "cache", "shared", "fence", "retry")
 PATCHES = ("off", "ecall", "cluster", "inline")
 
 
@@ -39,6 +40,8 @@ REFUSED = [
     refused("disk-model", "DISK_MODEL=floppy is not known: use ahci or ata", DISK_MODEL="floppy"),
     refused("patch", "PATCH=nonsense is not known: use off, ecall or cluster", PATCH="nonsense"),
     refused("patch-inline", "PATCH=inline is not built yet", PATCH="inline"),
+    refused("shadow", "SHADOW=no-nonsense: there is no switch 'no-nonsense': use all, none, or a list of prefill",
+            SHADOW="no-nonsense"),
     refused("option-name", "no option DISKIMG: did you mean DISK_IMG", DISKIMG="{tmp}/x.img"),
     refused("guest-unknown", "GUEST=windows is neither trident, linux, uboot, nor a file", GUEST="windows"),
     refused("kernel", "KERNEL=nonsense is not known: use trixie, forky or sid", KERNEL="nonsense"),
@@ -175,6 +178,9 @@ ROWS = REFUSED + GUEST + DEVICES + HOSTILE + LINUX + GUESTS + STATS
 # Selftest must say the same as natively, in every strategy and at every patch level.
 SELFTESTS = [{"DEVICE": device, "PATCH": patch, "MMU": mmu}
              for mmu in ("sv39", "sv48") for device in STRATEGIES for patch in PATCHES]
+# And without each saving of shadow paging.
+SELFTESTS += [{"SHADOW": shadow, "MMU": "sv39"}
+              for shadow in ("none", *(f"no-{name}" for name in SHADOW_SWITCHES))]
 # Lines that may differ: pattern and reason. Keep it short.
 SELFTEST_DIFFERS = [
 ]

@@ -56,7 +56,8 @@ static struct vcpu *vcpu;
 static struct shadow *shadow;
 static struct mmu_tlb tlb;
 static unsigned long rounds; /* for messages */
-static bool lawless;         /* the guest fences nothing: what it sees is its own affair */
+static unsigned switches = SWITCH_ALL;
+static bool lawless; /* the guest fences nothing: what it sees is its own affair */
 
 static uint64_t *host_memory(uint64_t hpa)
 {
@@ -76,6 +77,8 @@ static void check_root_alive(void)
         return;
     assert_int_equal(host_memory(hpa)[MAP_ROOT_SLOT], HOST_ENTRY);
     for (void *page = shadow->pool.free; page; page = *(void **)page)
+        assert_ptr_not_equal(page, host_memory(hpa));
+    for (void *page = shadow->pool.clean; page; page = *(void **)page)
         assert_ptr_not_equal(page, host_memory(hpa));
 }
 
@@ -639,7 +642,8 @@ static void check_space(uint64_t satp, uint64_t va)
     for (unsigned i = 0; i < SHADOW_SPACES; i++)
         for (unsigned r = 0; r < SHADOW_ROOTS; r++)
             for (unsigned access = 0; access < 3; access++)
-                if (shadow->space[i].root[r].table && shadow->space[i].satp == satp)
+                if (shadow->space[i].root[r].table && shadow->space[i].satp == satp &&
+                    !shadow->space[i].stale)
                     check_root(&shadow->space[i], r, va, (enum access)access);
 }
 
@@ -648,7 +652,7 @@ static void check_roots(void)
     for (unsigned i = 0; i < SHADOW_SPACES; i++) {
         const struct shadow_space *space = &shadow->space[i];
         for (unsigned r = 0; r < SHADOW_ROOTS; r++)
-            for (unsigned n = 0; n < 60 && space->root[r].table; n++)
+            for (unsigned n = 0; n < 60 && space->root[r].table && !space->stale; n++)
                 check_root(space, r, random_va(space_levels(space->satp)),
                            (enum access)random_below(3));
     }
@@ -664,6 +668,7 @@ static void start(unsigned host_levels, unsigned pool_pages, unsigned in_use)
     memset(&tlb, 0, sizeof tlb);
     vm->ram = (struct vm_ram_range){.gpa = RAM_GPA, .size = RAM_SIZE, .first = RAM_FIRST};
     vm->options.patch = PATCH_ECALL;
+    vm->options.shadow = switches;
     vcpu = &vm->vcpu;
     vcpu->vm = vm;
     uint64_t host_satp = (uint64_t)(host_levels + 5) << 60 | 0x12345;
@@ -725,6 +730,15 @@ static void one_round(void)
     }
 }
 
+/* What a switch turns off does not happen, and what it leaves on does. */
+static void expect_use(unsigned bit, uint64_t count, bool sure)
+{
+    if (!(switches & bit))
+        assert_int_equal(count, 0);
+    else if (sure)
+        assert_int_not_equal(count, 0);
+}
+
 static void run(unsigned host_levels, unsigned pool_pages, unsigned in_use, unsigned long count)
 {
     start(host_levels, pool_pages, in_use);
@@ -747,9 +761,18 @@ static void run(unsigned host_levels, unsigned pool_pages, unsigned in_use, unsi
     }
     /* The run has seen what it is for. */
     const struct stats_memory *memory = &vm->stats.memory;
-    assert_true(memory->fills > count / 20 && memory->prefills > count / 100);
-    assert_true(memory->patched_sites > 10 && memory->dropped_patches > 5);
-    if (pool_pages < 40 || in_use > SHADOW_SPACES)
+    assert_true(memory->fills > count / 20);
+    bool sure = count >= 10000 && in_use <= SHADOW_SPACES; /* there was time for it */
+    expect_use(SWITCH_PREFILL, memory->prefills, sure);
+    expect_use(SWITCH_SUPERPAGES, memory->superpages, sure);
+    expect_use(SWITCH_CACHE, memory->space_hits, sure);
+    expect_use(SWITCH_SHARED, memory->shared_fills, sure);
+    expect_use(SWITCH_RETRY, memory->early_fills, sure);
+    expect_use(SWITCH_FENCE, memory->kept, sure);
+    expect_use(SWITCH_FENCE, memory->forgotten, sure);
+    if (count >= 10000)
+        assert_true(memory->patched_sites > 10 && memory->dropped_patches > 5);
+    if (count >= 10000 && (pool_pages < 40 || in_use > SHADOW_SPACES))
         assert_true(memory->evictions > 20);
 }
 
@@ -841,6 +864,146 @@ static void test_verify_of_a_copy(void **state)
     assert_int_equal(shadow->copies, 0);
 }
 
+/* Each saving alone off, and all: nothing changes but the cost. */
+static void test_switches(void **state)
+{
+    (void)state;
+    srand48(8);
+    for (unsigned bit = 1; bit <= SWITCH_ALL + 1; bit <<= 1) {
+        switches = bit <= SWITCH_ALL ? SWITCH_ALL & ~bit : 0;
+        run(4, PLENTY, 8, 6000);
+        run(5, 24, 8, 3000);
+    }
+    switches = SWITCH_ALL;
+}
+
+/* A guest with one level-0 table at address 0, in vS with SUM clear. The table's gpa. */
+static uint64_t start_small(void)
+{
+    switches = SWITCH_ALL;
+    start(4, PLENTY, 8);
+    uint64_t root = tables[root_of[0][0]].gpa, middle = root + 64 * PAGE_SIZE;
+    uint64_t last = middle + PAGE_SIZE;
+    memset(host_memory(root), 0, PAGE_SIZE);
+    store_entry(root, middle >> 12 << 10 | PTE_V);
+    store_entry(middle, last >> 12 << 10 | PTE_V);
+    vcpu->csr.satp = 8ul << 60 | 7ul << 44 | root >> 12;
+    set_mode(0);
+    take_snapshot();
+    return last;
+}
+
+static uint64_t page_entry(unsigned frame, uint64_t bits)
+{
+    return frames[frame] >> 12 << 10 | PTE_V | PTE_R | bits;
+}
+
+/* Whether the machine itself lets an access of the current mode through. */
+static bool is_mapped(uint64_t va, enum access access)
+{
+    return machine(map_pointer_hpa(vcpu->root->table), va, access).cause == 0;
+}
+
+static void expect(uint64_t va, enum access access, enum shadow_answer answer)
+{
+    uint64_t gpa, cause;
+    assert_int_equal(shadow_fault(vcpu, va, access, &gpa, &cause), answer);
+}
+
+/* What a process's page fault was about is there when it runs again: if A allows it, and W only with D. */
+static void test_retry_needs_no_fault(void **state)
+{
+    static const struct {
+        uint64_t bits;
+        bool loads, stores;
+    } cases[] = {
+        {PTE_U | PTE_W | PTE_A | PTE_D, true, true}, {PTE_U | PTE_W | PTE_A, true, false},
+        {PTE_U | PTE_W | PTE_D, false, false},       {PTE_U | PTE_A | PTE_D, true, false},
+        {PTE_W | PTE_A | PTE_D, false, false},
+    };
+    (void)state;
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t last = start_small();
+        set_mode(1);
+        expect(0x3000, ACCESS_STORE, SHADOW_GUEST);
+        set_mode(0); /* the guest's handler */
+        store_entry(last + 8 * 3, page_entry(5, cases[i].bits));
+        set_mode(1);
+        assert_int_equal(is_mapped(0x3000, ACCESS_LOAD), cases[i].loads);
+        assert_int_equal(is_mapped(0x3000, ACCESS_STORE), cases[i].stores);
+        assert_int_equal(vm->stats.memory.fills, 0);
+        check_counts();
+    }
+}
+
+/* Not for another process, and only once. */
+static void test_retry_of_another(void **state)
+{
+    (void)state;
+    uint64_t last = start_small(), satp = vcpu->csr.satp;
+    set_mode(1);
+    expect(0x3000, ACCESS_LOAD, SHADOW_GUEST);
+    set_mode(0);
+    store_entry(last + 8 * 3, page_entry(5, PTE_U | PTE_A));
+    vcpu->csr.satp = satp ^ 1ul << 44; /* the same tables by another ASID */
+    set_mode(1);
+    assert_false(is_mapped(0x3000, ACCESS_LOAD));
+    vcpu->csr.satp = satp;
+    set_mode(1);
+    assert_false(is_mapped(0x3000, ACCESS_LOAD));
+}
+
+/* A fence keeps what still holds, forgets the rest, and fetches what it names. */
+static void test_fence_keeps_what_holds(void **state)
+{
+    (void)state;
+    uint64_t last = start_small(), bits = PTE_W | PTE_A | PTE_D;
+    for (unsigned i = 1; i <= 4; i++)
+        store_entry(last + 8 * i, page_entry(i + 4, bits));
+    expect(0x1000, ACCESS_STORE, SHADOW_RETRY); /* and its neighbours */
+    uint64_t flushes = vm->stats.memory.tlb_flushes;
+    shadow_fence(vcpu, false, 0, false, 0);
+    assert_int_equal(vm->stats.memory.kept, 4);
+    assert_int_equal(vm->stats.memory.tlb_flushes, flushes); /* nothing was dropped */
+
+    store_entry(last + 8 * 1, 0);
+    store_entry(last + 8 * 2, page_entry(6, bits & ~(uint64_t)PTE_D));
+    store_entry(last + 8 * 3, page_entry(10, bits));
+    shadow_fence(vcpu, false, 0, true, 7);
+    assert_true(vm->stats.memory.tlb_flushes > flushes);
+    assert_false(is_mapped(0x1000, ACCESS_LOAD));
+    assert_true(is_mapped(0x2000, ACCESS_LOAD) && !is_mapped(0x2000, ACCESS_STORE));
+    struct mmu_result third = machine(map_pointer_hpa(vcpu->root->table), 0x3000, ACCESS_STORE);
+    assert_int_equal(third.address, frames[10]);
+    assert_true(is_mapped(0x4000, ACCESS_STORE));
+
+    store_entry(last + 8 * 1, page_entry(5, bits));
+    shadow_fence(vcpu, true, 0x1000, false, 0);
+    assert_true(is_mapped(0x1000, ACCESS_STORE));
+    check_counts();
+}
+
+/* Another space is not looked at before it is chosen, and then it is. */
+static void test_fence_of_another_space(void **state)
+{
+    (void)state;
+    uint64_t last = start_small(), satp = vcpu->csr.satp;
+    store_entry(last + 8, page_entry(5, PTE_A));
+    store_entry(last + 16, page_entry(6, PTE_A));
+    expect(0x1000, ACCESS_LOAD, SHADOW_RETRY);
+    vcpu->csr.satp = 0;
+    set_mode(0);
+    store_entry(last + 8, page_entry(7, PTE_A));
+    shadow_fence(vcpu, false, 0, true, 7);
+    assert_int_equal(vm->stats.memory.kept, 0);
+    vcpu->csr.satp = satp;
+    set_mode(0);
+    assert_int_equal(vm->stats.memory.kept, 2);
+    assert_int_equal(machine(map_pointer_hpa(vcpu->root->table), 0x1000, ACCESS_LOAD).address,
+                     frames[7]);
+    check_counts();
+}
+
 /* Tables that change under the shadow's feet: its books and the VMM's memory stay in order. */
 static void test_lawless(void **state)
 {
@@ -878,6 +1041,11 @@ int main(void)
         cmocka_unit_test(test_more_spaces_than_slots),
         cmocka_unit_test(test_table_in_a_patched_page),
         cmocka_unit_test(test_verify_of_a_copy),
+        cmocka_unit_test(test_switches),
+        cmocka_unit_test(test_retry_needs_no_fault),
+        cmocka_unit_test(test_retry_of_another),
+        cmocka_unit_test(test_fence_keeps_what_holds),
+        cmocka_unit_test(test_fence_of_another_space),
         cmocka_unit_test(test_lawless),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

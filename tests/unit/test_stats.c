@@ -239,7 +239,8 @@ static void line_is_json(void **state)
     struct vm *vm = &bench->vm;
     const char *end;
 
-    vm->options = (struct vm_options){.mem = 512u << 20, .uart = WAY_VIRTIO, .patch = PATCH_ECALL};
+    vm->options = (struct vm_options){
+        .mem = 512u << 20, .uart = WAY_VIRTIO, .patch = PATCH_ECALL, .shadow = 5};
     vm->device[1].count.requests = UINT64_MAX;
     vm->stats.memory.fills = 11;
     for (uint32_t i = 0; i < 500; i++)
@@ -252,7 +253,8 @@ static void line_is_json(void **state)
     assert_sent(
         "{\"event\":\"poweroff\",\"status\":3,\"statistics\":{\"config\":{\"uart\":\"virtio\","
         "\"disk\":\"emulated\",\"disk_model\":\"ahci\",\"patch\":\"ecall\","
-        "\"mem\":536870912,\"plic\":\"emulated\",\"ablate\":\"none\"}");
+        "\"mem\":536870912,\"plic\":\"emulated\",\"ablate\":\"none\",\"shadow\":[\"prefill\","
+        "\"cache\"]}");
     assert_sent("\"disk\":{\"strategy\":\"emulated/uart\",\"loads\":0,\"stores\":0,\"irqs\":0,"
                 "\"notifications\":0,\"requests\":18446744073709551615,\"bytes\":0}");
     assert_sent("\"fills\":11");

@@ -12,6 +12,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../scripts"))
 
 from runner import machine as qemu  # noqa: E402
+from runner.options import parse_shadow  # noqa: E402
 
 from .program import MAGIC  # noqa: E402
 
@@ -42,6 +43,7 @@ class Machine:
     def __init__(self, level, guest="build/diff/guest.bin", vmm=qemu.TRIDENT):
         self.level, self.guest, self.vmm = level, guest, vmm
         self.silence = SILENCE
+        self.shadow = parse_shadow(os.environ.get("SHADOW") or "all")
 
     def command(self, folder, batch):
         args = [qemu.QEMU, "-M", "virt", "-smp", "1", "-bios", "default", "-display", "none",
@@ -53,7 +55,7 @@ class Machine:
         options = os.path.join(folder, "options")
         with open(options, "w", encoding="utf-8") as file:
             file.write(f"mem={RAM}\nuart=emulated\ndisk=emulated\ndisk_model=ahci\n"
-                       f"patch={self.level}\neager=1\n")
+                       f"patch={self.level}\neager=1\nshadow={','.join(self.shadow)}\n")
         args += ["-cpu", "rv64,h=false" + qemu.VMM_CPU["sv39"], "-m", f"{RAM + qemu.VMM_ROOM >> 20}M",
                  "-kernel", self.vmm]
         for name, path in (("kernel", self.guest), ("initrd", batch), ("options", options)):
