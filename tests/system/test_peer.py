@@ -44,7 +44,7 @@ curves-json-end
 def result():
     rows = peer.take(CONSOLE.format(ns=1000).replace("\n", "\r\n"), "native", "virtio-blk", "16550A")
     rows += peer.take(CONSOLE.format(ns=4000), "kvm-virtio", "virtio-blk", "virtio console")
-    return {"schema": 1, "peer": "kvm", "commit": None, "opensbi": None, "qemu": "QEMU", "mem": 1,
+    return {"schema": 1, "peer": "kvm", "icount": False, "commit": None, "opensbi": None, "qemu": "QEMU", "mem": 1,
             "load": 0.5, "vmm": "QEMU", "kernel": "6.12", "crng_ready_seconds": 0.0, "rows": rows}
 
 
