@@ -1,16 +1,16 @@
 # The benchmark and the repeated boots. Included by the top Makefile.
 #   make bench [QUICK=1] [FULL=1] [ONLY=regex] [PEER=kvm]; make report [RESULTS=file]
+#   make compare A=results.json B=results.json
+#   make sweep HOSTS=file [QUICK=1] [FULL=1] [ONLY=regex]
+#   make baseline
 # What cannot be fetched or built (Linux, Debian's root) is left out: its cells fail and say so.
-.PHONY: boots bench-files report results
+.PHONY: boots bench-files report results compare sweep baseline
 BENCH_FILES := $(BUILD)/trident/trident.bin $(BUILD)/guest/trident-guest.elf
-BENCH_LINUX := $(LINUX)/Image $(LINUX)/initramfs.cpio.gz
-BENCH_WORKLOADS := $(if $(filter 1,$(QUICK)),,$(WORKLOADS)/trixie.cpio.gz) \
-	$(if $(or $(filter 1,$(FULL)),$(findstring fio,$(ONLY)),$(findstring compile,$(ONLY))),guest-debian guest-gcc) \
-	$(if $(filter kvm,$(PEER)),guest-kvm)
 
 bench-files:
 	@$(MAKE) --no-print-directory -s $(BENCH_FILES)
-	-@$(MAKE) --no-print-directory -s -k $(BENCH_LINUX) $(BENCH_WORKLOADS)
+	@needs=$$(bench/run --needs) || exit 2; \
+		[ -z "$$needs" ] || $(MAKE) --no-print-directory -s -k $$needs || true
 
 bench: | $(BUILD)/.setup-bench
 	@$(MAKE) --no-print-directory -s bench-files
@@ -22,6 +22,17 @@ RESULTS ?= $(BUILD)/bench/results.json
 report results: | $(BUILD)/.setup-bench
 	@/usr/bin/python3 -m bench.report $(if $(filter results,$@),--document) "$(RESULTS)" \
 		$(if $(filter results,$@),docs/results.md,$(BUILD)/report)
+
+compare: | $(BUILD)/.setup-bench
+	@bench/compare '$(if $(findstring command,$(origin A)),$A)' '$(if $(findstring command,$(origin B)),$B)'
+
+sweep: | $(BUILD)/.setup-bench
+	@$(MAKE) --no-print-directory -s bench-files
+	@bench/sweep '$(HOSTS)'
+
+baseline: | $(BUILD)/.setup-bench
+	@$(MAKE) --no-print-directory -s $(BENCH_FILES)
+	@bench/baseline --renew
 
 N ?= 200
 boots: | $(BUILD)/.setup-run
