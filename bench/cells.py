@@ -8,7 +8,7 @@ All cells of a workload run the same image with the same memory, disk, back end 
 import os
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scripts"))
 
@@ -63,9 +63,15 @@ OPERATIONS = ("rdtime", "csrr sscratch", "csrw sscratch", "csrci, csrsi sstatus.
               "csrw sepc, csrs sstatus, sret", "ecall from U, csrr, csrw, sret",
               "page fault, 2 sfence.vma, sret", "load from the PLIC", "SBI get_spec_version")
 
-# One toggle each, on the machine that has it: (option, value, strategies). The front door may not
-# have an option yet: then there is no such cell.
-ABLATIONS = (("WATCH", "1", ("passthrough",)),)
+
+def toggles():
+    """[(option, value, strategies)]: one thing taken away or added, on the machine that has it. The
+    front door says which there are."""
+    rows = [("ABLATE", word, ("ahci", "virtio")) for word in getattr(front_door, "ABLATIONS", ())]
+    rows += [("PLIC", word, ("passthrough",)) for word in dict.fromkeys(getattr(front_door, "PLICS", ()))
+             if word != "emulated"]
+    rows += [("SHADOW", word, ("virtio",)) for word in getattr(front_door, "SHADOWS", ())]
+    return [*rows, ("WATCH", "1", ("passthrough",))]
 
 
 @dataclass(frozen=True)
@@ -146,8 +152,9 @@ class Cell:
     @property
     def exact(self):
         """Its counts must repeat: our guest, one request at a time. Linux has a clock, and with
-        several in flight it is chance which ones are done together."""
-        return (self.method == "count" and self.guest == "trident" and
+        several in flight it is chance which ones are done together. Without a queue the VMM itself waits
+        for the disk, in instructions."""
+        return (("ABLATE", "queue") not in self.extra and self.method == "count" and self.guest == "trident" and
                 self.workload.params.get("depth", 1) == 1)
 
     @property
@@ -178,11 +185,6 @@ def timed_operations(cell):
 
 def patch_of(strategy, patch=PATCH):
     return patch if strategy in VMM else None
-
-
-def knows(option):
-    """The front door has this option."""
-    return option.lower() in front_door.Options.__dataclass_fields__
 
 
 # --- The parts of the matrix ---------------------------------------------------------------------------
@@ -263,13 +265,25 @@ def ladder_cells():
 
 
 def ablation_cells():
-    workloads = (*(w for w in DISK if w.params["bytes"] == 4096 and w.params["depth"] == 1), CONSOLE_OUT)
-    for option, value, strategies in ABLATIONS:
-        if knows(option):
-            for strategy in strategies:
-                for workload in workloads:
-                    yield Cell("ablation", "count", "trident", workload, strategy, PATCH,
-                               ((option, value),), QUICK)
+    """Each toggle on requests of 4 KiB, one and eight at a time, and on console output. What is about the
+    shadow tables is counted in Linux."""
+    disk = [workload for workload in DISK if workload.params["bytes"] == 4096]
+    for option, value, strategies in toggles():
+        extra = ((option, value),)
+        for strategy in strategies:
+            if option == "SHADOW":
+                for name in NANO_DEFAULT:
+                    yield Cell("ablation", "count", "linux", linux_workload("nano", name, "call"), strategy,
+                               PATCH, extra)
+                continue
+            for workload in (*disk, CONSOLE_OUT):
+                depth = workload.params.get("depth", 1)
+                if depth == 1:
+                    cell = Cell("ablation", "count", "trident", workload, strategy, PATCH, extra, QUICK)
+                    yield cell if cell.exact else replace(cell, level=DEFAULT)
+                elif depth == 8:
+                    yield Cell("ablation", "count", "trident", workload, strategy, PATCH, extra)
+                    yield Cell("ablation", "time", "trident", workload, strategy, PATCH, extra)
 
 
 def every_cell():

@@ -1,0 +1,254 @@
+"""make bench's runner: counts that repeat, resuming, compare, the baseline, sweep. Bad input."""
+
+import copy
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import jsonschema
+import pytest
+
+import bench_hosts
+import front_door
+
+TOP = front_door.TOP
+SMALL = "^count/trident/(console-out|interrupt)/(native|virtio/[a-z]+)$"
+FIGURES = ("operations", "instructions", "traps", "registers")
+
+
+def load(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def write(path, value):
+    path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
+    return str(path)
+
+
+def figures(whole):
+    """What must repeat: of each cell the counts that two boots agreed on."""
+    return {cell["id"]: cell["derived"] for cell in whole["cells"]}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    status, output = front_door.run(["-s", "trident", "guest"], 600)
+    assert status == 0, output
+    return bench_hosts.clone(str(tmp_path_factory.mktemp("bench") / "clone"))
+
+
+@pytest.fixture(scope="module")
+def small(clone):
+    """The result of a small bench in the clone."""
+    status, output = bench_hosts.run(clone, "make", "bench", "QUICK=1", f"ONLY={SMALL}".replace("$", "$$"))
+    assert status == 0, output
+    return load(f"{clone}/build/bench/results.json")
+
+
+def test_result(clone, small):
+    jsonschema.validate(small, load(f"{TOP}/docs/results.schema.json"))
+    assert {cell["id"].split("/")[2] for cell in small["cells"]} == {"console-out", "interrupt"}
+    assert all(cell["status"] == "ok" and cell["repeatable"] for cell in small["cells"])
+    ours = next(cell for cell in small["cells"] if "console-out/virtio" in cell["id"])
+    assert ours["native"] == "count/trident/console-out/native"
+    assert ours["derived"]["ratio"]["median"] > 1
+    assert ours["derived"]["registers"]["uart"]
+    assert sum(ours["derived"]["groups"].values()) == pytest.approx(ours["derived"]["traps"]["total"])
+
+
+def test_resume(clone, small):
+    """Killed in the middle, it goes on, and gives the same."""
+    environment = {**os.environ, "QUICK": "1", "ONLY": SMALL}
+    journal = f"{clone}/build/bench/journal.jsonl"
+    process = subprocess.Popen(["bench/run"], cwd=clone, env=environment, stdout=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None:
+        if os.path.exists(journal) and len(open(journal, encoding="utf-8").readlines()) >= 3:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with open(journal, "a", encoding="utf-8") as file:
+        file.write('{"machine": "cut o')
+    status, output = bench_hosts.run(clone, "bench/run", QUICK="1", ONLY=SMALL)
+    assert status == 0 and "going on with 2 runs" in output, output
+    assert figures(load(f"{clone}/build/bench/results.json")) == figures(small)
+
+
+def test_failed_cell(clone):
+    """A run that fails is shown with its log, and the others are measured."""
+    name = f"{clone}/build/trident/trident.bin"
+    os.rename(name, f"{name}.aside")
+    try:
+        with open(name, "wb") as file:
+            file.write(b"\0" * 4096)  # illegal instructions
+        status, output = bench_hosts.run(
+            clone, "/usr/bin/python3", "-c",
+            "import sys; sys.path.insert(0, 'bench'); import measure; measure.SECONDS = 5\n"
+            "import bundles, cells, facts, schedule, json\n"
+            f"run = schedule.Bench(cells.select(0, {SMALL!r}), 0, facts.machine(), 'build/failing')\n"
+            "json.dump(run.run(), open('build/failing.json', 'w'))")
+    finally:
+        os.rename(f"{name}.aside", name)
+    assert status == 0 and "FAILED" in output, output
+    whole = load(f"{clone}/build/failing.json")
+    jsonschema.validate(whole, load(f"{TOP}/docs/results.schema.json"))
+    for cell in whole["cells"]:
+        assert cell["status"] == ("ok" if cell["strategy"] == "native" else "failed")
+        assert cell["strategy"] == "native" or "no end after" in cell["why"]
+        assert cell["strategy"] == "native" or os.path.exists(f"{clone}/{cell['log']}")
+
+
+def test_compare_finds_a_planted_trap(clone, small, tmp_path):
+    """One SBI call more in the guest's interrupt bench: seen there, and nowhere else."""
+    before = write(tmp_path / "before.json", small)
+    shutil.copytree(clone, tmp_path / "other", symlinks=True)
+    source = tmp_path / "other/guest-drivers/kernel/benchwait.c"
+    text = source.read_text()
+    line = "        time_set(deadline);\n"
+    assert line in text
+    source.write_text(text.replace(line, f"{line}        sbi_call(SBI_EXT_BASE, 0, 0, 0, 0);\n"))
+    bench_hosts.git(str(tmp_path / "other"), "commit", "-qam", "an extra trap")
+    status, output = bench_hosts.run(str(tmp_path / "other"), "make", "bench", "QUICK=1",
+                                     f"ONLY={SMALL}".replace("$", "$$"))
+    assert status == 0, output
+    after = str(tmp_path / "other/build/bench/results.json")
+    status, output = bench_hosts.run(TOP, "bench/compare", before, after)
+    regressions = [text for text in output.splitlines() if text.endswith("REGRESSION")]
+    assert status == 1, output
+    assert any("/interrupt/virtio" in text and " traps " in text for text in regressions), output
+    assert not any("console-out" in text for text in regressions), output
+    status, output = bench_hosts.run(TOP, "bench/compare", before, before)
+    assert status == 0 and " 0 regressions" in output, output
+
+
+def timed(small, low, high, rounds):
+    """A result with one timed cell, whose ratios are from low to high."""
+    whole = copy.deepcopy(small)
+    cell = next(cell for cell in whole["cells"] if cell["strategy"] != "native")
+    middle = (low + high) / 2
+    interval = {"median": middle, "low": low if rounds > 2 else None, "high": high if rounds > 2 else None}
+    cell.update(method="time", repeatable=None)
+    cell["derived"].update(ratio=interval, rounds=rounds)
+    whole["cells"] = [cell]
+    return whole
+
+
+def test_compare_times(small, tmp_path):
+    a = write(tmp_path / "a.json", timed(small, 2.0, 2.4, 10))
+    for low, high, expected in ((2.3, 2.9, 0), (2.5, 2.9, 1), (1.0, 1.5, 0)):
+        b = write(tmp_path / "b.json", timed(small, low, high, 10))
+        status, output = bench_hosts.run(TOP, "bench/compare", a, b)
+        assert status == expected, output
+
+
+def refusals(small, tmp_path):
+    """(name, file, sentence): results that cannot be compared."""
+    text = json.dumps(small)
+    mixed = copy.deepcopy(small)
+    mixed["machine"]["hosts"] = [{**small["machine"], "commit": "0" * 12}]
+    return [("truncated", text[:len(text) // 2], "is no whole JSON file"),
+            ("other", json.dumps({"schema": 1, "runs": []}), "has schema 1, and this bench reads schema 2"),
+            ("none", "[]", "is no result of make bench"),
+            ("part", json.dumps({**small, "cells": []}), "is not complete"),
+            ("mixed", json.dumps(mixed), "mixes results of the commits"),
+            ("few", json.dumps(timed(small, 1, 2, 2)), "too few samples")]
+
+
+def test_compare_refuses(small, tmp_path):
+    good = write(tmp_path / "good.json", timed(small, 1, 2, 10))
+    for name, text, sentence in refusals(small, tmp_path):
+        bad = write(tmp_path / f"{name}.json", text)
+        status, output = front_door.run(["compare", f"A={good}", f"B={bad}"])
+        assert status == 2 and sentence in output, (name, output)
+        assert output.count("compare: ") == 1
+        assert open(bad, encoding="utf-8").read() == text
+    status, output = front_door.run(["compare", f"A={good}"])
+    assert status == 2 and "name two results" in output
+
+
+@pytest.mark.parametrize("options, sentence", [
+    (["ONLY=nonsense"], "ONLY=nonsense selects no cell"), (["ONLY=("], "ONLY=( is no regular expression"),
+    (["QUICK=2"], "QUICK=2 is not known"), (["QUICK=1", "FULL=1"], "exclude each other")])
+def test_bench_refuses(options, sentence):
+    status, output = front_door.run(["bench", *options])
+    assert status == 2 and sentence in output
+
+
+def test_baseline():
+    """This tree's counts are those that are committed. `make baseline` renews them on purpose."""
+    done = subprocess.run(["bench/baseline"], cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_baseline_sees_a_change(clone):
+    path = f"{clone}/bench/baseline.json"
+    code = ("import importlib.machinery, importlib.util, copy, json, sys\n"
+            "loader = importlib.machinery.SourceFileLoader('baseline', 'bench/baseline')\n"
+            "spec = importlib.util.spec_from_loader('baseline', loader)\n"
+            "baseline = importlib.util.module_from_spec(spec); loader.exec_module(baseline)\n"
+            f"cells = json.load(open({path!r}))['cells']\n"
+            "name = next(name for name in cells if 'virtio' in name)\n"
+            "for change in (lambda c: c['traps'].update(total=c['traps']['total'] + 1),\n"
+            "               lambda c: c.update(instructions=c['instructions'] * 1.03),\n"
+            "               lambda c: c.update(instructions=c['instructions'] * 1.01)):\n"
+            "    other = copy.deepcopy(cells); change(other[name])\n"
+            "    print(len(list(baseline.differences(cells, other, baseline.TOLERANCE))))\n")
+    status, output = bench_hosts.run(clone, "/usr/bin/python3", "-c", code)
+    assert status == 0 and output.split() == ["1", "1", "0"], output
+
+
+SWEPT = "^count/trident/(disk-read-4096-d1|console-out|interrupt|op-.*)/(native|virtio/[a-z]+)$"
+
+
+def test_sweep(clone, tmp_path):
+    """Three hosts, one of which dies in the middle: complete, and the counts of a local run."""
+    folders = [f"{tmp_path}/{name}" for name in ("a", "b", "c")]
+    for folder in folders:
+        shutil.copytree(clone, folder, symlinks=True)
+        shutil.rmtree(f"{folder}/build/sweep", ignore_errors=True)
+    keys = bench_hosts.make_keys(str(tmp_path))
+    hosts = [bench_hosts.Host(i + 1, folder, keys) for i, folder in enumerate(folders)]
+    try:
+        table = write(tmp_path / "hosts", "".join(f"{host.line}\n" for host in hosts))
+        process = subprocess.Popen(["bench/sweep", table], cwd=clone, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   env={**os.environ, "QUICK": "1", "ONLY": SWEPT})
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not started(folders[1]):
+            time.sleep(0.1)
+        assert started(folders[1])
+        hosts[1].die()
+        output = process.communicate(timeout=120)[0]
+        assert process.returncode == 0, output
+    finally:
+        for host in hosts:
+            host.die()
+    swept = load(f"{clone}/build/sweep/results.json")
+    assert {host["name"].rsplit("/", 1)[1] for host in swept["machine"]["hosts"]} == {"a", "c"}
+    status, output = bench_hosts.run(clone, "bench/run", QUICK="1", ONLY=SWEPT)
+    assert status == 0, output
+    assert figures(swept) == figures(load(f"{clone}/build/bench/results.json"))
+    jsonschema.validate(swept, load(f"{TOP}/docs/results.schema.json"))
+
+
+def started(folder):
+    """The host has finished a boot of its first bundle."""
+    bundle = f"{folder}/build/sweep"
+    return any(os.path.exists(f"{bundle}/{name}/journal.jsonl") and
+               len(open(f"{bundle}/{name}/journal.jsonl", encoding="utf-8").readlines()) > 1
+               for name in (os.listdir(bundle) if os.path.isdir(bundle) else ()))
+
+
+@pytest.mark.parametrize("text, sentence", [
+    ("", "it is empty"), ("alone\n", "each line needs the folder of a clone"),
+    ("/none -p 1 127.0.0.1\n", "no host answers")])
+def test_sweep_refuses(clone, tmp_path, text, sentence):
+    hosts = write(tmp_path / "hosts", text)
+    status, output = bench_hosts.run(clone, "bench/sweep", hosts, QUICK="1", ONLY=SMALL)
+    assert status == 2 and sentence in output
