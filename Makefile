@@ -11,7 +11,7 @@ MMU        ?= sv39
 DISK_SIZE  ?= 64M
 PATCH      ?= ecall
 SHADOW     ?= all
-OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR WATCH RUN \
+OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR WATCH EAGER RUN \
 	PATCH SHADOW PLIC ABLATE STATS TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT ONCE
 export OPTIONS $(OPTIONS)
 # The guest's text is taken as it stands: `$` in it is not make's.
@@ -135,6 +135,7 @@ stats:
 include tests/unit/unit.mk
 include tests/diff/diff.mk
 include tests/soak/soak.mk
+include tests/selfmod/selfmod.mk
 include bench/workloads/workloads.mk
 include bench/bench.mk
 

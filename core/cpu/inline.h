@@ -66,6 +66,9 @@ struct inlined {
     bool float_open;         /* the guest's kernel uses the FPU: trampolines are unmapped */
 };
 
+/* What a trampoline returns with. Bit 0, which JALR ignores, tells it from an address of the guest's. */
+#define INLINE_BACK(pc) (((pc) + 4) | 1)
+
 /* What of the guest's own page tables was found in the way. */
 enum inline_conflict { CONFLICT_TOP = 1, CONFLICT_LOW = 2 };
 

@@ -258,7 +258,7 @@ uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, co
     };
     inlined->dead_registers |= 1u << dead;
     inlined->sites++;
-    inlined->page.back[site] = pc + 4;
+    inlined->page.back[site] = INLINE_BACK(pc);
     write_body(&inlined->low[BODY(site) / 4], kind, insn, site, dead);
     inlined->low[REACH(site) / 4] = jump(BODY(site) - REACH(site));
     *entry_of(inlined, site) = short_jump(REACH(site) - ENTRY(site));
@@ -342,8 +342,8 @@ void inline_restore(struct vcpu *vcpu)
             continue;
         for (unsigned i = 0; i < INLINE_SITES; i++) {
             const struct inline_site *site = &inlined->site[i];
-            if (site->pc && site->pc + 4 == value && site->dead == reg && offset >= site->first &&
-                offset <= site->last)
+            if (site->pc && INLINE_BACK(site->pc) == value && site->dead == reg &&
+                offset >= site->first && offset <= site->last)
                 vcpu->x[reg] = inlined->page.saved[reg];
         }
     }

@@ -48,8 +48,7 @@ static struct effect effect_of(const struct insn *insn)
     case INSN_ALU_IMM:
     case INSN_JALR: return (struct effect){rs1, rd};
     case INSN_STORE:
-    case INSN_BRANCH:
-    case INSN_SFENCE_VMA: return (struct effect){rs1 | rs2, 0};
+    case INSN_BRANCH: return (struct effect){rs1 | rs2, 0};
     case INSN_FLOAT_LOAD:
     case INSN_FLOAT_STORE: return (struct effect){rs1, 0};
     case INSN_SC:
@@ -57,7 +56,11 @@ static struct effect effect_of(const struct insn *insn)
     case INSN_ALU_REG: return (struct effect){rs1 | rs2, rd};
     case INSN_CSRRW:
     case INSN_CSRRS:
-    case INSN_CSRRC: return (struct effect){insn->immediate ? 0 : rs1, rd};
+    case INSN_CSRRC:
+        if (insn->csr == CSR_SATP)
+            return (struct effect){ALL, 0}; /* other code may be behind the same address */
+        return (struct effect){insn->immediate ? 0 : rs1, rd};
+    case INSN_SFENCE_VMA: return (struct effect){ALL, 0};
     case INSN_LUI:
     case INSN_AUIPC:
     case INSN_JAL: return (struct effect){0, rd};

@@ -96,7 +96,7 @@ static void handle_ecall(struct vcpu *vcpu)
     struct vcpu_site *site = patched_site(vcpu);
     const struct insn *insn = site ? &site->insn : NULL;
     if (insn && vcpu->inlined && site->hits != HITS_NEVER &&
-        ++site->hits >= inline_threshold(vcpu->inlined))
+        (++site->hits >= inline_threshold(vcpu->inlined) || vcpu->vm->options.eager))
         site->hits = patch_promote(vcpu, vcpu->pc, insn) ? 0 : HITS_NEVER;
     if (insn && !priv_is_sensitive(insn)) {
         exit_is(vcpu, EXIT_PATCH, 3); /* DMA that the VMM did not see put other code there */

@@ -13,7 +13,10 @@
 #include "cpu/inline.h"
 #include "memory/shadow_internal.h"
 
-#define ECALL     0x00000073u
+#define ECALL 0x00000073u
+#define BOUND 1ul /* bit of copy_gva: it is executed there */
+#define BOUND_TWICE \
+    UINT64_MAX       /* at several addresses: no trampoline could know which to return to */
 #define DROPS_MAX 8u /* a page whose copy was dropped this often is not patched again */
 
 static uint32_t word_at(const uint8_t *bytes)
@@ -68,6 +71,7 @@ static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
     uint32_t index = pool_index(&shadow->pool, copy);
     shadow_drop_leaf(vcpu, pc);
     shadow->copy_frame[index] = (uint32_t)frame;
+    shadow->copy_gva[index] = 0;
     shadow->patch[frame] = (uint16_t)(index + 1);
     shadow->block_patches[frame >> 9]++;
     shadow->copies++;
@@ -117,6 +121,9 @@ static bool is_site(const struct vm *vm, uint64_t frame, unsigned offset)
 /* Takes back one site: it traps again. */
 static void take_back_site(struct vm *vm, struct inline_site *site)
 {
+    if (vm->vcpu.mode == VMODE_S)
+        inline_restore(
+            &vm->vcpu); /* it may be this site whose register is still to be given back */
     put_word(vm, site->frame, site->pc & PAGE_MASK, ECALL);
     vm->shadow->copy_jumps[vm->shadow->patch[site->frame] - 1u]--;
     inline_free(vm->vcpu.inlined, site);
@@ -148,6 +155,8 @@ bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
     bool patched;
     if (!frame_at(vcpu, pc, &frame, &patched) || !patched)
         return false;
+    if (vm->shadow->copy_gva[vm->shadow->patch[frame] - 1u] == BOUND_TWICE)
+        return false;
     if (vm->options.eager && vcpu->inlined->sites == INLINE_SITES)
         take_back_next(vm);
     uint32_t jump = inline_make(vcpu, pc, insn, original_of(vm, frame), (uint32_t)frame);
@@ -162,6 +171,11 @@ bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
 
 void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva)
 {
+    uint64_t *bound = &vm->shadow->copy_gva[vm->shadow->patch[frame] - 1u];
+    gva &= ~PAGE_MASK;
+    if (*bound && *bound != (gva | BOUND))
+        gva = BOUND_TWICE & ~BOUND;
+    *bound = gva | BOUND;
     take_back(vm, frame, gva, false);
 }
 

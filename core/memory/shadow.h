@@ -102,6 +102,7 @@ struct shadow {
     uint64_t patch_epoch; /* counts dropped copies: what was read from a patched page is stale */
     uint64_t code_epoch;  /* counts up when kernel code is unmapped or a patched site changes */
     bool saturated;       /* a count reached its maximum and is "many" until all is dropped */
+    uint64_t *copy_gva;   /* by pool page: where the copy is executed, 0: nowhere yet */
     uint8_t *copy_jumps;  /* by pool page: sites of the copy that jump to trampolines */
     uint32_t *copy_frame; /* by pool page: the frame that it is a patched copy of */
     uint64_t *groups; /* by pool page, of tables: bit i: entries 8 * i to 8 * i + 7 may be set */

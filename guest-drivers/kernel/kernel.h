@@ -300,8 +300,12 @@ int command_hostile(int count, char **arguments);
 
 /* --- selftest/ --------------------------------------------------------------------------------- */
 
-/* Runs the checks whose name begins with prefix ("" for all); the number that failed. */
+/* Runs the checks whose name begins with prefix ("" for all); the number that failed. effort: how many
+ * cases of those that make their own, 1 to 10. */
 int selftest_main(const char *prefix, unsigned effort);
+
+/* Prints what a guest can see of PATCH=inline; 0. */
+int differences_main(void);
 
 /* --- Drivers: null if the device is absent or does not answer. --------------------------------- */
 

@@ -159,6 +159,17 @@ static int command_selftest(int count, char **arguments)
     return 1;
 }
 
+static int command_differences(int count, char **arguments)
+{
+    (void)count, (void)arguments;
+#ifdef HAVE_SELFTEST
+    return differences_main();
+#else
+    printf("This kernel was built without the selftest.\n");
+    return 1;
+#endif
+}
+
 static int command_reboot(int count, char **arguments)
 {
     (void)count, (void)arguments;
@@ -184,6 +195,7 @@ static const struct shell_command commands[] = {
     {"help", "", "this list", command_help},
     {"selftest", "[name-prefix [effort]]", "check the hart against the specification",
      command_selftest},
+    {"differences", "", "what can be seen of PATCH=inline", command_differences},
     {"disktest", "[sectors]", "check the disk; its content is restored", command_disktest},
     {"uarttest", "", "check the console device", command_uarttest},
     {"disk", "read|write|verify <sector> <count> [depth]",

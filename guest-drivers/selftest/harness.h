@@ -116,7 +116,8 @@ struct subject {
 extern const struct subject csr_subject, warl_subject, trap_subject, sret_subject,
     interrupt_subject, permission_subject, paging_subject, marks_subject, fence_subject,
     satp_subject, code_subject, alias_subject, mmio_subject, fp_subject, timer_subject, sbi_subject,
-    plic_subject, irq_subject, dead_subject, where_subject, text_subject, async_subject;
+    plic_subject, irq_subject, dead_subject, where_subject, text_subject, async_subject,
+    window_subject;
 
 /* How many of the cases of the checks that make their own are made, 1 (some) to 10 (all). */
 extern unsigned harness_effort;

@@ -14,11 +14,11 @@
 #include "make.h"
 
 static const struct subject *const subjects[] = {
-    &csr_subject,        &warl_subject,   &trap_subject,  &sret_subject,  &interrupt_subject,
-    &permission_subject, &paging_subject, &marks_subject, &fence_subject, &satp_subject,
-    &code_subject,       &alias_subject,  &mmio_subject,  &fp_subject,    &timer_subject,
-    &sbi_subject,        &plic_subject,   &irq_subject,   &dead_subject,  &where_subject,
-    &text_subject,       &async_subject,
+    &csr_subject,        &warl_subject,   &trap_subject,   &sret_subject,  &interrupt_subject,
+    &permission_subject, &paging_subject, &marks_subject,  &fence_subject, &satp_subject,
+    &code_subject,       &alias_subject,  &mmio_subject,   &fp_subject,    &timer_subject,
+    &sbi_subject,        &plic_subject,   &irq_subject,    &dead_subject,  &where_subject,
+    &text_subject,       &async_subject,  &window_subject,
 };
 
 unsigned harness_effort = 1;

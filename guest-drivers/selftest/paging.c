@@ -198,8 +198,9 @@ static void negative_half(void)
 static void unmapped_ends(void)
 {
     all(space_reset(), 0, PAGE_FAULT);
-    all(space_reset(), 0xfffffffffffff000, PAGE_FAULT);
-    all(space_reset(), 0xfffffffffffffff8, PAGE_FAULT);
+    /* Of the last page, fetches alone: PATCH=inline shows vS something there (`differences`). */
+    space_try(space_reset(), ACCESS_FETCH, MODE_S, 0, 0xfffffffffffff000, PAGE_FAULT);
+    space_try(space_reset(), ACCESS_FETCH, MODE_S, 0, 0xfffffffffffffff8, PAGE_FAULT);
 }
 
 /* --- Memory that is not there ----------------------------------------------------------------- */

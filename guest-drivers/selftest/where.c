@@ -88,9 +88,10 @@ static void mapped_after(void)
         *space_pte(root, gva, 0) = 0;
         fence(i / COUNT(ends), gva, 3);
         busy(satp, OTHER, space_page[1], 0);
+        enum access access = gva + 1 < 0x8001 ? ACCESS_LOAD : ACCESS_FETCH; /* see kernel_jump() */
         struct run run = {.satp = satp};
-        space_access(&run, ACCESS_FETCH, root, gva + 16);
-        space_expect(&run, ACCESS_FETCH, gva + 16, PAGE_FAULT);
+        space_access(&run, access, root, gva + 16);
+        space_expect(&run, access, gva + 16, PAGE_FAULT);
         harness_stay(0);
         expect_marked(space_page[0], i);
         expect_marked(space_page[1], i + 1);
@@ -181,7 +182,8 @@ static void user_page(void)
             space_try(root, ACCESS_STORE, MODE_S, SSTATUS_SUM, gva, ACCESS_DONE);
             space_try(root, ACCESS_LOAD, MODE_S, 0, gva + 8, PAGE_FAULT);
             space_try(root, ACCESS_STORE, MODE_S, 0, gva + 16, PAGE_FAULT);
-            space_try(root, ACCESS_FETCH, MODE_S, SSTATUS_SUM, gva, PAGE_FAULT);
+            if (gva != 0x1000)
+                space_try(root, ACCESS_FETCH, MODE_S, SSTATUS_SUM, gva, PAGE_FAULT);
             space_try(root, ACCESS_FETCH, MODE_U, 0, gva, ACCESS_DONE);
             space_try(root, ACCESS_LOAD, MODE_U, 0, gva, ACCESS_DONE);
             busy(satp, gva, space_page[0], SSTATUS_SUM);
@@ -237,11 +239,13 @@ static void kernel_null_48(void)
     kernel_null(4);
 }
 
-/* A jump there: a call through a null pointer, which leaves ra, and others. */
+/* A jump there: a call through a null pointer, and others. Not asked, because PATCH=inline has code of
+ * its own there (`differences`): vS, from 0x200 to 0x4400, where nothing of its own can be executed. */
 static void kernel_jump(void)
 {
     static const uint64_t targets[] = {0,       2,       4,           8,       0x10,    0xfffe,
-                                       0x10000, 0x10002, TOP - 0x800, TOP + 8, TOP + 2, -2ul};
+                                       0x10000, 0x10002, TOP - 0x800, TOP + 8, TOP + 2, -2ul,
+                                       0x1fe,   0x5000,  0x4ffe,      0x8000};
     uint64_t *root = space_reset();
     space_map(root, OTHER, space_page[1], PTE_S_RW);
     for (unsigned i = 0; i < COUNT(targets); i++) {

@@ -76,6 +76,7 @@ class Options:
     plic: str = "emulated"
     ablate: list = field(default_factory=list)  # what is taken away from the device paths
     shadow: tuple = SHADOW_SWITCHES  # what is on
+    eager: bool = False  # PATCH=inline: a trampoline for each site, at once
     watch: bool = False  # pass-through registers trap, are counted and passed on
     stats: str | None = None
     timeout: float | None = None
@@ -151,6 +152,9 @@ def parse_strategies(options, env):
     options.patch = env.get("PATCH") or "ecall"
     one_of("PATCH", options.patch, PATCH_LEVELS)
     options.shadow = parse_shadow(env.get("SHADOW") or "all")
+    options.eager = flag("EAGER", env.get("EAGER"))
+    if options.eager and options.patch != "inline":
+        raise Refusal("EAGER=1 goes with PATCH=inline.")
     options.watch = flag("WATCH", env.get("WATCH"))
     if options.watch and "passthrough" not in (options.uart, options.disk):
         raise Refusal("WATCH=1 goes with a device that is passed through: use DEVICE=passthrough.")

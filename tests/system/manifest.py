@@ -60,6 +60,7 @@ REFUSED = [
     refused("guest-outside", "where a guest has no RAM", GUEST="{files}/outside.elf"),
     refused("initrd", "INITRD=.* is not a file that exists", INITRD="{tmp}/none"),
     refused("watch", "WATCH=1 goes with a device that is passed through", WATCH="1"),
+    refused("eager", "EAGER=1 goes with PATCH=inline", EAGER="1", PATCH="ecall"),
     refused("mem-small", "MEM=1M is too small", MEM="1M"),
     refused("mem-word", "MEM=lots is not a size", MEM="lots"),
     refused("mem-large", "more than this machine has", MEM="100T"),

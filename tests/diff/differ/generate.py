@@ -143,8 +143,7 @@ def make_windows(m):
 def make_code(m, length):
     m.section = "s"
     m.unit(e.label("start"))
-    choices = [template for template, _ in t.SUPERVISOR]
-    weights = [weight for _, weight in t.SUPERVISOR]
+    choices, weights = zip(*t.SUPERVISOR)
     for _ in range(length):
         waiting = m.jumps
         m.jumps = []

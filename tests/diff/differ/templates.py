@@ -352,6 +352,136 @@ def t_irq_pair(m):
         m.unit(e.csr("csrrsi", 0, "sstatus", 2))
 
 
+# --- Instructions that switch interrupts, and what follows them ------------------------------------
+
+def irq_site(m, dead=0):
+    """One of them, in some form; it leaves the register `dead` alone."""
+    others = [v for v in VALUES if v != dead]
+    rd, rs = m.pick(others), m.pick(others)
+    bits = e.alu_imm("andi", rs, m.pick([v for v in others if v != rs]), 2)
+    return m.pick([
+        [e.csr("csrrci", rd, "sstatus", 2)], [e.csr("csrrci", rd, "sstatus", 2)],
+        [e.csr(m.pick(["csrrsi", "csrrci"]), m.pick([0, 0, rd]), "sstatus", 2)],
+        [bits, e.csr(m.pick(["csrrs", "csrrc"]), m.pick([0, rd, rs]), "sstatus", rs)],
+        [e.alu_imm("addi", rs, 0, 2), e.csr("csrrc", rd, "sstatus", rs)],
+        [e.csrr(rd, "sstatus")], [e.csr("csrrw", rs, "sscratch", rs)],
+    ])
+
+
+def trap_or_not(m):
+    """What may come between such an instruction and the next."""
+    wake = [e.csr("csrrsi", 0, "sip", 2)] if not m.timer else [e.csrw("stimecmp", 0)]
+    return m.pick([[plain(m)], [plain(m)], [plain(m)], [access(m)], [access(m)], [e.EBREAK],
+                   [e.C_EBREAK], [e.csrr(m.value(), 0x340)], wake])
+
+
+def overwrite(m, dead):
+    base = m.pick([p for p in POINTERS if p != dead])
+    return m.pick([e.alu_imm("addi", dead, 0, m.r.randrange(2048)), e.lui(dead, m.r.getrandbits(20)),
+                   e.load(m.pick(list(e.LOADS)), dead, base, offset(m)), e.c_li(dead, 7),
+                   e.c_mv(dead, m.pick([v for v in VALUES if v != dead])),
+                   e.csrr(dead, m.pick(["sscratch", "scause", "sstatus"])),
+                   e.csr("csrrci", dead, "sstatus", 2)])
+
+
+def reading(m, dead):
+    base = m.pick(POINTERS)
+    return m.pick([e.alu_reg("add", dead, dead, dead), e.c_mv(m.value(), dead),
+                   e.store("sd", dead, base, offset(m)), e.csr("csrrw", 0, "sscratch", dead),
+                   e.alu_imm("addi", m.value(), dead, 1)])
+
+
+def t_irq_dead(m):
+    """A register is overwritten soon after, or read after all; a trap may come first."""
+    dead = m.value()
+    skip = m.new_label()
+    if m.chance(0.3):  # another way in, behind the first of them
+        m.each(e.branch(m.pick(list(e.BRANCHES)), m.any(), m.any(), skip))
+    m.unit(irq_site(m, dead))
+    m.unit(e.label(skip))
+    for _ in range(m.r.randrange(4)):
+        m.unit(trap_or_not(m) if m.chance(0.7) else irq_site(m, dead))
+    over = m.new_label()
+    kind = m.r.randrange(4)
+    if kind == 0:
+        m.each(reading(m, dead))
+    elif kind == 1:
+        m.each(e.branch(m.pick(list(e.BRANCHES)), m.any(), dead, over))
+    m.each(overwrite(m, dead))
+    m.unit(e.label(over))
+    if m.chance(0.5):
+        m.unit(trap_or_not(m))
+
+
+def t_irq_call(m):
+    """A function whose caller has saved interrupts, and which does so itself."""
+    link, body, after = m.pick([RA, 5, 6]), m.new_label(), m.new_label()
+    inside = [item for _ in range(m.r.randrange(1, 4)) for item in
+              m.pick([irq_site(m, link), [e.alu_imm("addi", 7 if link != 7 else 14, 0, 5)]])]
+    saved = m.pick([18, 19, 20])
+    m.unit(e.jal(0, after), e.label(body), inside, e.jalr(0, link, 0), e.label(after),
+           e.csr("csrrci", saved, "sstatus", 2), e.jal(link, body),
+           [plain(m)] if m.chance(0.5) else [], e.alu_imm("andi", saved, saved, 2),
+           e.csr("csrrs", 0, "sstatus", saved))
+
+
+def t_irq_loop(m):
+    """Nested saves and restores in a loop, with an interrupt that becomes pending in its middle."""
+    body, first, second = m.new_label(), *m.r.sample([18, 19, 20, 21, 22], 2)
+    wake = [e.csr("csrrsi", 0, "sip", 2), e.csr("csrrsi", 0, "sie", 2)] if not m.timer else \
+        [e.csrw("stimecmp", 0)] + e.li(7, 0x20) + [e.csr("csrrs", 0, "sie", 7)]
+    steps = [[e.csr("csrrci", first, "sstatus", 2)], [e.csr("csrrci", second, "sstatus", 2)],
+             [e.alu_imm("andi", second, second, 2), e.csr("csrrs", 0, "sstatus", second)],
+             [e.alu_imm("andi", first, first, 2), e.csr("csrrs", 0, "sstatus", first)]]
+    m.unit(e.alu_imm("addi", COUNT, 0, m.r.randrange(1, 4)), e.label(body))
+    wake_at = m.r.randrange(5)
+    for index, step in enumerate(steps):
+        m.unit(wake if index == wake_at else [], step)
+        m.each([plain(m) for _ in range(m.r.randrange(3))])
+    m.unit(e.csr("csrrsi", 0, "sstatus", 2) if m.chance(0.5) else [],
+           e.alu_imm("addi", COUNT, COUNT, -1), e.branch("blt", 0, COUNT, body))
+
+
+def t_irq_float(m):
+    """sstatus read around an instruction that may make FS dirty."""
+    register = m.value()
+    state = e.li(register, m.pick([0x2000, 0x4000, 0x6000]))
+    m.unit(state, e.csr(m.pick(["csrrs", "csrrc"]), m.pick([0, register]), "sstatus", register))
+    m.each(m.pick([e.csr("csrrci", m.value(), "sstatus", 2), e.csrr(m.value(), "sstatus")]),
+           m.pick([e.fmv_d_x(m.r.randrange(32), m.any()), e.fmv_x_d(m.value(), m.r.randrange(32))]),
+           m.pick([e.csr("csrrci", m.value(), "sstatus", 2), e.csrr(m.value(), "sstatus")]))
+
+
+# --- The ends of the address space ------------------------------------------------------------------
+
+def t_null(m):
+    """Loads, stores and a call at the first page, where no program of this kind has anything."""
+    if not m.p.upper:  # paging may be off, and there are the board's devices
+        t_irq_dead(m)
+        return
+    at = m.pick([0, 8, 0x100, 0x7f8, m.r.randrange(2048)])
+    m.each(m.pick([e.load(m.pick(list(e.LOADS)), m.value(), 0, at),
+                   e.store(m.pick(list(e.STORES)), m.any(), 0, at), e.jalr(RA, 0, 0)]))
+
+
+def t_ends(m):
+    """The last or the first page is mapped for a while, and used by x0 as `inline` does."""
+    top = m.chance(0.6)
+    if not top and not m.p.upper:
+        top = True
+    flags = V | m.pick([R, R | W, R | W, R | W | X]) | m.pick([0, 0, 0, U]) | m.pick([A | D, A | D, 0])
+    page = DATA if not top else DATA + m.r.randrange(DATA_PAGES) * PAGE
+    index, at = (AT_TOP0, 511) if top else (m.pick([AT_LOW1, AT_LOW2]), 0)
+    put = e.store("sd", T6, T5, at * 8 - 2048)
+    one = []
+    for _ in range(m.r.randrange(1, 4)):
+        place = 8 * (m.r.randrange(1, 256) * -1 if top else m.r.randrange(256)) + m.pick([0, 0, 1])
+        one += m.pick([[e.load(m.pick(list(e.LOADS)), m.value(), 0, place & -8)],
+                       [e.store(m.pick(list(e.STORES)), m.any(), 0, place & -8)], irq_site(m)])
+    m.unit(pool(T5, index), e.li(T6, pte(page, flags)), put, e.sfence(), one, pool(T5, index),
+           e.li(T6, 0), put, e.sfence())
+
+
 def t_swap(m):
     register = m.pick([TP, TP, m.value()])
     swap = e.csr("csrrw", register, "sscratch", register)
@@ -701,4 +831,5 @@ SUPERVISOR = [
     (t_sbi, 3), (t_interrupt, 7), (t_wfi, 2), (t_vectored, 2), (t_edit, 8),
     (t_edit_big, 2), (t_nowhere, 1), (t_space, 5),
     (t_modify, 5), (t_read_code, 3), (t_checksum, 1),
+    (t_irq_dead, 10), (t_irq_call, 3), (t_irq_loop, 4), (t_irq_float, 2), (t_null, 2), (t_ends, 2),
 ]
