@@ -1,29 +1,27 @@
-"""Where the gap between emulated and virtio comes from; the peer; published figures beside ours."""
+"""Where the gap between emulated and virtio comes from."""
 
 from . import draw, words
 from .exhibit import Exhibit, Section, sentence_list
-from .overview import READ1
+from .overview import READ1, READ8
 from .results import instructions, registers, throughput, traps
 from .table import Table
 from .value import Value, missing, number
 
 GAP_LOOKS = {"emulated": (draw.VERMILION, ""), "toggle": (draw.ORANGE, "///"),
              "virtio": (draw.BLUE, ""), "other": (draw.GREY, "...")}
-GAP = ("ahci", "virtio")  # its two ends
+KINDS = {"ahci": "emulated", "virtio": "virtio", "passthrough": "other"}
 NOT_A_TOGGLE = ("RUN", "DISK_IMG", "TIMEOUT", "STATS")
-
+READS = {READ1: "depth 1", READ8: "depth 8"}
 NOTHING = "Not measured: the cells that this needs are not in this run."
+LITTLE = 1  # per cent of a read's instructions, below which a toggle is not named
 
-# what a toggle changes, in words, by the front door's option and its value
+# what a toggle does, in words, by the front door's option and its value
 TOGGLES = {("ABLATE", "coalesce"): "without interrupt coalescing",
            ("ABLATE", "notify"): "without notification suppression",
-           ("ABLATE", "batch"): "without batching", ("ABLATE", "copy"): "copying instead of zero-copy",
-           ("ABLATE", "queue"): "a synchronous back end instead of a queued one",
-           ("PLIC", "mapped"): "the interrupt controller mapped into the guest",
-           ("WATCH", "1"): "each access trapped, counted and passed on"}
-
-
-# --- Ablation ----------------------------------------------------------------------------------------
+           ("ABLATE", "batch"): "without batching", ("ABLATE", "copy"): "by copying",
+           ("ABLATE", "queue"): "by a synchronous back end",
+           ("PLIC", "mapped"): "by mapping the interrupt controller into the guest",
+           ("WATCH", "1"): "by trapping each access and passing it on"}
 
 
 def toggled(cell, base):
@@ -33,22 +31,18 @@ def toggled(cell, base):
             if cell["options"].get(name) != base["options"].get(name)}
 
 
+def plain(cell, base):
+    return ", ".join(f"{name}={value}" for name, value in toggled(cell, base).items()) or cell["id"]
+
+
 def toggle_words(cell, base):
-    said = cell["params"].get("toggle")
-    changes = toggled(cell, base)
-    plain = ", ".join(f"{name}={value}" for name, value in changes.items())
-    known = said or ", ".join(TOGGLES[item] for item in changes.items() if item in TOGGLES)
-    return f"{known} ({plain})" if known and plain else known or plain or cell["id"]
+    known = sentence_list(TOGGLES[item] for item in toggled(cell, base).items() if item in TOGGLES)
+    return known or f"with {plain(cell, base)}"
 
 
-def gap_of(results, take):
-    """(emulated ATA, emulated AHCI, virtio) of one 4 KiB read."""
-    return [take(results.matrix("count", "trident", READ1, name)) for name in ("ata", "ahci", "virtio")]
-
-
-def toggle_pairs(results):
-    """(cell, base) of each toggle that was counted and whose base is there."""
-    for cell in results.find(part="ablation", method="count"):
+def toggle_pairs(results, method="count"):
+    """(cell, base) of each toggle that was measured and whose base is there."""
+    for cell in results.find(part="ablation", method=method):
         base = results.by_id.get(cell["base"])
         if base is not None:
             yield cell, base
@@ -62,93 +56,132 @@ def change(cell, base):
                                           unstable=pair[0].unstable or pair[1].unstable)
 
 
-def ablation_table(results):
-    _, ahci, virtio = gap_of(results, instructions)
-    gap = ahci.value - virtio.value if ahci.there and virtio.there else 0
-    rows = []
-    for cell, base in toggle_pairs(results):
-        added = change(cell, base)
-        part = Value(100 * added.value / gap) if (
-            cell["workload"] == READ1 and cell["strategy"] in GAP and added.there and gap) else (
-            missing("-"))
-        rows.append([toggle_words(cell, base), words.strategy(cell["strategy"]),
-                     words.workload(cell["workload"], cell["params"]), traps(base), traps(cell),
-                     instructions(base), instructions(cell), added, part])
-    return Table("ablation", "One toggle at a time, on the same device",
-                 ["toggle", "device", "workload", "traps before", "traps with it",
-                  "instructions before", "instructions with it", "instructions added",
-                  "in % of the gap"], rows, words=3,
-                 notes=["The gap: instructions of one 4 KiB read at depth 1, emulated AHCI less virtio."])
-
-
-def ablation_exhibit(results):
-    table = ablation_table(results)
-    bars = []
-    for name, kind in (("ahci", "emulated"), ("virtio", "virtio"), ("passthrough", "other")):
-        cell = results.matrix("count", "trident", READ1, name)
-        bars.append((words.strategy(name), instructions(cell), kind))
-        bars += [(", ".join(f"{option}={value}" for option, value in toggled(toggle, base).items()),
-                  instructions(toggle), "toggle") for toggle, base in toggle_pairs(results)
-                 if toggle["strategy"] == name and toggle["workload"] == READ1]
-    if not any(value.there for _, value, _ in bars):
-        return Exhibit(table)
-    alt = "Bars: instructions of one 4 KiB read at depth 1. " + sentence_list(
-        f"{name} {value.text()}" for name, value, _ in bars) + "."
-    return Exhibit(table, draw.steps(bars, "instructions per 4 KiB read, depth 1", GAP_LOOKS), alt)
+# --- Tables and pictures -----------------------------------------------------------------------------
 
 
 def chain_table(results):
     """The steps between whole devices: PIO to DMA, then register layout."""
     rows = []
-    for title, name in (("PIO, a register per two bytes", "ata"), ("DMA, a command list", "ahci"),
-                        ("a queue in memory", "virtio")):
-        cell = results.matrix("count", "trident", READ1, name)
-        timed = results.matrix("time", "trident", READ1, name)
-        rows.append([f"{words.strategy(name)}: {title}", registers(cell, "disk"), traps(cell),
-                     instructions(cell), throughput(timed)])
-    return Table("chain", "From emulated to virtio: whole devices, one 4 KiB read at depth 1",
-                 ["device", "register traps", "all traps", "instructions", "throughput, native = 1"],
-                 rows)
+    for workload, depth in READS.items():
+        for title, name in (("a data register", "ata"), ("DMA, a command list", "ahci"),
+                            ("DMA, a queue in memory", "virtio")):
+            counted = results.matrix("count", "trident", workload, name)
+            timed = results.matrix("time", "trident", workload, name)
+            rows.append([f"4 KiB read, {depth}", f"{words.strategy(name)}: {title}",
+                         registers(counted, "disk"), traps(counted), instructions(counted),
+                         throughput(timed)])
+    return Table("chain", "From emulated to virtio: whole devices",
+                 ["workload", "device", "register traps", "all traps", "instructions",
+                  "throughput, native = 1"], rows, words=2)
 
 
-def effects(results):
-    """What the toggles say of one 4 KiB read, as a sentence."""
+def ablation_table(results):
+    rows = []
+    for cell, base in toggle_pairs(results):
+        added = change(cell, base)
+        share = missing("-")
+        if added.there and instructions(base).value:
+            share = Value(100 * added.value / instructions(base).value, unstable=added.unstable)
+        rows.append([f"{plain(cell, base)}: {toggle_words(cell, base)}", words.strategy(cell["strategy"]),
+                     words.workload(cell["workload"], cell["params"]), traps(base), traps(cell),
+                     instructions(base), instructions(cell), share])
+    return Table("ablation", "One toggle at a time, on the same device: counts",
+                 ["toggle", "device", "workload", "traps before", "traps with it",
+                  "instructions before", "instructions with it", "change in %"], rows, words=3)
+
+
+def time_table(results):
+    rows = [[f"{plain(cell, base)}: {toggle_words(cell, base)}", words.strategy(cell["strategy"]),
+             words.workload(cell["workload"], cell["params"]), throughput(base), throughput(cell)]
+            for cell, base in toggle_pairs(results, "time")]
+    return Table("ablation-time", "One toggle at a time: throughput, native = 1",
+                 ["toggle", "device", "workload", "before", "with it"], rows, words=3)
+
+
+def read_bars(results, workload):
+    """The devices' bars, and below each what its toggles make of it."""
+    bars = []
+    for name, kind in KINDS.items():
+        bars.append((words.strategy(name), instructions(
+            results.matrix("count", "trident", workload, name)), kind))
+        bars += [(plain(cell, base), instructions(cell), "toggle")
+                 for cell, base in toggle_pairs(results)
+                 if cell["strategy"] == name and cell["workload"] == workload]
+    return bars
+
+
+def read_exhibit(results, workload, depth):
+    bars = read_bars(results, workload)
+    if not any(kind == "toggle" and value.there for _, value, kind in bars):
+        return None
+    title = f"Instructions of one 4 KiB read, {depth}, with each toggle"
+    rows, device = [], ""
+    for name, value, kind in bars:
+        device = device if kind == "toggle" else name
+        rows.append([device, name if kind == "toggle" else "as it is", value])
+    table = Table(f"ablation-{depth.replace(' ', '-')}", title, ["device", "toggle", "instructions"],
+                  rows, words=2)
+    alt = f"Bars: instructions of one 4 KiB read at {depth}. " + sentence_list(
+        f"{of} {toggle} {value.text()}" for of, toggle, value in rows) + "."
+    return Exhibit(table, draw.steps(bars, f"instructions per 4 KiB read, {depth}", GAP_LOOKS), alt)
+
+
+# --- The answer --------------------------------------------------------------------------------------
+
+
+def gap(results, workload, depth):
+    """What lies between the devices at this depth, as sentences."""
+    cells = [results.matrix("count", "trident", workload, name) for name in ("ata", "ahci", "virtio")]
+    ata, ahci, virtio = map(instructions, cells)
+    if not ahci.there or not virtio.there or virtio.value <= 0:
+        return []
+    said = [f"A 4 KiB read at {depth} retires {number(ahci.value / virtio.value)} times as many "
+            "instructions with the emulated AHCI as with virtio"]
+    if ata.there and ata.value != virtio.value:
+        dma = 100 * (ata.value - ahci.value) / (ata.value - virtio.value)
+        said[0] += (f", and {number(ata.value / virtio.value)} times with the emulated ATA: "
+                    f"{number(dma)} % of that gap is the data register, which DMA replaces")
+    device = [registers(cell, "disk") for cell in cells[1:]]
+    everything = [traps(cell) for cell in cells[1:]]
+    said.append("Between AHCI and virtio lies the register layout: "
+                f"{number(device[0].value - device[1].value)} more register accesses, "
+                f"{number(everything[0].value - everything[1].value)} more traps in all and "
+                f"{number(ahci.value - virtio.value)} more instructions per read")
+    return [sentence + "." for sentence in said]
+
+
+def effects(results, workload, depth):
+    """What the toggles add to a read, as a sentence for each device."""
     found = {}
     for cell, base in toggle_pairs(results):
         added = change(cell, base)
-        if cell["workload"] == READ1 and added.there:
-            found.setdefault(cell["strategy"], []).append((added.value, toggle_words(cell, base)))
+        if cell["workload"] == workload and added.there and instructions(base).value:
+            percent = 100 * added.value / instructions(base).value
+            found.setdefault(cell["strategy"], []).append((percent, added.value,
+                                                           toggle_words(cell, base)))
     said = []
     for strategy, changes in found.items():
-        parts = sentence_list(f"{number(added)} by {name}" if added else f"none by {name}"
-                              for added, name in sorted(changes, reverse=True))
-        said.append(f"Instructions added to a read on {words.strategy(strategy)}, one toggle at a time: "
-                    f"{parts}.")
+        parts = [f"{number(added)} ({number(percent, 2)} %) {name}" for percent, added, name in
+                 sorted(changes, reverse=True) if abs(percent) >= LITTLE]
+        rest = len(changes) - len(parts)
+        parts += [f"less than {LITTLE} % by {'each of the others' if parts else 'any toggle'}"
+                  ] if rest else []
+        said.append(f"{words.strategy(strategy)} at {depth}, instructions added to a read by one toggle "
+                    f"at a time: {sentence_list(parts)}.")
     return said
 
 
 def answer(results):
-    """Where the gap comes from: one paragraph out of the cells."""
-    ata, ahci, virtio = gap_of(results, instructions)
-    said = []
-    if ata.there and ahci.there and virtio.there and ata.value != virtio.value:
-        dma = 100 * (ata.value - ahci.value) / (ata.value - virtio.value)
-        said.append(f"Between implementations: a 4 KiB read costs {number(ata.value / virtio.value)} "
-                    f"times as many instructions with the emulated ATA as with virtio, and "
-                    f"{number(dma)} % of that gap is closed by DMA instead of a data register. "
-                    f"Between strategies: with the emulated AHCI it is {number(ahci.value / virtio.value)} "
-                    "times virtio's.")
-    device = gap_of(results, lambda cell: registers(cell, "disk"))
-    everything = gap_of(results, traps)
-    if ahci.there and virtio.there and all(value.there for value in (*device[1:], *everything[1:])):
-        said.append("What is left is the register layout: per read, AHCI has "
-                    f"{number(device[1].value - device[2].value)} more register accesses, "
-                    f"{number(everything[1].value - everything[2].value)} more traps in all and "
-                    f"{number(ahci.value - virtio.value)} more instructions than virtio.")
-    return " ".join([*said, *effects(results)]) or NOTHING
+    """Where the gap comes from, out of the cells: paragraphs."""
+    said = [" ".join(gap(results, workload, depth)) for workload, depth in READS.items()]
+    for workload, depth in READS.items():
+        said += effects(results, workload, depth)
+    return [paragraph for paragraph in said if paragraph] or [NOTHING]
 
 
 def ablation_section(results):
-    return Section("ablation", "Where the gap between emulated and virtio comes from",
-                   [answer(results)], [Exhibit(chain_table(results)), ablation_exhibit(results)],
-                   "Ablation")
+    made = [Exhibit(chain_table(results))]
+    made += [read_exhibit(results, workload, depth) for workload, depth in READS.items()]
+    made += [Exhibit(table) for table in (ablation_table(results), time_table(results)) if table.rows]
+    return Section("ablation", "Where the gap between emulated and virtio comes from", answer(results),
+                   [exhibit for exhibit in made if exhibit], "Ablation")

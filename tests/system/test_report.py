@@ -122,7 +122,7 @@ def test_sections(page):
                    "workload-console", "peer", "published", "method"}
     figures = {figure.get("id") for figure in page.iter("figure")}
     assert figures >= {"figure-strategies", "figure-traps-disk-read-4096-d1", "figure-throughput",
-                       "figure-ladder-traps", "figure-ladder-instructions", "figure-ablation",
+                       "figure-ladder-traps", "figure-ladder-instructions", "figure-ablation-depth-1",
                        "figure-registers-disk", "figure-registers-uart"}
 
 
