@@ -332,6 +332,17 @@ def test_missing_tool(old, tmp_path):
     refused(DATA, old, "missing: python3-matplotlib", {"PYTHONPATH": str(tmp_path)})
 
 
+def test_document(tmp_path):
+    """What `make results` writes: the tables that docs/results.md has."""
+    done = subprocess.run([sys.executable, "-m", "bench.report", "--document", DATA,
+                           f"{tmp_path}/results.md"], cwd=TOP, timeout=60, check=False)
+    text = read(tmp_path / "results.md")
+    assert done.returncode == 0 and os.listdir(tmp_path) == ["results.md"]
+    for title in ("What each strategy costs", "The ladder", "Where the gap", "A peer"):
+        assert re.search(f"^## {title}", text, re.MULTILINE), title
+    assert "| 4 KiB read, depth 1 | register traps | 0 |" in text and "![" not in text
+
+
 def test_make_report():
     """The front door's own way, and its refusal."""
     status, said = front_door.run(["report", "RESULTS=/nowhere/results.json"])
