@@ -31,6 +31,7 @@ enum exit_class {
 #define STATS_SBI(eid, fid) ((uint32_t)(eid) ^ (uint32_t)(fid) << 24)
 
 #define STATS_ROWS    1024u /* distinct (class, mode, detail); the last row collects the rest */
+#define STATS_LATELY  64u   /* a power of two */
 #define STATS_BUCKETS 24u   /* bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions */
 
 struct stats_row {
@@ -61,6 +62,7 @@ struct stats_memory {
 
 struct stats {
     struct stats_row rows[STATS_ROWS];
+    struct stats_row *lately[STATS_LATELY]; /* where find_row() found them */
     struct stats_memory memory;
     uint64_t begin_time; /* of the bracket: boot, or the last reset */
     uint64_t begin_instret;

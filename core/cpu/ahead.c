@@ -101,6 +101,26 @@ static bool access_memory(struct vcpu *vcpu, const struct insn *insn)
     return true;
 }
 
+/* A row of LD or SD whose addresses lie in one page. False: they do not, or it is not RAM. */
+static bool access_row(struct vcpu *vcpu, const struct ahead_insn *row)
+{
+    bool is_store = row->kind == AHEAD_STORES;
+    uint64_t first = vcpu->x[row->insn.rs1] + (uint64_t)(int64_t)row->low;
+    uint64_t last = vcpu->x[row->insn.rs1] + (uint64_t)(int64_t)row->high;
+    uint8_t *ram = (first ^ last) >> PAGE_SHIFT ? NULL : mapped_ram(vcpu, first, 8, is_store);
+    if (!ram)
+        return false;
+    const struct ahead_insn *end = row + row->row;
+    ram -= row->low;
+    if (is_store)
+        for (; row < end; row++)
+            *(uint64_t *)(ram + row->insn.imm) = vcpu->x[row->insn.rs2];
+    else
+        for (; row < end; row++)
+            vcpu->x[row->insn.rd] = *(const uint64_t *)(ram + row->insn.imm);
+    return true;
+}
+
 /* After a sensitive instruction, or a device's: whether the guest goes on as it was, in the same root and
  * with no interrupt due. */
 static bool may_go_on(struct vcpu *vcpu)
@@ -129,6 +149,14 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
         case AHEAD_ADD:
             vcpu->x[insn->rd] = address_of(vcpu, insn);
             vcpu->x[0] = 0;
+            break;
+        case AHEAD_LOADS:
+        case AHEAD_STORES:
+            if (!access_row(vcpu, ahead))
+                goto other_memory;
+            next = pc + ahead->bytes;
+            *executed += ahead->row - 1u;
+            ahead += ahead->row - 1;
             break;
         case AHEAD_LOAD_64:
             ram = mapped_ram(vcpu, address_of(vcpu, insn), 8, false);
@@ -175,20 +203,25 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
     return trace->goes_on;
 }
 
-void ahead_run(struct vcpu *vcpu)
+static void run(struct vcpu *vcpu, const struct ahead_trace *trace)
 {
     uint8_t exit_class = vcpu->exit_class; /* the run belongs to the exit that it follows */
     uint32_t exit_detail = vcpu->exit_detail;
     uint64_t executed = 0;
-    const struct ahead_trace *trace;
     check_pages(vcpu);
-    while (executed < AHEAD_BUDGET && (trace = ahead_find(vcpu)) != NULL)
-        if (!run_trace(vcpu, trace, &executed))
-            break;
+    while (trace && run_trace(vcpu, trace, &executed) && executed < AHEAD_BUDGET)
+        trace = ahead_find(vcpu);
     vcpu->exit_class = exit_class;
     vcpu->exit_detail = exit_detail;
     if (executed) {
         vcpu->vm->stats.memory.ahead_runs++;
         vcpu->vm->stats.memory.ahead_instructions += executed;
     }
+}
+
+void ahead_run(struct vcpu *vcpu)
+{
+    const struct ahead_trace *trace = ahead_find(vcpu);
+    if (trace)
+        run(vcpu, trace);
 }

@@ -24,8 +24,10 @@ struct vcpu;
 enum ahead_kind {
     AHEAD_PLAIN,   /* arithmetic, jumps: interpret_plain() */
     AHEAD_ADD,     /* rd = rs1 + imm */
-    AHEAD_LOAD_64, /* LD, SD: most of a trap's entry and exit */
+    AHEAD_LOAD_64, /* LD, SD */
     AHEAD_STORE_64,
+    AHEAD_LOADS, /* LD, SD in a row by one base register: most of a trap's entry and exit */
+    AHEAD_STORES,
     AHEAD_LOAD, /* other widths */
     AHEAD_STORE,
     AHEAD_SC,
@@ -35,6 +37,9 @@ enum ahead_kind {
 struct ahead_insn {
     struct insn insn;
     uint8_t kind;
+    uint8_t row;       /* AHEAD_LOADS, AHEAD_STORES: so many instructions, */
+    uint16_t bytes;    /* so many bytes, */
+    int16_t low, high; /* with offsets from low to high */
 };
 
 struct ahead_trace {

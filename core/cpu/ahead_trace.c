@@ -55,6 +55,39 @@ static unsigned cost_of(const struct ahead_insn *ahead, uint8_t *base)
     return near ? COST_NEIGHBOUR : COST_MEMORY;
 }
 
+/* Whether insn goes on with a row of loads or stores that began with first and came to last. */
+static bool joins(const struct ahead_insn *first, const struct ahead_insn *last,
+                  const struct ahead_insn *insn)
+{
+    bool load = first->kind == AHEAD_LOAD_64;
+    bool base_lost = load && last->insn.rd == first->insn.rs1;
+    return insn->kind == first->kind && insn->insn.rs1 == first->insn.rs1 && !base_lost &&
+           insn->insn.imm % 8 == 0 && (!load || insn->insn.rd != 0);
+}
+
+/* Makes rows of what is carried out faster together. */
+static void find_rows(struct ahead_trace *trace)
+{
+    for (unsigned i = 0; i < trace->count; i += trace->insn[i].row) {
+        struct ahead_insn *first = &trace->insn[i];
+        uint8_t kind = first->kind, row = 1;
+        first->low = first->high = (int16_t)first->insn.imm;
+        first->bytes = first->insn.length;
+        bool may = (kind == AHEAD_LOAD_64 || kind == AHEAD_STORE_64) && first->insn.imm % 8 == 0;
+        for (; may && i + row < trace->count; row++) {
+            const struct ahead_insn *next = &trace->insn[i + row];
+            if (!joins(first, next - 1, next))
+                break;
+            first->low = (int16_t)(next->insn.imm < first->low ? next->insn.imm : first->low);
+            first->high = (int16_t)(next->insn.imm > first->high ? next->insn.imm : first->high);
+            first->bytes = (uint16_t)(first->bytes + next->insn.length);
+        }
+        first->row = row;
+        if (row > 1 && (kind == AHEAD_STORE_64 || first->insn.rd))
+            first->kind = kind == AHEAD_LOAD_64 ? AHEAD_LOADS : AHEAD_STORES;
+    }
+}
+
 /* Where the pc jumps, or what is mapped there changes. */
 static bool ends_trace(const struct insn *insn)
 {
@@ -70,8 +103,8 @@ static bool is_inlined(const uint8_t *page, const uint8_t *copy, uint64_t offset
 }
 
 /* Decodes from pc on, and keeps what leads to the last instruction that would trap. */
-static void build(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *page,
-                  const uint8_t *copy)
+static void decode(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *page,
+                   const uint8_t *copy)
 {
     uint64_t offset = trace->pc & PAGE_MASK;
     unsigned cost = 0;
@@ -102,6 +135,13 @@ static void build(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *p
     }
 }
 
+static void build(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *page,
+                  const uint8_t *copy)
+{
+    decode(vcpu, trace, page, copy);
+    find_rows(trace);
+}
+
 /* When only the mapping of code has changed somewhere, it is enough that this pc still executes from the
  * same patched page. */
 const struct ahead_trace *ahead_find(struct vcpu *vcpu)
@@ -113,11 +153,11 @@ const struct ahead_trace *ahead_find(struct vcpu *vcpu)
     if (trace->pc != vcpu->pc || trace->epoch != shadow->code_epoch || trace->tag != tag ||
         trace->contents != contents) {
         const uint8_t *copy, *page = patch_page(vcpu, vcpu->pc, &copy);
-        if (!page)
-            return NULL;
         if (trace->pc != vcpu->pc || trace->page != page || trace->contents != contents) {
             trace->pc = vcpu->pc;
-            build(vcpu, trace, page, copy);
+            trace->count = 0;
+            if (page)
+                build(vcpu, trace, page, copy);
         }
         trace->page = page;
         trace->tag = tag;

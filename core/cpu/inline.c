@@ -130,25 +130,20 @@ static void check_conflicts(struct vcpu *vcpu)
 
 /* --- In and out -------------------------------------------------------------------------------------- */
 
-void inline_pull(struct vcpu *vcpu)
+void inline_pull_page(struct vcpu *vcpu)
 {
-    if (!may_inline(vcpu) || vcpu->mode != VMODE_S)
-        return;
     const struct inline_page *page = &vcpu->inlined->page;
-    vcpu->csr.sstatus = (vcpu->csr.sstatus & ~SSTATUS_SIE) | (page->sie & SSTATUS_SIE);
-    vcpu->csr.sscratch = page->sscratch;
-    vcpu->csr.scause = page->scause;
-    vcpu->csr.stval = page->stval;
+    struct vcsr *csr = &vcpu->csr;
+    csr->sstatus = (csr->sstatus & ~SSTATUS_SIE) | (page->sie & SSTATUS_SIE);
+    csr->sscratch = page->sscratch;
+    csr->scause = page->scause;
+    csr->stval = page->stval;
 }
 
-void inline_push(struct vcpu *vcpu)
+void inline_push_page(struct vcpu *vcpu)
 {
-    if (!vcpu->inlined || vcpu->mode != VMODE_S)
-        return;
     if (vcpu->inlined->check)
         check_conflicts(vcpu);
-    if (vcpu->inlined->lost)
-        return;
     struct inline_page *page = &vcpu->inlined->page;
     const struct vcsr *csr = &vcpu->csr;
     page->sie = csr->sstatus & SSTATUS_SIE;

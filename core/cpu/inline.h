@@ -15,9 +15,8 @@
 #include <stdint.h>
 
 #include "cpu/decode.h"
+#include "cpu/vcpu.h"
 #include "riscv.h"
-
-struct vcpu;
 
 #define INLINE_TOP   0xfffffffffffff000ul /* gva of the page of virtual CSRs */
 #define INLINE_PAGES 5u                   /* of trampolines, from gva 0 on */
@@ -87,9 +86,10 @@ void inline_map(struct vcpu *vcpu);
 /* Whether trampolines may be mapped in the vcpu's mode. */
 bool inline_has_low(const struct vcpu *vcpu);
 
-/* Virtual CSRs from the page, after an exit from vS; and into it, before an entry to vS. */
-void inline_pull(struct vcpu *vcpu);
-void inline_push(struct vcpu *vcpu);
+/* Virtual CSRs from the page, after an exit from vS; and into it, before an entry to vS. While inlining is
+ * given up, the page is written all the same: nobody sees it. */
+void inline_pull_page(struct vcpu *vcpu);
+void inline_push_page(struct vcpu *vcpu);
 
 /* The pc is in a trampoline: carries out the rest of it. */
 enum inline_settled {
@@ -113,6 +113,18 @@ uint64_t inline_fs(const struct vcpu *vcpu);
 void inline_set_fs(struct vcpu *vcpu, uint64_t fs);
 void inline_mode_changed(struct vcpu *vcpu);
 bool inline_open_float(struct vcpu *vcpu);
+
+static inline void inline_pull(struct vcpu *vcpu)
+{
+    if (vcpu->inlined && vcpu->mode == VMODE_S && !vcpu->inlined->lost)
+        inline_pull_page(vcpu);
+}
+
+static inline void inline_push(struct vcpu *vcpu)
+{
+    if (vcpu->inlined && vcpu->mode == VMODE_S)
+        inline_push_page(vcpu);
+}
 
 /* --- Code (inline_code.c) --------------------------------------------------------------------------- */
 

@@ -21,8 +21,9 @@
 #include "riscv.h"
 #include "vm.h"
 
-#define INSN_WFI_WORD 0x10500073u
-#define HITS_NEVER    UINT32_MAX /* of a site: it stays as it is */
+#define INSN_WFI_WORD   0x10500073u
+#define INSN_ECALL_WORD 0x00000073u
+#define HITS_NEVER      UINT32_MAX /* of a site: it stays as it is */
 
 static void exit_is(struct vcpu *vcpu, enum exit_class exit_class, uint32_t detail)
 {
@@ -75,34 +76,40 @@ static void handle_illegal(struct vcpu *vcpu)
     priv_execute(vcpu, &insn);
 }
 
-/* The original instruction if pc is a patched site, else null. */
-static struct vcpu_site *patched_site(struct vcpu *vcpu)
+/* What the guest's instruction at pc is. */
+static struct vcpu_site *site_at(struct vcpu *vcpu)
 {
     struct vcpu_site *site = &vcpu->site[(vcpu->pc >> 1 ^ vcpu->pc >> 12) & (VCPU_SITES - 1)];
-    uint64_t epoch = vcpu->vm->shadow->code_epoch;
-    uint64_t tag = vcpu_code_tag(vcpu);
+    uint64_t epoch = vcpu->vm->shadow->code_epoch, tag = vcpu_code_tag(vcpu);
     if (site->pc == vcpu->pc && site->epoch == epoch && site->tag == tag)
         return site;
-    uint32_t raw;
-    if (!patch_lookup(vcpu, vcpu->pc, &raw))
-        return NULL;
+    uint32_t raw = INSN_ECALL_WORD;
+    patch_lookup(vcpu, vcpu->pc, &raw);
     uint32_t hits = site->pc == vcpu->pc && site->insn.raw == raw ? site->hits : 0;
-    *site = (struct vcpu_site){vcpu->pc, tag, epoch, insn_decode(raw), hits};
+    *site = (struct vcpu_site){vcpu->pc, tag, epoch, insn_decode(raw), hits, false};
+    site->sensitive = priv_is_sensitive(&site->insn);
     return site;
+}
+
+/* A patched site of PATCH=inline that traps often does so no longer, if that can be. */
+static void count_hit(struct vcpu *vcpu, struct vcpu_site *site)
+{
+    if (site->hits == HITS_NEVER)
+        return;
+    if (++site->hits >= inline_threshold(vcpu->inlined) || vcpu->vm->options.eager)
+        site->hits = patch_promote(vcpu, vcpu->pc, &site->insn) ? 0 : HITS_NEVER;
 }
 
 static void handle_ecall(struct vcpu *vcpu)
 {
-    struct vcpu_site *site = patched_site(vcpu);
-    const struct insn *insn = site ? &site->insn : NULL;
-    if (insn && vcpu->inlined && site->hits != HITS_NEVER &&
-        (++site->hits >= inline_threshold(vcpu->inlined) || vcpu->vm->options.eager))
-        site->hits = patch_promote(vcpu, vcpu->pc, insn) ? 0 : HITS_NEVER;
-    if (insn && !priv_is_sensitive(insn)) {
+    struct vcpu_site *site = site_at(vcpu);
+    if (site->sensitive) {
+        if (vcpu->inlined)
+            count_hit(vcpu, site);
+        priv_execute(vcpu, &site->insn);
+    } else if (site->insn.op != INSN_ECALL) {
         exit_is(vcpu, EXIT_PATCH, 3); /* DMA that the VMM did not see put other code there */
         patch_drop_at(vcpu, vcpu->pc);
-    } else if (insn) {
-        priv_execute(vcpu, insn);
     } else if (vcpu->mode == VMODE_U) {
         exit_is(vcpu, EXIT_SYSCALL, 0);
         vcpu_raise(vcpu, CAUSE_ECALL_U, 0);

@@ -29,11 +29,13 @@ struct vcsr {
     /* sedeleg, sideleg, scontext: do not exist here */
 };
 
-/* A patched site that trapped lately: what its original instruction is. Valid while epoch is the shadow's. */
+/* Where an ecall trapped lately: what the guest's own instruction is, an ecall or one that was patched.
+ * Valid while epoch is the shadow's. */
 struct vcpu_site {
     uint64_t pc, tag, epoch; /* tag: vcpu_code_tag */
     struct insn insn;
-    uint32_t hits; /* traps there */
+    uint32_t hits;  /* traps there */
+    bool sensitive; /* insn is; else other code was put there unseen */
 };
 
 #define VCPU_SITES 2048u /* by a hash of pc; a power of two */

@@ -32,7 +32,7 @@ void inline_restore(struct vcpu *vcpu)
     (void)vcpu;
 }
 
-void inline_push(struct vcpu *vcpu)
+void inline_push_page(struct vcpu *vcpu)
 {
     (void)vcpu;
 }
