@@ -96,6 +96,7 @@ void main(void)
     init_vm(&vm0, &machine, info);
     machine.vm = &vm0;
     panic_watch(&vm0.vcpu);
+    machine.plic.given = vm0.options.plic_mapped;
     host_plic_start(&machine);
     uint64_t free_hpa = info->free_hpa;
     if (control_start(&machine) < 0 || board_init(&vm0, &free_hpa) < 0)

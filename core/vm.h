@@ -9,6 +9,7 @@
 #include "board/vplic.h"
 #include "cpu/vcpu.h"
 #include "device.h"
+#include "host/plic.h"
 #include "stats.h"
 
 struct host;
@@ -47,6 +48,7 @@ struct vm {
     struct vm_options options;
     struct vm_ram_range ram;
     struct vplic plic;
+    uint32_t plic_sources[HOST_IRQS / 32]; /* PLIC=mapped: those that are the guest's */
     struct rtc rtc;
     unsigned routed[VPLIC_SOURCES]; /* host source behind a guest source, 0 = none */
     struct device device[VM_DEVICES];

@@ -11,6 +11,7 @@
 #include "devices/emulated/emulated.h"
 #include "devices/paravirt/paravirt.h"
 #include "devices/passthrough/passthrough.h"
+#include "board/plicmap.h"
 #include "board/rtc.h"
 #include "board/vplic.h"
 #include "host/bounce.h"
@@ -125,6 +126,8 @@ int board_init(struct vm *vm, uint64_t *free_hpa)
         status = add_uart(vm);
     if (status == 0)
         status = add_disk(vm);
+    if (status == 0 && vm->options.plic_mapped)
+        status = plicmap_init(vm);
     if (vm->options.ablate & ABLATE_COPY) {
         vm->host->disk.bounce = map_hpa(*free_hpa);
         *free_hpa += BOUNCE_SIZE * BOUNCE_SLOTS;
@@ -149,7 +152,7 @@ int board_reset(struct vm *vm)
         if (status < 0)
             return status;
     }
-    return 0;
+    return vm->options.plic_mapped ? plicmap_reset(vm) : 0;
 }
 
 /* --- Windows ------------------------------------------------------------------------------------------ */
@@ -163,7 +166,10 @@ static void exit_is(struct vcpu *vcpu, enum exit_class exit_class, uint32_t deta
 /* The S context's output, after anything that may have changed it. */
 static void update_external(struct vm *vm)
 {
-    vcpu_set_external(&vm->vcpu, vplic_output(&vm->plic, VPLIC_CONTEXT_S));
+    if (vm->options.plic_mapped)
+        plicmap_look(vm);
+    else
+        vcpu_set_external(&vm->vcpu, vplic_output(&vm->plic, VPLIC_CONTEXT_S));
 }
 
 void board_set_line(struct vm *vm, unsigned source, bool level)
@@ -174,6 +180,8 @@ void board_set_line(struct vm *vm, unsigned source, bool level)
 
 void board_poll(struct vm *vm)
 {
+    if (vm->options.plic_mapped)
+        host_plic_poll(vm->host);
     for (unsigned i = 0; i < vm->devices; i++) {
         struct device *dev = &vm->device[i];
         if (!dev->unasked)
@@ -217,7 +225,7 @@ bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io)
     if (gpa - VPLIC_BASE < VPLIC_SIZE) {
         io->offset = gpa - VPLIC_BASE;
         exit_is(vcpu, EXIT_PLIC, (uint32_t)io->offset >> 2, io->store);
-        bool done = vplic_access(&vm->plic, io);
+        bool done = vm->options.plic_mapped ? plicmap_access(vm, io) : vplic_access(&vm->plic, io);
         if (vm->options.ablate & ABLATE_BATCH)
             host_disk_settle(vm->host); /* the guest may be through with an interrupt */
         update_external(vm);

@@ -100,6 +100,8 @@ static bool routed_irq(void *argument, unsigned host_irq)
 
 int vm_route_irq(struct device *dev, unsigned host_irq)
 {
+    if (dev->vm->options.plic_mapped)
+        return 0; /* the guest claims it itself */
     dev->vm->routed[dev->irq] = host_irq;
     return host_irq_enable(dev->vm->host, host_irq, routed_irq, dev);
 }

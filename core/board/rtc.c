@@ -5,6 +5,9 @@
  *
  * The surprise: the upper half of the alarm is stored first, the lower half sets it; of the time, the
  * lower half is read first and keeps the upper half that belongs to it.
+ *
+ * With PLIC=mapped the machine's interrupt is the guest's: then the machine's alarm, its pending bit and its
+ * enable bit are the guest's too, and only the time is shifted.
  */
 #include "board/rtc.h"
 
@@ -51,12 +54,15 @@ static uint64_t with_high(uint64_t value, uint32_t half)
 
 static void update_line(struct vm *vm)
 {
-    board_set_line(vm, RTC_IRQ, vm->rtc.pending && vm->rtc.enabled);
+    if (vm->rtc.direct)
+        io_write32(vm->rtc.host + REG_IRQ_ENABLED, vm->rtc.enabled);
+    else
+        board_set_line(vm, RTC_IRQ, vm->rtc.pending && vm->rtc.enabled);
 }
 
 static void clear_alarm(struct rtc *rtc)
 {
-    if (rtc->running)
+    if (rtc->running || rtc->direct)
         io_write32(rtc->host + REG_CLEAR_ALARM, 1);
     rtc->running = false;
 }
@@ -75,11 +81,14 @@ static void set_alarm(struct vm *vm)
     uint64_t now = host_now(rtc);
     uint64_t ahead = rtc->alarm - (now + rtc->offset);
 
-    if (rtc->alarm <= now + rtc->offset) {
+    if (rtc->alarm <= now + rtc->offset && !rtc->direct) {
         ring(vm);
         return;
     }
-    rtc->host_alarm = now <= INT64_MAX && ahead <= INT64_MAX - now ? now + ahead : INT64_MAX;
+    if (rtc->alarm <= now + rtc->offset)
+        rtc->host_alarm = now; /* the machine's rings at once as well */
+    else
+        rtc->host_alarm = now <= INT64_MAX && ahead <= INT64_MAX - now ? now + ahead : INT64_MAX;
     rtc->running = true;
     io_write32(rtc->host + REG_ALARM_HIGH, (uint32_t)(rtc->host_alarm >> 32));
     io_write32(rtc->host + REG_ALARM_LOW, (uint32_t)rtc->host_alarm);
@@ -108,7 +117,10 @@ int rtc_init(struct vm *vm)
     vm->rtc.host = (uintptr_t)map_hpa(host->rtc.hpa);
     io_write32(vm->rtc.host + REG_CLEAR_ALARM, 1);
     io_write32(vm->rtc.host + REG_CLEAR_INTERRUPT, 1);
-    io_write32(vm->rtc.host + REG_IRQ_ENABLED, 1);
+    vm->rtc.direct = vm->options.plic_mapped;
+    io_write32(vm->rtc.host + REG_IRQ_ENABLED, !vm->rtc.direct);
+    if (vm->rtc.direct)
+        return 0;
     if (host_irq_enable(host, host->rtc.irq, host_alarm_rings, vm) < 0) {
         host_log("the machine's RTC has no interrupt that can be used");
         return -ENODEV;
@@ -121,7 +133,11 @@ void rtc_reset(struct vm *vm)
     struct rtc *rtc = &vm->rtc;
 
     clear_alarm(rtc);
-    *rtc = (struct rtc){.host = rtc->host, .offset = rtc->offset};
+    *rtc = (struct rtc){.host = rtc->host, .offset = rtc->offset, .direct = rtc->direct};
+    if (rtc->host && rtc->direct) {
+        io_write32(rtc->host + REG_IRQ_ENABLED, 0);
+        io_write32(rtc->host + REG_CLEAR_INTERRUPT, 1);
+    }
 }
 
 static uint32_t load(struct rtc *rtc, uint64_t reg)
@@ -137,7 +153,8 @@ static uint32_t load(struct rtc *rtc, uint64_t reg)
     case REG_ALARM_LOW: return (uint32_t)rtc->alarm;
     case REG_ALARM_HIGH: return (uint32_t)(rtc->alarm >> 32);
     case REG_IRQ_ENABLED: return rtc->enabled;
-    case REG_ALARM_STATUS: return rtc->running;
+    case REG_ALARM_STATUS:
+        return rtc->direct ? io_read32(rtc->host + REG_ALARM_STATUS) : rtc->running;
     default: return 0;
     }
 }
@@ -163,6 +180,8 @@ static void store(struct vm *vm, uint64_t reg, uint32_t value)
     case REG_CLEAR_ALARM: clear_alarm(rtc); break;
     case REG_CLEAR_INTERRUPT:
         rtc->pending = false;
+        if (rtc->direct)
+            io_write32(rtc->host + REG_CLEAR_INTERRUPT, 1);
         update_line(vm);
         break;
     }

@@ -19,6 +19,7 @@ struct rtc {
     uint64_t alarm;      /* as the guest wrote it */
     uint64_t host_alarm; /* what was asked of the host for it */
     uint32_t time_high;  /* upper half of the time whose lower half was read last */
+    bool direct;         /* PLIC=mapped: the host's interrupt is the guest's */
     bool running;        /* the alarm is ahead */
     bool pending;        /* it has rung, and was not acknowledged */
     bool enabled;        /* the guest wants to be interrupted */

@@ -7,6 +7,7 @@
 #include "cpu/trap.h"
 
 #include "board/board.h"
+#include "board/plicmap.h"
 #include "board/sbi.h"
 #include "cpu/ahead.h"
 #include "cpu/emulate.h"
@@ -254,6 +255,8 @@ struct vcpu *trap_handle(struct vcpu *vcpu)
     vcpu->exit_mode = vcpu->mode;
 
     inline_pull(vcpu);
+    if (vcpu->external && vcpu->vm->options.plic_mapped)
+        plicmap_look(vcpu->vm); /* the guest may have claimed */
     if (vcpu->pc < INLINE_LOW && inline_has_low(vcpu) && handle_trampoline(vcpu))
         ; /* done */
     else if (vcpu->scause & SCAUSE_INTERRUPT)
@@ -264,7 +267,7 @@ struct vcpu *trap_handle(struct vcpu *vcpu)
         panic("trap: cause %#lx cannot come from U-mode", vcpu->scause);
 
     while (vcpu->vm->paused) {
-        riscv_wfi();
+        host_wait(vcpu->vm->host);
         trap_host_interrupts(vcpu);
     }
     vcpu_prepare(vcpu);

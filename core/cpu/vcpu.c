@@ -107,7 +107,7 @@ void vcpu_wfi(struct vcpu *vcpu)
 {
     board_poll(vcpu->vm);
     while (!(vcpu_sip(vcpu) & vcpu->csr.sie)) {
-        riscv_wfi();
+        host_wait(vcpu->vm->host);
         trap_host_interrupts(vcpu);
     }
     vcpu->interrupts_stale = true;

@@ -111,6 +111,19 @@ static int probe_cpu(struct host *host, const void *fdt)
     return 0;
 }
 
+/* The context of the same hart's M-mode: the controller's other entry. (Its interrupt is 11, of which OpenSBI
+ * makes "none" in the tree that it passes on.) The S-mode's own if there is none. */
+static unsigned machine_context(const void *fdt, int node, unsigned context, unsigned contexts)
+{
+    uint32_t hart = cell(fdt, node, "interrupts-extended", 2 * context);
+
+    for (unsigned i = 0; i < contexts; i++) {
+        if (i != context && cell(fdt, node, "interrupts-extended", 2 * i) == hart)
+            return i;
+    }
+    return context;
+}
+
 /* Our context is the entry of interrupts-extended that leads to cpu 0's interrupt 9. */
 static int probe_plic(struct host *host, const void *fdt)
 {
@@ -123,6 +136,7 @@ static int probe_plic(struct host *host, const void *fdt)
         for (unsigned context = 0; context < (unsigned)len / 8; context++) {
             if (cell(fdt, node, "interrupts-extended", 2 * context + 1) == INTERRUPT_EXTERNAL) {
                 host->plic_context = context;
+                host->plic_machine = machine_context(fdt, node, context, (unsigned)len / 8);
                 return 0;
             }
         }

@@ -32,6 +32,8 @@ struct host {
     struct host_window rtc; /* goldfish; all zero: none */
     struct host_window plic_window;
     unsigned plic_context; /* of the boot hart's S-mode */
+    unsigned
+        plic_machine; /* of its M-mode, which no interrupt reaches: the firmware leaves it masked */
     unsigned plic_sources; /* highest source number */
     uint64_t fwcfg_hpa;    /* 0: none */
     uint64_t finisher_hpa; /* sifive,test1 */

@@ -1,5 +1,8 @@
 /*
  * The host's PLIC, seen from this hart's S context, and who handles which of its sources.
+ *
+ * The S context can be given to the guest (PLIC=mapped). Then the VMM keeps its own sources in the hart's
+ * M context, whose interrupt the firmware leaves masked, and looks there when it has the time.
  */
 #pragma once
 #include <stdbool.h>
@@ -19,6 +22,14 @@ struct host_irq {
 struct host_plic {
     uintptr_t registers; /* in the direct map */
     struct host_irq irq[HOST_IRQS];
+    unsigned context;             /* where the VMM's own sources are enabled */
+    bool given;                   /* the S context is the guest's; chosen before host_plic_start */
+    uint32_t own[HOST_IRQS / 32]; /* given: the VMM's sources */
+    uint32_t guests[HOST_IRQS / 32]; /* given: what the guest has enabled of its own */
+
+    /* given: the S context's output may have changed. */
+    void (*output)(void *argument);
+    void *output_argument;
 };
 
 /* Masks every source and opens the threshold of our context. */
@@ -34,5 +45,24 @@ void host_irq_disable(struct host *host, unsigned irq);
 /* Lets the source interrupt again; for handlers that returned false. */
 void host_irq_complete(struct host *host, unsigned irq);
 
-/* Claims and handles what is pending. The host's SEIP stays set if more than a fair number was. */
+/* Claims and handles what is pending. The host's SEIP stays set if more than a fair number was. If the
+ * context is the guest's it only says so. */
 void host_interrupt(struct host *host);
+
+/* Idles until there is an interrupt, for the guest or for the VMM. */
+void host_wait(struct host *host);
+
+/* --- PLIC=mapped: what the guest's emulated registers pass on. ------------------------------- */
+
+/* Handles the VMM's own sources, which do not interrupt the guest. */
+void host_plic_poll(struct host *host);
+
+/* The S context's page of registers. */
+uint64_t host_plic_page(const struct host *host);
+
+/* As after power-on: nothing enabled or claimed, threshold 7. sources: the guest's. */
+void host_plic_reset_given(struct host *host, const uint32_t sources[HOST_IRQS / 32]);
+
+void host_plic_set_priority(struct host *host, unsigned irq, uint32_t priority);
+void host_plic_set_enable(struct host *host, unsigned word, uint32_t bits);
+uint32_t host_plic_pending(struct host *host, unsigned word);

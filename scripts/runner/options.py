@@ -16,7 +16,7 @@ from . import image
 
 STRATEGIES = ("emulated", "virtio", "passthrough")
 PATCH_LEVELS = ("off", "ecall", "cluster", "inline")
-PLICS = ("emulated", "emulated")
+PLICS = ("emulated", "mapped")
 ABLATIONS = ("coalesce", "notify", "batch", "copy", "queue")
 SHADOW_SWITCHES = ("prefill", "superpages", "cache", "shared", "fence", "retry")  # core/stats_names.c
 SECTOR = 512

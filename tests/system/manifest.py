@@ -61,6 +61,10 @@ REFUSED = [
     refused("initrd", "INITRD=.* is not a file that exists", INITRD="{tmp}/none"),
     refused("watch", "WATCH=1 goes with a device that is passed through", WATCH="1"),
     refused("eager", "EAGER=1 goes with PATCH=inline", EAGER="1", PATCH="ecall"),
+    refused("plic", "all of its devices must be the machine's: use DEVICE=passthrough", PLIC="mapped"),
+    refused("ablate", "ABLATE=speed is not known", ABLATE="copy,speed"),
+    refused("ablate-nothing", "ABLATE takes something away from an emulated or a virtio device",
+            DEVICE="passthrough", ABLATE="copy"),
     refused("mem-small", "MEM=1M is too small", MEM="1M"),
     refused("mem-word", "MEM=lots is not a size", MEM="lots"),
     refused("mem-large", "more than this machine has", MEM="100T"),
@@ -107,6 +111,19 @@ DEVICES = [
 ] + [
     Row("disk-ata", {"DEVICE": "emulated", "DISK_MODEL": "ata", "RUN": "disktest"},
         expect=[r"^disktest: \d+ ok, 0 failed"]),
+    Row("plic-mapped", {"DEVICE": "passthrough", "PLIC": "mapped", "RUN": "disktest; uarttest",
+                        "STATS": "{tmp}/s.json"}, stats=True,
+        expect=[r"^disktest: \d+ ok, 0 failed", r"^uarttest: \d+ ok, 0 failed"],
+        absent=[r"claim S"]),
+    Row("plic-mapped-timeout", {"DEVICE": "passthrough", "PLIC": "mapped", "RUN": "sleep 100000",
+                                "TIMEOUT": "4"}, status=124, seconds=15,
+        expect=[r"the guest was .*0x[0-9a-f]+ \w+\+0x"]),
+] + [
+    Row(f"{device}-without-{words}", {"DEVICE": device, "ABLATE": words, "RUN": "disktest"},
+        expect=[r"^disktest: \d+ ok, 0 failed"])
+    for device in ("emulated", "virtio")
+    for words in ("notify,batch", "copy", "queue", "coalesce,notify,batch,copy,queue")
+] + [
     Row("disk-read-only-image", {"DISK_IMG": "{files}/read-only.img", "DISK_RO": "1",
                                  "RUN": "disk read 0 8"}),
 ]
@@ -129,6 +146,9 @@ LINUX = [
         expect=[r"^Linux .*riscv64", r"^(vda|sda)"], absent=["ended with status", "Oops", "panic"])
     for device in EVERY
 ] + [
+    Row("linux-plic-mapped", {"GUEST": "linux", "DEVICE": "passthrough", "PLIC": "mapped",
+                              "RUN": f"{WRITE}; poweroff -f"},
+        absent=["ended with status", "Oops", "panic"]),
     Row("linux-ata", {"GUEST": "linux", "DEVICE": "emulated", "DISK_MODEL": "ata",
                       "RUN": f"{WRITE}; poweroff -f"}, absent=["ended with status", "Oops", "panic"]),
     Row("linux-sv48", {"GUEST": "linux", "MMU": "sv48", "RUN": "true; poweroff -f"},
@@ -182,6 +202,9 @@ SELFTESTS = [{"DEVICE": device, "PATCH": patch, "MMU": mmu}
 # And without each saving of shadow paging.
 SELFTESTS += [{"SHADOW": shadow, "MMU": "sv39"}
               for shadow in ("none", *(f"no-{name}" for name in SHADOW_SWITCHES))]
+# And with claim and complete at the machine's own interrupt controller.
+SELFTESTS += [{"DEVICE": "passthrough", "PLIC": "mapped", "PATCH": patch, "MMU": "sv39"}
+              for patch in PATCHES]
 # Lines that may differ: pattern and reason. Keep it short.
 SELFTEST_DIFFERS = [
 ]

@@ -31,6 +31,12 @@ void board_poll(struct vm *vm)
     (void)vm;
 }
 
+void host_wait(struct host *host)
+{
+    (void)host;
+    riscv_wfi();
+}
+
 void trap_host_interrupts(struct vcpu *vcpu)
 {
     (void)vcpu;

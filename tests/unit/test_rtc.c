@@ -273,6 +273,38 @@ static void test_late_interrupt(void **state)
     assert_int_equal(edges, 0);
 }
 
+/* PLIC=mapped: the host's line is the guest's, so all that it depends on is the guest's too. */
+static void test_direct(void **state)
+{
+    struct bench *bench = *state;
+    uint32_t *host = bench->host_registers;
+
+    host_irq = (struct host_irq){NULL, NULL};
+    bench->vm.options.plic_mapped = true;
+    assert_int_equal(rtc_init(&bench->vm), 0);
+    assert_null(host_irq.handle);
+    rtc_reset(&bench->vm);
+    assert_int_equal(host[IRQ_ENABLED / 4], 0);
+    store(bench, IRQ_ENABLED, 3);
+    assert_int_equal(host[IRQ_ENABLED / 4], 1);
+    set_time(bench, 1000);
+    set_alarm(bench, 1500);
+    assert_int_equal(host_alarm(bench), NOW + 500);
+    set_alarm(bench, 900); /* in the past: the host's rings at once */
+    assert_int_equal(host_alarm(bench), NOW);
+    host[ALARM_STATUS / 4] = 1;
+    assert_int_equal(load(bench, ALARM_STATUS), 1);
+    host[CLEAR_INTERRUPT / 4] = 0;
+    store(bench, CLEAR_INTERRUPT, 1);
+    assert_int_equal(host[CLEAR_INTERRUPT / 4], 1);
+    host[CLEAR_ALARM / 4] = 0;
+    rtc_reset(&bench->vm);
+    assert_int_equal(host[CLEAR_ALARM / 4], 1);
+    assert_int_equal(host[IRQ_ENABLED / 4], 0);
+    assert_int_equal(guest_time(bench), 1000);
+    assert_int_equal(edges, 0); /* the vPLIC's line stays out of it */
+}
+
 static void test_bad_accesses(void **state)
 {
     struct bench *bench = *state;
@@ -316,6 +348,7 @@ int main(void)
         TEST(test_alarm_in_the_past),
         TEST(test_alarm_of_another_day),
         TEST(test_late_interrupt),
+        TEST(test_direct),
         TEST(test_bad_accesses),
         TEST(test_no_clock),
     };
