@@ -61,8 +61,9 @@ def draw(result, curve, path):
 
 
 def short(x):
+    """Bytes with their unit; what is counted otherwise never exceeds 1024."""
     for shift, unit in ((20, "M"), (10, "K")):
-        if x >= 1 << shift and int(x) % (1 << shift) == 0:
+        if x > 1024 and int(x) % (1 << shift) == 0:
             return f"{int(x) >> shift}{unit}"
     return f"{int(x)}"
 
@@ -105,7 +106,7 @@ def text(result):
     """What stands between the markers of docs/growth.md."""
     vmm = next(row for row in result["rows"] if row["device"] != "native")
     lines = [f"`make curves DEVICE={vmm['device']} PATCH={vmm['patch']}`, commit {result['commit']}, "
-             f"`MEM={result['mem'] >> 20}M`.", "", *growth_table(result)]
+             f"`MEM={result['mem'] >> 20}M`, load {result['load']} at the start.", "", *growth_table(result)]
     for curve in dict.fromkeys(row["curve"] for row in result["rows"]):
         lines += ["", f"### {curve}: {curves.CURVES[curve]['op']}", "",
                   f"![{curve}: ns, instructions and traps by {curves.CURVES[curve]['x']}; the table "

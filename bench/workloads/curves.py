@@ -115,14 +115,14 @@ def measure(parser, devices, names):
     unknown = [name for name in names if name not in CURVES]
     if unknown:
         raise marks.Failure(f"OPS={' '.join(unknown)}: the curves are {', '.join(CURVES)}.")
-    facts = report.host_facts(None)
+    facts, load = report.host_facts(None), round(os.getloadavg()[0], 2)
     parsers = [parser(device) for device in devices]
     ns = measure_time(parsers, names)
     rows = []
     for parse in parsers:
         options, found = measure_counts(parse, names, ns)
         rows += found
-    return {"schema": 1, "commit": facts["commit"], "mem": options.mem, "rows": rows,
+    return {"schema": 1, "commit": facts["commit"], "mem": options.mem, "load": load, "rows": rows,
             "growth": growth(rows)}
 
 
