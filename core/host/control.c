@@ -21,6 +21,8 @@
 
 enum { RECEIVE_QUEUE, TRANSMIT_QUEUE };
 
+#define NEVER 0x7fffu /* more chains than there are buffers */
+
 _Static_assert(CONTROL_OUTPUTS <= 32, "busy has 32 bits");
 _Static_assert(CONTROL_OUTPUTS <= VIRTIO_QUEUE_MAX && CONTROL_INPUTS <= VIRTIO_QUEUE_MAX, "queues");
 
@@ -302,6 +304,8 @@ int control_start(struct host *host)
         return error;
     }
     control->registers = registers;
+    /* What was sent is taken back when a buffer is needed: its interrupt would only disturb a count. */
+    virtio_queue_wait_for(&control->transmit, NEVER);
     virtio_ready(registers);
     for (unsigned i = 0; i < control->receive.size && i < CONTROL_INPUTS; i++)
         give_input_buffer(control, i);

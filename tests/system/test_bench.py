@@ -173,7 +173,8 @@ def test_compare_refuses(small, tmp_path):
 
 @pytest.mark.parametrize("options, sentence", [
     (["ONLY=nonsense"], "ONLY=nonsense selects no cell"), (["ONLY=("], "ONLY=( is no regular expression"),
-    (["QUICK=2"], "QUICK=2 is not known"), (["QUICK=1", "FULL=1"], "exclude each other")])
+    (["QUICK=2"], "QUICK=2 is not known"), (["QUICK=1", "FULL=1"], "exclude each other"),
+    (["QUIK=1"], "did you mean QUICK"), (["DEVICE=virtio"], "select cells with ONLY=")])
 def test_bench_refuses(options, sentence):
     status, output = front_door.run(["bench", *options])
     assert status == 2 and sentence in output
