@@ -1,6 +1,8 @@
 """The sections as one HTML page, as Markdown, and as files."""
 
+import html
 import os
+import re
 
 import jinja2
 
@@ -61,6 +63,11 @@ def shown(exhibit, texts):
             "svgs": pictures(exhibit, texts), "files": files, "wide": wide}
 
 
+def prose(text):
+    """Escaped, with what stands between backquotes as code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text))
+
+
 def html_page(title, facts, warnings, sections, texts):
     loader = jinja2.FileSystemLoader(HERE)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined,
@@ -68,7 +75,7 @@ def html_page(title, facts, warnings, sections, texts):
     with open(os.path.join(HERE, "page.css"), encoding="utf-8") as file:
         css = file.read()
     plain = [{"name": section.name, "title": section.title, "short": section.short,
-              "text": section.text,
+              "text": [prose(text) for text in section.text],
               "exhibits": [shown(exhibit, texts) for exhibit in section.exhibits]} for section in sections]
     return environment.get_template("page.html.j2").render(
         title=title, facts=facts, warnings=warnings, sections=plain, css=jinja2.filters.do_mark_safe(css))

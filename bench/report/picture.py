@@ -45,8 +45,8 @@ def emulated(axis, arrows):
         trap(axis, x)
     arrow(axis, (5, 4.32), (5, 1.93))
     axis.text(9.6, 6.7, "every register\naccess", ha="right", va="center", fontsize=7.5)
-    trap(axis, 8.4, 5.7)
-    axis.text(8.8, 5.68, "a trap", va="center", fontsize=7.5)
+    trap(axis, 7.7, 5.7)
+    axis.text(8.05, 5.68, "a trap", va="center", fontsize=7.5)
 
 
 def virtio(axis, arrows):
