@@ -150,7 +150,7 @@ def test_nothing_is_fetched(folder):
 
 
 def test_same_input_same_report(whole, tmp_path):
-    write(tmp_path / "results.json", few_cells(whole, "console-out"))
+    write(tmp_path / "results.json", few_cells(whole, "interrupt"))
     for name in ("one", "two"):
         assert make(tmp_path / "results.json", tmp_path / name)[0] == 0
     assert prints(tmp_path / "one") == prints(tmp_path / "two")
