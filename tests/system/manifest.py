@@ -199,6 +199,10 @@ ROWS = REFUSED + GUEST + DEVICES + HOSTILE + LINUX + GUESTS + STATS
 # Selftest must say the same as natively, in every strategy and at every patch level.
 SELFTESTS = [{"DEVICE": device, "PATCH": patch, "MMU": mmu}
              for mmu in ("sv39", "sv48") for device in STRATEGIES for patch in PATCHES]
+# And with each place inlined at once, so that what is executed a few times only is; a timer that goes off
+# at each instruction in turn (one is a nanosecond).
+SELFTESTS += [{"PATCH": "inline", "EAGER": "1", "MMU": mmu} for mmu in ("sv39", "sv48")]
+SELFTESTS += [{"PATCH": "inline", "EAGER": "1", "MMU": "sv39", "ICOUNT": "1"}]
 # And without each saving of shadow paging.
 SELFTESTS += [{"SHADOW": shadow, "MMU": "sv39"}
               for shadow in ("none", *(f"no-{name}" for name in SHADOW_SWITCHES))]

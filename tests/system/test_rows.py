@@ -93,7 +93,7 @@ def selftest_lines(output):
 
 def selftest(options, tmp_path):
     options = {**options, "RUN": "selftest", "DISK_IMG": f"{tmp_path}/disk.img"}
-    status, output = front_door.make(options, 60)
+    status, output = front_door.make(options, 120)
     print(f"{output[-3000:]}\nThe same again: {front_door.shown(options)}")
     assert status == 0
     return selftest_lines(output)

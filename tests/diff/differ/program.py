@@ -46,6 +46,7 @@ class Program:
         self.csr = {}       # sstatus sie sip stimecmp sscratch scounteren senvcfg
         self.satp = 0
         self.upper = False  # where vS executes
+        self.alias = False  # whether vU executes vS's code too
         self.user = False   # whether it starts in vU
         self.handler = None  # labels of its trap entry and exit; None: the guest's own
         self.exit = None
@@ -64,7 +65,7 @@ class Program:
                     places[item.label] = at[section]
                 elif index not in off and section not in off:
                     # QEMU 10.0: a wfi that traps there has the pc of the page behind.
-                    while section == "u" and item is encode.WFI and at[section] % PAGE >= PAGE - 4:
+                    while (section == "u" or self.alias) and item is encode.WFI and at[section] % PAGE >= PAGE - 4:
                         placed.append((at[section], encode.C_NOP))
                         at[section] += 2
                     placed.append((at[section], item))

@@ -595,6 +595,7 @@ def t_user(m):
 def t_alias(m):
     """The kernel's own next instructions in vU, by the alias that vU may execute."""
     begin, back = m.new_label(), m.new_label()
+    m.p.alias = True
     sret_to(m, lambda register: e.absolute(register, USER_CODE, begin), user=True)
     m.unit(e.label(begin))
     for _ in range(m.r.randrange(1, 3)):
