@@ -29,7 +29,7 @@
  * half of such an instruction is illegal as a compressed one, so a jump into the middle traps. */
 struct inline_page {
     uint8_t out_of_reach[0x800];
-    uint64_t saved[32]; /* by register: what it held before a trampoline used it */
+    uint64_t saved[32]; /* by slot of a site: what its register held before */
     uint64_t sie;       /* SSTATUS_SIE or 0 */
     uint64_t sscratch, scause, stval;
     uint64_t sepc, stvec, satp;  /* read alone */
@@ -48,7 +48,8 @@ struct inline_site {
     uint64_t pc; /* 0: free */
     uint32_t frame;
     uint16_t first, last; /* offsets in the page where dead may still hold the return address */
-    uint8_t dead;         /* the register that the trampoline returns through */
+    uint8_t dead,
+        slot; /* the register that the trampoline returns through, and where it saves it */
 };
 
 struct inlined {

@@ -198,11 +198,12 @@ static void emit_body(struct body *body, enum kind kind, const struct insn *insn
     }
 }
 
-static void write_body(uint32_t *word, enum kind kind, const struct insn *insn, unsigned site,
-                       unsigned dead)
+static void write_body(struct inlined *inlined, unsigned site, enum kind kind,
+                       const struct insn *insn)
 {
-    struct body body = {word, 0};
-    int saved = FIELD(saved) + 8 * (int)dead;
+    struct body body = {&inlined->low[BODY(site) / 4], 0};
+    unsigned dead = inlined->site[site].dead;
+    int saved = FIELD(saved) + 8 * (int)inlined->site[site].slot;
     emit(&body, SD(dead, saved));
     emit_body(&body, kind, insn, dead);
     emit(&body, LD(dead, FIELD(back) + 8 * (int)site));
@@ -211,6 +212,25 @@ static void write_body(uint32_t *word, enum kind kind, const struct insn *insn, 
         emit(&body, ECALL);
     emit(&body, LD(dead, saved));
     emit(&body, ECALL);
+}
+
+/* A place to save a register in, or SLOTS. Sites of one page whose windows overlap must not share one: at the
+ * second the register may hold the first's return address, and both values are wanted back. */
+#define SLOTS 32u
+static unsigned find_slot(const struct inlined *inlined, uint64_t pc,
+                          const struct liveness_range *range)
+{
+    uint64_t offset = pc & PAGE_MASK;
+    uint32_t taken = 0;
+    for (unsigned i = 0; i < INLINE_SITES; i++) {
+        const struct inline_site *site = &inlined->site[i];
+        uint64_t other = site->pc & PAGE_MASK;
+        if (site->pc && ((site->pc ^ pc) & ~PAGE_MASK) == 0 &&
+            ((offset >= site->first && offset <= site->last) ||
+             (other >= range->first && other <= range->last)))
+            taken |= 1u << site->slot;
+    }
+    return ~taken ? (unsigned)__builtin_ctz(~taken) : SLOTS;
 }
 
 /* A register that the trampoline may return through, or 0. */
@@ -247,7 +267,8 @@ uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, co
     if (site == INLINE_SITES)
         return 0;
     unsigned dead = find_dead(insn, page, pc & PAGE_MASK, &range);
-    if (!dead)
+    unsigned slot = dead ? find_slot(inlined, pc, &range) : SLOTS;
+    if (slot == SLOTS)
         return 0;
     inlined->site[site] = (struct inline_site){
         .pc = pc,
@@ -255,11 +276,12 @@ uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, co
         .first = range.first,
         .last = range.last,
         .dead = (uint8_t)dead,
+        .slot = (uint8_t)slot,
     };
     inlined->dead_registers |= 1u << dead;
     inlined->sites++;
     inlined->page.back[site] = INLINE_BACK(pc);
-    write_body(&inlined->low[BODY(site) / 4], kind, insn, site, dead);
+    write_body(inlined, site, kind, insn);
     inlined->low[REACH(site) / 4] = jump(BODY(site) - REACH(site));
     *entry_of(inlined, site) = short_jump(REACH(site) - ENTRY(site));
     return JALR(0, (int)ENTRY(site));
@@ -332,19 +354,28 @@ enum inline_settled inline_settle(struct vcpu *vcpu)
     return SETTLED_WILD;
 }
 
+/* The site whose return address the register still holds, or null. */
+static const struct inline_site *site_of_value(const struct vcpu *vcpu, unsigned reg)
+{
+    uint64_t value = vcpu->x[reg], offset = vcpu->pc & PAGE_MASK;
+    if ((value ^ vcpu->pc) & ~PAGE_MASK)
+        return NULL;
+    for (unsigned i = 0; i < INLINE_SITES; i++) {
+        const struct inline_site *site = &vcpu->inlined->site[i];
+        if (site->pc && INLINE_BACK(site->pc) == value && site->dead == reg &&
+            offset >= site->first && offset <= site->last)
+            return site;
+    }
+    return NULL;
+}
+
 void inline_restore(struct vcpu *vcpu)
 {
-    const struct inlined *inlined = vcpu->inlined;
-    for (uint32_t left = inlined->dead_registers; left; left &= left - 1) {
+    for (uint32_t left = vcpu->inlined->dead_registers; left; left &= left - 1) {
         unsigned reg = (unsigned)__builtin_ctz(left);
-        uint64_t value = vcpu->x[reg], offset = vcpu->pc & PAGE_MASK;
-        if ((value ^ vcpu->pc) & ~PAGE_MASK)
-            continue;
-        for (unsigned i = 0; i < INLINE_SITES; i++) {
-            const struct inline_site *site = &inlined->site[i];
-            if (site->pc && INLINE_BACK(site->pc) == value && site->dead == reg &&
-                offset >= site->first && offset <= site->last)
-                vcpu->x[reg] = inlined->page.saved[reg];
-        }
+        const struct inline_site *site;
+        unsigned chain = 0; /* what was saved may be the return address of a site before */
+        while ((site = site_of_value(vcpu, reg)) && chain++ < INLINE_SITES)
+            vcpu->x[reg] = vcpu->inlined->page.saved[site->slot];
     }
 }
