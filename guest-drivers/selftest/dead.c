@@ -96,13 +96,16 @@ static void add_start(const struct program *program, unsigned number)
 static void add_program(unsigned number, unsigned d)
 {
     unsigned way = number / 31;
-    struct program *p = make_another(10);
+    struct program *p = make_another(13);
+    make_add(p, MAKE_STOP);
     make_add(p, site(way, d));
     if (way & 1)
         make_add(p, MAKE_ADDI(d == PLAIN_GAP ? 19 : PLAIN_GAP, 0, way));
     make_add(p, event(way / 2 % 8, d));
-    if (way % 3 == 0)
+    if (way % 3 == 0) {
+        make_add(p, way % 2 ? MAKE_STOP : NOP);
         make_add(p, site(way / 3 + 1, d));
+    }
     if (way % 5 == 4)
         make_add(p, reading(way / 5 % READS, d));
     make_add(p, overwrite(way % OVERWRITES, d));
@@ -111,7 +114,7 @@ static void add_program(unsigned number, unsigned d)
     make_add(p, EBREAK);
     add_start(p, number);
     if (d == 17 || d == 16 || d == 10) /* the call's own arguments are read by it */
-        make_set(p, way & 1 ? 2 : 1, event(way / 2 % 5, d));
+        make_set(p, way & 1 ? 3 : 2, event(way / 2 % 5, d));
 }
 
 static void registers(unsigned first)
@@ -137,7 +140,7 @@ static void entered_behind(void)
     make_check_all(make_list.program, make_list.start, make_list.count, 2);
     for (unsigned i = 0; i < make_list.count; i++) {
         struct start *start = &make_list.start[i];
-        start->entry = 1;
+        start->entry = 2;
         for (unsigned n = 1; n < 32; n++)
             if (n != 1 && n != 4 && n != 10 && n != 16 && n != 17)
                 start->x[n] ^= 0x1111000000000000;

@@ -33,7 +33,8 @@ static void operands(uint32_t csr, enum csr_op op)
         unsigned rd = i % 32, rs = i / 32;
         if (rs > 2 && rs != rd && (rs + rd) % (15 - harness_effort))
             continue;
-        struct program *p = make_another(3);
+        struct program *p = make_another(4);
+        make_add(p, MAKE_STOP);
         make_add(p, MAKE_CSR(op, rd, csr, rs));
         if (csr != CSR_SSTATUS)
             make_add(p, MAKE_CSR(CSRRS, rd == 9 || rs == 9 ? 8 : 9, csr, 0));
@@ -71,7 +72,8 @@ static void trap_csrs(void)
     for (unsigned i = 0; i < COUNT(csrs) * COUNT(ops) * 64; i++) {
         uint32_t csr = csrs[i % COUNT(csrs)];
         unsigned op = ops[i / COUNT(csrs) % COUNT(ops)], n = i / COUNT(csrs) / COUNT(ops);
-        struct program *p = make_another(6);
+        struct program *p = make_another(7);
+        make_add(p, MAKE_STOP);
         make_add(p, MAKE_CSR(CSRRW, 0, csr, 5 + n % 3));
         make_add(p, MAKE_CSR(op, n % 32, csr, (n * 7 + n / 32) % 32 & (op > CSRRC ? 30 : 31)));
         make_add(p, MAKE_CSR(CSRRS, n % 32 == 28 ? 29 : 28, csr, 0));
@@ -117,10 +119,13 @@ static void sequences(unsigned first, uint64_t sie, uint64_t sip)
 {
     make_list.count = 0;
     for (unsigned i = 0; i < 1000; i++) {
-        struct program *p = make_another(9);
+        struct program *p = make_another(13);
         unsigned number = first * 1000 + i;
-        for (unsigned left = 0; left < 4; left++, number /= STEPS)
+        for (unsigned left = 0; left < 4; left++, number /= STEPS) {
+            if (left < i % 5) /* the rest may be run ahead */
+                make_add(p, MAKE_STOP);
             add_step(p, number % STEPS);
+        }
         make_add(p, EBREAK);
         struct start *s = &make_list.start[make_list.count - 1];
         *s = (struct start){.sie = sie, .sip = i % 3 ? sip : 0, .sstatus = i & 1 ? SSTATUS_SIE : 0};
@@ -151,13 +156,14 @@ static uint32_t random_plain(uint64_t *state, unsigned keep)
     unsigned rd = make_random(state) % 32, a = make_random(state) % 32, b = make_random(state) % 32;
     if (rd == keep)
         rd = 0;
-    switch (make_random(state) % 6) {
+    switch (make_random(state) % 9) {
     case 0: return MAKE_ADDI(rd, a, b);
     case 1: return MAKE_ADD(rd, a, b);
     case 2: return MAKE_LUI(rd, a);
     case 3: return MAKE_AUIPC(rd, b);
     case 4: return MAKE_ANDI(rd, a, 2);
-    default: return MAKE_XOR(rd, a, b);
+    case 5: return MAKE_XOR(rd, a, b);
+    default: return MAKE_STOP;
     }
 }
 
@@ -190,6 +196,7 @@ static uint32_t random_trap(uint64_t *state)
 
 static void add_random(struct program *p, uint64_t *state)
 {
+    make_add(p, MAKE_STOP);
     for (unsigned i = 0; i < 14; i++) {
         unsigned kind = make_random(state) % 16;
         if (kind < 7)
@@ -220,7 +227,7 @@ static void random_programs(uint64_t seed)
     uint64_t state = seed;
     make_list.count = 0;
     for (unsigned i = 0; i < 200 * harness_effort; i++) {
-        struct program *p = make_another(18);
+        struct program *p = make_another(19);
         add_random(p, &state);
         struct start *s = &make_list.start[make_list.count - 1];
         *s = (struct start){.sie = SIP_SSIP,
@@ -262,10 +269,11 @@ static void float_states(void)
     };
     make_list.count = 0;
     for (unsigned i = 0; i<4 * 512; i += harness_effort> 1 ? 1 : 3) {
-        struct program *p = make_another(6);
-        make_add(p, steps[i % 8]);
-        make_add(p, steps[i / 8 % 8]);
-        make_add(p, steps[i / 64 % 8]);
+        struct program *p = make_another(9);
+        for (unsigned n = 1; n < 512; n *= 8) {
+            make_add(p, MAKE_STOP);
+            make_add(p, steps[i / n % 8]);
+        }
         make_add(p, MAKE_CSR(CSRRCI, 21, CSR_SSTATUS, 2));
         make_add(p, EBREAK);
         make_list.start[make_list.count - 1] = (struct start){.sstatus = (uint64_t)(i / 512) *

@@ -13,6 +13,9 @@ enum csr_op { CSRRW = 1, CSRRS, CSRRC, CSRRWI = 5, CSRRSI, CSRRCI };
 #define MAKE_IMM(funct3, rd, rs, value)                                                  \
     (((uint32_t)(value)&0xfff) << 20 | (uint32_t)(rs) << 15 | (uint32_t)(funct3) << 12 | \
      (uint32_t)(rd) << 7 | 0x13)
+/* div x0, x0, x0 does nothing, and stops a VMM that runs ahead: what is behind it is executed by the hart.
+ * Without it, the sret that a program is entered by may be the last that the hart sees of it. */
+#define MAKE_STOP                0x02004033u
 #define MAKE_ADDI(rd, rs, value) MAKE_IMM(0, rd, rs, value)
 #define MAKE_ANDI(rd, rs, value) MAKE_IMM(7, rd, rs, value)
 #define MAKE_ADD(rd, rs1, rs2) \

@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "code.h"
-#include "model.h"
+#include "make.h"
 
 #define WRITABLE (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_FS | SSTATUS_SUM | SSTATUS_MXR)
 
@@ -203,6 +202,8 @@ void model_step(struct model *model, const struct program *program)
         sbi_step(model);
     else if ((insn & 3) != 3)
         compressed_step(model, insn);
+    else if (insn == MAKE_STOP)
+        model->pc += 4;
     else if (opcode == 0x73)
         csr_step(model, insn);
     else if (opcode == 0x53)

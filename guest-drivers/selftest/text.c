@@ -54,6 +54,7 @@ static void fill_page(struct program *programs, unsigned count, unsigned seed)
     struct program page = make_program_at(count * 16, 0);
     for (unsigned i = 0; i < count; i++) {
         programs[i] = (struct program){.code = page.code + 64 * i};
+        make_add(&programs[i], MAKE_STOP);
         make_add(&programs[i], site(i + seed));
         make_add(&programs[i], MAKE_AUIPC(6, 0));
         make_add(&programs[i], site(i / SITES + 2 * seed));
@@ -61,7 +62,7 @@ static void fill_page(struct program *programs, unsigned count, unsigned seed)
         make_add(&programs[i], MAKE_JAL(1, 1));
         make_add(&programs[i], site(i * 7 + seed));
         make_add(&programs[i], MAKE_LUI(7, 4));
-        for (unsigned n = 0; n < 9; n++)
+        for (unsigned n = 0; n < 8; n++)
             make_add(&programs[i], EBREAK);
     }
     code_fence_i();
@@ -143,7 +144,7 @@ static void user_alias(void)
                           .satp = satp,
                           .registers = start.x};
         harness_run(&run);
-        expect_end(&run, TRAP(CAUSE_ILLEGAL), 0, model_word(p, 0));
+        expect_end(&run, TRAP(CAUSE_ILLEGAL), 4, model_word(p, 1));
         for (unsigned n = 1; n < 32; n++)
             expect_index("user-register", n, run.x[n], start.x[n]);
     }

@@ -21,6 +21,7 @@ static struct program window(unsigned site, unsigned first)
         MAKE_CSR(CSRRS, 0, CSR_SSTATUS, 9),
     };
     struct program p = make_program_at(64, first);
+    make_add(&p, MAKE_STOP);
     make_add(&p, sites[site % COUNT(sites)]);
     return p;
 }
@@ -71,7 +72,7 @@ static void rewritten_ahead(void)
         struct run run = run_of(&p, 0, satp, x);
         for (unsigned again = 0; again < 4; again++) { /* first something else, in the end this */
             x[10] = (i / WINDOWS == 1 ? ALIAS : (uint64_t)p.code & ~PAGE_MASK) +
-                    ((uint64_t)p.code & PAGE_MASK) + 12;
+                    ((uint64_t)p.code & PAGE_MASK) + 16;
             if (again < 3)
                 x[10] = (uint64_t)space_page[again];
             x[11] = READ_T0;
@@ -97,7 +98,7 @@ static void data_in_page(void)
             x[10] = again == 3 ? (uint64_t)p.code + 512 : (uint64_t)space_page[0];
             x[11] = again;
             harness_run(&run);
-            expect_index("stopped", i, run.offset, 8);
+            expect_index("stopped", i, run.offset, 12);
             for (unsigned n = 1; n < 32; n++)
                 if (n != 8)
                     expect_index("register-at-trap", n, run.x[n], x[n]);
@@ -154,8 +155,8 @@ static void entered_by_address(void)
         for (unsigned again = 0; again < 3; again++)
             harness_run(&run);
         for (unsigned n = 1; n < 32; n++)
-            x[n] = (uint64_t)p.code + 4;
-        run.pc = (uint64_t)p.code + 4;
+            x[n] = (uint64_t)p.code + 8;
+        run.pc = (uint64_t)p.code + 8;
         harness_run(&run);
         expect_index("stopped", i, run.offset, 4);
         for (unsigned n = 1; n < 32; n++)
@@ -172,7 +173,8 @@ static void several(void)
         struct program p = window(i, 64 * (i % 7));
         for (unsigned n = 1; n < 5; n++) {
             struct program next = window(i + n * (i / WINDOWS), 0);
-            make_add(&p, model_word(&next, 0));
+            make_add(&p, MAKE_STOP);
+            make_add(&p, model_word(&next, 1));
         }
         make_add(&p, FAULT);
         add_overwriting(&p, WRITE_T0);
@@ -180,7 +182,7 @@ static void several(void)
         struct run run = run_of(&p, 0, satp, x);
         for (unsigned again = 0; again < 10; again++) {
             harness_run(&run);
-            expect_index("stopped", i, run.offset, 20);
+            expect_index("stopped", i, run.offset, 40);
             for (unsigned n = 1; n < 32; n++)
                 if (n != 8)
                     expect_index("register", n, run.x[n], x[n]);
