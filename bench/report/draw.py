@@ -228,11 +228,12 @@ def dots(rows, looks, label):
 
 @styled
 def growth(series, looks, x_label, y_label):
-    """series: {name: [(x, Value)]}, on log axes; what is not above zero is not drawn."""
+    """series: {name: [(x, Value)]}, on log axes; what is not above zero is not drawn, unless nothing is."""
     figure, axis = axes(2.9)
+    log = any(value.there and value.value > 0 for points in series.values() for _, value in points)
     ticks = sorted({x for points in series.values() for x, _ in points})
     for name, points in series.items():
-        seen = [(x, value) for x, value in points if value.there and value.value > 0]
+        seen = [(x, value) for x, value in points if value.there and (value.value > 0 or not log)]
         colour, marker = looks[name]
         axis.plot([x for x, _ in seen], [value.value for _, value in seen], color=colour,
                   marker=marker, markeredgecolor=INK, markeredgewidth=0.5, label=name)
@@ -242,8 +243,9 @@ def growth(series, looks, x_label, y_label):
     axis.set_xscale("log", base=2)
     step = -(-len(ticks) // 8)
     axis.set_xticks(ticks[::step], [brief(x) for x in ticks[::step]])
-    axis.set_yscale("log")
-    plain_log(axis.yaxis)
+    if log:
+        axis.set_yscale("log")
+        plain_log(axis.yaxis)
     axis.minorticks_off()
     axis.grid()
     axis.set_xlabel(x_label)

@@ -85,7 +85,7 @@ def source(whole):
         return []
     crng = whole["crng_ready_seconds"]
     ready = "" if crng is None else f" Its guest's random numbers were ready after {crng} s."
-    return [f"Peer: {whole['vmm']} in Debian's Linux {whole['kernel']} as a host on QEMU {whole['qemu']}, "
+    return [f"Peer: {whole['vmm']} in Debian's Linux {whole['kernel']} as a host on {whole['qemu']}, "
             f"measured at commit {whole['commit']}; no code of Trident runs in it.{ready}"]
 
 

@@ -19,6 +19,10 @@ import pytest
 import front_door
 
 TOP = front_door.TOP
+sys.path.insert(0, TOP)
+
+from bench.report import curves, peer, results, svg, table  # noqa: E402
+
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "results.json")
 SVG = "{http://www.w3.org/2000/svg}"
 CHROMIUM = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
@@ -250,6 +254,39 @@ def test_missing_failed_unstable_and_same(whole, tmp_path):
     rows = {(row["per"], row["measure"]): row for row in rows_of(tmp_path / "out", "headline")}
     assert rows["4 KiB read, depth 1", "instructions"]["Virtio note"] == "unstable"
     assert rows["byte of console output", "all traps"]["Virtio note"] == "not measured"
+
+
+def curve_rows(device, traps):
+    return [{"curve": "touch_again", "x": x, "device": device, "patch": None, "n": 8, "ns": 10.0 * x,
+             "instructions": 20.0, "traps": traps, "device_traps": traps, "exits": None}
+            for x in (1, 4, 16)]
+
+
+def test_growth(whole):
+    """Curves of make curves; one that is 0 everywhere, and so has no place on a log axis, too."""
+    rows = curve_rows("native", None) + curve_rows("emulated", 0.0)
+    section = curves.section(results.Results(whole), {"rows": rows}, "")
+    shown = {exhibit.name: exhibit for exhibit in section.exhibits}
+    assert sorted(shown) == [f"curve-touch-again-{name}" for name in ("instructions", "ns", "traps")]
+    assert "\n16,0.0\n" in table.csv_text(shown["curve-touch-again-traps"].table)
+    assert "\n16,160.0,160.0\n" in table.csv_text(shown["curve-touch-again-ns"].table)
+    for exhibit in section.exhibits:
+        assert "working set, MiB" in svg.drawn(exhibit.figure) and "Emulated AHCI" in exhibit.alt
+
+
+def test_peer(whole):
+    """A peer's file beside our cells: each relative to its own native."""
+    rows = [{"strategy": strategy, "disk": "virtio-blk", "uart": "16550A", "workload": workload, "n": 1,
+             "ns": ns} for workload, strategy, ns in (("boot", "native", 2e9), ("boot", "kvm-virtio", 7e9),
+                                                      ("curves-queue_depth-4", "native", 100.0),
+                                                      ("curves-queue_depth-4", "kvm-emulated", 250.0))]
+    made = {title: (native, columns) for title, native, columns in
+            peer.rows_of(results.Results(whole), {"rows": rows}, None)}
+    native, columns = made["boot of Linux"]
+    assert native.value == 2e9 and columns["kvm-virtio"].value == 3.5
+    ours = matrix(whole, "boot-time", "boot", "virtio")["derived"]["ratio"]["median"]
+    assert columns["virtio"].value == ours and not columns["ahci"].there
+    assert made["4 KiB read, 4 under way"][1]["kvm-emulated"].value == 2.5
 
 
 # --- Bad input ---------------------------------------------------------------------------------------
