@@ -16,7 +16,7 @@
  * worth about 400, and more in time: the register stores of a trap handler's entry shall be worth it. */
 #define COST_LIMIT     900u
 #define COST_PLAIN     12u
-#define COST_NEIGHBOUR 20u /* a page that was found before */
+#define COST_NEIGHBOUR 12u /* a page that was found before */
 #define COST_MEMORY    60u
 #define COST_INLINED   80u
 

@@ -22,8 +22,7 @@
 #define INLINE_PAGES 5u                   /* of trampolines, from gva 0 on */
 #define INLINE_LOW   (INLINE_PAGES * PAGE_SIZE)
 #define INLINE_SITES 208u /* whose entries are offsets from 512 on: see inline_code.c */
-#define INLINE_HITS \
-    16u /* traps of a site until it is worth a trampoline; more as they get scarce */
+#define INLINE_HITS  16u  /* traps of a site until it is worth a trampoline */
 
 /* The page of virtual CSRs. Those from 0x900 to 0x9ff are for single instructions at a site: the second
  * half of such an instruction is illegal as a compressed one, so a jump into the middle traps. */
@@ -57,7 +56,7 @@ struct inlined {
     uint32_t low[INLINE_LOW / 4] __attribute__((aligned(4096))); /* entries and bodies */
     uint64_t table[4][512] __attribute__((aligned(4096)));       /* shadow tables that map low */
     struct inline_site site[INLINE_SITES];
-    uint32_t sites, next;    /* in use; the one to go next if all are (eager) */
+    uint32_t sites, next;    /* in use; the one to go next if all are */
     uint32_t dead_registers; /* of all sites */
     uint32_t losses;         /* how often one of these came about: */
     bool lost;               /* the current address space uses the top page itself: no inlining */
@@ -140,10 +139,10 @@ uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, co
 /* Whether word, found at offset of a copy of frame, is the jump of a site. */
 bool inline_is_jump(const struct inlined *inlined, uint32_t word, uint32_t frame, unsigned offset);
 
-/* So many traps make a site worth one of those that are left. */
+/* So many traps make a site worth a trampoline: more when another one must go for it. */
 static inline uint32_t inline_threshold(const struct inlined *inlined)
 {
-    return INLINE_HITS << 4 * inlined->sites / INLINE_SITES;
+    return inlined->sites < INLINE_SITES ? INLINE_HITS : 4 * INLINE_HITS;
 }
 
 /* Gives back a site. */

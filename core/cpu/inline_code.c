@@ -11,6 +11,7 @@
 #include "cpu/inline.h"
 #include "cpu/interpret.h"
 #include "cpu/liveness.h"
+#include "memory/patch.h"
 #include "vm.h"
 
 /* --- Encodings: unprivileged ISA, "RV32I Base Instruction Formats" ------------------------------------- */
@@ -175,7 +176,8 @@ static void emit_read(struct body *body, unsigned dead, unsigned rd)
     emit(body, OR(rd, rd, dead));
 }
 
-static void emit_body(struct body *body, enum kind kind, const struct insn *insn, unsigned dead)
+static void emit_body(struct body *body, enum kind kind, const struct insn *insn, unsigned dead,
+                      int saved)
 {
     switch (kind) {
     case KIND_NONE: return;
@@ -183,6 +185,8 @@ static void emit_body(struct body *body, enum kind kind, const struct insn *insn
     case KIND_RESTORE:
         emit(body, ANDI(dead, insn->rs1, ~(int)SSTATUS_SIE));
         emit_slow_unless_zero(body, dead);
+        if (insn->rs1 == dead)
+            emit(body, LD(dead, saved));
         emit(body, branch_zero(0, insn->rs1, 4 * 5)); /* 0: nothing to set */
         emit_set(body, dead);
         return;
@@ -205,7 +209,7 @@ static void write_body(struct inlined *inlined, unsigned site, enum kind kind,
     unsigned dead = inlined->site[site].dead;
     int saved = FIELD(saved) + 8 * (int)inlined->site[site].slot;
     emit(&body, SD(dead, saved));
-    emit_body(&body, kind, insn, dead);
+    emit_body(&body, kind, insn, dead, saved);
     emit(&body, LD(dead, FIELD(back) + 8 * (int)site));
     emit(&body, JALR(dead, 0));
     while (body.count < SLOW)
@@ -233,16 +237,18 @@ static unsigned find_slot(const struct inlined *inlined, uint64_t pc,
     return ~taken ? (unsigned)__builtin_ctz(~taken) : SLOTS;
 }
 
-/* A register that the trampoline may return through, or 0. */
-static unsigned find_dead(const struct insn *insn, const uint8_t *page, unsigned offset,
-                          struct liveness_range *range)
+/* A register that the trampoline may return through, or 0. It must be overwritten before the code comes
+ * to the same site again, which would save the return address in its place. */
+static unsigned find_dead(enum kind kind, const struct insn *insn, const uint8_t *page,
+                          unsigned offset, struct liveness_range *range)
 {
-    static const uint8_t candidates[] = {1,  5,  6,  7,  28, 29, 30, 31,
-                                         10, 11, 12, 13, 14, 15, 16, 17};
+    static const uint8_t candidates[] = {1,  5,  6,  7,  28, 29, 30, 31, 10, 11, 12, 13,
+                                         14, 15, 16, 17, 9,  18, 19, 20, 21, 22, 23, 24};
     for (unsigned i = 0; i < sizeof(candidates); i++) {
         unsigned reg = candidates[i];
-        bool used = reg == insn->rd || (!insn->immediate && reg == insn->rs1);
-        if (!used && liveness_is_dead(page, offset + 4, reg, range))
+        bool read = !insn->immediate && reg == insn->rs1;
+        if (reg != insn->rd && (!read || kind == KIND_RESTORE) &&
+            liveness_is_dead(page, offset + 4, reg, range) && range->first > offset)
             return reg;
     }
     return 0;
@@ -262,14 +268,14 @@ uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, co
     unsigned site = 0;
     if (kind == KIND_NONE || inlined->lost || inlined->low_lost)
         return 0;
-    while (site < INLINE_SITES && inlined->site[site].pc)
-        site++;
-    if (site == INLINE_SITES)
-        return 0;
-    unsigned dead = find_dead(insn, page, pc & PAGE_MASK, &range);
+    unsigned dead = find_dead(kind, insn, page, pc & PAGE_MASK, &range);
     unsigned slot = dead ? find_slot(inlined, pc, &range) : SLOTS;
     if (slot == SLOTS)
         return 0;
+    if (inlined->sites == INLINE_SITES)
+        patch_take_back(vcpu->vm, &inlined->site[inlined->next++ % INLINE_SITES]);
+    while (inlined->site[site].pc)
+        site++;
     inlined->site[site] = (struct inline_site){
         .pc = pc,
         .frame = frame,

@@ -11,7 +11,7 @@
 #include "cpu/decode.h"
 #include "riscv.h"
 
-#define BUDGET 96u /* instructions looked at, over all branches */
+#define BUDGET 256u /* instructions looked at, over all branches: bounds the depth, too */
 #define ALL    UINT32_MAX
 
 #define OPCODE(raw)  ((raw)&0x7fu)
@@ -74,7 +74,18 @@ struct search {
     const uint8_t *page;
     struct liveness_range *range;
     unsigned reg, budget;
+    uint8_t
+        seen[PAGE_SIZE / 16]; /* a bit for each half-word: where a way on was followed already */
 };
+
+/* Marks an offset. True: it was marked before, and what lies behind is either found out or about to be. */
+static bool mark(struct search *search, int offset)
+{
+    uint8_t *byte = &search->seen[offset / 16], bit_of_it = (uint8_t)(1u << offset / 2 % 8);
+    bool before = *byte & bit_of_it;
+    *byte |= bit_of_it;
+    return before;
+}
 
 static bool fetch(const struct search *search, int offset, struct insn *insn)
 {
@@ -92,6 +103,8 @@ static bool is_dead(struct search *search, int offset)
     struct insn insn;
     while (search->budget-- > 1 && fetch(search, offset, &insn)) {
         struct effect effect = effect_of(&insn);
+        if (mark(search, offset))
+            return true;
         if (offset < search->range->first)
             search->range->first = (uint16_t)offset;
         if (offset > search->range->last)
@@ -112,7 +125,7 @@ static bool is_dead(struct search *search, int offset)
 bool liveness_is_dead(const uint8_t *page, unsigned offset, unsigned reg,
                       struct liveness_range *range)
 {
-    struct search search = {page, range, reg, BUDGET};
+    struct search search = {.page = page, .range = range, .reg = reg, .budget = BUDGET};
     *range = (struct liveness_range){(uint16_t)offset, (uint16_t)offset};
     return is_dead(&search, (int)offset);
 }

@@ -118,8 +118,7 @@ static bool is_site(const struct vm *vm, uint64_t frame, unsigned offset)
 
 /* --- Trampolines --------------------------------------------------------------------------------- */
 
-/* Takes back one site: it traps again. */
-static void take_back_site(struct vm *vm, struct inline_site *site)
+void patch_take_back(struct vm *vm, struct inline_site *site)
 {
     if (vm->vcpu.mode == VMODE_S)
         inline_restore(
@@ -137,15 +136,8 @@ static void take_back(struct vm *vm, uint64_t frame, uint64_t gva, bool all)
         struct inline_site *site = &vm->vcpu.inlined->site[i];
         bool ours = site->pc && site->frame == frame;
         if (ours && (all || (site->pc & ~PAGE_MASK) != (gva & ~PAGE_MASK)))
-            take_back_site(vm, site);
+            patch_take_back(vm, site);
     }
-}
-
-/* Takes back one of all sites, in turn. */
-static void take_back_next(struct vm *vm)
-{
-    struct inlined *inlined = vm->vcpu.inlined;
-    take_back_site(vm, &inlined->site[inlined->next++ % INLINE_SITES]);
 }
 
 bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
@@ -157,8 +149,6 @@ bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
         return false;
     if (vm->shadow->copy_gva[vm->shadow->patch[frame] - 1u] == BOUND_TWICE)
         return false;
-    if (vm->options.eager && vcpu->inlined->sites == INLINE_SITES)
-        take_back_next(vm);
     uint32_t jump = inline_make(vcpu, pc, insn, original_of(vm, frame), (uint32_t)frame);
     if (!jump)
         return false;

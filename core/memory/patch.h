@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct inline_site;
 struct insn;
 struct vcpu;
 struct vm;
@@ -16,6 +17,9 @@ void patch_site(struct vcpu *vcpu, uint64_t pc, const struct insn *insn);
 
 /* The patched site at pc traps often: lets it jump to a trampoline (cpu/inline.h). False: it cannot. */
 bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn);
+
+/* Takes back a trampoline's site: it traps again. */
+void patch_take_back(struct vm *vm, struct inline_site *site);
 
 /* The copy of frame is about to be mapped at gva: a trampoline only fits the address it was made for. */
 void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva);
