@@ -70,7 +70,7 @@ def toggles():
     rows = [("ABLATE", word, ("ahci", "virtio")) for word in getattr(front_door, "ABLATIONS", ())]
     rows += [("PLIC", word, ("passthrough",)) for word in dict.fromkeys(getattr(front_door, "PLICS", ()))
              if word != "emulated"]
-    rows += [("SHADOW", word, ("virtio",)) for word in getattr(front_door, "SHADOWS", ())]
+    rows += [("SHADOW", f"no-{word}", ("virtio",)) for word in getattr(front_door, "SHADOW_SWITCHES", ())]
     return [*rows, ("WATCH", "1", ("passthrough",))]
 
 
@@ -89,14 +89,14 @@ def disk_workload(op, size, depth):
     timed = {512: 2000, 4096: 2000, 65536: 500, 1 << 20: 60}[size] * (1 if depth == 1 else 2)
     return Workload(f"disk-{op}-{size}-d{depth}",
                     {"kind": "disk", "unit": "request", "op": op, "bytes": size, "depth": depth},
-                    f"bench disk {op} {size} {{n}} {depth}", {1: 8, 8: 64, 32: 128}[depth], timed)
+                    f"bench disk {op} {size} {{n}} {depth}", {1: 4, 8: 64, 32: 128}[depth], timed)
 
 
 DISK = [disk_workload(op, size, depth) for size in SIZES for op in ("read", "write") for depth in DEPTHS]
 CONSOLE_OUT = Workload("console-out", {"kind": "console", "unit": "byte", "op": "out"}, "bench uart {n}",
                        1024, 65536)
 CONSOLE_IN = Workload("console-in", {"kind": "console", "unit": "byte", "op": "in"}, "bench input {n}",
-                      8, 900, 6)
+                      4, 900, 6)
 INTERRUPT = Workload("interrupt", {"kind": "interrupt", "unit": "interrupt"}, "bench interrupt {n}", 50,
                      2000)
 BOOT = Workload("boot", {"kind": "boot", "unit": "boot"})

@@ -71,43 +71,52 @@ def subtract(more, less):
 # --- Our guest -----------------------------------------------------------------------------------------
 
 
-def matches(cell, line):
+def steps(cell):
+    """How many operations each of the cell's commands does. Counting: n, and then 2 n, whose difference
+    is n operations without what is done once."""
+    if cell.method == "count":
+        return [cell.operations, 2 * cell.operations]
+    return [cell.operations] * cell.workload.repeat
+
+
+def matches(cell, line, operations):
     params = cell.workload.params
     if params["kind"] == "disk":
         return (line["disk"], line["n"], line["bytes"], line["depth"]) == (
-            f"disk {params['op']}", str(cell.operations), str(params["bytes"]), str(params["depth"]))
+            f"disk {params['op']}", str(operations), str(params["bytes"]), str(params["depth"]))
     names = {"console-out": "uart", "console-in": "input", "interrupt": "interrupt"}
-    return (line["other"], line["m"]) == (names[cell.workload.name], str(cell.operations))
+    return (line["other"], line["m"]) == (names[cell.workload.name], str(operations))
 
 
-def take_cell(cell, lines, statistics):
-    """The sample of one cell from its lines: the sum of its repetitions."""
-    operations = cell.operations * len(lines)
+def take_time(cell, lines):
+    """The sum of the repetitions."""
     ticks = sum(int(line["ticks"]) for line in lines)
-    if cell.method == "time":
-        return sample(operations, ticks=ticks, ns=ticks * NS_PER_TICK)
-    result = sample(operations, instructions=sum(int(line["instructions"]) for line in lines),
-                    **counters(statistics))
-    if cell.kind == "interrupt":
-        result["more"] = {"late_ticks": ticks}
-    return result
+    return sample(cell.operations * len(lines), ticks=ticks, ns=ticks * NS_PER_TICK)
+
+
+def take_count(cell, lines, statistics):
+    less, more = (int(line["instructions"]) for line in lines)
+    return sample(cell.operations, instructions=more - less,
+                  **subtract(counters(statistics[1]), counters(statistics[0])))
 
 
 def take_lines(machine_cells, seen):
     """{id: sample, or why there is none} from the guest's lines and marks, which are in order."""
     lines = list(BENCH_LINE.finditer(seen["console"]))
     virtual = machine_cells[0].patch is not None
-    if virtual and len(seen["marks"]) != len(lines):
-        raise Failed(f"the VMM sent {len(seen['marks'])} statistics for {len(lines)} workloads")
+    marked = seen["marks"] if virtual else [None] * len(lines)
+    if len(marked) != len(lines):
+        raise Failed(f"the VMM sent {len(marked)} statistics for {len(lines)} workloads")
     result, at = {}, 0
     for cell in machine_cells:
-        repeat = 1 if cell.method == "count" else cell.workload.repeat
-        mine = lines[at:at + repeat]
-        if len(mine) == repeat and all(matches(cell, line) for line in mine):
-            result[cell.id] = take_cell(cell, mine, seen["marks"][at] if virtual else None)
-            at += repeat
-        else:
+        planned = steps(cell)
+        mine = lines[at:at + len(planned)]
+        if len(mine) < len(planned) or not all(map(matches, [cell] * len(mine), mine, planned)):
             result[cell.id] = seen["why"] or "the guest did not carry it out"
+            continue
+        result[cell.id] = (take_time(cell, mine) if cell.method == "time" else
+                           take_count(cell, mine, marked[at:at + len(planned)]))
+        at += len(planned)
     return result
 
 
@@ -116,8 +125,7 @@ def run_bench(machine_cells, disk):
     counting, deep = first.method == "count", first.machine[2] == "deep"
     commands = ["bench spin"] if counting and not deep else []
     for cell in machine_cells:
-        repeat = 1 if counting else cell.workload.repeat
-        commands += [cell.workload.command.format(n=cell.operations)] * repeat
+        commands += [cell.workload.command.format(n=n) for n in steps(cell)]
     options = measure.parse(first.options(), RUN="; ".join(commands), DISK_IMG=disk)
     if counting and not deep:
         options.disk_latency = cells.LATENCY_NS

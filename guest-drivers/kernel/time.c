@@ -72,9 +72,7 @@ uint64_t time_of_interrupt(void)
 void time_spin(uint64_t taken)
 {
     uint64_t left = SPIN_MAX, now;
-    /* The fence: a VMM that carries out instructions ahead of the guest stops there, and does not spin. */
-    __asm__ volatile("   fence\n"
-                     "1: addi %0, %0, -1\n"
+    __asm__ volatile("1: addi %0, %0, -1\n"
                      "   ld %1, (%2)\n"
                      "   bne %1, %3, 2f\n"
                      "   bnez %0, 1b\n"
