@@ -69,8 +69,9 @@ def workload_sections(results):
             exhibits.append(Exhibit(workload_table(results, f"figures-{family}", members)))
             if kind in ("nano", "fio", "compile"):
                 continue  # many operations: their pictures are the ladder's
-            exhibits.append(split_exhibit(results, f"classes-{family}", members,
-                                          f"{family_title(members)}: traps per {per} by class", per))
+            split = split_exhibit(results, f"classes-{family}", members,
+                                  f"{family_title(members)}: traps per {per} by class", per)
+            exhibits += [split] if split.table.rows else []
         timed = [member for members in kinds.values() for member in members
                  if results.find(part="matrix", method="time", guest=member[0], workload=member[1])]
         if timed:
