@@ -147,7 +147,7 @@ int options_read(const struct host *host, struct vm_options *options)
         .mem = 512ul << 20,
         .uart = WAY_VIRTIO,
         .disk = WAY_VIRTIO,
-        .patch = PATCH_ECALL,
+        .patch = PATCH_INLINE,
         .shadow = SWITCH_ALL,
     };
     if (!host->fwcfg_hpa || fwcfg_check(fwcfg) < 0) {

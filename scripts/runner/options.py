@@ -72,7 +72,7 @@ class Options:
     disk_latency: int = 0  # ns (make bench): a disk of zeros instead, which answers no sooner
     disk_errors: list = field(default_factory=list)  # (sector, errno)
     run: str = ""
-    patch: str = "ecall"
+    patch: str = "inline"
     plic: str = "emulated"
     ablate: list = field(default_factory=list)  # what is taken away from the device paths
     shadow: tuple = SHADOW_SWITCHES  # what is on
@@ -149,7 +149,7 @@ def parse_strategies(options, env):
                           "native is the whole machine without the VMM, so use DEVICE=native alone.")
         setattr(options, name, word)
     options.disk_model = one_of("DISK_MODEL", env.get("DISK_MODEL") or "ahci", ("ahci", "ata"))
-    options.patch = env.get("PATCH") or "ecall"
+    options.patch = env.get("PATCH") or "inline"
     one_of("PATCH", options.patch, PATCH_LEVELS)
     options.shadow = parse_shadow(env.get("SHADOW") or "all")
     options.eager = flag("EAGER", env.get("EAGER"))

@@ -177,13 +177,13 @@ def make_state(m):
     }
 
 
-def make(seed, number, length=None, top_page=True):
-    """The program `number` of a seed. length: how many templates. top_page: vS may access the last page
-    of the address space, which PATCH=inline takes for itself."""
+def make(seed, number, length=None, inline=False):
+    """The program `number` of a seed. length: how many templates. inline: without what a guest can see
+    of PATCH=inline (docs/patching.md)."""
     r = random.Random(f"{seed}.{number}")
     p = Program(number)
     m = t.Maker(r, p)
-    m.top_page = top_page
+    m.inline = inline
     p.upper = m.chance(0.4)
     asids = m.pick([(1, 2), (1, 2), (0, 3), (7, 0x1ff)])
     m.asids = asids

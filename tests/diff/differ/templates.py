@@ -199,7 +199,7 @@ def t_top_page(m):
     access = m.pick([e.load("ld", m.rd(), 0, at), e.store("sd", m.any(), 0, at),
                      e.load("lw", m.rd(), 0, at), e.store("sb", 0, 0, at),
                      e.load("lbu", m.value(), 0, at)])
-    if m.top_page or m.section == "u":
+    if not m.inline or m.section == "u":
         m.each(access)
 
 
@@ -551,6 +551,8 @@ def t_middle(m):
     inner = m.new_label()
     source = m.pick([0, 1, 8, 9, 16, 17, 24, 25, 2, 18, 10, 26])
     register = m.pick(["sstatus", "sepc", "scause", "stval", "sscratch"])
+    if m.inline and register == "sstatus":
+        register = "sepc"  # with the FPU open the middle of a jump to a trampoline is C.FLD
     name = "csrrs" if register in ("sepc", "sstatus") else m.pick(["csrrw", "csrrs", "csrrc"])
     setup = []
     if register in ("sepc", "sstatus") and source:
