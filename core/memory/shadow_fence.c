@@ -16,20 +16,18 @@ struct renewal {
     struct shadow_lens lens;
     bool shared;  /* a table of global kernel pages only */
     bool changed; /* something was dropped or became another: the machine's TLB must forget it */
-    /* In a level-0 table most entries have the same rights: the low bits of one guest entry, and of the shadow's
-     * that follows from it. */
-    uint64_t guest_bits, shadow_bits;
+    /* In a level-0 table most entries have the same rights: the low bits of one guest entry, and what a shadow entry
+     * that follows from such a one is more than it. */
+    uint64_t guest_bits, more;
 };
 
 #define LOW_BITS ((1ul << PTE_PPN_SHIFT) - 1)
 
 /* Whether a shadow entry is what follows from a guest's level-0 entry, by what was seen before in its table. */
-static bool is_same(const struct renewal *renewal, uint64_t entry, uint64_t pte)
+static inline bool is_same(const struct renewal *renewal, uint64_t entry, uint64_t pte)
 {
-    const struct vm *vm = renewal->vm;
-    uint64_t expected = (pte & ~LOW_BITS) + (vm->ram.hpa_offset >> PAGE_SHIFT << PTE_PPN_SHIFT);
-    return (pte & LOW_BITS) == renewal->guest_bits && entry == (expected | renewal->shadow_bits) &&
-           shadow_is_ram(vm, PTE_PPN(pte) << PAGE_SHIFT); /* and no window's address there */
+    return entry - pte == renewal->more && (pte & LOW_BITS) == renewal->guest_bits &&
+           shadow_is_ram(renewal->vm, PTE_PPN(pte) << PAGE_SHIFT); /* no window's address */
 }
 
 static void forget(struct renewal *renewal, uint64_t *entry, unsigned level)
@@ -59,7 +57,8 @@ static void renew_leaf(struct renewal *renewal, uint64_t *entry, unsigned level,
     }
     vm->stats.memory.kept++;
     renewal->guest_bits = walk->pte & LOW_BITS;
-    renewal->shadow_bits = page.pte & LOW_BITS;
+    renewal->more = (page.pte & LOW_BITS) - renewal->guest_bits +
+                    (vm->ram.hpa_offset >> PAGE_SHIFT << PTE_PPN_SHIFT);
     if (*entry == page.pte)
         return;
     shadow_forget_entry(vm, entry, level);
@@ -267,26 +266,32 @@ static void fence_tables(struct vcpu *vcpu, bool by_asid, uint64_t asid)
     }
 }
 
-/* What one tree of tables holds for gva. level: of the first table. walk: what the guest says now, or null. */
-static void renew_address(struct renewal *renewal, uint64_t *table, unsigned level, uint64_t gva,
-                          const struct walk *walk)
+/* The entry that holds what a tree of tables has for gva: a leaf, or the table of a guest superpage. Null: nothing.
+ * *level: of the first table, and then of the entry. */
+static uint64_t *find_entry(const struct shadow *shadow, uint64_t *table, unsigned *level,
+                            uint64_t gva)
 {
-    unsigned top = renewal->vm->shadow->host_levels - 1;
-    for (;; level--) {
-        uint64_t *entry = &table[shadow_index(gva, level)];
-        uint64_t first = gva & -(1ul << (PAGE_SHIFT + 9 * level));
-        if (!(*entry & PTE_V) || (level == top && (*entry & PTE_SHARED)))
-            return;
-        if (shadow_is_leaf(*entry)) {
-            renew_leaf(renewal, entry, level, first, walk, false);
-            return;
-        }
-        if (*entry & PTE_SPLIT) {
-            renew_pointer(renewal, entry, level, first, NULL);
-            return;
-        }
+    for (;; --*level) {
+        uint64_t *entry = &table[shadow_index(gva, *level)];
+        bool top = *level == shadow->host_levels - 1;
+        if (!(*entry & PTE_V) || (top && (*entry & PTE_SHARED)))
+            return NULL;
+        if (shadow_is_leaf(*entry) || (*entry & PTE_SPLIT))
+            return entry;
         table = map_hpa(PTE_PPN(*entry) << PAGE_SHIFT);
     }
+}
+
+/* Renews it. walk: what the guest says of gva now, or null. */
+static bool renew_found(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
+                        const struct walk *walk)
+{
+    uint64_t first = gva & -(1ul << (PAGE_SHIFT + 9 * level));
+    if (shadow_is_leaf(*entry))
+        renew_leaf(renewal, entry, level, first, walk, false);
+    else
+        renew_pointer(renewal, entry, level, first, NULL);
+    return renewal->changed;
 }
 
 /* An address in one space. Of another than the current nothing is known: what it holds goes. */
@@ -297,15 +302,16 @@ static bool fence_space(struct vcpu *vcpu, struct shadow_space *space, uint64_t 
     bool current = space == shadow->current, changed = false;
     for (unsigned i = 0; i < SHADOW_ROOTS; i++) {
         struct shadow_root *root = &space->root[i];
-        if (!root->table)
+        unsigned level = shadow->host_levels - 1;
+        uint64_t *entry = root->table ? find_entry(shadow, root->table, &level, gva) : NULL;
+        if (!entry)
             continue;
         struct renewal renewal = {
             .vm = vcpu->vm,
             .satp = current ? space->satp : 0,
             .lens = shadow_lens_of(space, root),
         };
-        renew_address(&renewal, root->table, shadow->host_levels - 1, gva, current ? walk : NULL);
-        changed |= renewal.changed;
+        changed |= renew_found(&renewal, entry, level, gva, current ? walk : NULL);
     }
     return changed;
 }
@@ -315,12 +321,13 @@ static bool fence_upper(struct vcpu *vcpu, uint64_t gva, const struct walk *walk
     struct shadow *shadow = vcpu->vm->shadow;
     bool changed = false;
     for (unsigned i = 0; i < SHADOW_UPPERS; i++) {
-        if (!shadow->upper[i])
+        unsigned level = shadow->host_levels - 2;
+        uint64_t *table = shadow->upper[i];
+        uint64_t *entry = table ? find_entry(shadow, table, &level, gva) : NULL;
+        if (!entry)
             continue;
         struct renewal renewal = upper_renewal(vcpu, i);
-        renew_address(&renewal, shadow->upper[i], shadow->host_levels - 2, gva,
-                      renewal.satp ? walk : NULL);
-        changed |= renewal.changed;
+        changed |= renew_found(&renewal, entry, level, gva, renewal.satp ? walk : NULL);
     }
     return changed;
 }
