@@ -28,8 +28,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size)
     if (((uintptr_t)next ^ (uintptr_t)source) % sizeof(word) == 0) {
         for (; next < end && (uintptr_t)next % sizeof(word); next++)
             *next = *source++;
-        for (; (size_t)(end - next) >= sizeof(word);
-             next += sizeof(word), source += sizeof(word))
+        for (; (size_t)(end - next) >= sizeof(word); next += sizeof(word), source += sizeof(word))
             *(word *)next = *(const word *)source;
     }
     while (next < end)
