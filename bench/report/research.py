@@ -40,6 +40,12 @@ def toggle_words(cell, base):
     return known or f"with {plain(cell, base)}"
 
 
+def toggle_label(cell, base):
+    """The option, and what it does, if that is known."""
+    option, known = plain(cell, base), toggle_words(cell, base)
+    return option if known == f"with {option}" else f"{option}: {known}"
+
+
 def toggle_pairs(results, method="count"):
     """(cell, base) of each toggle that was measured and whose base is there."""
     for cell in results.find(part="ablation", method=method):
@@ -82,7 +88,7 @@ def ablation_table(results):
         share = missing("-")
         if added.there and instructions(base).value:
             share = Value(100 * added.value / instructions(base).value, unstable=added.unstable)
-        rows.append([f"{plain(cell, base)}: {toggle_words(cell, base)}", words.strategy(cell["strategy"]),
+        rows.append([toggle_label(cell, base), words.strategy(cell["strategy"]),
                      words.workload(cell["workload"], cell["params"]), traps(base), traps(cell),
                      instructions(base), instructions(cell), share])
     return Table("ablation", "One toggle at a time, on the same device: counts",
@@ -91,7 +97,7 @@ def ablation_table(results):
 
 
 def time_table(results):
-    rows = [[f"{plain(cell, base)}: {toggle_words(cell, base)}", words.strategy(cell["strategy"]),
+    rows = [[toggle_label(cell, base), words.strategy(cell["strategy"]),
              words.workload(cell["workload"], cell["params"]), throughput(base), throughput(cell)]
             for cell, base in toggle_pairs(results, "time")]
     return Table("ablation-time", "One toggle at a time: throughput, native = 1",
