@@ -256,7 +256,7 @@ def ladder_cells():
         for strategy in ("ahci", "virtio", "passthrough"):
             level = DEFAULT if strategy == "virtio" else FULL
             yield Cell("ladder", "count", "linux", BOOT, strategy, patch, level=level)
-            yield Cell("ladder", "boot-time", "linux", BOOT, strategy, patch, level=level)
+            yield Cell("ladder", "boot-time", "linux", BOOT, strategy, patch, level=FULL)
             for name in NANO:
                 workload = linux_workload("nano", name, "call")
                 yield Cell("ladder", "count", "linux", workload, strategy, patch,
