@@ -121,8 +121,7 @@ static bool is_site(const struct vm *vm, uint64_t frame, unsigned offset)
 void patch_take_back(struct vm *vm, struct inline_site *site)
 {
     if (vm->vcpu.mode == VMODE_S)
-        inline_restore(
-            &vm->vcpu); /* it may be this site whose register is still to be given back */
+        inline_restore(&vm->vcpu); /* its register may still be to be given back */
     put_word(vm, site->frame, site->pc & PAGE_MASK, ECALL);
     vm->shadow->copy_jumps[vm->shadow->patch[site->frame] - 1u]--;
     inline_free(vm->vcpu.inlined, site);

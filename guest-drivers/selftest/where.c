@@ -16,13 +16,16 @@
 /* The ends, and what is next to them. */
 static const uint64_t ends[] = {TOP, 0, 0x1000, 0x8000, 0xf000, 0x10000, TOP - 0x1000};
 
-/* Interrupts off and on, sscratch, loads and stores at a0, by turns; a6 collects what is wrong. */
-FRAGMENT(where_busy, "li t1, 10\n 1: csrw sscratch, a1\n csrrci a2, sstatus, 2\n ld a3, 0(a0)\n"
-                     "csrsi sstatus, 2\n csrr a4, sscratch\n xor t2, a4, a1\n or a6, a6, t2\n"
-                     "csrrci a2, sstatus, 2\n sd a1, 8(a0)\n andi a2, a2, 2\n csrs sstatus, a2\n"
-                     "csrr t3, sscratch\n xor t2, t3, a1\n or a6, a6, t2\n ld t0, 8(a0)\n"
-                     "xor t2, t0, a1\n or a6, a6, t2\n addi a1, a1, 1\n addi t1, t1, -1\n"
-                     "bnez t1, 1b\n csrrci a2, sstatus, 2\n andi a2, a2, 2");
+/* Interrupts off and on, sscratch, loads and stores at a0, by turns; a6 collects what is wrong. The
+ * divisions are what MAKE_STOP is (make.h). */
+FRAGMENT(
+    where_busy,
+    "li t1, 10\n 1: div x0, x0, x0\n csrw sscratch, a1\n csrrci a2, sstatus, 2\n ld a3, 0(a0)\n"
+    "csrsi sstatus, 2\n csrr a4, sscratch\n xor t2, a4, a1\n or a6, a6, t2\n"
+    "csrrci a2, sstatus, 2\n sd a1, 8(a0)\n andi a2, a2, 2\n csrs sstatus, a2\n"
+    "csrr t3, sscratch\n xor t2, t3, a1\n or a6, a6, t2\n ld t0, 8(a0)\n"
+    "xor t2, t0, a1\n or a6, a6, t2\n addi a1, a1, 1\n addi t1, t1, -1\n"
+    "bnez t1, 1b\n csrrci a2, sstatus, 2\n andi a2, a2, 2");
 
 static void busy(uint64_t satp, uint64_t gva, const uint64_t *page, uint64_t sstatus)
 {
@@ -114,6 +117,33 @@ static void two_spaces(void)
         }
         expect_marked(space_page[0], i);
         expect_marked(space_page[1], i + 1);
+    }
+}
+
+/* The kernel itself goes from one to the other and back, with no fence, as ASIDs allow. a0: the page,
+ * a1: satp that has it, a2: satp that has not. */
+FRAGMENT(
+    where_switch,
+    "li s2, 40\n 1: csrw sscratch, s2\n csrrci s3, sstatus, 2\n csrw satp, a1\n div x0, x0, x0\n"
+    "ld a3, 0(a0)\n sd s2, 8(a0)\n csrsi sstatus, 2\n ld a4, 8(a0)\n"
+    "csrw satp, a2\n csrrci s3, sstatus, 2\n csrr s4, sscratch\n"
+    "xor a4, a4, s2\n xor s4, s4, s2\n or a6, a6, a4\n or a6, a6, s4\n"
+    "csrsi sstatus, 2\n addi s2, s2, -1\n bnez s2, 1b");
+static void without_fence(void)
+{
+    for (unsigned i = 0; i < COUNT(ends); i++) {
+        uint64_t *root = space_reset(), *second = space_new();
+        mark(space_page[0], i + 1);
+        space_map(root, ends[i], space_page[0], PTE_S_RW);
+        uint64_t satps[] = {space_satp(root, 1), space_satp(second, 2)};
+        struct run run = RUN(where_switch, .satp = satps[1], .any_register = true,
+                             .a = {ends[i], satps[0], satps[1]});
+        harness_run(&run);
+        expect_done(&run);
+        expect_index("load-at", ends[i], run.x[13], space_page[0][0]);
+        expect_index("wrong-bits-at", ends[i], run.x[16], 0);
+        expect_index("stored-at", ends[i], space_page[0][1], 1);
+        expect_marked(space_page[0], i + 1);
     }
 }
 
@@ -317,17 +347,12 @@ static void kernel_code(void)
 }
 
 static const struct check checks[] = {
-    {"where-mapped-before", mapped_before},
-    {"where-mapped-after", mapped_after},
-    {"where-two-spaces", two_spaces},
-    {"where-superpages", superpages},
-    {"where-four-levels", four_levels},
-    {"where-user-page", user_page},
-    {"where-user-faults", user_faults},
-    {"where-null-sv39", kernel_null_39},
-    {"where-null-sv48", kernel_null_48},
-    {"where-null-forms", kernel_null_forms},
-    {"where-jump", kernel_jump},
+    {"where-mapped-before", mapped_before},  {"where-mapped-after", mapped_after},
+    {"where-two-spaces", two_spaces},        {"where-satp-without-fence", without_fence},
+    {"where-superpages", superpages},        {"where-four-levels", four_levels},
+    {"where-user-page", user_page},          {"where-user-faults", user_faults},
+    {"where-null-sv39", kernel_null_39},     {"where-null-sv48", kernel_null_48},
+    {"where-null-forms", kernel_null_forms}, {"where-jump", kernel_jump},
     {"where-kernel-code", kernel_code},
 };
 
