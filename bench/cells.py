@@ -210,8 +210,8 @@ def trident_cells(method):
         for workload in (*DISK, CONSOLE_OUT, CONSOLE_IN, INTERRUPT):
             disk = workload in DISK
             level = disk_level(method, strategy, workload) if disk else QUICK
-            if (method, workload, strategy) == ("count", CONSOLE_IN, "passthrough"):
-                level = DEFAULT  # two interrupts a byte, which sometimes meet: it does not always repeat
+            if (method, workload) == ("count", CONSOLE_IN):
+                level = DEFAULT  # its interrupts sometimes meet: it does not always repeat
             if disk or strategy != "ata":
                 yield Cell(part, method, "trident", workload, strategy, patch_of(strategy), level=level)
 
