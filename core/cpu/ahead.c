@@ -37,6 +37,7 @@ static void check_pages(struct vcpu *vcpu)
         return;
     ahead->generation = 1;
     memset(ahead->page, 0, sizeof(ahead->page));
+    memset(ahead->device, 0, sizeof(ahead->device));
 }
 
 /* RAM of the page of gva behind a leaf with this permission; else null. */
@@ -84,14 +85,29 @@ static uint64_t address_of(const struct vcpu *vcpu, const struct insn *insn)
     return vcpu->x[insn->rs1] + (uint64_t)(int64_t)insn->imm;
 }
 
+/* A load or store of a device, whose address was translated lately or is now. */
+static bool access_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gva)
+{
+    struct ahead *ahead = vcpu->ahead;
+    bool sum = vcpu->csr.sstatus & SSTATUS_SUM;
+    struct ahead_device *device = &ahead->device[sum][insn->op == INSN_STORE];
+    if (device->tag != tag_of(ahead, gva) || (gva & (insn->width - 1u))) {
+        uint64_t gpa;
+        if (!emulate_translate(vcpu, insn, gva, &gpa))
+            return false;
+        *device = (struct ahead_device){tag_of(ahead, gva), gpa & ~PAGE_MASK};
+    }
+    return emulate_device(vcpu, insn, device->gpa | (gva & PAGE_MASK));
+}
+
 /* A load, store or SC of any width. False: the guest shall execute it itself. */
 static bool access_memory(struct vcpu *vcpu, const struct insn *insn)
 {
     uint64_t gva = address_of(vcpu, insn);
     uint8_t *ram = mapped_ram(vcpu, gva, insn->width, insn->op != INSN_LOAD);
-    if (!ram) /* perhaps a device's */
+    if (!ram)
         return insn->op != INSN_SC && ahead_is_device(vcpu->ahead, vcpu->pc) &&
-               emulate_ahead(vcpu, insn, gva);
+               access_device(vcpu, insn, gva);
     if (insn->op == INSN_LOAD)
         interpret_set(vcpu, insn->rd, interpret_load(ram, insn));
     else if (insn->op == INSN_STORE)

@@ -57,15 +57,22 @@ struct ahead_page {
     uint8_t *ram;
 };
 
+/* The same, where a device is. */
+struct ahead_device {
+    uint64_t tag, gpa;
+};
+
 struct ahead {
     /* By whether SUM is set, and whether it is a store. Valid for one root until a flush. */
     struct ahead_page page[2][2][AHEAD_PAGES];
+    struct ahead_device device[2][2]; /* the same, of devices */
     const struct shadow_root *root;
     uint64_t flush_epoch; /* of shadow */
     uint64_t generation;  /* counts both; in bits 3 to 11 of each valid tag */
     struct ahead_trace trace[AHEAD_TRACES];
-    uint64_t hint_epoch;             /* counts changes of device_pc */
-    uint64_t device_pc[AHEAD_HINTS]; /* where a load or store lately was a device's */
+    uint64_t hint_epoch;              /* counts changes of device_pc */
+    uint64_t device_pc[AHEAD_HINTS];  /* where a load or store lately was a device's, */
+    uint8_t device_hits[AHEAD_HINTS]; /* and how often it trapped there */
 };
 
 /* Carries on from the vcpu's pc. The vcpu is in vS, in its root, with no interrupt due. */

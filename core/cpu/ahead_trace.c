@@ -20,12 +20,22 @@
 #define COST_MEMORY    60u
 #define COST_INLINED   80u
 
+#define LOOP_MAX    256 /* bytes of a loop that is looked at, */
+#define LOOP_TAIL   32  /* and of what of it may lie behind its jump back */
+#define DEVICE_HITS 16u /* traps of a device's access until its code is worth a trace */
+
 void ahead_note_device(struct vcpu *vcpu, uint64_t pc)
 {
-    if (ahead_is_device(vcpu->ahead, pc))
-        return;
-    vcpu->ahead->device_pc[(pc >> 1) & (AHEAD_HINTS - 1)] = pc;
-    vcpu->ahead->hint_epoch++; /* traces that were not worth it may be now */
+    struct ahead *ahead = vcpu->ahead;
+    unsigned slot = (pc >> 1) & (AHEAD_HINTS - 1);
+    if (ahead->device_pc[slot] != pc) {
+        ahead->device_pc[slot] = pc;
+        ahead->device_hits[slot] = 0;
+        ahead->hint_epoch++; /* traces that were not worth it may be now */
+    }
+    bool may = vcpu->vm->options.patch >= PATCH_CLUSTER && vcpu->mode == VMODE_S;
+    if (may && ahead->device_hits[slot] < DEVICE_HITS && ++ahead->device_hits[slot] == DEVICE_HITS)
+        patch_cover(vcpu, pc); /* a loop, perhaps */
 }
 
 static enum ahead_kind kind_of(const struct insn *insn)
@@ -95,6 +105,19 @@ static bool ends_trace(const struct insn *insn)
            insn->op == INSN_SFENCE_VMA || insn->op == INSN_SINVAL_VMA;
 }
 
+/* Whether a jump at pc goes back over a device's access, or before one that is near: a loop that polls, or
+ * moves data. */
+static bool loops_over_device(const struct ahead *ahead, const struct insn *insn, uint64_t pc)
+{
+    bool back = insn->op == INSN_BRANCH || insn->op == INSN_JAL;
+    if (!back || insn->imm >= 0 || insn->imm < -LOOP_MAX)
+        return false;
+    for (int offset = insn->imm; offset < LOOP_TAIL; offset += 2)
+        if (ahead_is_device(ahead, pc + (uint64_t)(int64_t)offset))
+            return true;
+    return false;
+}
+
 /* Whether the copy's word at offset is no longer the instruction, nor a trap: it is inlined. */
 static bool is_inlined(const uint8_t *page, const uint8_t *copy, uint64_t offset)
 {
@@ -122,6 +145,7 @@ static void decode(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *
             return;
         uint64_t pc = (trace->pc & ~PAGE_MASK) + offset;
         bool device = is_memory(insn->kind) && ahead_is_device(vcpu->ahead, pc);
+        device |= loops_over_device(vcpu->ahead, &insn->insn, pc);
         if (device || (sensitive && !is_inlined(page, copy, offset))) {
             trace->count = (uint16_t)(i + 1);
             trace->goes_on = ends_trace(&insn->insn);

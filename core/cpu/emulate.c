@@ -72,8 +72,7 @@ static bool fetch(struct vcpu *vcpu, struct insn *insn)
     return true;
 }
 
-/* The decoded access by the window that holds gpa; ends the instruction. False: an access fault. */
-static bool access_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa)
+bool emulate_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa)
 {
     struct mmio io = {.width = insn->width, .store = is_store(insn)};
     if (io.store)
@@ -103,11 +102,11 @@ void emulate_mmio(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, enum access acc
         return;
     }
     ahead_note_device(vcpu, vcpu->pc);
-    if (!access_device(vcpu, &insn, gpa))
+    if (!emulate_device(vcpu, &insn, gpa))
         fault(vcpu, walk_access_fault(access), gva);
 }
 
-bool emulate_ahead(struct vcpu *vcpu, const struct insn *insn, uint64_t gva)
+bool emulate_translate(struct vcpu *vcpu, const struct insn *insn, uint64_t gva, uint64_t *gpa)
 {
     enum access access = insn->op == INSN_LOAD ? ACCESS_LOAD : ACCESS_STORE;
     struct walk_mode mode = shadow_walk_mode(vcpu);
@@ -117,7 +116,8 @@ bool emulate_ahead(struct vcpu *vcpu, const struct insn *insn, uint64_t gva)
         shadow_is_backed(vcpu->vm, walk.gpa))
         return false;
     mode.probe = false;
-    return !walk_guest(vcpu->vm, &mode, gva, access, &walk) && access_device(vcpu, insn, walk.gpa);
+    *gpa = walk.gpa;
+    return !walk_guest(vcpu->vm, &mode, gva, access, &walk);
 }
 
 void emulate_patched_load(struct vcpu *vcpu, uint64_t gpa)

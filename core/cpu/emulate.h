@@ -11,9 +11,13 @@ struct vcpu;
 /* The access at pc that faulted at gva, whose gpa is no RAM: a device's, or an access fault. */
 void emulate_mmio(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, enum access access);
 
-/* A load or store that the VMM runs ahead over, whose page is not mapped RAM: carried out if it is a
- * device's, with nothing raised. False: it is not; the guest shall execute it itself. */
-bool emulate_ahead(struct vcpu *vcpu, const struct insn *insn, uint64_t gva);
+/* Translates an aligned load or store that the VMM runs ahead over, whose page is not mapped RAM; sets A
+ * and D. False: it is no device's, or it would fault; nothing has happened. */
+bool emulate_translate(struct vcpu *vcpu, const struct insn *insn, uint64_t gva, uint64_t *gpa);
+
+/* Carries out a decoded load or store at gpa, where no RAM is, and moves pc on. False: there is no such
+ * register; nothing has been raised. */
+bool emulate_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa);
 
 /* The load at pc from code whose execute-only copy is mapped: reads the original. */
 void emulate_patched_load(struct vcpu *vcpu, uint64_t gpa);

@@ -81,6 +81,14 @@ static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
     return true;
 }
 
+void patch_cover(struct vcpu *vcpu, uint64_t pc)
+{
+    uint64_t frame;
+    bool patched;
+    if (frame_at(vcpu, pc, &frame, &patched) && !vcpu->vm->shadow->patch[frame])
+        copy_frame(vcpu, pc, frame);
+}
+
 /* Puts a word into the copy: the guest executes it from now on. */
 static void put_word(struct vm *vm, uint64_t frame, uint64_t offset, uint32_t word)
 {

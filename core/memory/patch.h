@@ -15,6 +15,10 @@ struct vm;
 /* Replaces the 4-byte instruction at pc, which just trapped in vS, in the page's copy. */
 void patch_site(struct vcpu *vcpu, uint64_t pc, const struct insn *insn);
 
+/* Makes a copy of the page that pc executes from, even though it has no site: its code may be cached then,
+ * because a store to it is seen. */
+void patch_cover(struct vcpu *vcpu, uint64_t pc);
+
 /* The patched site at pc traps often: lets it jump to a trampoline (cpu/inline.h). False: it cannot. */
 bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn);
 
