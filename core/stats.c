@@ -227,9 +227,11 @@ static void write_memory(struct vm *vm)
                    COUNT(memory->evictions), COUNT(memory->root_switches),
                    COUNT(memory->tlb_flushes), COUNT(memory->patched_pages),
                    COUNT(memory->patched_sites), COUNT(memory->dropped_patches));
-    control_printf(vm->host, "\"inline_sites\":%llu,\"trampolines\":%llu,\"inline_lost\":%llu,",
-                   COUNT(memory->inline_sites), COUNT(memory->trampolines),
-                   COUNT(memory->inline_lost));
+    control_printf(
+        vm->host,
+        "\"patched_loads\":%llu,\"inline_sites\":%llu,\"trampolines\":%llu,\"inline_lost\":%llu,",
+        COUNT(memory->patched_loads), COUNT(memory->inline_sites), COUNT(memory->trampolines),
+        COUNT(memory->inline_lost));
     control_printf(vm->host,
                    "\"superpages\":%llu,\"shared_fills\":%llu,\"early_fills\":%llu,"
                    "\"space_hits\":%llu,\"space_misses\":%llu,\"kept\":%llu,\"forgotten\":%llu,"

@@ -53,6 +53,7 @@ struct stats_memory {
     uint64_t kept, forgotten;          /* shadow entries that fences looked at */
     uint64_t full_drops, frame_drops;
     uint64_t patched_pages, patched_sites, dropped_patches;
+    uint64_t patched_loads;             /* of patched pages, carried out on the original */
     uint64_t inline_sites, trampolines; /* made: of patched_sites (cpu/inline.h) */
     uint64_t inline_lost;               /* given up, because the guest uses the same addresses */
     uint64_t ahead_runs, ahead_instructions;    /* running ahead (cpu/ahead.h) */

@@ -144,4 +144,5 @@ void emulate_patched_load(struct vcpu *vcpu, uint64_t gpa)
         value |= (uint64_t)*byte << 8 * i;
     }
     write_rd(vcpu, &insn, value);
+    patch_note_load(vm, gpa);
 }

@@ -16,8 +16,9 @@
 #define ECALL 0x00000073u
 #define BOUND 1ul /* bit of copy_gva: it is executed there */
 #define BOUND_TWICE \
-    UINT64_MAX       /* at several addresses: no trampoline could know which to return to */
-#define DROPS_MAX 8u /* a page whose copy was dropped this often is not patched again */
+    UINT64_MAX          /* at several addresses: no trampoline could know which to return to */
+#define LOADS_MAX 8192u /* of its original, until a copy is dropped: it is data as much as code */
+#define DROPS_MAX 8u    /* a page whose copy was dropped this often is not patched again */
 
 static uint32_t word_at(const uint8_t *bytes)
 {
@@ -72,6 +73,7 @@ static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
     shadow_drop_leaf(vcpu, pc);
     shadow->copy_frame[index] = (uint32_t)frame;
     shadow->copy_gva[index] = 0;
+    shadow->copy_loads[index] = 0;
     shadow->patch[frame] = (uint16_t)(index + 1);
     shadow->block_patches[frame >> 9]++;
     shadow->copies++;
@@ -232,6 +234,15 @@ void patch_drop(struct vm *vm, uint64_t gpa)
     vm->stats.memory.patched_pages--;
     vm->stats.memory.dropped_patches++;
     shadow->patch_epoch++;
+}
+
+void patch_note_load(struct vm *vm, uint64_t gpa)
+{
+    struct shadow *shadow = vm->shadow;
+    uint16_t copy = shadow->patch[shadow_frame(vm, gpa)];
+    vm->stats.memory.patched_loads++;
+    if (copy && ++shadow->copy_loads[copy - 1u] == LOADS_MAX)
+        patch_drop(vm, gpa);
 }
 
 void patch_reset(struct vm *vm)

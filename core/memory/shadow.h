@@ -103,6 +103,7 @@ struct shadow {
     uint64_t code_epoch;  /* counts up when kernel code is unmapped or a patched site changes */
     bool saturated;       /* a count reached its maximum and is "many" until all is dropped */
     uint64_t *copy_gva;   /* by pool page: where the copy is executed, 0: nowhere yet */
+    uint16_t *copy_loads; /* by pool page: loads of the original of the copy */
     uint8_t *copy_jumps;  /* by pool page: sites of the copy that jump to trampolines */
     uint32_t *copy_frame; /* by pool page: the frame that it is a patched copy of */
     uint64_t *groups; /* by pool page, of tables: bit i: entries 8 * i to 8 * i + 7 may be set */
