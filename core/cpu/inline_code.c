@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "cpu/csr.h"
 #include "cpu/inline.h"
 #include "cpu/interpret.h"
 #include "cpu/liveness.h"
@@ -337,6 +338,7 @@ static struct insn insn_at(const struct inlined *inlined, uint64_t pc)
 enum inline_settled inline_settle(struct vcpu *vcpu)
 {
     struct inlined *inlined = vcpu->inlined;
+    inlined->page.sstatus = csr_sstatus(vcpu) & ~SSTATUS_SIE; /* FS may have become Dirty since */
     for (unsigned i = 0; i < 2 * BODY_WORDS; i++) { /* no body has a loop */
         const struct inline_site *site = site_at(inlined, vcpu->pc);
         if (!site)
