@@ -22,7 +22,7 @@
 #define INLINE_PAGES 5u                   /* of trampolines, from gva 0 on */
 #define INLINE_LOW   (INLINE_PAGES * PAGE_SIZE)
 #define INLINE_SITES 208u /* whose entries are offsets from 512 on: see inline_code.c */
-#define INLINE_HITS  16u  /* traps of a site until it is worth a trampoline */
+#define INLINE_HITS  16   /* traps of a site until it is worth a trampoline */
 
 /* The page of virtual CSRs. Those from 0x900 to 0x9ff are for single instructions at a site: the second
  * half of such an instruction is illegal as a compressed one, so a jump into the middle traps. */
@@ -140,7 +140,7 @@ uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, co
 bool inline_is_jump(const struct inlined *inlined, uint32_t word, uint32_t frame, unsigned offset);
 
 /* So many traps make a site worth a trampoline: more when another one must go for it. */
-static inline uint32_t inline_threshold(const struct inlined *inlined)
+static inline int32_t inline_threshold(const struct inlined *inlined)
 {
     return inlined->sites < INLINE_SITES ? INLINE_HITS : 4 * INLINE_HITS;
 }

@@ -339,7 +339,7 @@ enum inline_settled inline_settle(struct vcpu *vcpu)
 {
     struct inlined *inlined = vcpu->inlined;
     inlined->page.sstatus = csr_sstatus(vcpu) & ~SSTATUS_SIE; /* FS may have become Dirty since */
-    for (unsigned i = 0; i < 2 * BODY_WORDS; i++) { /* no body has a loop */
+    for (unsigned i = 0; i < 2 * BODY_WORDS; i++) {           /* no body has a loop */
         const struct inline_site *site = site_at(inlined, vcpu->pc);
         if (!site)
             return i == 0 || vcpu->pc < INLINE_LOW ? SETTLED_WILD : SETTLED;

@@ -24,7 +24,7 @@
 
 #define INSN_WFI_WORD   0x10500073u
 #define INSN_ECALL_WORD 0x00000073u
-#define HITS_NEVER      UINT32_MAX /* of a site: it stays as it is */
+#define HITS_LATER      (-8192) /* of a site that got no trampoline: it is tried again so much later */
 
 static void exit_is(struct vcpu *vcpu, enum exit_class exit_class, uint32_t detail)
 {
@@ -86,7 +86,7 @@ static struct vcpu_site *site_at(struct vcpu *vcpu)
         return site;
     uint32_t raw = INSN_ECALL_WORD;
     patch_lookup(vcpu, vcpu->pc, &raw);
-    uint32_t hits = site->pc == vcpu->pc && site->insn.raw == raw ? site->hits : 0;
+    int32_t hits = site->pc == vcpu->pc && site->insn.raw == raw ? site->hits : 0;
     *site = (struct vcpu_site){vcpu->pc, tag, epoch, insn_decode(raw), hits, false};
     site->sensitive = priv_is_sensitive(&site->insn);
     return site;
@@ -95,10 +95,8 @@ static struct vcpu_site *site_at(struct vcpu *vcpu)
 /* A patched site of PATCH=inline that traps often does so no longer, if that can be. */
 static void count_hit(struct vcpu *vcpu, struct vcpu_site *site)
 {
-    if (site->hits == HITS_NEVER)
-        return;
     if (++site->hits >= inline_threshold(vcpu->inlined) || vcpu->vm->options.eager)
-        site->hits = patch_promote(vcpu, vcpu->pc, &site->insn) ? 0 : HITS_NEVER;
+        site->hits = patch_promote(vcpu, vcpu->pc, &site->insn) ? 0 : HITS_LATER;
 }
 
 static void handle_ecall(struct vcpu *vcpu)

@@ -34,7 +34,7 @@ struct vcsr {
 struct vcpu_site {
     uint64_t pc, tag, epoch; /* tag: vcpu_code_tag */
     struct insn insn;
-    uint32_t hits;  /* traps there */
+    int32_t hits;   /* traps there */
     bool sensitive; /* insn is; else other code was put there unseen */
 };
 

@@ -55,6 +55,10 @@ class Program:
     def home(self, code):
         return code | UPPER if self.upper else code
 
+    def runs_in_vu(self, section):
+        """Whether vU may execute this section: its own, or any by another address."""
+        return section == "u" or self.alias or self.user
+
     def assemble(self, off=frozenset()):
         """(offset, item) of all instructions, and label -> offset. off: units left out."""
         places, placed = {}, []
@@ -65,7 +69,7 @@ class Program:
                     places[item.label] = at[section]
                 elif index not in off and section not in off:
                     # QEMU 10.0: a wfi that traps there has the pc of the page behind.
-                    while (section == "u" or self.alias) and item is encode.WFI and at[section] % PAGE >= PAGE - 4:
+                    while self.runs_in_vu(section) and item is encode.WFI and at[section] % PAGE >= PAGE - 4:
                         placed.append((at[section], encode.C_NOP))
                         at[section] += 2
                     placed.append((at[section], item))
