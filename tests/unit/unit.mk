@@ -8,6 +8,8 @@ UNIT_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recov
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
 AHCI := $(addprefix devices/emulated/,ahci.c ahcicmd.c ahciprd.c atacmd.c)
+INLINE := $(addprefix core/cpu/,inline_code.c interpret.c liveness.c decode.c decode_compressed.c) \
+	tests/unit/inline_hart.c tests/unit/hart.c
 PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c mmio.c ring.c) tests/unit/mock.c
 ahci_SOURCES           := $(AHCI) tests/unit/mock.c
 ata_SOURCES            := devices/emulated/ata.c devices/emulated/atacmd.c tests/unit/mock.c
@@ -15,6 +17,9 @@ bounce_SOURCES         := core/host/bounce.c
 csr_SOURCES            := core/cpu/csr.c core/cpu/vcpu.c core/cpu/timer.c tests/unit/hart.c \
 	tests/unit/no_inline.c
 decode_SOURCES         := core/cpu/decode.c core/cpu/decode_compressed.c
+inline_SOURCES         := $(INLINE)
+inline_sites_SOURCES   := $(INLINE)
+liveness_SOURCES       := $(addprefix core/cpu/,liveness.c decode.c decode_compressed.c)
 ring_SOURCES           := $(PARAVIRT)
 rtc_SOURCES            := core/board/rtc.c
 shadow_SOURCES         := $(addprefix core/memory/,walk.c shadow.c shadow_fill.c shadow_drop.c shadow_fence.c patch.c pool.c ram.c) \

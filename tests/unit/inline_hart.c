@@ -1,0 +1,100 @@
+/* Shared by the tests of inlined code. See inline_hart.h. */
+#include "inline_hart.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cpu/csr.h"
+#include "memory/patch.h"
+
+struct vm vm;
+struct inlined inlined;
+struct vcpu *const vcpu = &vm.vcpu;
+uint8_t code[PAGE_SIZE];
+unsigned taken_back;
+
+uint64_t csr_sstatus(const struct vcpu *of)
+{
+    return of->csr.sstatus | SPP_FS;
+}
+
+void patch_take_back(struct vm *of, struct inline_site *site)
+{
+    assert_ptr_equal(of, &vm);
+    taken_back++;
+    inline_free(&inlined, site);
+}
+
+void inline_put(unsigned offset, uint32_t word)
+{
+    memcpy(code + offset, &word, 4);
+}
+
+int inline_setup(void **state)
+{
+    (void)state;
+    memset(&vm, 0, sizeof vm);
+    memset(&inlined, 0, sizeof inlined);
+    for (unsigned i = 0; i < INLINE_LOW / 4; i++)
+        inlined.low[i] = RV_ECALL;
+    for (unsigned offset = 0; offset < PAGE_SIZE; offset += 4)
+        inline_put(offset, RV_ECALL);
+    vcpu->vm = &vm;
+    vcpu->inlined = &inlined;
+    vcpu->mode = VMODE_S;
+    for (unsigned reg = 1; reg < 32; reg++)
+        vcpu->x[reg] = 0x1000000000000000ul * reg + 0x123 * reg;
+    taken_back = 0;
+    return 0;
+}
+
+uint32_t inline_try(uint64_t pc, uint32_t word)
+{
+    struct insn insn = insn_decode(word);
+    return inline_make(vcpu, pc, &insn, code, FRAME);
+}
+
+bool inline_step(void)
+{
+    uint32_t raw;
+    assert_true(vcpu->pc <= INLINE_LOW - 4);
+    memcpy(&raw, (uint8_t *)inlined.low + vcpu->pc, 4);
+    struct insn insn = insn_decode(raw);
+    uint64_t *x = vcpu->x, a = x[insn.rs1], imm = (uint64_t)(int64_t)insn.imm, value = 0;
+    uint64_t next = vcpu->pc + insn.length;
+    uint8_t *memory = (uint8_t *)&inlined.page + (imm & PAGE_MASK);
+    switch (insn.op) {
+    case INSN_ECALL: return false;
+    case INSN_LOAD: memcpy(&value, memory, 8); break;
+    case INSN_STORE: memcpy(memory, &x[insn.rs2], 8); break;
+    case INSN_ALU_IMM: value = insn.funct == ALU_AND ? a & imm : a + imm; break;
+    case INSN_ALU_REG: value = a | x[insn.rs2]; break;
+    case INSN_BRANCH: next = (a == 0) == (insn.funct == BRANCH_EQ) ? vcpu->pc + imm : next; break;
+    case INSN_JAL: next = vcpu->pc + imm; break;
+    case INSN_JALR: next = (a + imm) & ~1ul; break;
+    default: fail_msg("op %u at %#lx", insn.op, vcpu->pc);
+    }
+    if (insn.op == INSN_LOAD || insn.op == INSN_STORE) {
+        assert_int_equal(insn.rs1, 0);
+        assert_in_range(imm, INLINE_TOP - PAGE_SIZE + 0x800, UINT64_MAX);
+        assert_int_equal(insn.width, 8);
+    }
+    if (insn.rd)
+        x[insn.rd] = value;
+    vcpu->pc = next;
+    return true;
+}
+
+uint64_t inline_target(uint32_t jump)
+{
+    struct insn insn = insn_decode(jump);
+    assert_int_equal(insn.op, INSN_JALR);
+    assert_int_equal(insn.rd | insn.rs1, 0);
+    assert_int_equal(insn_length((uint16_t)(jump >> 16)), 2);
+    assert_int_equal(insn_decode(jump >> 16).op, INSN_FLOAT_LOAD); /* FS is Off there */
+    return (uint64_t)insn.imm;
+}

@@ -1,0 +1,37 @@
+/*
+ * A vcpu with PATCH=inline and a hart that executes trampolines, for the tests of core/cpu/inline_code.c.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/inline.h"
+#include "rv.h"
+#include "vm.h"
+
+#define CODE   0xffffffff80200000ul /* a code page of the guest */
+#define OFFSET 0x100u               /* of the site in it */
+#define SITE   (CODE + OFFSET)
+#define FRAME  77u
+#define SPP_FS (SSTATUS_SPP | SSTATUS_FS_INITIAL | SSTATUS_UXL_64)
+
+extern struct vm vm;
+extern struct inlined inlined;
+extern struct vcpu *const vcpu;
+extern uint8_t code[PAGE_SIZE]; /* what the guest wrote in the page at CODE */
+extern unsigned taken_back;     /* calls of patch_take_back, which does no more than inline_free */
+
+/* No sites, a page of ecalls (which read all registers), another value in each register. */
+int inline_setup(void **state);
+
+/* Puts an instruction in the code page. */
+void inline_put(unsigned offset, uint32_t word);
+
+/* Makes a trampoline for word at pc: inline_make's answer. */
+uint32_t inline_try(uint64_t pc, uint32_t word);
+
+/* Where the jump of a site goes; its second half must trap. */
+uint64_t inline_target(uint32_t jump);
+
+/* One instruction of those that trampolines are made of. False: it is an ecall, which traps. */
+bool inline_step(void);
