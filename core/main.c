@@ -75,6 +75,7 @@ static void load_guest(struct vm *vm)
     struct loaded loaded;
     if (board_reset(vm) < 0 || loader_load(vm, &loaded) < 0)
         refuse();
+    memset(vm->vcpu.ahead, 0, sizeof(*vm->vcpu.ahead));
     inline_reset(&vm->vcpu, vm->shadow->host_levels);
     vcpu_reset(&vm->vcpu, loaded.entry_gpa, loaded.tree_gpa);
 }

@@ -225,8 +225,8 @@ static void run(struct vcpu *vcpu, const struct ahead_trace *trace)
     uint32_t exit_detail = vcpu->exit_detail;
     uint64_t executed = 0;
     check_pages(vcpu);
-    while (trace && run_trace(vcpu, trace, &executed) && executed < AHEAD_BUDGET)
-        trace = ahead_find(vcpu);
+    while (trace && ++executed < AHEAD_BUDGET && run_trace(vcpu, trace, &executed))
+        trace = ahead_find(vcpu); /* the jump that left the last one has been counted, too */
     vcpu->exit_class = exit_class;
     vcpu->exit_detail = exit_detail;
     if (executed) {

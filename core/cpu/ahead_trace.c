@@ -29,13 +29,16 @@ void ahead_note_device(struct vcpu *vcpu, uint64_t pc)
     struct ahead *ahead = vcpu->ahead;
     unsigned slot = (pc >> 1) & (AHEAD_HINTS - 1);
     if (ahead->device_pc[slot] != pc) {
+        ahead->hint_epoch += ahead->device_pc[slot] == 0; /* traces may be worth it now */
         ahead->device_pc[slot] = pc;
         ahead->device_hits[slot] = 0;
-        ahead->hint_epoch++; /* traces that were not worth it may be now */
     }
     bool may = vcpu->vm->options.patch >= PATCH_CLUSTER && vcpu->mode == VMODE_S;
-    if (may && ahead->device_hits[slot] < DEVICE_HITS && ++ahead->device_hits[slot] == DEVICE_HITS)
+    if (may && ahead->device_hits[slot] < DEVICE_HITS &&
+        ++ahead->device_hits[slot] == DEVICE_HITS) {
         patch_cover(vcpu, pc); /* a loop, perhaps */
+        ahead->hint_epoch++;
+    }
 }
 
 static enum ahead_kind kind_of(const struct insn *insn)

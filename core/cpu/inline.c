@@ -14,7 +14,8 @@
 #include "vm.h"
 
 #define ECALL      0x00000073u
-#define LOSSES_MAX 16u /* then it is not taken up again until the VM is reset */
+#define SUPERPAGE  (2ul << 20) /* a fence may name any address of one */
+#define LOSSES_MAX 16u         /* then it is not taken up again until the VM is reset */
 #define CODE       (PTE_X | PTE_U | PTE_V | PTE_A | PTE_D)
 
 static uint64_t entry_for(const void *page, uint64_t bits)
@@ -85,7 +86,7 @@ void inline_note_space(struct vcpu *vcpu)
 
 void inline_note_fence(struct vcpu *vcpu, bool by_address, uint64_t gva)
 {
-    if (vcpu->inlined && (!by_address || gva >= INLINE_TOP || gva < INLINE_LOW))
+    if (vcpu->inlined && (!by_address || gva >= -SUPERPAGE || gva < SUPERPAGE))
         vcpu->inlined->check = true;
 }
 

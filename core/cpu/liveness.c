@@ -11,8 +11,9 @@
 #include "cpu/decode.h"
 #include "riscv.h"
 
-#define BUDGET 256u /* instructions looked at, over all branches: bounds the depth, too */
-#define ALL    UINT32_MAX
+#define BUDGET   256u /* instructions looked at, over all branches */
+#define BRANCHES 64u  /* followed both ways: bounds the depth of the search, and so the stack */
+#define ALL      UINT32_MAX
 
 #define OPCODE(raw)  ((raw)&0x7fu)
 #define OPCODE_FENCE 0x0fu
@@ -73,7 +74,7 @@ static struct effect effect_of(const struct insn *insn)
 struct search {
     const uint8_t *page;
     struct liveness_range *range;
-    unsigned reg, budget;
+    unsigned reg, budget, branches;
     uint8_t
         seen[PAGE_SIZE / 16]; /* a bit for each half-word: where a way on was followed already */
 };
@@ -115,7 +116,8 @@ static bool is_dead(struct search *search, int offset)
             return true;
         if (insn.op == INSN_JALR)
             return false;
-        if (insn.op == INSN_BRANCH && !is_dead(search, offset + insn.imm))
+        if (insn.op == INSN_BRANCH &&
+            (search->branches++ >= BRANCHES || !is_dead(search, offset + insn.imm)))
             return false;
         offset += insn.op == INSN_JAL ? insn.imm : insn.length;
     }

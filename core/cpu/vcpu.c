@@ -29,6 +29,7 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
 {
     memset(vcpu->x, 0, sizeof(vcpu->x));
     memset(&vcpu->csr, 0, sizeof(vcpu->csr));
+    memset(vcpu->site, 0, sizeof(vcpu->site));
     vcpu->x[10] = vcpu->hartid;
     vcpu->x[11] = opaque;
     vcpu->pc = pc;

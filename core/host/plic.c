@@ -135,7 +135,8 @@ void host_wait(struct host *host)
         return;
     }
     set_waking(host, true);
-    handle_pending(host); /* what was pending before wakes nobody */
+    handle_pending(host);       /* what was pending before wakes nobody */
+    csr_set(CSR_SIE, SIP_SEIP); /* the caller's trap_host_interrupts() looks, and masks it again */
     riscv_wfi();
     set_waking(host, false);
     handle_pending(host);

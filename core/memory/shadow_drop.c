@@ -213,7 +213,9 @@ void shadow_drop_frame(struct vm *vm, uint64_t frame)
 static uint64_t *leaf_in(const struct shadow *shadow, uint64_t *table, uint64_t gva,
                          unsigned *level)
 {
-    if (!table || shadow_index(gva, shadow->host_levels - 1) == MAP_ROOT_SLOT)
+    unsigned unused = 64 - (PAGE_SHIFT + 9 * shadow->host_levels);
+    bool canonical = (uint64_t)((int64_t)(gva << unused) >> unused) == gva;
+    if (!table || !canonical || shadow_index(gva, shadow->host_levels - 1) == MAP_ROOT_SLOT)
         return NULL;
     for (*level = shadow->host_levels - 1;; --*level) {
         uint64_t *entry = &table[shadow_index(gva, *level)];

@@ -359,6 +359,8 @@ void shadow_fence(struct vcpu *vcpu, bool by_address, uint64_t gva, bool by_asid
     struct vm *vm = vcpu->vm;
     vm->stats.memory.flushes++;
     inline_note_fence(vcpu, by_address, gva);
+    vm->shadow
+        ->flush_epoch++; /* devices, which are in no table here, are forgotten too (cpu/ahead.c) */
     if (!shadow_is_on(vm, SWITCH_FENCE))
         shadow_drop_all(vcpu);
     else if (by_address)
