@@ -112,5 +112,6 @@ Command("shadow", show_shadow)
 
 if os.environ.get("TRIDENT_BASE"):
     gdb.execute(f"add-symbol-file build/trident/trident.elf -o {os.environ['TRIDENT_BASE']}", to_string=True)
+gdb.execute("set max-value-size unlimited")  # a vcpu has 2048 sites in it
 gdb.execute(f"target remote {os.environ['TRIDENT_GDB']}")
 print(f"The guest's console: {os.environ.get('TRIDENT_CONSOLE')}. Commands: vcpu, gva, shadow; continue starts it.")

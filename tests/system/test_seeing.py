@@ -95,7 +95,8 @@ def test_trace_shows_devices_and_handlers(tmp_path):
     handlers = slices(timeline, "handler")
     injected = [event for event in timeline["traceEvents"] if event.get("cat") == "inject"]
     assert len(handlers) == len(injected) > 10
-    assert {event["args"]["at"] for event in handlers} == {"trap_vector+0x0"}
+    # Running ahead may have carried out its beginning before the guest goes on.
+    assert all(event["args"]["at"].startswith("trap_vector+") for event in handlers)
     assert not any("unfinished" in event["args"] for event in handlers)
     functions = {event["name"] for event in slices(timeline, "guest")}
     assert {"vS trap_vector", "vS plic_interrupt"} <= functions
@@ -280,7 +281,8 @@ def test_top_of_a_run(going_on):
     lines = control.connect(session.RUN_FOLDER)
     stores = control.ask(lines, "stats")["statistics"]["devices"]["uart"]["stores"]
     mmio = next(line for line in text.splitlines() if line.startswith("mmio "))
-    assert stores > 1000 and int(mmio.split()[-1].replace("'", "")) > 1000
+    # One exit may serve a whole FIFO of stores.
+    assert stores > 1000 and 1000 / 16 < int(mmio.split()[-1].replace("'", "")) <= stores + 100
     for key in ("q", "\x03"):
         child = terminal()
         child.expect("q quits")
