@@ -93,6 +93,7 @@ static void test_refused(void **state)
     inlined.low_lost = true;
     assert_int_equal(inline_try(SITE, SET), 0);
     inlined.low_lost = false;
+    inline_put(OFFSET, SET);
     inline_put(OFFSET + 4, rv_beq(T0, T1, -4)); /* back to the site, with ra as it is */
     inline_put(OFFSET + 8, rv_li(RA, 0));
     assert_int_equal(inline_try(SITE, SET), 0);
@@ -105,14 +106,20 @@ static void test_refused(void **state)
 
 /* --- Return addresses that are still in a register ---------------------------------------------- */
 
-/* So many sites in a row with ra dead until behind the last; the hart executes all. */
+/* So many sites in a row with ra dead until behind the last, made in the one order or the other; the hart
+ * executes all. */
 static void run_row(unsigned count)
 {
+    uint32_t jump[32];
     for (unsigned i = 0; i < count; i++)
         inline_put(OFFSET + 4 * i, SET);
     inline_put(OFFSET + 4 * count, rv_li(RA, 0));
+    for (unsigned made = 0; made < count; made++) {
+        unsigned i = count % 2 ? count - 1 - made : made;
+        jump[i] = inline_try(SITE + 4 * i, SET);
+    }
     for (unsigned i = 0; i < count; i++) {
-        vcpu->pc = inline_target(inline_try(SITE + 4 * i, SET));
+        vcpu->pc = inline_target(jump[i]);
         while (vcpu->pc < INLINE_LOW)
             assert_true(inline_step());
         assert_int_equal(vcpu->x[RA], INLINE_BACK(SITE + 4 * i));
@@ -153,6 +160,9 @@ static void test_slot_shared(void **state)
 static void test_not_restored(void **state)
 {
     (void)state;
+    inline_put(OFFSET + 4, rv_li(T0, 0));
+    assert_int_not_equal(inline_try(SITE + PAGE_SIZE, SET), 0); /* so that t0 may hold one, too */
+    assert_int_equal(inlined.site[0].dead, T0);
     run_row(1);
     uint64_t back = INLINE_BACK(SITE);
     const struct {
@@ -171,11 +181,13 @@ static void test_not_restored(void **state)
         assert_int_equal(vcpu->x[RA], others[i].value);
     }
     vcpu->pc = SITE + 4;
-    vcpu->x[RA] = inlined.page.saved[0] = back; /* the guest wrote there: without an end */
-    vcpu->x[T0] = back;                         /* not the site's register */
+    vcpu->x[T0] = back; /* not the site's register */
+    inline_restore(vcpu);
+    assert_int_equal(vcpu->x[T0], back);
+    inlined.page.saved[inlined.site[1].slot] = back; /* the guest wrote there: without an end */
+    vcpu->x[RA] = back;
     inline_restore(vcpu);
     assert_int_equal(vcpu->x[RA], back);
-    assert_int_equal(vcpu->x[T0], back);
 }
 
 /* --- Sites ------------------------------------------------------------------------------------ */
