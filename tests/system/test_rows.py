@@ -117,7 +117,7 @@ def test_mapped_plic_does_not_trap(tmp_path):
     """Claim and complete are the hardware's: what is left is the set-up."""
     counts = {}
     for plic in ("emulated", "mapped"):
-        options = {"DEVICE": "passthrough", "PLIC": plic, "STATS": f"{tmp_path}/{plic}.json",
+        options = {"DEVICE": "passthrough", "PLIC": plic, "PATCH": "ecall", "STATS": f"{tmp_path}/{plic}.json",
                    "RUN": "bench disk read 4096 64 1", "DISK_IMG": f"{tmp_path}/disk.img"}
         status, output = front_door.make(options)
         print(f"{output[-3000:]}\nThe same again: {front_door.shown(options)}")
@@ -126,8 +126,7 @@ def test_mapped_plic_does_not_trap(tmp_path):
             statistics = json.load(file)
         assert statistics["config"]["plic"] == plic
         counts[plic] = sum(row["count"] for row in statistics["exits"] if row["class"] == "plic")
-    # Running ahead carries out some of them along with another trap.
-    assert counts["emulated"] > 64 and counts["mapped"] == 0
+    assert counts["emulated"] >= 3 * 64 and counts["mapped"] == 0
 
 
 @pytest.mark.parametrize("device", ("native", "virtio"))
