@@ -15,7 +15,6 @@
 #include "riscv.h"
 #include "vm.h"
 
-#define SSTATUS_KEPT        (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_SUM | SSTATUS_MXR)
 #define SSTATUS_VIEW        (SSTATUS_SUM | SSTATUS_MXR)
 #define SCOUNTEREN_WRITABLE 0x7ful /* CY TM IR and the machine's four programmable counters */
 #define SENVCFG_WRITABLE    (SENVCFG_FIOM | SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE)
@@ -43,7 +42,7 @@ static uint64_t read_sstatus(struct vcpu *vcpu)
 static void write_sstatus(struct vcpu *vcpu, uint64_t value)
 {
     uint64_t changed = vcpu->csr.sstatus ^ value;
-    vcpu->csr.sstatus = value & SSTATUS_KEPT;
+    vcpu->csr.sstatus = value & CSR_SSTATUS_KEPT;
     inline_set_fs(vcpu, value);
     vcpu->view_stale |= (changed & SSTATUS_VIEW) != 0;
     vcpu->interrupts_stale |= (changed & value & SSTATUS_SIE) != 0;

@@ -6,6 +6,10 @@
 #include <stdint.h>
 
 #include "cpu/decode.h"
+#include "riscv.h"
+
+/* What of sstatus is kept in struct vcsr. */
+#define CSR_SSTATUS_KEPT (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_SUM | SSTATUS_MXR)
 
 struct vcpu;
 

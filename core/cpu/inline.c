@@ -131,11 +131,26 @@ static void check_conflicts(struct vcpu *vcpu)
 
 /* --- In and out -------------------------------------------------------------------------------------- */
 
+/* What trampolines change in sstatus without the VMM: SUM only towards what the root permits anyway. */
+static uint64_t guarded(const struct vcpu *vcpu)
+{
+    uint64_t free = SSTATUS_FS | SSTATUS_SPIE | SSTATUS_SPP;
+    if (!shadow_reaches_user(vcpu))
+        free |= SSTATUS_SUM;
+    return ~free << 1;
+}
+
 void inline_pull_page(struct vcpu *vcpu)
 {
     const struct inline_page *page = &vcpu->inlined->page;
     struct vcsr *csr = &vcpu->csr;
-    csr->sstatus = (csr->sstatus & ~SSTATUS_SIE) | (page->sie & SSTATUS_SIE);
+    uint64_t changed = csr->sstatus ^ page->sstatus;
+    csr->sstatus = (page->sstatus & CSR_SSTATUS_KEPT & ~SSTATUS_SIE) | (page->sie & SSTATUS_SIE);
+    if (vcpu->fs_hidden)
+        vcpu->fs_behind = page->sstatus & SSTATUS_FS;
+    if (changed & (SSTATUS_SUM | SSTATUS_MXR))
+        vcpu->view_stale |= !shadow_view_holds(vcpu);
+    csr->sepc = page->sepc & ~1ul;
     csr->sscratch = page->sscratch;
     csr->scause = page->scause;
     csr->stval = page->stval;
@@ -155,6 +170,7 @@ void inline_push_page(struct vcpu *vcpu)
     page->stvec = csr->stvec;
     page->satp = csr->satp;
     page->sstatus = csr_sstatus(vcpu) & ~SSTATUS_SIE;
+    page->guarded = guarded(vcpu);
     page->pending = vcpu_sip(vcpu) & csr->sie;
 }
 

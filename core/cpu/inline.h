@@ -22,6 +22,7 @@
 #define INLINE_PAGES 5u                   /* of trampolines, from gva 0 on */
 #define INLINE_LOW   (INLINE_PAGES * PAGE_SIZE)
 #define INLINE_SITES 208u /* whose entries are offsets from 512 on: see inline_code.c */
+#define INLINE_LONG  32u  /* the last of them have long bodies */
 #define INLINE_HITS  16   /* traps of a site until it is worth a trampoline */
 
 /* The page of virtual CSRs. Those from 0x900 to 0x9ff are for single instructions at a site: the second
@@ -31,11 +32,14 @@ struct inline_page {
     uint64_t saved[32]; /* by slot of a site: what its register held before */
     uint64_t sie;       /* SSTATUS_SIE or 0 */
     uint64_t sscratch, scause, stval;
-    uint64_t sepc, stvec, satp;  /* read alone */
+    uint64_t sepc;               /* written by trampolines alone */
+    uint64_t stvec, satp;        /* read alone */
     uint64_t sstatus;            /* as the guest reads it, with SIE clear */
+    uint64_t guarded;            /* what of sstatus only the VMM changes, shifted left by one: no SD */
     uint64_t pending;            /* not 0: an interrupt is due as soon as SIE is set */
+    uint64_t scratch[2];         /* registers that a long body borrows */
     uint64_t back[INLINE_SITES]; /* by site: the pc behind it */
-    uint8_t rest[PAGE_SIZE - 0x948 - 8 * INLINE_SITES];
+    uint8_t rest[PAGE_SIZE - 0x960 - 8 * INLINE_SITES];
 };
 
 _Static_assert(sizeof(struct inline_page) == PAGE_SIZE, "the page of virtual CSRs is one page");
@@ -56,7 +60,8 @@ struct inlined {
     uint32_t low[INLINE_LOW / 4] __attribute__((aligned(4096))); /* entries and bodies */
     uint64_t table[4][512] __attribute__((aligned(4096)));       /* shadow tables that map low */
     struct inline_site site[INLINE_SITES];
-    uint32_t sites, next;    /* in use; the one to go next if all are */
+    uint32_t sites[2];       /* in use, by whether their bodies are long */
+    uint32_t next[2];        /* the one to go next if all are */
     uint32_t dead_registers; /* of all sites */
     uint32_t losses;         /* how often one of these came about: */
     bool lost;               /* the current address space uses the top page itself: no inlining */
@@ -142,7 +147,8 @@ bool inline_is_jump(const struct inlined *inlined, uint32_t word, uint32_t frame
 /* So many traps make a site worth a trampoline: more when another one must go for it. */
 static inline int32_t inline_threshold(const struct inlined *inlined)
 {
-    return inlined->sites < INLINE_SITES ? INLINE_HITS : 4 * INLINE_HITS;
+    bool room = inlined->sites[0] < INLINE_SITES - INLINE_LONG && inlined->sites[1] < INLINE_LONG;
+    return room ? INLINE_HITS : 4 * INLINE_HITS;
 }
 
 /* Gives back a site. */

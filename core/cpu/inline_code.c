@@ -58,10 +58,16 @@ static uint16_t short_jump(unsigned distance) /* C.J, forward by less than 2 KiB
 }
 
 #define LD(rd, imm)       type_i(0x03, 3, rd, 0, imm)
+#define SLLI(rd, rs, by)  type_i(0x13, 1, rd, rs, by)
+#define SRLI(rd, rs, by)  type_i(0x13, 5, rd, rs, by)
+#define XORI(rd, rs, imm) type_i(0x13, 4, rd, rs, imm)
+#define ORI(rd, rs, imm)  type_i(0x13, 6, rd, rs, imm)
 #define SD(rs, imm)       type_s(3, 0, rs, imm)
 #define ADDI(rd, rs, imm) type_i(0x13, 0, rd, rs, imm)
 #define ANDI(rd, rs, imm) type_i(0x13, 7, rd, rs, imm)
 #define OR(rd, a, b)      type_r(6, rd, a, b)
+#define AND(rd, a, b)     type_r(7, rd, a, b)
+#define XOR(rd, a, b)     type_r(4, rd, a, b)
 #define JALR(rs, imm)     type_i(0x67, 0, 0, rs, imm)
 
 /* A field of the page of virtual CSRs, as an offset from x0. */
@@ -116,39 +122,72 @@ enum kind {
     KIND_RESTORE, /* csrs sstatus, rs1: where rs1 is 0 or SIE */
     KIND_SAVE,    /* csrrci rd, sstatus, SIE */
     KIND_READ,    /* csrr rd, sstatus */
+    KIND_SEPC,    /* csrw sepc, rs1 */
+    KIND_CHANGE,  /* csrrw, csrrs, csrrc rd, sstatus, rs1: of what is not guarded */
 };
 
-#define BODY_WORDS 16u
-#define SLOW       14u /* word of a body: gives dead back, then traps */
+#define SHORT_WORDS 16u
+#define LONG_WORDS  36u
+#define SHORT_SITES (INLINE_SITES - INLINE_LONG)
 
-/* The low pages: a compressed jump at the entry, a long one within its reach, and the body. */
+/* The low pages: a compressed jump at the entry, a long one within its reach, and the bodies. */
 #define ENTRY(site) (512u + 2u * (site))
 #define REACH(site) (1024u + 4u * (site))
-#define BODY(site)  ((uint32_t)PAGE_SIZE + 4u * BODY_WORDS * (site))
+#define SHORTS      ((uint32_t)PAGE_SIZE)
+#define LONGS       (SHORTS + 4u * SHORT_WORDS * SHORT_SITES)
 
-_Static_assert(BODY(INLINE_SITES) <= INLINE_LOW, "all bodies lie in the low pages");
+_Static_assert(LONGS + 4u * LONG_WORDS * INLINE_LONG <= INLINE_LOW, "all bodies lie in the low pages");
 _Static_assert(ENTRY(INLINE_SITES) <= REACH(0), "all entries are C.FLD in the middle");
+
+static bool is_long(unsigned site)
+{
+    return site >= SHORT_SITES;
+}
+
+static unsigned words_of(unsigned site)
+{
+    return is_long(site) ? LONG_WORDS : SHORT_WORDS;
+}
+
+static uint32_t body_of(unsigned site)
+{
+    return is_long(site) ? LONGS + 4 * LONG_WORDS * (site - SHORT_SITES)
+                         : SHORTS + 4 * SHORT_WORDS * site;
+}
+
+/* A register operand, as it looks now. */
+static enum kind kind_of_change(uint64_t value, const struct insn *insn)
+{
+    if (insn->op == INSN_CSRRS && !insn->rd && !(value & ~SSTATUS_SIE))
+        return KIND_RESTORE;
+    return (value & SSTATUS_SIE) || (insn->rd && insn->rd == insn->rs1) ? KIND_NONE : KIND_CHANGE;
+}
 
 static enum kind kind_of(const struct vcpu *vcpu, const struct insn *insn)
 {
-    if (!is_csr(insn) || insn->csr != CSR_SSTATUS || insn->op == INSN_CSRRW)
+    if (!is_csr(insn))
         return KIND_NONE;
-    uint64_t value = vcpu->x[insn->rs1];
+    if (insn->csr == CSR_SEPC)
+        return insn->op == INSN_CSRRW && !insn->rd && !insn->immediate ? KIND_SEPC : KIND_NONE;
+    if (insn->csr != CSR_SSTATUS)
+        return KIND_NONE;
     if (!writes(insn))
         return insn->rd ? KIND_READ : KIND_NONE;
-    if (insn->immediate)
-        return insn->imm != SSTATUS_SIE              ? KIND_NONE
-               : insn->op == INSN_CSRRS && !insn->rd ? KIND_SET
-               : insn->op == INSN_CSRRC && insn->rd  ? KIND_SAVE
-                                                     : KIND_NONE;
-    if (insn->op == INSN_CSRRS && !insn->rd)
-        return value & ~SSTATUS_SIE ? KIND_NONE : KIND_RESTORE; /* as it looks now */
-    return KIND_NONE;
+    if (!insn->immediate)
+        return kind_of_change(vcpu->x[insn->rs1], insn);
+    return insn->imm != SSTATUS_SIE              ? KIND_NONE
+           : insn->op == INSN_CSRRS && !insn->rd ? KIND_SET
+           : insn->op == INSN_CSRRC && insn->rd  ? KIND_SAVE
+                                                 : KIND_NONE;
 }
 
+/* A body ends in its slow way: it gives back what it borrowed, then traps. */
 struct body {
     uint32_t *word;
-    unsigned count;
+    unsigned count, words;
+    unsigned dead;
+    int saved;            /* where dead is */
+    unsigned borrowed[2]; /* of a long one */
 };
 
 static void emit(struct body *body, uint32_t word)
@@ -158,38 +197,97 @@ static void emit(struct body *body, uint32_t word)
 
 static void emit_slow_unless_zero(struct body *body, unsigned reg)
 {
-    emit(body, branch_zero(1, reg, 4 * (SLOW - body->count)));
+    unsigned slow = body->words - (body->words == LONG_WORDS ? 4 : 2);
+    emit(body, branch_zero(1, reg, 4 * (slow - body->count)));
+}
+
+static void emit_give_back(struct body *body)
+{
+    emit(body, LD(body->borrowed[0], FIELD(scratch)));
+    emit(body, LD(body->borrowed[1], FIELD(scratch) + 8));
 }
 
 /* sie = SIE, unless an interrupt is due then. */
-static void emit_set(struct body *body, unsigned dead)
+static void emit_set(struct body *body)
 {
-    emit(body, LD(dead, FIELD(pending)));
-    emit_slow_unless_zero(body, dead);
-    emit(body, ADDI(dead, 0, SSTATUS_SIE));
-    emit(body, SD(dead, FIELD(sie)));
+    emit(body, LD(body->dead, FIELD(pending)));
+    emit_slow_unless_zero(body, body->dead);
+    emit(body, ADDI(body->dead, 0, SSTATUS_SIE));
+    emit(body, SD(body->dead, FIELD(sie)));
 }
 
-/* rd = sstatus, with SIE from dead. */
-static void emit_read(struct body *body, unsigned dead, unsigned rd)
+/* rd = sstatus, with SIE from reg. */
+static void emit_read(struct body *body, unsigned reg, unsigned rd)
 {
     emit(body, LD(rd, FIELD(sstatus)));
-    emit(body, OR(rd, rd, dead));
+    emit(body, OR(rd, rd, reg));
 }
 
-static void emit_body(struct body *body, enum kind kind, const struct insn *insn, unsigned dead,
-                      int saved)
+/* old = sstatus, with SIE set if it is not to be cleared; new = what the instruction makes of it. */
+static void emit_compute(struct body *body, const struct insn *insn, unsigned old, unsigned new)
 {
+    emit(body, LD(old, FIELD(sstatus)));
+    if (insn->op == INSN_CSRRW) {
+        emit(body, ADDI(new, insn->rs1, 0));
+    } else if (insn->op == INSN_CSRRS) {
+        emit(body, OR(new, old, insn->rs1));
+    } else {
+        emit(body, ORI(old, old, SSTATUS_SIE));
+        emit(body, XORI(new, insn->rs1, -1));
+        emit(body, AND(new, new, old));
+    }
+}
+
+/* SD of value follows its FS: set if both bits are. */
+static void emit_sd(struct body *body, unsigned value, unsigned a, unsigned b)
+{
+    emit(body, SLLI(a, value, 49));
+    emit(body, SLLI(b, value, 50));
+    emit(body, AND(a, a, b));
+    emit(body, SRLI(a, a, 63));
+    emit(body, SLLI(a, a, 63));
+    emit(body, SLLI(value, value, 1));
+    emit(body, SRLI(value, value, 1));
+    emit(body, OR(value, value, a));
+}
+
+static void emit_change(struct body *body, const struct insn *insn)
+{
+    unsigned value = body->dead, a = body->borrowed[0], b = body->borrowed[1];
+    emit(body, SD(a, FIELD(scratch)));
+    emit(body, SD(b, FIELD(scratch) + 8));
+    emit_compute(body, insn, a, value);
+    emit(body, XOR(a, a, value));
+    emit(body, SLLI(a, a, 1));
+    emit(body, LD(b, FIELD(guarded)));
+    emit(body, AND(a, a, b));
+    emit_slow_unless_zero(body, a);
+    emit_sd(body, value, a, b);
+    if (insn->op == INSN_CSRRC)
+        emit(body, ANDI(value, value, ~(int)SSTATUS_SIE));
+    if (insn->rd) {
+        emit(body, LD(a, FIELD(sie)));
+        emit_read(body, a, insn->rd);
+    }
+    emit(body, SD(value, FIELD(sstatus)));
+    if (insn->op == INSN_CSRRW)
+        emit(body, SD(0, FIELD(sie)));
+    emit_give_back(body);
+}
+
+static void emit_body(struct body *body, enum kind kind, const struct insn *insn)
+{
+    unsigned dead = body->dead;
     switch (kind) {
     case KIND_NONE: return;
-    case KIND_SET: emit_set(body, dead); return;
+    case KIND_SET: emit_set(body); return;
     case KIND_RESTORE:
         emit(body, ANDI(dead, insn->rs1, ~(int)SSTATUS_SIE));
         emit_slow_unless_zero(body, dead);
         if (insn->rs1 == dead)
-            emit(body, LD(dead, saved));
+            emit(body, LD(dead, body->saved));
         emit(body, branch_zero(0, insn->rs1, 4 * 5)); /* 0: nothing to set */
-        emit_set(body, dead);
+        emit_set(body);
         return;
     case KIND_SAVE:
         emit(body, LD(dead, FIELD(sie)));
@@ -200,22 +298,42 @@ static void emit_body(struct body *body, enum kind kind, const struct insn *insn
         emit(body, LD(dead, FIELD(sie)));
         emit_read(body, dead, insn->rd);
         return;
+    case KIND_SEPC:
+        emit(body, ANDI(dead, insn->rs1, -2)); /* IALIGN = 16 */
+        emit(body, SD(dead, FIELD(sepc)));
+        return;
+    case KIND_CHANGE: emit_change(body, insn); return;
     }
+}
+
+/* Two registers that neither the instruction nor the way back uses. */
+static void borrow(struct body *body, const struct insn *insn)
+{
+    unsigned count = 0;
+    for (unsigned reg = 10; count < 2; reg++)
+        if (reg != body->dead && reg != insn->rd && reg != insn->rs1)
+            body->borrowed[count++] = reg;
 }
 
 static void write_body(struct inlined *inlined, unsigned site, enum kind kind,
                        const struct insn *insn)
 {
-    struct body body = {&inlined->low[BODY(site) / 4], 0};
-    unsigned dead = inlined->site[site].dead;
-    int saved = FIELD(saved) + 8 * (int)inlined->site[site].slot;
-    emit(&body, SD(dead, saved));
-    emit_body(&body, kind, insn, dead, saved);
-    emit(&body, LD(dead, FIELD(back) + 8 * (int)site));
-    emit(&body, JALR(dead, 0));
-    while (body.count < SLOW)
+    struct body body = {
+        .word = &inlined->low[body_of(site) / 4],
+        .words = words_of(site),
+        .dead = inlined->site[site].dead,
+        .saved = FIELD(saved) + 8 * (int)inlined->site[site].slot,
+    };
+    borrow(&body, insn);
+    emit(&body, SD(body.dead, body.saved));
+    emit_body(&body, kind, insn);
+    emit(&body, LD(body.dead, FIELD(back) + 8 * (int)site));
+    emit(&body, JALR(body.dead, 0));
+    while (body.count < body.words - (is_long(site) ? 4 : 2))
         emit(&body, ECALL);
-    emit(&body, LD(dead, saved));
+    if (is_long(site))
+        emit_give_back(&body);
+    emit(&body, LD(body.dead, body.saved));
     emit(&body, ECALL);
 }
 
@@ -260,23 +378,32 @@ static uint16_t *entry_of(struct inlined *inlined, unsigned site)
     return (uint16_t *)inlined->low + ENTRY(site) / 2;
 }
 
+/* One with a body of this size; if all are taken, the oldest goes. */
+static unsigned free_site(struct vm *vm, bool with_long_body)
+{
+    struct inlined *inlined = vm->vcpu.inlined;
+    unsigned site = with_long_body ? SHORT_SITES : 0;
+    unsigned count = with_long_body ? INLINE_LONG : SHORT_SITES;
+    if (inlined->sites[with_long_body] == count)
+        patch_take_back(vm, &inlined->site[site + inlined->next[with_long_body]++ % count]);
+    while (inlined->site[site].pc)
+        site++;
+    return site;
+}
+
 uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, const uint8_t *page,
                      uint32_t frame)
 {
     struct inlined *inlined = vcpu->inlined;
     enum kind kind = kind_of(vcpu, insn);
     struct liveness_range range;
-    unsigned site = 0;
     if (kind == KIND_NONE || inlined->lost || inlined->low_lost)
         return 0;
     unsigned dead = find_dead(kind, insn, page, pc & PAGE_MASK, &range);
     unsigned slot = dead ? find_slot(inlined, pc, &range) : SLOTS;
     if (slot == SLOTS)
         return 0;
-    if (inlined->sites == INLINE_SITES)
-        patch_take_back(vcpu->vm, &inlined->site[inlined->next++ % INLINE_SITES]);
-    while (inlined->site[site].pc)
-        site++;
+    unsigned site = free_site(vcpu->vm, kind == KIND_CHANGE);
     inlined->site[site] = (struct inline_site){
         .pc = pc,
         .frame = frame,
@@ -286,10 +413,10 @@ uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, co
         .slot = (uint8_t)slot,
     };
     inlined->dead_registers |= 1u << dead;
-    inlined->sites++;
+    inlined->sites[is_long(site)]++;
     inlined->page.back[site] = INLINE_BACK(pc);
     write_body(inlined, site, kind, insn);
-    inlined->low[REACH(site) / 4] = jump(BODY(site) - REACH(site));
+    inlined->low[REACH(site) / 4] = jump(body_of(site) - REACH(site));
     *entry_of(inlined, site) = short_jump(REACH(site) - ENTRY(site));
     return JALR(0, (int)ENTRY(site));
 }
@@ -306,11 +433,11 @@ void inline_free(struct inlined *inlined, struct inline_site *site)
 {
     unsigned number = (unsigned)(site - inlined->site);
     site->pc = 0;
-    inlined->sites--;
+    inlined->sites[is_long(number)]--;
     *entry_of(inlined, number) = 0; /* illegal */
     inlined->low[REACH(number) / 4] = ECALL;
-    for (unsigned i = 0; i < BODY_WORDS; i++)
-        inlined->low[BODY(number) / 4 + i] = ECALL;
+    for (unsigned i = 0; i < words_of(number); i++)
+        inlined->low[body_of(number) / 4 + i] = ECALL;
     riscv_fence_i();
 }
 
@@ -319,7 +446,8 @@ void inline_free(struct inlined *inlined, struct inline_site *site)
 /* The site in whose trampoline pc is, or null. */
 static const struct inline_site *site_at(const struct inlined *inlined, uint64_t pc)
 {
-    uint64_t number = pc >= PAGE_SIZE  ? (pc - BODY(0)) / (4 * BODY_WORDS)
+    uint64_t number = pc >= LONGS      ? SHORT_SITES + (pc - LONGS) / (4 * LONG_WORDS)
+                      : pc >= SHORTS   ? (pc - SHORTS) / (4 * SHORT_WORDS)
                       : pc >= REACH(0) ? (pc - REACH(0)) / 4
                                        : (pc - ENTRY(0)) / 2;
     bool is_entry = pc < REACH(0);
@@ -335,18 +463,19 @@ static struct insn insn_at(const struct inlined *inlined, uint64_t pc)
     return insn_decode(raw);
 }
 
-enum inline_settled inline_settle(struct vcpu *vcpu)
+/* Carries out what the trampolines do from pc on. */
+static enum inline_settled follow(struct vcpu *vcpu)
 {
     struct inlined *inlined = vcpu->inlined;
-    inlined->page.sstatus = csr_sstatus(vcpu) & ~SSTATUS_SIE; /* FS may have become Dirty since */
-    for (unsigned i = 0; i < 2 * BODY_WORDS; i++) {           /* no body has a loop */
+    for (unsigned i = 0; i < 2 * LONG_WORDS; i++) { /* no body has a loop */
         const struct inline_site *site = site_at(inlined, vcpu->pc);
         if (!site)
             return i == 0 || vcpu->pc < INLINE_LOW ? SETTLED_WILD : SETTLED;
         struct insn insn = insn_at(inlined, vcpu->pc);
         uint8_t *field = (uint8_t *)&inlined->page + PAGE_SIZE + insn.imm; /* of x0 + imm */
         if (insn.op == INSN_ECALL) {
-            bool slow = vcpu->pc / 4 % BODY_WORDS == SLOW + 1;
+            unsigned number = (unsigned)(site - inlined->site);
+            bool slow = vcpu->pc == body_of(number) + 4 * (words_of(number) - 1);
             vcpu->pc = slow ? site->pc : vcpu->pc;
             return slow ? SETTLED_SLOW : SETTLED_WILD;
         }
@@ -360,6 +489,16 @@ enum inline_settled inline_settle(struct vcpu *vcpu)
             vcpu->pc += insn.length;
     }
     return SETTLED_WILD;
+}
+
+enum inline_settled inline_settle(struct vcpu *vcpu)
+{
+    struct inlined *inlined = vcpu->inlined;
+    inlined->page.sstatus = csr_sstatus(vcpu) & ~SSTATUS_SIE; /* FS may have become Dirty since */
+    enum inline_settled settled = follow(vcpu);
+    inline_set_fs(vcpu, inlined->page.sstatus);
+    inline_pull(vcpu);
+    return settled;
 }
 
 /* The site whose return address the register still holds, or null. */

@@ -197,7 +197,6 @@ static bool handle_trampoline(struct vcpu *vcpu)
     uint32_t raw;
     exit_is(vcpu, EXIT_PATCH, 4);
     enum inline_settled settled = inline_settle(vcpu);
-    inline_pull(vcpu); /* what it wrote */
     if (vcpu->scause == CAUSE_STORE_PAGE)
         inline_map(vcpu); /* its first instruction is a store to the page of virtual CSRs */
     switch (settled) {

@@ -131,6 +131,13 @@ bool shadow_view_holds(const struct vcpu *vcpu)
     return vcpu->root == &space->root[shadow_root_index(choose_view(vcpu, space, mxr), mxr)];
 }
 
+bool shadow_reaches_user(const struct vcpu *vcpu)
+{
+    const struct shadow_space *space = vcpu->vm->shadow->current;
+    return space && vcpu->root >= &space->root[shadow_root_index(VIEW_KERNEL_SUM, false)] &&
+           vcpu->root <= &space->root[shadow_root_index(VIEW_KERNEL_SUM, true)];
+}
+
 /* --- Faults ----------------------------------------------------------------------------------- */
 
 /* Fills what walk leads to in the vcpu's view; evicts while there is no memory for it. */

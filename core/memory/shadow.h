@@ -144,6 +144,9 @@ void shadow_drop_frame(struct vm *vm, uint64_t frame);
 /* Whether the installed root is still the one for the vcpu's mode, SUM, MXR and satp. */
 bool shadow_view_holds(const struct vcpu *vcpu);
 
+/* Whether it is one in which the guest's kernel reaches its processes' pages. */
+bool shadow_reaches_user(const struct vcpu *vcpu);
+
 /* The current root's leaf for gva: the entry, its level, or null when there is none. */
 uint64_t *shadow_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level);
 
