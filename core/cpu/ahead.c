@@ -16,6 +16,7 @@
 #include "memory/shadow_internal.h"
 #include "vm.h"
 
+#define REACH_LATER 15u /* after a long access, so many others at the same pc are taken for long */
 #define GENERATIONS \
     512u /* fit between a page's number and the bits that an aligned address clears */
 
@@ -219,25 +220,44 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
     return trace->goes_on;
 }
 
-static void run(struct vcpu *vcpu, const struct ahead_trace *trace)
+/* Trace by trace, until none is worth it, limit instructions were carried out, or the guest is to go on itself.
+ * Returns how many. */
+static uint64_t run(struct vcpu *vcpu, const struct ahead_trace *trace, uint64_t limit, bool reach)
 {
     uint8_t exit_class = vcpu->exit_class; /* the run belongs to the exit that it follows */
     uint32_t exit_detail = vcpu->exit_detail;
     uint64_t executed = 0;
     check_pages(vcpu);
-    while (trace && ++executed < AHEAD_BUDGET && run_trace(vcpu, trace, &executed))
-        trace = ahead_find(vcpu); /* the jump that left the last one has been counted, too */
+    while (trace && ++executed < limit && run_trace(vcpu, trace, &executed) &&
+           (!reach || (vcpu->csr.sstatus & SSTATUS_SUM)))
+        trace = ahead_find(vcpu, reach); /* the jump that left the last one has been counted, too */
     vcpu->exit_class = exit_class;
     vcpu->exit_detail = exit_detail;
     if (executed) {
         vcpu->vm->stats.memory.ahead_runs++;
         vcpu->vm->stats.memory.ahead_instructions += executed;
     }
+    return executed;
 }
 
 void ahead_run(struct vcpu *vcpu)
 {
-    const struct ahead_trace *trace = ahead_find(vcpu);
+    const struct ahead_trace *trace = ahead_find(vcpu, false);
     if (trace)
-        run(vcpu, trace);
+        run(vcpu, trace, AHEAD_BUDGET, false);
+}
+
+bool ahead_reach(struct vcpu *vcpu)
+{
+    uint64_t pc = vcpu->pc;
+    uint8_t *later = &vcpu->ahead->reach_later[(pc >> 1) & (AHEAD_HINTS - 1)];
+    if (*later) {
+        --*later;
+        return false;
+    }
+    uint64_t executed = run(vcpu, ahead_find(vcpu, true), AHEAD_REACH, true);
+    bool is_long = (vcpu->csr.sstatus & SSTATUS_SUM) && executed >= AHEAD_REACH;
+    if (is_long)
+        *later = REACH_LATER;
+    return vcpu->pc != pc && !is_long;
 }

@@ -17,6 +17,7 @@ struct vcpu;
 #define AHEAD_TRACE  64u  /* instructions of a trace at most */
 #define AHEAD_TRACES 256u /* by pc; a power of two */
 #define AHEAD_BUDGET 512u /* instructions per trap: bounds how long an interrupt may wait */
+#define AHEAD_REACH  128u /* instructions while SUM is set */
 #define AHEAD_PAGES  32u  /* by gva; a power of two */
 #define AHEAD_HINTS  256u /* pcs of device accesses; a power of two */
 
@@ -46,6 +47,7 @@ struct ahead_trace {
     uint64_t pc, tag, epoch; /* as struct vcpu_site */
     uint64_t contents;       /* sum of shadow.patch_epoch and hint_epoch when it was made */
     const uint8_t *page;     /* whose code it is */
+    bool reach;              /* made while SUM was set: each load or store is worth it */
     uint16_t count;          /* instructions worth carrying out; 0: none */
     bool goes_on;            /* what is behind the last may be worth a trace of its own */
     struct ahead_insn insn[AHEAD_TRACE];
@@ -73,10 +75,15 @@ struct ahead {
     uint64_t hint_epoch;              /* counts changes of device_pc */
     uint64_t device_pc[AHEAD_HINTS];  /* where a load or store lately was a device's, */
     uint8_t device_hits[AHEAD_HINTS]; /* and how often it trapped there */
+    uint8_t reach_later[AHEAD_HINTS]; /* by pc: so often it is not worth trying ahead_reach() */
 };
 
 /* Carries on from the vcpu's pc. The vcpu is in vS, in its root, with no interrupt due. */
 void ahead_run(struct vcpu *vcpu);
+
+/* The guest's kernel faulted at a page of its process, with SUM set: carries on until SUM is cleared, at most
+ * AHEAD_REACH instructions, so that a short access needs no other root. False: it is a long one. */
+bool ahead_reach(struct vcpu *vcpu);
 
 /* The load or store at pc was a device's: others are worth running ahead to it. */
 void ahead_note_device(struct vcpu *vcpu, uint64_t pc);
@@ -87,5 +94,5 @@ static inline bool ahead_is_device(const struct ahead *ahead, uint64_t pc)
     return ahead->device_pc[(pc >> 1) & (AHEAD_HINTS - 1)] == pc;
 }
 
-/* The trace at the vcpu's pc, or null: nothing there is worth it. */
-const struct ahead_trace *ahead_find(struct vcpu *vcpu);
+/* The trace at the vcpu's pc, or null: nothing there is worth it. reach: see there. */
+const struct ahead_trace *ahead_find(struct vcpu *vcpu, bool reach);

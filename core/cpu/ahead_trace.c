@@ -149,7 +149,8 @@ static void decode(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *
         uint64_t pc = (trace->pc & ~PAGE_MASK) + offset;
         bool device = is_memory(insn->kind) && ahead_is_device(vcpu->ahead, pc);
         device |= loops_over_device(vcpu->ahead, &insn->insn, pc);
-        if (device || (sensitive && !is_inlined(page, copy, offset))) {
+        bool reaches = trace->reach && (is_memory(insn->kind) || sensitive);
+        if (device || reaches || (sensitive && !is_inlined(page, copy, offset))) {
             trace->count = (uint16_t)(i + 1);
             trace->goes_on = ends_trace(&insn->insn);
             cost = 0;
@@ -171,17 +172,18 @@ static void build(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *p
 
 /* When only the mapping of code has changed somewhere, it is enough that this pc still executes from the
  * same patched page. */
-const struct ahead_trace *ahead_find(struct vcpu *vcpu)
+const struct ahead_trace *ahead_find(struct vcpu *vcpu, bool reach)
 {
     const struct shadow *shadow = vcpu->vm->shadow;
     struct ahead_trace *trace = &vcpu->ahead->trace[(vcpu->pc >> 1) & (AHEAD_TRACES - 1)];
     uint64_t tag = vcpu_code_tag(vcpu);
     uint64_t contents = shadow->patch_epoch + vcpu->ahead->hint_epoch;
-    if (trace->pc != vcpu->pc || trace->epoch != shadow->code_epoch || trace->tag != tag ||
-        trace->contents != contents) {
+    bool same = trace->pc == vcpu->pc && trace->contents == contents && trace->reach == reach;
+    if (!same || trace->epoch != shadow->code_epoch || trace->tag != tag) {
         const uint8_t *copy, *page = patch_page(vcpu, vcpu->pc, &copy);
-        if (trace->pc != vcpu->pc || trace->page != page || trace->contents != contents) {
+        if (!same || trace->page != page) {
             trace->pc = vcpu->pc;
+            trace->reach = reach;
             trace->count = 0;
             if (page)
                 build(vcpu, trace, page, copy);

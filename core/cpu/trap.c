@@ -155,6 +155,12 @@ static void handle_page_fault(struct vcpu *vcpu)
     }
     switch (answer) {
     case SHADOW_RETRY: return;
+    case SHADOW_USER:
+        if (ahead_reach(vcpu))
+            return;
+        shadow_reach_user(vcpu);
+        shadow_fault(vcpu, vcpu->stval, access, &gpa, &cause);
+        return;
     case SHADOW_GUEST:
         exit_is(vcpu, EXIT_GUEST_FAULT, (uint32_t)cause);
         vcpu_raise(vcpu, cause, vcpu->stval);

@@ -164,6 +164,27 @@ static void fill(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
     vm->stats.memory.fills++;
 }
 
+/* Whether the kernel's access is one to its process's page, which its root does not reach yet. Fills the
+ * page in the process's own root. */
+static bool fill_user(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
+{
+    struct vm *vm = vcpu->vm;
+    if (vm->options.patch < PATCH_CLUSTER || vcpu->mode != VMODE_S || shadow_is_bare(vcpu) ||
+        !(walk->pte & PTE_U) || shadow_reaches_user(vcpu))
+        return false;
+    bool mxr = vcpu->csr.sstatus & SSTATUS_MXR, same;
+    struct shadow_root *root = &vm->shadow->current->root[shadow_root_index(VIEW_USER, mxr)];
+    struct shadow_lens lens = shadow_lens_of(vm->shadow->current, root);
+    struct shadow_page page;
+    return root->table && shadow_make_page(vm, &lens, gva, walk, &page) &&
+           shadow_fill(vcpu, root, walk, &page, &same);
+}
+
+void shadow_reach_user(struct vcpu *vcpu)
+{
+    use_root(vcpu, VIEW_KERNEL_SUM, vcpu->csr.sstatus & SSTATUS_MXR);
+}
+
 /* The page of virtual CSRs, which stands in the guest's address space and not in its tables. */
 static void put_inline_page(struct vcpu *vcpu, uint64_t hpa)
 {
@@ -213,6 +234,8 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
             return SHADOW_PATCHED;
     }
 
+    if (fill_user(vcpu, gva, &walk))
+        return SHADOW_USER;
     fill(vcpu, gva, &walk);
     return SHADOW_RETRY;
 }

@@ -126,10 +126,15 @@ enum shadow_answer {
     SHADOW_RETRY,   /* filled: run the instruction again */
     SHADOW_GUEST,   /* the guest's own fault: *cause */
     SHADOW_MMIO,    /* gpa is no RAM: *gpa, for device emulation or an access fault */
+    SHADOW_USER,    /* the kernel's access to its process's page, filled in the process's view: either it is
+                     * carried out there (cpu/ahead.h), or shadow_reach_user() */
     SHADOW_PATCHED, /* a load from a page whose execute-only copy is mapped: *gpa, to be emulated */
 };
 enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access access, uint64_t *gpa,
                                 uint64_t *cause);
+
+/* Installs the view in which the guest's kernel reaches its processes' pages. SUM is set. */
+void shadow_reach_user(struct vcpu *vcpu);
 
 /* SFENCE.VMA: by_address and by_asid as rs1 and rs2 are not x0. */
 void shadow_fence(struct vcpu *vcpu, bool by_address, uint64_t gva, bool by_asid, uint64_t asid);
