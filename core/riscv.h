@@ -5,6 +5,9 @@
 #pragma once
 #include <stdint.h>
 
+/* A function that is seldom called: it is kept out of the one that calls it, whose way stays short. */
+#define RARE __attribute__((cold, noinline))
+
 /* --- Supervisor CSRs (privileged specification, table "Supervisor-level CSR addresses") -------- */
 #define CSR_FFLAGS       0x001
 #define CSR_FRM          0x002

@@ -26,7 +26,7 @@ static uint32_t make_key(unsigned exit_class, unsigned mode, uint32_t detail)
     return (key ^ key >> 15) | 1;
 }
 
-static struct stats_row *find_row(struct stats *stats, unsigned exit_class, unsigned mode,
+RARE static struct stats_row *find_row(struct stats *stats, unsigned exit_class, unsigned mode,
                                   uint32_t detail)
 {
     uint32_t key = make_key(exit_class, mode, detail);

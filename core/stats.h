@@ -62,13 +62,13 @@ struct stats_memory {
 };
 
 struct stats {
-    struct stats_row rows[STATS_ROWS];
-    struct stats_row *lately[STATS_LATELY]; /* where find_row() found them */
     struct stats_memory memory;
     uint64_t begin_time; /* of the bracket: boot, or the last reset */
     uint64_t begin_instret;
     uint64_t
         guest_instructions; /* retired outside the VMM's handlers (includes M-mode's redirects) */
+    struct stats_row *lately[STATS_LATELY]; /* where find_row() found them */
+    struct stats_row rows[STATS_ROWS];
 };
 
 /* One exit handled: costs in retired instructions and time ticks. */

@@ -43,21 +43,22 @@ struct vm_ram_range {
     uint64_t hpa_offset; /* hpa = gpa + hpa_offset */
 };
 
+/* First what each trap needs: it stays in reach of short offsets. */
 struct vm {
-    struct vcpu vcpu; /* one hart today; the devices and the memory do not assume it */
+    struct shadow *shadow;
+    struct host *host;
+    struct trace *trace; /* null: the run is not traced */
+    bool paused;
     struct vm_options options;
     struct vm_ram_range ram;
+    struct stats stats;
+    struct vcpu vcpu; /* one hart today; the devices and the memory do not assume it */
     struct vplic plic;
     uint32_t plic_sources[HOST_IRQS / 32]; /* PLIC=mapped: those that are the guest's */
     struct rtc rtc;
     unsigned routed[VPLIC_SOURCES]; /* host source behind a guest source, 0 = none */
     struct device device[VM_DEVICES];
     unsigned devices;
-    struct shadow *shadow;
-    struct stats stats;
-    struct host *host;
-    struct trace *trace; /* null: the run is not traced */
-    bool paused;
 };
 
 enum vm_end { VM_POWEROFF, VM_REBOOT };

@@ -25,8 +25,15 @@ static uint64_t tag_of(const struct ahead *ahead, uint64_t gva)
     return (gva & ~PAGE_MASK) | ahead->generation << 3;
 }
 
+RARE static void begin_again(struct ahead *ahead)
+{
+    ahead->generation = 1;
+    memset(ahead->page, 0, sizeof(ahead->page));
+    memset(ahead->device, 0, sizeof(ahead->device));
+}
+
 /* What was found in another root, or before a flush, is stale. */
-static void check_pages(struct vcpu *vcpu)
+static inline void check_pages(struct vcpu *vcpu)
 {
     struct ahead *ahead = vcpu->ahead;
     uint64_t epoch = vcpu->vm->shadow->flush_epoch;
@@ -34,11 +41,8 @@ static void check_pages(struct vcpu *vcpu)
         return;
     ahead->root = vcpu->root;
     ahead->flush_epoch = epoch;
-    if (++ahead->generation < GENERATIONS)
-        return;
-    ahead->generation = 1;
-    memset(ahead->page, 0, sizeof(ahead->page));
-    memset(ahead->device, 0, sizeof(ahead->device));
+    if (++ahead->generation >= GENERATIONS)
+        begin_again(ahead);
 }
 
 /* RAM of the page of gva behind a leaf with this permission; else null. */
@@ -253,11 +257,13 @@ bool ahead_reach(struct vcpu *vcpu)
     uint8_t *later = &vcpu->ahead->reach_later[(pc >> 1) & (AHEAD_HINTS - 1)];
     if (*later) {
         --*later;
-        return false;
+        shadow_reach_user(vcpu);
+        return true;
     }
     uint64_t executed = run(vcpu, ahead_find(vcpu, true), AHEAD_REACH, true);
-    bool is_long = (vcpu->csr.sstatus & SSTATUS_SUM) && executed >= AHEAD_REACH;
-    if (is_long)
+    if ((vcpu->csr.sstatus & SSTATUS_SUM) && executed >= AHEAD_REACH) {
         *later = REACH_LATER;
-    return vcpu->pc != pc && !is_long;
+        shadow_reach_user(vcpu);
+    }
+    return vcpu->pc != pc;
 }

@@ -65,14 +65,14 @@ struct ahead_device {
 };
 
 struct ahead {
-    /* By whether SUM is set, and whether it is a store. Valid for one root until a flush. */
-    struct ahead_page page[2][2][AHEAD_PAGES];
-    struct ahead_device device[2][2]; /* the same, of devices */
     const struct shadow_root *root;
     uint64_t flush_epoch; /* of shadow */
     uint64_t generation;  /* counts both; in bits 3 to 11 of each valid tag */
+    uint64_t hint_epoch;  /* counts changes of device_pc */
+    /* By whether SUM is set, and whether it is a store. Valid for one root until a flush. */
+    struct ahead_page page[2][2][AHEAD_PAGES];
+    struct ahead_device device[2][2]; /* the same, of devices */
     struct ahead_trace trace[AHEAD_TRACES];
-    uint64_t hint_epoch;              /* counts changes of device_pc */
     uint64_t device_pc[AHEAD_HINTS];  /* where a load or store lately was a device's, */
     uint8_t device_hits[AHEAD_HINTS]; /* and how often it trapped there */
     uint8_t reach_later[AHEAD_HINTS]; /* by pc: so often it is not worth trying ahead_reach() */
@@ -81,8 +81,9 @@ struct ahead {
 /* Carries on from the vcpu's pc. The vcpu is in vS, in its root, with no interrupt due. */
 void ahead_run(struct vcpu *vcpu);
 
-/* The guest's kernel faulted at a page of its process, with SUM set: carries on until SUM is cleared, at most
- * AHEAD_REACH instructions, so that a short access needs no other root. False: it is a long one. */
+/* The guest's kernel faulted at an address that may be its process's, with SUM set, and its root does not reach
+ * such pages. Carries on until SUM is cleared, so that a short access needs no other root: for one of more than
+ * AHEAD_REACH instructions it is installed. False: nothing was done, as the process's root has no such page. */
 bool ahead_reach(struct vcpu *vcpu);
 
 /* The load or store at pc was a device's: others are worth running ahead to it. */

@@ -10,6 +10,7 @@
 #include "cpu/priv.h"
 #include "memory/patch.h"
 #include "memory/shadow.h"
+#include "riscv.h"
 #include "vm.h"
 
 /* What a run may cost, in the VMM's instructions, between two that would trap. A trap that is saved is
@@ -121,6 +122,12 @@ static bool loops_over_device(const struct ahead *ahead, const struct insn *insn
     return false;
 }
 
+/* To the next round of a loop, or to what follows it. */
+static bool goes_back(const struct insn *insn)
+{
+    return insn->op == INSN_JAL || (insn->op == INSN_BRANCH && insn->imm < 0);
+}
+
 /* Whether the copy's word at offset is no longer the instruction, nor a trap: it is inlined. */
 static bool is_inlined(const uint8_t *page, const uint8_t *copy, uint64_t offset)
 {
@@ -149,7 +156,7 @@ static void decode(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *
         uint64_t pc = (trace->pc & ~PAGE_MASK) + offset;
         bool device = is_memory(insn->kind) && ahead_is_device(vcpu->ahead, pc);
         device |= loops_over_device(vcpu->ahead, &insn->insn, pc);
-        bool reaches = trace->reach && (is_memory(insn->kind) || sensitive);
+        bool reaches = trace->reach && (is_memory(insn->kind) || sensitive || goes_back(&insn->insn));
         if (device || reaches || (sensitive && !is_inlined(page, copy, offset))) {
             trace->count = (uint16_t)(i + 1);
             trace->goes_on = ends_trace(&insn->insn);
@@ -172,26 +179,30 @@ static void build(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *p
 
 /* When only the mapping of code has changed somewhere, it is enough that this pc still executes from the
  * same patched page. */
+RARE static void renew(struct vcpu *vcpu, struct ahead_trace *trace, bool reach, uint64_t contents)
+{
+    bool same = trace->pc == vcpu->pc && trace->contents == contents && trace->reach == reach;
+    const uint8_t *copy, *page = patch_page(vcpu, vcpu->pc, &copy);
+    if (!same || trace->page != page) {
+        trace->pc = vcpu->pc;
+        trace->reach = reach;
+        trace->count = 0;
+        if (page)
+            build(vcpu, trace, page, copy);
+    }
+    trace->page = page;
+    trace->tag = vcpu_code_tag(vcpu);
+    trace->epoch = vcpu->vm->shadow->code_epoch;
+    trace->contents = contents;
+}
+
 const struct ahead_trace *ahead_find(struct vcpu *vcpu, bool reach)
 {
     const struct shadow *shadow = vcpu->vm->shadow;
     struct ahead_trace *trace = &vcpu->ahead->trace[(vcpu->pc >> 1) & (AHEAD_TRACES - 1)];
-    uint64_t tag = vcpu_code_tag(vcpu);
     uint64_t contents = shadow->patch_epoch + vcpu->ahead->hint_epoch;
-    bool same = trace->pc == vcpu->pc && trace->contents == contents && trace->reach == reach;
-    if (!same || trace->epoch != shadow->code_epoch || trace->tag != tag) {
-        const uint8_t *copy, *page = patch_page(vcpu, vcpu->pc, &copy);
-        if (!same || trace->page != page) {
-            trace->pc = vcpu->pc;
-            trace->reach = reach;
-            trace->count = 0;
-            if (page)
-                build(vcpu, trace, page, copy);
-        }
-        trace->page = page;
-        trace->tag = tag;
-        trace->epoch = shadow->code_epoch;
-        trace->contents = contents;
-    }
+    if (trace->pc != vcpu->pc || trace->contents != contents || trace->reach != reach ||
+        trace->epoch != shadow->code_epoch || trace->tag != vcpu_code_tag(vcpu))
+        renew(vcpu, trace, reach, contents);
     return trace->count ? trace : NULL;
 }

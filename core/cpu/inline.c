@@ -117,7 +117,7 @@ static void change(struct vcpu *vcpu, bool lost, bool low_lost)
     shadow_drop_all(vcpu);
 }
 
-static void check_conflicts(struct vcpu *vcpu)
+RARE static void check_conflicts(struct vcpu *vcpu)
 {
     struct inlined *inlined = vcpu->inlined;
     inlined->check = false;
@@ -148,8 +148,8 @@ void inline_pull_page(struct vcpu *vcpu)
     csr->sstatus = (page->sstatus & CSR_SSTATUS_KEPT & ~SSTATUS_SIE) | (page->sie & SSTATUS_SIE);
     if (vcpu->fs_hidden)
         vcpu->fs_behind = page->sstatus & SSTATUS_FS;
-    if (changed & (SSTATUS_SUM | SSTATUS_MXR))
-        vcpu->view_stale |= !shadow_view_holds(vcpu);
+    if ((changed & SSTATUS_MXR) || ((changed & SSTATUS_SUM) && shadow_reaches_user(vcpu)))
+        vcpu->view_stale = true; /* against the rules */
     csr->sepc = page->sepc & ~1ul;
     csr->sscratch = page->sscratch;
     csr->scause = page->scause;

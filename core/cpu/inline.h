@@ -56,10 +56,6 @@ struct inline_site {
 };
 
 struct inlined {
-    struct inline_page page __attribute__((aligned(4096)));
-    uint32_t low[INLINE_LOW / 4] __attribute__((aligned(4096))); /* entries and bodies */
-    uint64_t table[4][512] __attribute__((aligned(4096)));       /* shadow tables that map low */
-    struct inline_site site[INLINE_SITES];
     uint32_t sites[2];       /* in use, by whether their bodies are long */
     uint32_t next[2];        /* the one to go next if all are */
     uint32_t dead_registers; /* of all sites */
@@ -68,6 +64,10 @@ struct inlined {
     bool low_lost;           /* the same of the low pages: no trampolines */
     bool check;              /* its tables may have changed there: to be looked at */
     bool float_open;         /* the guest's kernel uses the FPU: trampolines are unmapped */
+    struct inline_site site[INLINE_SITES];
+    struct inline_page page __attribute__((aligned(4096)));
+    uint32_t low[INLINE_LOW / 4] __attribute__((aligned(4096))); /* entries and bodies */
+    uint64_t table[4][512] __attribute__((aligned(4096)));       /* shadow tables that map low */
 };
 
 /* What a trampoline returns with. Bit 0, which JALR ignores, tells it from an address of the guest's. */
@@ -96,7 +96,7 @@ bool inline_has_low(const struct vcpu *vcpu);
 void inline_pull_page(struct vcpu *vcpu);
 void inline_push_page(struct vcpu *vcpu);
 
-/* The pc is in a trampoline: carries out the rest of it. */
+/* The pc is in a trampoline: carries out the rest of it, and takes over what it wrote. */
 enum inline_settled {
     SETTLED,      /* done: pc is behind the site */
     SETTLED_SLOW, /* pc is at the site, whose instruction the VMM must carry out */

@@ -77,18 +77,28 @@ static void handle_illegal(struct vcpu *vcpu)
     priv_execute(vcpu, &insn);
 }
 
+RARE static void renew_site(struct vcpu *vcpu, struct vcpu_site *site)
+{
+    uint32_t raw = INSN_ECALL_WORD;
+    patch_lookup(vcpu, vcpu->pc, &raw);
+    int32_t hits = site->pc == vcpu->pc && site->insn.raw == raw ? site->hits : 0;
+    *site = (struct vcpu_site){
+        .pc = vcpu->pc,
+        .tag = vcpu_code_tag(vcpu),
+        .epoch = vcpu->vm->shadow->code_epoch,
+        .insn = insn_decode(raw),
+        .hits = hits,
+    };
+    site->sensitive = priv_is_sensitive(&site->insn);
+}
+
 /* What the guest's instruction at pc is. */
 static struct vcpu_site *site_at(struct vcpu *vcpu)
 {
     struct vcpu_site *site = &vcpu->site[(vcpu->pc >> 1 ^ vcpu->pc >> 12) & (VCPU_SITES - 1)];
-    uint64_t epoch = vcpu->vm->shadow->code_epoch, tag = vcpu_code_tag(vcpu);
-    if (site->pc == vcpu->pc && site->epoch == epoch && site->tag == tag)
-        return site;
-    uint32_t raw = INSN_ECALL_WORD;
-    patch_lookup(vcpu, vcpu->pc, &raw);
-    int32_t hits = site->pc == vcpu->pc && site->insn.raw == raw ? site->hits : 0;
-    *site = (struct vcpu_site){vcpu->pc, tag, epoch, insn_decode(raw), hits, false};
-    site->sensitive = priv_is_sensitive(&site->insn);
+    if (site->pc != vcpu->pc || site->epoch != vcpu->vm->shadow->code_epoch ||
+        site->tag != vcpu_code_tag(vcpu))
+        renew_site(vcpu, site);
     return site;
 }
 
@@ -147,6 +157,8 @@ static void handle_page_fault(struct vcpu *vcpu)
     uint64_t gpa, cause;
     struct insn insn;
     exit_is(vcpu, EXIT_SHADOW_FILL, (uint32_t)vcpu->scause);
+    if (access != ACCESS_FETCH && shadow_may_reach(vcpu) && ahead_reach(vcpu))
+        return;
     enum shadow_answer answer = shadow_fault(vcpu, vcpu->stval, access, &gpa, &cause);
     if (answer == SHADOW_GUEST && access == ACCESS_STORE && is_cbo_management(vcpu)) {
         uint64_t load_cause;
@@ -197,7 +209,7 @@ static void (*const handlers[16])(struct vcpu *vcpu) = {
 
 /* The guest's kernel is in a trampoline (cpu/inline.h), or jumped where trampolines are. False: the trap is
  * to be handled as any other, at the pc that the guest knows. */
-static bool handle_trampoline(struct vcpu *vcpu)
+RARE static bool handle_trampoline(struct vcpu *vcpu)
 {
     bool interrupt = vcpu->scause & SCAUSE_INTERRUPT;
     uint32_t raw;

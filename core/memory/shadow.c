@@ -20,8 +20,9 @@
 
 /* --- The current address space ---------------------------------------------------------------- */
 
-static struct shadow_space *find_space(struct vcpu *vcpu)
+RARE static void find_space(struct vcpu *vcpu)
 {
+    inline_note_space(vcpu);
     struct shadow *shadow = vcpu->vm->shadow;
     struct shadow_space *oldest = NULL;
     if (!shadow_is_on(vcpu->vm, SWITCH_CACHE) && shadow->current && shadow->current->used)
@@ -30,7 +31,8 @@ static struct shadow_space *find_space(struct vcpu *vcpu)
         struct shadow_space *space = &shadow->space[i];
         if (space->used && space->satp == vcpu->csr.satp) {
             shadow->pool.stats->space_hits++;
-            return space;
+            shadow->current = space;
+            return;
         }
         if (space != shadow->current && (!oldest || space->used < oldest->used))
             oldest = space;
@@ -43,7 +45,7 @@ static struct shadow_space *find_space(struct vcpu *vcpu)
     }
     shadow->pool.stats->space_misses++;
     oldest->satp = vcpu->csr.satp;
-    return oldest;
+    shadow->current = oldest;
 }
 
 /* Paging off has one view; SUM alone does not leave VIEW_KERNEL (see shadow.h). */
@@ -68,31 +70,35 @@ static void install(struct vcpu *vcpu, struct shadow_root *root)
     shadow->pool.stats->tlb_flushes++;
 }
 
+/* A root of the current space, which is not built yet. */
+RARE static void build_root(struct vcpu *vcpu, unsigned index, enum shadow_view view)
+{
+    struct shadow *shadow = vcpu->vm->shadow;
+    uint64_t *table;
+    while (!(table = pool_take(&shadow->pool)))
+        shadow_evict(vcpu); /* may choose another slot for the current space */
+    table[MAP_ROOT_SLOT] = shadow->host_entry;
+    table[0] = view == VIEW_KERNEL ? inline_low_entry(vcpu) : 0;
+    uint64_t slot = (uint64_t)(shadow->current - shadow->space);
+    shadow->current->root[index] = (struct shadow_root){
+        .table = table,
+        .asid = (uint16_t)(1 + slot * SHADOW_ROOTS + index),
+    };
+}
+
 static void use_root(struct vcpu *vcpu, enum shadow_view view, bool mxr)
 {
     struct shadow *shadow = vcpu->vm->shadow;
     unsigned index = shadow_root_index(view, mxr);
-    while (!shadow->current->root[index].table) {
-        uint64_t *table = pool_take(&shadow->pool);
-        if (!table) {
-            shadow_evict(vcpu); /* may choose another slot for the current space */
-            continue;
-        }
-        table[MAP_ROOT_SLOT] = shadow->host_entry;
-        table[0] = view == VIEW_KERNEL ? inline_low_entry(vcpu) : 0;
-        uint64_t slot = (uint64_t)(shadow->current - shadow->space);
-        shadow->current->root[index] = (struct shadow_root){
-            .table = table,
-            .asid = (uint16_t)(1 + slot * SHADOW_ROOTS + index),
-        };
-    }
+    if (!shadow->current->root[index].table)
+        build_root(vcpu, index, view);
     struct shadow_root *root = &shadow->current->root[index];
     if (vcpu->root != root)
         install(vcpu, root);
 }
 
 /* Back in a process that had a page fault: the guest may have mended it. */
-static void expect_retry(struct vcpu *vcpu)
+RARE static void expect_retry(struct vcpu *vcpu)
 {
     struct shadow *shadow = vcpu->vm->shadow;
     uint64_t gva = shadow->fault_gva;
@@ -106,10 +112,8 @@ static void expect_retry(struct vcpu *vcpu)
 void shadow_select(struct vcpu *vcpu)
 {
     struct shadow *shadow = vcpu->vm->shadow;
-    if (!shadow->current || !shadow->current->used || shadow->current->satp != vcpu->csr.satp) {
-        shadow->current = find_space(vcpu);
-        inline_note_space(vcpu);
-    }
+    if (!shadow->current || !shadow->current->used || shadow->current->satp != vcpu->csr.satp)
+        find_space(vcpu);
     if (shadow->current->stale)
         shadow_renew_space(vcpu, shadow->current);
     shadow->current->used = ++shadow->clock;
@@ -136,6 +140,13 @@ bool shadow_reaches_user(const struct vcpu *vcpu)
     const struct shadow_space *space = vcpu->vm->shadow->current;
     return space && vcpu->root >= &space->root[shadow_root_index(VIEW_KERNEL_SUM, false)] &&
            vcpu->root <= &space->root[shadow_root_index(VIEW_KERNEL_SUM, true)];
+}
+
+bool shadow_may_reach(const struct vcpu *vcpu)
+{
+    return (vcpu->csr.sstatus & SSTATUS_SUM) && vcpu->mode == VMODE_S &&
+           vcpu->vm->options.patch >= PATCH_CLUSTER && !shadow_is_bare(vcpu) &&
+           !shadow_reaches_user(vcpu);
 }
 
 /* --- Faults ----------------------------------------------------------------------------------- */
@@ -169,8 +180,7 @@ static void fill(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
 static bool fill_user(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
 {
     struct vm *vm = vcpu->vm;
-    if (vm->options.patch < PATCH_CLUSTER || vcpu->mode != VMODE_S || shadow_is_bare(vcpu) ||
-        !(walk->pte & PTE_U) || shadow_reaches_user(vcpu))
+    if (!(walk->pte & PTE_U) || !shadow_may_reach(vcpu))
         return false;
     bool mxr = vcpu->csr.sstatus & SSTATUS_MXR, same;
     struct shadow_root *root = &vm->shadow->current->root[shadow_root_index(VIEW_USER, mxr)];

@@ -71,9 +71,8 @@ struct shadow_mapping {
 };
 
 struct shadow {
-    struct shadow_space space[SHADOW_SPACES];
-    unsigned spaces; /* slots used so far: those above are free */
     struct shadow_space *current;
+    unsigned spaces; /* slots used so far: those above are free */
     uint64_t clock;
     struct pool pool;
     unsigned host_levels; /* 4: Sv48, 5: Sv57 */
@@ -110,6 +109,7 @@ struct shadow {
     uint64_t *
         origin; /* by pool page, of tables below PTE_SPLIT: the guest's superpage entry that all in it
                            * stems from; 0: it is not only one */
+    struct shadow_space space[SHADOW_SPACES];
 };
 
 /* Software bit of a shadow leaf: it maps the patched copy of a code page, execute-only. */
@@ -132,6 +132,9 @@ enum shadow_answer {
 };
 enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access access, uint64_t *gpa,
                                 uint64_t *cause);
+
+/* Whether an access that the kernel's root does not permit may be one to its process's page: SUM is set. */
+bool shadow_may_reach(const struct vcpu *vcpu);
 
 /* Installs the view in which the guest's kernel reaches its processes' pages. SUM is set. */
 void shadow_reach_user(struct vcpu *vcpu);
