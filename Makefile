@@ -37,7 +37,7 @@ O     := $(BUILD)/trident$(if $(filter clang,$(COMPILER)),-clang)
 # clang 14 knows Zicsr and Zifencei as part of I, as the older specification did.
 ISA   := $(if $(filter clang,$(COMPILER)),rv64imac,rv64imac_zicsr_zifencei)
 CC    := $(if $(filter clang,$(COMPILER)),clang --target=riscv64-unknown-elf,$(CROSS)gcc)
-FLAGS := -march=$(ISA) -mabi=lp64 -mcmodel=medany -fPIE -fno-plt -fvisibility=hidden -std=c11 -O2 -g \
+FLAGS := -march=$(ISA) -mabi=lp64 -mcmodel=medany -fPIE -fno-plt -fvisibility=hidden -ffunction-sections -std=c11 -O2 -g \
 	-ffreestanding -fno-common -DPICOLIBC_INTEGER_PRINTF_SCANF \
 	-Wall -Wextra -Wshadow -Wmissing-prototypes -Werror \
 	-I. -Icore -I$(O) -isystem $(PICOLIBC_INC) -isystem $(LIBFDT_INC)

@@ -15,9 +15,8 @@
 #include "options.h"
 #include "riscv.h"
 
-#define MEGABYTE (1ul << 20)
-#define GIGABYTE_LEAF(hpa) \
-    ((hpa) >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_V | PTE_R | PTE_W | PTE_X | PTE_G | PTE_A | PTE_D)
+#define MEGABYTE  (1ul << 20)
+#define LEAF_AT_0 (PTE_V | PTE_R | PTE_W | PTE_X | PTE_G | PTE_A | PTE_D)
 
 uint64_t map_offset;
 
@@ -29,8 +28,6 @@ void boot_arrived(void);
 
 static struct boot_info info;
 static uint64_t root_table[512] __attribute__((aligned(4096)));
-static uint64_t middle_table[512] __attribute__((aligned(4096)));
-static uint64_t giant_table[512] __attribute__((aligned(4096)));
 
 const struct boot_info *boot_get_info(void)
 {
@@ -44,18 +41,11 @@ static _Noreturn void refuse(struct host *host)
     host_power_off(host, 3);
 }
 
-static uint64_t table_entry(const uint64_t *table, uint64_t moved_by)
-{
-    return ((uint64_t)table + moved_by) >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_V;
-}
-
-/* Fills the direct map's tables as they will stand after the image has moved. Returns satp. */
+/* The direct map is one leaf of the root table, as it will stand after the image has moved: the machine's walk
+ * to it is one load. Returns satp. */
 static uint64_t build_map(unsigned levels, uint64_t moved_by)
 {
-    for (uint64_t i = 0; i < 512; i++)
-        giant_table[i] = GIGABYTE_LEAF(i << 30);
-    middle_table[0] = table_entry(giant_table, moved_by);
-    root_table[MAP_ROOT_SLOT] = table_entry(levels == 5 ? middle_table : giant_table, moved_by);
+    root_table[MAP_ROOT_SLOT] = LEAF_AT_0;
     uint64_t mode = levels == 5 ? SATP_MODE_SV57 : SATP_MODE_SV48;
     return mode << SATP_MODE_SHIFT | ((uint64_t)root_table + moved_by) >> PAGE_SHIFT;
 }

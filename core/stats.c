@@ -27,7 +27,7 @@ static uint32_t make_key(unsigned exit_class, unsigned mode, uint32_t detail)
 }
 
 RARE static struct stats_row *find_row(struct stats *stats, unsigned exit_class, unsigned mode,
-                                  uint32_t detail)
+                                       uint32_t detail)
 {
     uint32_t key = make_key(exit_class, mode, detail);
 

@@ -156,7 +156,8 @@ static void decode(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *
         uint64_t pc = (trace->pc & ~PAGE_MASK) + offset;
         bool device = is_memory(insn->kind) && ahead_is_device(vcpu->ahead, pc);
         device |= loops_over_device(vcpu->ahead, &insn->insn, pc);
-        bool reaches = trace->reach && (is_memory(insn->kind) || sensitive || goes_back(&insn->insn));
+        bool reaches = trace->reach &&
+                       (is_memory(insn->kind) || sensitive || goes_back(&insn->insn));
         if (device || reaches || (sensitive && !is_inlined(page, copy, offset))) {
             trace->count = (uint16_t)(i + 1);
             trace->goes_on = ends_trace(&insn->insn);

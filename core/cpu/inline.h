@@ -32,12 +32,12 @@ struct inline_page {
     uint64_t saved[32]; /* by slot of a site: what its register held before */
     uint64_t sie;       /* SSTATUS_SIE or 0 */
     uint64_t sscratch, scause, stval;
-    uint64_t sepc;               /* written by trampolines alone */
-    uint64_t stvec, satp;        /* read alone */
-    uint64_t sstatus;            /* as the guest reads it, with SIE clear */
-    uint64_t guarded;            /* what of sstatus only the VMM changes, shifted left by one: no SD */
-    uint64_t pending;            /* not 0: an interrupt is due as soon as SIE is set */
-    uint64_t scratch[2];         /* registers that a long body borrows */
+    uint64_t sepc;        /* written by trampolines alone */
+    uint64_t stvec, satp; /* read alone */
+    uint64_t sstatus;     /* as the guest reads it, with SIE clear */
+    uint64_t guarded;     /* what of sstatus only the VMM changes, shifted left by one: no SD */
+    uint64_t pending;     /* not 0: an interrupt is due as soon as SIE is set */
+    uint64_t scratch[2];  /* registers that a long body borrows */
     uint64_t back[INLINE_SITES]; /* by site: the pc behind it */
     uint8_t rest[PAGE_SIZE - 0x960 - 8 * INLINE_SITES];
 };

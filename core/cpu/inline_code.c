@@ -136,7 +136,8 @@ enum kind {
 #define SHORTS      ((uint32_t)PAGE_SIZE)
 #define LONGS       (SHORTS + 4u * SHORT_WORDS * SHORT_SITES)
 
-_Static_assert(LONGS + 4u * LONG_WORDS * INLINE_LONG <= INLINE_LOW, "all bodies lie in the low pages");
+_Static_assert(LONGS + 4u * LONG_WORDS * INLINE_LONG <= INLINE_LOW,
+               "all bodies lie in the low pages");
 _Static_assert(ENTRY(INLINE_SITES) <= REACH(0), "all entries are C.FLD in the middle");
 
 static bool is_long(unsigned site)

@@ -17,4 +17,6 @@ void offsets(void)
     OFFSET(VCPU_PC, pc);
     OFFSET(VCPU_HOST_SSTATUS, host_sstatus);
     OFFSET(VCPU_HOST_STACK, host_stack);
+    OFFSET(VCPU_SATP, satp);
+    OFFSET(VCPU_SATP_INSTALLED, satp_installed);
 }

@@ -46,6 +46,8 @@ struct vcpu {
     uint64_t pc;
     uint64_t host_sstatus; /* sstatus while the guest runs: FS is the guest's, SPP = U, SPIE = 1 */
     uint64_t host_stack;   /* top of this hart's VMM stack */
+    uint64_t satp;         /* of the root to run the guest in: written when the guest is entered, */
+    uint64_t satp_installed; /* unless it is there */
 
     struct vm *vm;
     uint64_t hartid;
@@ -60,7 +62,7 @@ struct vcpu {
 
     uint64_t upper_tag; /* tag of pcs in the upper half */
 
-    struct shadow_root *root;               /* installed in satp */
+    struct shadow_root *root;               /* satp's */
     uint64_t host_scounteren, host_senvcfg; /* as last written to the host's CSRs */
 
     /* The exit being handled. */

@@ -1,6 +1,6 @@
 /*
- * Guest exit and entry: 31 registers, sepc and sstatus <-> struct vcpu. Neither switches satp: the VMM
- * is mapped in every shadow root.
+ * Guest exit and entry: 31 registers, sepc and sstatus <-> struct vcpu. The VMM is mapped in every shadow
+ * root: satp is only written to enter the guest in another one.
  *
  * sscratch holds the vcpu while the guest runs and 0 while the VMM runs, so a trap that finds 0 is the
  * VMM's own fault.
@@ -56,7 +56,7 @@
     li tp, 0
     .endm
 
-    .text
+    .section .text.vector, "ax"
     /* stvec of a run that is traced (core/trace.h): the same, recorded. */
     .globl trace_entry
     .balign 4
@@ -78,7 +78,12 @@ trap_return:
     csrw sepc, t0
     ld t1, VCPU_HOST_SSTATUS(a0)
     csrw sstatus, t1
-    csrw sscratch, a0
+    ld t0, VCPU_SATP(a0)
+    ld t1, VCPU_SATP_INSTALLED(a0)
+    beq t0, t1, 1f
+    sd t0, VCPU_SATP_INSTALLED(a0)
+    csrw satp, t0                   /* as late as can be: under QEMU it empties the TLB */
+1:  csrw sscratch, a0
     each_register ld, a0
     ld sp, VCPU_X+8*2(a0)
     ld a0, VCPU_X+8*10(a0)

@@ -8,7 +8,7 @@
 #pragma once
 #include <stdint.h>
 
-extern uint64_t map_offset;
+extern uint64_t map_offset __attribute__((visibility("hidden"))); /* no detour by the GOT */
 
 #define MAP_ROOT_SLOT   256u
 #define MAP_OFFSET_SV48 0xffff800000000000ul

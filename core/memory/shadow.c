@@ -64,8 +64,8 @@ static void install(struct vcpu *vcpu, struct shadow_root *root)
     struct shadow *shadow = vcpu->vm->shadow;
     uint64_t mode = shadow->host_levels == 4 ? SATP_MODE_SV48 : SATP_MODE_SV57;
     vcpu->root = root;
-    csr_write(CSR_SATP, mode << SATP_MODE_SHIFT | (uint64_t)root->asid << SATP_ASID_SHIFT |
-                            map_pointer_hpa(root->table) >> PAGE_SHIFT);
+    vcpu->satp = mode << SATP_MODE_SHIFT | (uint64_t)root->asid << SATP_ASID_SHIFT |
+                 map_pointer_hpa(root->table) >> PAGE_SHIFT;
     shadow->pool.stats->root_switches++;
     shadow->pool.stats->tlb_flushes++;
 }

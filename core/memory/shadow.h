@@ -123,10 +123,10 @@ void shadow_select(struct vcpu *vcpu);
 
 /* Answers a page fault of the guest at gva. */
 enum shadow_answer {
-    SHADOW_RETRY,   /* filled: run the instruction again */
-    SHADOW_GUEST,   /* the guest's own fault: *cause */
-    SHADOW_MMIO,    /* gpa is no RAM: *gpa, for device emulation or an access fault */
-    SHADOW_USER,    /* the kernel's access to its process's page, filled in the process's view: either it is
+    SHADOW_RETRY, /* filled: run the instruction again */
+    SHADOW_GUEST, /* the guest's own fault: *cause */
+    SHADOW_MMIO,  /* gpa is no RAM: *gpa, for device emulation or an access fault */
+    SHADOW_USER, /* the kernel's access to its process's page, filled in the process's view: either it is
                      * carried out there (cpu/ahead.h), or shadow_reach_user() */
     SHADOW_PATCHED, /* a load from a page whose execute-only copy is mapped: *gpa, to be emulated */
 };

@@ -87,13 +87,19 @@ static void free_roots(struct vm *vm, struct shadow_space *space)
     space->stale = false;
 }
 
+/* The machine walks no root that is given back. */
+static void leave_root(struct vcpu *vcpu)
+{
+    vcpu->satp_installed = vcpu->vm->shadow->host_satp;
+    csr_write(CSR_SATP, vcpu->satp_installed);
+}
+
 void shadow_free_space(struct vm *vm, struct shadow_space *space)
 {
     struct vcpu *vcpu = &vm->vcpu;
-    if (vcpu->root >= space->root && vcpu->root < space->root + SHADOW_ROOTS) {
+    if (vcpu->root >= space->root && vcpu->root < space->root + SHADOW_ROOTS)
         vcpu->root = NULL; /* between two spaces: the one left may be the one to go */
-        csr_write(CSR_SATP, vm->shadow->host_satp);
-    }
+    leave_root(vcpu);
     free_roots(vm, space);
     shadow_tlb_flush(vm);
 }
@@ -111,7 +117,7 @@ void shadow_drop_all(struct vcpu *vcpu)
     struct vm *vm = vcpu->vm;
     struct shadow *shadow = vm->shadow;
     vcpu->root = NULL;
-    csr_write(CSR_SATP, shadow->host_satp);
+    leave_root(vcpu);
     for (unsigned i = 0; i < shadow->spaces; i++)
         if (shadow->space[i].used)
             free_roots(vm, &shadow->space[i]);
