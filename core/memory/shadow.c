@@ -70,13 +70,16 @@ static void install(struct vcpu *vcpu, struct shadow_root *root)
     shadow->pool.stats->tlb_flushes++;
 }
 
-/* A root of the current space, which is not built yet. */
+/* A root of the current space, which is not built yet. Without memory for it room is made, and nothing more:
+ * that may choose another slot for the space, and build its root. */
 RARE static void build_root(struct vcpu *vcpu, unsigned index, enum shadow_view view)
 {
     struct shadow *shadow = vcpu->vm->shadow;
-    uint64_t *table;
-    while (!(table = pool_take(&shadow->pool)))
-        shadow_evict(vcpu); /* may choose another slot for the current space */
+    uint64_t *table = pool_take(&shadow->pool);
+    if (!table) {
+        shadow_evict(vcpu);
+        return;
+    }
     table[MAP_ROOT_SLOT] = shadow->host_entry;
     table[0] = view == VIEW_KERNEL ? inline_low_entry(vcpu) : 0;
     uint64_t slot = (uint64_t)(shadow->current - shadow->space);
@@ -90,7 +93,7 @@ static void use_root(struct vcpu *vcpu, enum shadow_view view, bool mxr)
 {
     struct shadow *shadow = vcpu->vm->shadow;
     unsigned index = shadow_root_index(view, mxr);
-    if (!shadow->current->root[index].table)
+    while (!shadow->current->root[index].table)
         build_root(vcpu, index, view);
     struct shadow_root *root = &shadow->current->root[index];
     if (vcpu->root != root)

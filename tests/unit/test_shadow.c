@@ -82,6 +82,15 @@ static void check_root_alive(void)
         assert_ptr_not_equal(page, host_memory(hpa));
 }
 
+/* As trap_return() does (core/cpu/vector.S). */
+static void enter_guest(void)
+{
+    if (vcpu->satp_installed == vcpu->satp)
+        return;
+    vcpu->satp_installed = hart_csr[CSR_SATP] = vcpu->satp;
+    check_root_alive();
+}
+
 static void on_sfence(void)
 {
     check_root_alive();
@@ -380,9 +389,19 @@ static void check_current_root(void)
     if (index / 2 == VIEW_KERNEL_SUM)
         assert_true(vcpu->csr.sstatus & SSTATUS_SUM);
     assert_int_equal(index & 1, !bare && (vcpu->csr.sstatus & SSTATUS_MXR));
+    enter_guest();
     assert_int_equal((hart_csr[CSR_SATP] & SATP_PPN_MASK) << 12,
                      map_pointer_hpa(vcpu->root->table));
     assert_int_equal(hart_csr[CSR_SATP] >> 44 & 0xffff, vcpu->root->asid);
+}
+
+/* The kernel's access is one that SUM permits, and its process's root has the page now. */
+static void check_in_user_view(const struct mmu_hart *hart, uint64_t va, enum access access)
+{
+    assert_true(hart->sum && !hart->user && vm->options.patch == PATCH_CLUSTER);
+    const struct shadow_root *root =
+        &shadow->current->root[shadow_root_index(VIEW_USER, hart->mxr)];
+    assert_int_equal(machine(map_pointer_hpa(root->table), va, access).cause, 0);
 }
 
 /* The shadow's answer to a fault of the machine. True: the access is over, by a fault or emulation.
@@ -401,6 +420,11 @@ static bool answered(uint64_t va, enum access access)
         return true;
     }
     assert_int_equal(guest.cause, 0);
+    if (answer == SHADOW_USER) {
+        check_in_user_view(&hart, va, access);
+        shadow_reach_user(vcpu);
+        return false;
+    }
     bool backed = is_window(guest.address) || guest_memory(guest.address);
     assert_int_equal(answer == SHADOW_MMIO, !backed);
     if (answer == SHADOW_RETRY) { /* what was asked for is there now */
@@ -433,6 +457,7 @@ static void access_memory(uint64_t va, enum access access)
 {
     for (unsigned tries = 0; tries < 4; tries++) {
         struct mmu_hart hart = current();
+        enter_guest();
         uint64_t satp = hart_csr[CSR_SATP], hpa = mmu_tlb_find(&tlb, satp, va, access);
         if (hpa == UINT64_MAX && !mmu_tlb_refuses(&tlb, satp, va)) {
             struct mmu_result result = machine((satp & SATP_PPN_MASK) << 12, va, access);
@@ -725,6 +750,7 @@ static void one_round(void)
             device_write();
         return;
     default:
+        vm->options.patch = chance(50) ? PATCH_CLUSTER : PATCH_ECALL;
         access_memory(random_va(space_levels(vcpu->csr.satp)), (enum access)random_below(3));
         check_current_root();
     }
