@@ -89,7 +89,7 @@ def disk_workload(op, size, depth):
     timed = {512: 2000, 4096: 2000, 65536: 500, 1 << 20: 60}[size] * (1 if depth == 1 else 2)
     return Workload(f"disk-{op}-{size}-d{depth}",
                     {"kind": "disk", "unit": "request", "op": op, "bytes": size, "depth": depth},
-                    f"bench disk {op} {size} {{n}} {depth}", {1: 24, 8: 64, 32: 128}[depth], timed)
+                    f"bench disk {op} {size} {{n}} {depth}", {1: 8, 8: 64, 32: 128}[depth], timed)
 
 
 DISK = [disk_workload(op, size, depth) for size in SIZES for op in ("read", "write") for depth in DEPTHS]
