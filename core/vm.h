@@ -53,6 +53,7 @@ struct vm {
     unsigned routed[VPLIC_SOURCES]; /* host source behind a guest source, 0 = none */
     struct device device[VM_DEVICES];
     unsigned devices;
+    struct device *recent; /* the one that was accessed last, or null */
     struct shadow *shadow;
     struct stats stats;
     struct host *host;

@@ -15,11 +15,19 @@
 #include "memory/shadow.h"
 #include "vm.h"
 
+static bool holds(const struct device *dev, uint64_t gpa)
+{
+    return gpa - dev->base < dev->strategy->size;
+}
+
 struct device *device_at(struct vm *vm, uint64_t gpa)
 {
+    struct device *recent = vm->recent;
+    if (recent && holds(recent, gpa))
+        return recent;
     for (unsigned i = 0; i < vm->devices; i++)
-        if (gpa - vm->device[i].base < vm->device[i].strategy->size)
-            return &vm->device[i];
+        if (holds(&vm->device[i], gpa))
+            return vm->recent = &vm->device[i];
     return NULL;
 }
 

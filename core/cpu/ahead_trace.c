@@ -171,6 +171,22 @@ static void build(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *p
 
 /* When only the mapping of code has changed somewhere, it is enough that this pc still executes from the
  * same patched page. */
+static __attribute__((noinline)) void renew(struct vcpu *vcpu, struct ahead_trace *trace,
+                                            uint64_t tag, uint64_t contents)
+{
+    const uint8_t *copy, *page = patch_page(vcpu, vcpu->pc, &copy);
+    if (trace->pc != vcpu->pc || trace->page != page || trace->contents != contents) {
+        trace->pc = vcpu->pc;
+        trace->count = 0;
+        if (page)
+            build(vcpu, trace, page, copy);
+    }
+    trace->page = page;
+    trace->tag = tag;
+    trace->epoch = vcpu->vm->shadow->code_epoch;
+    trace->contents = contents;
+}
+
 const struct ahead_trace *ahead_find(struct vcpu *vcpu)
 {
     const struct shadow *shadow = vcpu->vm->shadow;
@@ -178,18 +194,7 @@ const struct ahead_trace *ahead_find(struct vcpu *vcpu)
     uint64_t tag = vcpu_code_tag(vcpu);
     uint64_t contents = shadow->patch_epoch + vcpu->ahead->hint_epoch;
     if (trace->pc != vcpu->pc || trace->epoch != shadow->code_epoch || trace->tag != tag ||
-        trace->contents != contents) {
-        const uint8_t *copy, *page = patch_page(vcpu, vcpu->pc, &copy);
-        if (trace->pc != vcpu->pc || trace->page != page || trace->contents != contents) {
-            trace->pc = vcpu->pc;
-            trace->count = 0;
-            if (page)
-                build(vcpu, trace, page, copy);
-        }
-        trace->page = page;
-        trace->tag = tag;
-        trace->epoch = shadow->code_epoch;
-        trace->contents = contents;
-    }
+        trace->contents != contents)
+        renew(vcpu, trace, tag, contents);
     return trace->count ? trace : NULL;
 }
