@@ -74,7 +74,8 @@ def section(results):
     classes = "; ".join(f"{group}: {text}" for group, text in words.GROUP_MEANING.items())
     text = [
         f"Counts and retired instructions: under -icount shift=0, {method['count_rounds']} rounds that "
-        "must be identical. Where they were not, the number is marked ~ and is the median.",
+        "must be identical. Where they were not, the number is marked ~ and is the median. That is to be "
+        "expected of Linux, whose clock ticks while it sleeps, and of several requests in flight.",
         f"Times: ratio to native, within a round of interleaved runs; {method['time_rounds']} rounds, "
         f"the first {method['dropped']} dropped; median with a "
         f"{number(100 * method['confidence'])} % bootstrap interval "

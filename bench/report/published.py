@@ -39,8 +39,8 @@ def notifications(cell):
     """The device's notifications per operation."""
     if cell is None or cell["status"] == "failed":
         return missing(*(("failed", cell["why"]) if cell else ()))
-    seen = [sample["devices"]["disk"]["notifications"] / sample["operations"] for sample in used(cell)
-            if sample["devices"]]
+    seen = [sample["devices"].get("disk", {}).get("notifications", 0) / sample["operations"]
+            for sample in used(cell) if sample["devices"]]
     return Value(float(median(seen)), unstable=len(set(seen)) > 1) if seen else missing("not counted")
 
 
