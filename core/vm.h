@@ -54,6 +54,8 @@ struct vm {
     struct device device[VM_DEVICES];
     unsigned devices;
     struct device *recent; /* the one that was accessed last, or null */
+    bool runs_ahead; /* the VMM carries out the guest's instructions: board_settle() follows */
+    bool deferred;   /* a device has put something off until then */
     struct shadow *shadow;
     struct stats stats;
     struct host *host;

@@ -72,6 +72,14 @@ bool device_irq_is_open(const struct device *dev)
     return vplic_is_open(&dev->vm->plic, dev->irq, VPLIC_CONTEXT_S);
 }
 
+bool device_may_defer(struct device *dev)
+{
+    if (!dev->vm->runs_ahead || (dev->ablate & ABLATE_COALESCE))
+        return false;
+    dev->deferred = dev->vm->deferred = true;
+    return true;
+}
+
 void device_set_irq(struct device *dev, bool level)
 {
     if (dev->line == level)

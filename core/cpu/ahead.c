@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "board/board.h"
 #include "cpu/emulate.h"
 #include "cpu/interpret.h"
 #include "cpu/priv.h"
@@ -239,6 +240,7 @@ static void run(struct vcpu *vcpu, const struct ahead_trace *trace)
     uint32_t exit_detail = vcpu->exit_detail;
     uint64_t executed = 0;
     check_pages(vcpu);
+    vcpu->vm->runs_ahead = true;
     while (trace && ++executed < AHEAD_BUDGET && run_trace(vcpu, trace, &executed))
         trace = ahead_find(vcpu); /* the jump that left the last one has been counted, too */
     vcpu->exit_class = exit_class;
@@ -254,4 +256,5 @@ void ahead_run(struct vcpu *vcpu)
     const struct ahead_trace *trace = ahead_find(vcpu);
     if (trace)
         run(vcpu, trace);
+    board_settle(vcpu->vm);
 }
