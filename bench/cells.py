@@ -42,7 +42,7 @@ STRATEGIES[CONTROL] = STRATEGIES["native"]
 VMM = ("ahci", "ata", "virtio", "passthrough")
 
 # Rounds by size of the matrix. A count is done twice, and if the two differ up to `most` times.
-ROUNDS = {"count": (2, 2, 2), "time": (4, 11, 21), "boot-time": (3, 11, 21)}
+ROUNDS = {"count": (2, 2, 2), "time": (6, 11, 21), "boot-time": (6, 11, 21)}
 COUNT_MOST = 4
 DROPPED = 1  # leading rounds of a time
 PASSES = 3   # over the workloads of a boot that is timed: of each the middle one is its sample
@@ -208,8 +208,6 @@ def disk_level(method, strategy, workload):
         return FULL
     if size == 4096 and (depth == 1 or depth == 8 and method == "time" and op == "read"):
         return QUICK
-    if method == "count" and depth > 1 and size != 4096:
-        return FULL
     return DEFAULT
 
 
@@ -238,8 +236,7 @@ def linux_cells():
             continue  # Debian has no driver for it
         part = "control" if strategy == CONTROL else "matrix"
         patch = patch_of(strategy)
-        quick = QUICK if strategy in ("native", "virtio") else DEFAULT
-        yield Cell(part, "boot-time", "linux", BOOT, strategy, patch, level=quick)
+        yield Cell(part, "boot-time", "linux", BOOT, strategy, patch, level=QUICK)
         for name in NANO:
             yield Cell(part, "time", "linux", linux_workload("nano", name, "call"), strategy, patch,
                        level=nano_level(name))

@@ -95,8 +95,8 @@ def brief(x):
 
 def legend(axis, handles):
     """Above the axes, in as many columns as fit into the picture's width."""
-    widest = max(len(handle.get_label()) for handle in handles)
-    columns = max(1, min(len(handles), 62 // (widest + 6)))
+    letters = [len(handle.get_label()) + 6 for handle in handles]
+    columns = len(handles) if sum(letters) <= 70 else max(1, min(len(handles), 62 // max(letters)))
     axis.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.02, 1), ncols=columns,
                 borderaxespad=0.3, columnspacing=1.2, handletextpad=0.5)
 

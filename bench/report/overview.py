@@ -166,7 +166,7 @@ def cost_sentence(results, workload, title):
     for strategy in OURS:
         cell = results.matrix("count", "trident", workload, strategy)
         if cell is not None and ratio(cell).there:
-            parts.append(f"{in_text(strategy)} {accesses(cell, device).text()} register accesses, "
+            parts.append(f"{in_text(strategy)}: {accesses(cell, device).text()} register accesses, "
                          f"{traps(cell).text()} traps, {ratio(cell).text()} times native's instructions")
     return [f"Per {title}: {'; '.join(parts)}."] if parts else []
 
@@ -185,11 +185,11 @@ def shared_sentence(results):
 def summary(results):
     """The first screen in a few sentences, from the cells."""
     level = results.level()
-    said = ["A strategy costs what the VMM does for each request: the device's part, and the interrupt's."]
+    said = ["A strategy costs what the VMM does for each request: the device's part, and the interrupt's."
+            + (f" Measured with our own guest and PATCH={level}:" if level else "")]
     for workload, title in (HEADLINES[0], HEADLINES[2]):
         said += cost_sentence(results, workload, title)
-    return [" ".join([*said, *([f"Our own guest, PATCH={level}."] if level else [])]),
-            *shared_sentence(results)]
+    return said + shared_sentence(results)
 
 
 def section(results):

@@ -12,7 +12,7 @@ from . import svg, table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DRAWN = []  # the exhibits, in a process that draws
-WIDE = 84  # a table of more letters in a line takes the page's whole width
+WIDE = 72  # a table of more letters in a line takes the page's whole width
 
 
 def write(path, text):

@@ -60,7 +60,7 @@ def virtio(axis, arrows, traps):
     box(axis, 5, 4.75, "queue processing", 4.6)
     box(axis, 5, 1.5, "disk, UART")
     for i in range(arrows):
-        x = 3.0 + (i - (arrows - 1) / 2) * 0.6
+        x = 3.4 + (i - (arrows - 1) / 2) * min(0.6, 1.8 / max(arrows - 1, 1))
         arrow(axis, (x, 7.77), (x, 5.18))
         if i < traps:
             trap(axis, x)
@@ -72,9 +72,9 @@ def virtio(axis, arrows, traps):
 def passthrough(axis, *_):
     box(axis, 5, 8.2, "the machine's own driver", 5.6)
     box(axis, 7.4, 4.75, "vPLIC", 2.2)
-    box(axis, 5, 1.5, "disk, UART", 6)
-    arrow(axis, (3.2, 7.77), (3.2, 1.93))
-    axis.text(2.95, 5.05, "registers\nmapped", ha="right", va="center", fontsize=7.5)
+    box(axis, 5.4, 1.5, "disk, UART", 5.4)
+    arrow(axis, (3.3, 7.77), (3.3, 1.93))
+    axis.text(3.05, 5.05, "registers\nmapped", ha="right", va="center", fontsize=7.5)
     arrow(axis, (7.4, 1.93), (7.4, 4.32))
     trap(axis, 7.4, 3.9)
     arrow(axis, (7.4, 5.18), (7.4, 7.77))

@@ -110,7 +110,7 @@ def read_bars(results, workload):
     for name, kind in KINDS.items():
         bars.append((words.strategy(name), instructions(
             results.matrix("count", "trident", workload, name)), kind))
-        bars += [(plain(cell, base), instructions(cell), "toggle")
+        bars += [(toggle_label(cell, base), instructions(cell), "toggle")
                  for cell, base in toggle_pairs(results)
                  if cell["strategy"] == name and cell["workload"] == workload]
     return bars
@@ -129,6 +129,7 @@ def read_exhibit(results, workload, depth):
                   rows, words=2)
     alt = f"Bars: instructions of one 4 KiB read at {depth}. " + sentence_list(
         f"{of} {toggle} {value.text()}" for of, toggle, value in rows) + "."
+    bars = [(name.split(":")[0], value, kind) for name, value, kind in bars]  # as much as there is room for
     return Exhibit(table, draw.steps(bars, f"instructions per 4 KiB read, {depth}", GAP_LOOKS), alt)
 
 
