@@ -42,14 +42,20 @@ STRATEGIES[CONTROL] = STRATEGIES["native"]
 VMM = ("ahci", "ata", "virtio", "passthrough")
 
 # Rounds by size of the matrix. A count is done twice, and if the two differ up to `most` times.
-ROUNDS = {"count": (2, 2, 2), "time": (4, 11, 21), "boot-time": (3, 11, 21)}
+ROUNDS = {"count": (2, 2, 2), "time": (6, 11, 21), "boot-time": (6, 11, 21)}
 COUNT_MOST = 4
 DROPPED = 1  # leading rounds of a time
+PASSES = 3   # over the workloads of a boot that is timed: of each the middle one is its sample
+PASS_US = 40_000  # that a pass of a workload is to take: short ones would measure the host's scheduler
+
+# Roughly what a disk request takes, to choose how many make a pass: us at each of DEPTHS, us per KiB.
+DISK_US = {"native": ((22, 4, 2), 0.25), "ahci": ((80, 50, 42), 0.25), "ata": ((240, 240, 240), 300),
+           "virtio": ((70, 16, 9), 0.25), "passthrough": ((57, 12, 7), 0.25)}
 
 SIZES = (512, 4096, 65536, 1 << 20)
 DEPTHS = (1, 8, 32)
 DISK_BYTES = 64 << 20      # of the image: all of it stays in the host's page cache
-LATENCY_NS = 20_000_000    # of the disk when counting one request at a time (docs/measuring.md)
+LATENCY_NS = 10_000_000    # of the disk when counting one request at a time (docs/measuring.md)
 INPUT_SECONDS = 0.1        # between the bytes of a counted console input
 
 # Linux's PMU driver would stop the machine's instruction counter (natively: a guest has no PMU).
@@ -80,25 +86,24 @@ class Workload:
     name: str
     params: dict = field(compare=False)
     command: str = ""
-    count: int = 1  # operations when counting
-    time: int = 1   # and when timing
-    repeat: int = 1  # times that the command is given, when timing
+    count: int = 1   # operations when counting
+    time: int = 1    # and in a pass when timing
+    repeat: int = 1  # times that the command is given in a pass
 
 
 def disk_workload(op, size, depth):
-    timed = {512: 2000, 4096: 2000, 65536: 500, 1 << 20: 60}[size] * (1 if depth == 1 else 2)
     return Workload(f"disk-{op}-{size}-d{depth}",
                     {"kind": "disk", "unit": "request", "op": op, "bytes": size, "depth": depth},
-                    f"bench disk {op} {size} {{n}} {depth}", {1: 24, 8: 64, 32: 128}[depth], timed)
+                    f"bench disk {op} {size} {{n}} {depth}", {1: 8, 8: 64, 32: 128}[depth])
 
 
 DISK = [disk_workload(op, size, depth) for size in SIZES for op in ("read", "write") for depth in DEPTHS]
 CONSOLE_OUT = Workload("console-out", {"kind": "console", "unit": "byte", "op": "out"}, "bench uart {n}",
-                       1024, 65536)
+                       1024, 20480)
 CONSOLE_IN = Workload("console-in", {"kind": "console", "unit": "byte", "op": "in"}, "bench input {n}",
-                      4, 900, 6)
+                      4, 900, 2)
 INTERRUPT = Workload("interrupt", {"kind": "interrupt", "unit": "interrupt"}, "bench interrupt {n}", 50,
-                     2000)
+                     700)
 BOOT = Workload("boot", {"kind": "boot", "unit": "boot"})
 
 
@@ -147,7 +152,7 @@ class Cell:
 
     @property
     def operations(self):
-        return self.workload.count if self.method == "count" else timed_operations(self)
+        return (counted_operations if self.method == "count" else timed_operations)(self)
 
     @property
     def exact(self):
@@ -175,12 +180,19 @@ class Cell:
         return {**options, **dict(self.extra)}
 
 
+def counted_operations(cell):
+    """ATA moves each word by a trap: of large requests few are enough, and take seconds."""
+    large = cell.strategy == "ata" and cell.workload.params.get("bytes", 0) > 4096
+    return min(cell.workload.count, 4) if large else cell.workload.count
+
+
 def timed_operations(cell):
-    """ATA moves each word by a trap: so many times fewer."""
-    few = 1
-    if cell.strategy == "ata" and cell.kind == "disk":
-        few = {512: 8, 4096: 32}.get(cell.workload.params["bytes"], 60)
-    return max(1, cell.workload.time // few)
+    """So many that a pass takes long enough, whatever the strategy."""
+    if cell.kind != "disk":
+        return cell.workload.time
+    depth, size = cell.workload.params["depth"], cell.workload.params["bytes"]
+    each, per_kib = DISK_US[cell.strategy.removesuffix("-again")]
+    return max(depth, round(PASS_US / (each[DEPTHS.index(depth)] + per_kib * size / 1024)))
 
 
 def patch_of(strategy, patch=PATCH):
@@ -196,8 +208,6 @@ def disk_level(method, strategy, workload):
         return FULL
     if size == 4096 and (depth == 1 or depth == 8 and method == "time" and op == "read"):
         return QUICK
-    if method == "count" and depth > 1 and size != 4096:
-        return FULL
     return DEFAULT
 
 
@@ -226,8 +236,7 @@ def linux_cells():
             continue  # Debian has no driver for it
         part = "control" if strategy == CONTROL else "matrix"
         patch = patch_of(strategy)
-        quick = QUICK if strategy in ("native", "virtio") else DEFAULT
-        yield Cell(part, "boot-time", "linux", BOOT, strategy, patch, level=quick)
+        yield Cell(part, "boot-time", "linux", BOOT, strategy, patch, level=QUICK)
         for name in NANO:
             yield Cell(part, "time", "linux", linux_workload("nano", name, "call"), strategy, patch,
                        level=nano_level(name))
@@ -253,9 +262,10 @@ def ladder_cells():
     for patch in LEVELS:
         if patch == PATCH:
             continue  # is in the matrix already
-        yield Cell("ladder", "count", "trident", DISK[SIZES.index(4096) * 2 * len(DEPTHS)], "virtio", patch,
-                   level=QUICK)
         for strategy in ("ahci", "virtio", "passthrough"):
+            for workload in (DISK[SIZES.index(4096) * 2 * len(DEPTHS)], CONSOLE_OUT):
+                quick = QUICK if (strategy, workload.params["kind"]) == ("virtio", "disk") else DEFAULT
+                yield Cell("ladder", "count", "trident", workload, strategy, patch, level=quick)
             level = DEFAULT if strategy == "virtio" else FULL
             yield Cell("ladder", "count", "linux", BOOT, strategy, patch, level=level)
             yield Cell("ladder", "boot-time", "linux", BOOT, strategy, patch, level=FULL)

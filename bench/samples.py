@@ -71,12 +71,17 @@ def subtract(more, less):
 # --- Our guest -----------------------------------------------------------------------------------------
 
 
-def steps(cell):
-    """How many operations each of the cell's commands does. Counting: n, and then 2 n, whose difference
-    is n operations without what is done once."""
-    if cell.method == "count":
-        return [cell.operations, 2 * cell.operations]
-    return [cell.operations] * cell.workload.repeat
+def steps(machine_cells):
+    """[(cell, operations)] of the boot's commands. Counting: n, and then 2 n, whose difference is n
+    operations without what is done once; but only 2 n where it is chance what is done together, since of
+    two such runs the difference may be anything. Timing: several passes over all workloads, so that what
+    the host does for a moment meets one pass of a workload, and not all."""
+    first = machine_cells[0]
+    if first.method == "count":
+        times = (2,) if first.machine[2] == "deep" else (1, 2)
+        return [(cell, n * cell.operations) for cell in machine_cells for n in times]
+    return [(cell, cell.operations) for _ in range(cells.PASSES) for cell in machine_cells
+            for _ in range(cell.workload.repeat)]
 
 
 def matches(cell, line, operations):
@@ -89,15 +94,26 @@ def matches(cell, line, operations):
 
 
 def take_time(cell, lines):
-    """The sum of the repetitions."""
-    ticks = sum(int(line["ticks"]) for line in lines)
-    return sample(cell.operations * len(lines), ticks=ticks, ns=ticks * NS_PER_TICK)
+    """The middle one of the passes; each is the sum of its repetitions."""
+    each = cell.workload.repeat
+    passes = [sum(int(line["ticks"]) for line in lines[at:at + each]) for at in range(0, len(lines), each)]
+    ticks = sorted(passes)[len(passes) // 2]
+    return sample(cell.operations * each, ticks=ticks, ns=ticks * NS_PER_TICK, more={"passes": passes})
 
 
 def take_count(cell, lines, statistics):
+    """The difference of the two runs, or the only one."""
+    if len(lines) == 1:
+        return sample(2 * cell.operations, instructions=int(lines[0]["instructions"]),
+                      **counters(statistics[0]))
     less, more = (int(line["instructions"]) for line in lines)
     return sample(cell.operations, instructions=more - less,
                   **subtract(counters(statistics[1]), counters(statistics[0])))
+
+
+def take_pairs(cell, pairs):
+    lines, statistics = zip(*pairs)
+    return take_time(cell, lines) if cell.method == "time" else take_count(cell, lines, statistics)
 
 
 def take_lines(machine_cells, seen):
@@ -107,25 +123,24 @@ def take_lines(machine_cells, seen):
     marked = seen["marks"] if virtual else [None] * len(lines)
     if len(marked) != len(lines):
         raise Failed(f"the VMM sent {len(marked)} statistics for {len(lines)} workloads")
-    result, at = {}, 0
-    for cell in machine_cells:
-        planned = steps(cell)
-        mine = lines[at:at + len(planned)]
-        if len(mine) < len(planned) or not all(map(matches, [cell] * len(mine), mine, planned)):
-            result[cell.id] = seen["why"] or "the guest did not carry it out"
-            continue
-        result[cell.id] = (take_time(cell, mine) if cell.method == "time" else
-                           take_count(cell, mine, marked[at:at + len(planned)]))
-        at += len(planned)
-    return result
+    mine = {cell.id: [] for cell in machine_cells}  # [(line, statistics)]; None: it is not whole
+    at = 0
+    for cell, operations in steps(machine_cells):
+        if at < len(lines) and matches(cell, lines[at], operations):
+            if mine[cell.id] is not None:
+                mine[cell.id].append((lines[at], marked[at]))
+            at += 1
+        else:
+            mine[cell.id] = None
+    return {cell.id: take_pairs(cell, mine[cell.id]) if mine[cell.id] else
+            seen["why"] or "the guest did not carry it out" for cell in machine_cells}
 
 
 def run_bench(machine_cells, disk):
     first = machine_cells[0]
     counting, deep = first.method == "count", first.machine[2] == "deep"
     commands = ["bench spin"] if counting and not deep else []
-    for cell in machine_cells:
-        commands += [cell.workload.command.format(n=n) for n in steps(cell)]
+    commands += [cell.workload.command.format(n=n) for cell, n in steps(machine_cells)]
     options = measure.parse(first.options(), RUN="; ".join(commands), DISK_IMG=disk)
     if counting and not deep:
         options.disk_latency = cells.LATENCY_NS

@@ -43,24 +43,38 @@ def create_disk(path):
         file.truncate(cells.DISK_BYTES)
 
 
+# Before a machine has run once: seconds of a boot, and of each cell in it, on a usual computer.
+USUAL = {("count", "bench"): (0.3, 1.5), ("count", "deep"): (0.1, 0.05), ("count", "operation"): (0.3, 0),
+         ("count", "boot"): (5, 0), ("count", "nano"): (6, 0.7), ("time", "bench"): (0.3, 0.16),
+         ("time", "nano"): (3, 0.6), ("time", "fio"): (20, 10), ("time", "compile"): (15, 45),
+         ("boot-time", "boot"): (2, 0)}
+
+
 class Clock:
-    """Time left, from how long boots of the same kind took."""
+    """Time left: of each machine how long its boots took; before its first, what is usual, scaled by how
+    fast this computer was so far."""
 
-    def __init__(self, planned):
-        self.planned = dict(planned)  # kind -> boots to make
-        self.taken = {}               # kind -> [seconds]
+    def __init__(self, rows, rounds):
+        self.planned, self.usual = {}, {}  # name -> boots to make; seconds of one
+        self.taken = {}                    # name -> [seconds]
+        for machine_cells in (part for row in rows for part in row):
+            first, name = machine_cells[0], name_of(machine_cells)
+            boot, each = USUAL[first.method, first.machine[2]]
+            self.planned[name] = rounds[first.method]
+            self.usual[name] = boot + each * len(machine_cells)
 
-    def note(self, kind, seconds):
-        self.taken.setdefault(kind, []).append(seconds)
-        self.planned[kind] -= 1
+    def note(self, name, seconds):
+        self.taken.setdefault(name, []).append(seconds)
+        self.planned[name] = max(0, self.planned[name] - 1)
+
+    def seconds(self):
+        usual = sum(self.usual[name] * len(values) for name, values in self.taken.items())
+        speed = sum(map(sum, self.taken.values())) / usual if usual else 1
+        mean = {name: sum(values) / len(values) for name, values in self.taken.items()}
+        return sum(boots * mean.get(name, self.usual[name] * speed) for name, boots in self.planned.items())
 
     def left(self):
-        every = [value for values in self.taken.values() for value in values]
-        if not every:
-            return "?"
-        mean = {kind: sum(values) / len(values) for kind, values in self.taken.items()}
-        seconds = sum(max(0, boots) * mean.get(kind, sum(every) / len(every))
-                      for kind, boots in self.planned.items())
+        seconds = self.seconds()
         return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
@@ -84,13 +98,8 @@ class Bench:
             self.say(self.journal.note)
         create_disk(self.disk)
         rows = rows_of(self.chosen)
-        planned = {}
-        for row in rows:
-            for machine_cells in row:
-                kind = machine_cells[0].machine[:4]
-                planned[kind] = planned.get(kind, 0) + self.rounds[kind[0]]
-        self.total = sum(planned.values())
-        self.clock = Clock(planned)
+        self.clock = Clock(rows, self.rounds)
+        self.total = sum(self.clock.planned.values())
         for row in rows:
             for turn in range(self.rounds[row[0][0].method]):
                 for machine_cells in row:
@@ -123,7 +132,7 @@ class Bench:
                      f"{len(names)} cell{'s' if len(names) > 1 else ''}")
             found = self.measure(machine_cells, name, turn)
             self.journal.add(found)
-        self.clock.note(first.machine[:4], found["seconds"])
+        self.clock.note(name, found["seconds"])
         self.seconds += found["seconds"]
         self.qemu = found["qemu"] or self.qemu
         dropped = first.method != "count" and turn < cells.DROPPED

@@ -49,9 +49,10 @@ struct strategy {
 
 /* What the option ABLATE= takes away from the device paths: a set. See docs/devices.md. */
 enum ablation {
-    ABLATE_COALESCE = 1 << 0, /* a completion does not wait for those behind it */
-    ABLATE_NOTIFY = 1 << 1,   /* virtio: no EVENT_IDX, and the driver notifies of each request */
-    ABLATE_BATCH = 1 << 2,    /* one completion for each interrupt */
+    ABLATE_COALESCE = 1
+                      << 0, /* a completion does not wait for those behind it, nor a 16550's byte */
+    ABLATE_NOTIFY = 1 << 1, /* virtio: no EVENT_IDX, and the driver notifies of each request */
+    ABLATE_BATCH = 1 << 2,  /* one completion for each interrupt */
     ABLATE_COPY = 1
                   << 3, /* the host's disk works on a buffer of the VMM, not on the guest's pages */
     ABLATE_QUEUE = 1
@@ -79,6 +80,7 @@ struct device {
     unsigned ablate; /* enum ablation */
     bool line;       /* current level of the interrupt line */
     bool unasked;    /* the guest may have work and was told not to say so: serve before it idles */
+    bool deferred;   /* serve before the guest goes on */
     struct device_count count;
 };
 
@@ -86,6 +88,10 @@ struct device {
 
 /* Drives the device's vPLIC line. Idempotent: only an edge is counted and propagated. */
 void device_set_irq(struct device *dev, bool level);
+
+/* May the device put off what others will add to? Only while the VMM itself carries out the guest's next
+ * instructions. True: its service is called before the guest goes on, and before the VM ends. */
+bool device_may_defer(struct device *dev);
 
 /* Checked pointer to guest RAM: null unless all of [gpa, gpa+len) is guest RAM (len 0: null).
  * The bytes may be changed by the guest at any time: copy before validating. */

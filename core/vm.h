@@ -49,6 +49,8 @@ struct vm {
     struct host *host;
     struct trace *trace; /* null: the run is not traced */
     bool paused;
+    bool runs_ahead; /* the VMM carries out the guest's instructions: board_settle() follows */
+    bool deferred;   /* a device has put something off until then */
     struct vm_options options;
     struct vm_ram_range ram;
     struct stats stats;
@@ -59,6 +61,7 @@ struct vm {
     unsigned routed[VPLIC_SOURCES]; /* host source behind a guest source, 0 = none */
     struct device device[VM_DEVICES];
     unsigned devices;
+    struct device *recent; /* the one that was accessed last, or null */
 };
 
 enum vm_end { VM_POWEROFF, VM_REBOOT };

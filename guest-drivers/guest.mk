@@ -19,6 +19,7 @@ GUEST_OBJS := \
 	kernel/page.o \
 	kernel/trap.o \
 	kernel/time.o \
+	kernel/time_spin.o \
 	kernel/plic.o \
 	kernel/sbi.o \
 	kernel/console.o \

@@ -186,11 +186,13 @@ def register_cells(results, device):
 
 
 def register_counts(results, device):
-    """(rows, columns, {(row, column): traps per operation}) of the heat map."""
-    columns, of_strategy = [], {}
+    """(rows, columns, {(row, column): traps per operation}) of the heat map; what was measured and did
+    not trap is 0."""
+    columns, of_strategy, measured = [], {}, {}
     for workload, strategy, cell in register_cells(results, device):
         if workload not in columns:
             columns.append(workload)
+        measured.setdefault(strategy, []).append(workload)
         for owner in (device, "plic"):
             for name, count in cell["derived"]["registers"].get(owner, {}).items():
                 row = f"{words.SHORT[strategy]}: {words.register(strategy, owner, name)}"
@@ -199,7 +201,8 @@ def register_counts(results, device):
     for strategy, counts in of_strategy.items():
         dearest = sorted(counts, key=lambda row: -max(counts[row].values()))[:MOST_ROWS]
         rows += [row for row in counts if row in dearest]
-        cells.update({(row, column): count for row in dearest for column, count in counts[row].items()})
+        cells.update({(row, column): counts[row].get(column, 0) for row in dearest
+                      for column in measured[strategy]})
     return rows, columns, cells
 
 
@@ -208,7 +211,8 @@ def register_exhibit(results, device, title):
     if not cells:
         return None
     table = Table(f"registers-{device}", title, ["register", *columns],
-                  [[row, *(exact(cells.get((row, column), 0)) for column in columns)] for row in rows])
+                  [[row, *(exact(cells[row, column]) if (row, column) in cells else missing()
+                           for column in columns)] for row in rows])
     per = "4 KiB request" if device == "disk" else "byte"
     short = [column.replace(", depth ", "\nd ").replace("console ", "console\n")
              for column in columns]

@@ -5,6 +5,8 @@ marker of their own beside. INK and the two below stand for the page's own colou
 into variables, so that a picture in the page follows its dark mode.
 """
 
+import functools
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -33,11 +35,23 @@ STYLE = {
 }
 
 
-def styled(function):
-    """Draws with the style above and leaves matplotlib's own as it was."""
-    def inner(*arguments, **named):
+class Picture:
+    """A figure that is drawn when it is first asked for: not every document has pictures."""
+
+    def __init__(self, function, arguments):
+        self.function, self.arguments = function, arguments
+
+    @functools.cached_property
+    def figure(self):
+        """Drawn with the style above; matplotlib's own stays as it was."""
         with matplotlib.rc_context(STYLE):
-            return function(*arguments, **named)
+            return self.function(*self.arguments)
+
+
+def styled(function):
+    """Gives a Picture in place of the figure."""
+    def inner(*arguments):
+        return Picture(function, arguments)
     inner.__doc__ = function.__doc__
     return inner
 
@@ -54,12 +68,20 @@ def on(colour):
     return BLACK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else WHITE
 
 
+def tick(value, most):
+    """An axis that reaches far has its numbers in thousands (k), millions (M) and billions (G)."""
+    for letter, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)) if most > 1e5 else ():
+        if value >= factor:
+            return f"{number(value / factor)}{letter}"
+    return number(value)
+
+
 def plain_log(axis):
     """A log axis whose ticks are numbers as people write them."""
     low, high = sorted(axis.get_view_interval())
     few = low > 0 and high / low < 100
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, high)))
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -73,8 +95,8 @@ def brief(x):
 
 def legend(axis, handles):
     """Above the axes, in as many columns as fit into the picture's width."""
-    widest = max(len(handle.get_label()) for handle in handles)
-    columns = max(1, min(len(handles), 62 // (widest + 6)))
+    letters = [len(handle.get_label()) + 6 for handle in handles]
+    columns = len(handles) if sum(letters) <= 70 else max(1, min(len(handles), 62 // max(letters)))
     axis.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.02, 1), ncols=columns,
                 borderaxespad=0.3, columnspacing=1.2, handletextpad=0.5)
 

@@ -6,6 +6,8 @@ from .results import STRATEGIES, used
 from .table import Table
 from .value import number
 
+FACTS = {"cpu": "processor", "dirty": "uncommitted changes", "qemu": "QEMU", "opensbi": "OpenSBI",
+         "kernel": "Linux of the guest", "load": "load at the start", "seconds": "seconds of measuring"}
 ALIKE = ("RUN", "ICOUNT")  # differ from workload to workload, not from strategy to strategy
 
 
@@ -18,12 +20,13 @@ def facts(whole):
     return (f"Commit {machine['commit']}{changed}, {machine['date'][:10]}. QEMU {machine['qemu']}, "
             f"OpenSBI {machine['opensbi']}, Linux {machine['kernel']} as a guest; "
             f"{machine['cores']} x {machine['cpu']}, load {machine['load']} at the start, "
-            f"{number(machine['seconds'])} s.{kind}{only}")
+            f"{machine['seconds'] / 60:.0f} min.{kind}{only}")
 
 
 def machine_table(whole):
     machine = whole["machine"]
-    rows = [[name, str(value)] for name, value in machine.items() if name != "hosts"]
+    rows = [[FACTS.get(name, name), "yes" if value is True else "no" if value is False else str(value)]
+            for name, value in machine.items() if name != "hosts"]
     for host in machine.get("hosts", []):
         rows.append([f"host {host.get('name', '?')}", ", ".join(
             f"{name} {value}" for name, value in host.items() if not isinstance(value, (list, dict)))])
@@ -71,12 +74,15 @@ def control_table(results):
 
 def section(results):
     method = results.whole["method"]
+    dropped = "the first" if method["dropped"] == 1 else f"the first {method['dropped']}"
     classes = "; ".join(f"{group}: {text}" for group, text in words.GROUP_MEANING.items())
     text = [
         f"Counts and retired instructions: under -icount shift=0, {method['count_rounds']} rounds that "
-        "must be identical. Where they were not, the number is marked ~ and is the median.",
+        "must be identical. Where they were not, the number is marked ~ and is the median. That is to be "
+        "expected of Linux, whose clock ticks while it sleeps, and of several requests in flight.",
         f"Times: ratio to native, within a round of interleaved runs; {method['time_rounds']} rounds, "
-        f"the first {method['dropped']} dropped; median with a "
+        f"{dropped} dropped. A run of our guest makes three passes over its workloads, and the middle one "
+        "counts. Median with a "
         f"{number(100 * method['confidence'])} % bootstrap interval "
         f"({number(method['resamples'])} resamples). Boots are whole processes: "
         f"{method['boot_rounds']} rounds.",

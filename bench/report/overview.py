@@ -2,9 +2,9 @@
 
 from . import draw, picture, words
 from .exhibit import Exhibit, Section, sentence_list
-from .results import (GROUPS, STRATEGIES, instructions, ratio, registers, throughput, traps)
+from .results import (GROUPS, STRATEGIES, accesses, instructions, ratio, registers, throughput, traps)
 from .table import Table
-from .value import missing
+from .value import missing, number
 
 READ1, READ8, OUT = "disk-read-4096-d1", "disk-read-4096-d8", "console-out"
 HEADLINES = ((READ1, "4 KiB read, depth 1"), (READ8, "4 KiB read, depth 8"),
@@ -17,28 +17,30 @@ def device_of(params):
 
 
 def strategies_picture(results):
-    """Three panels with the register traps of one read."""
+    """Three panels with the register accesses and traps of one read."""
     chosen = {"emulated": "ahci", "virtio": "virtio", "passthrough": "passthrough"}
     parts, rows = {}, []
     for panel, strategy in chosen.items():
         cell = results.matrix("count", "trident", READ1, strategy)
-        device, everything = registers(cell, "disk"), traps(cell)
-        below = (f"traps per 4 KiB read:\n{device.text()} by registers, {everything.text()} in all"
+        seen, device, everything = accesses(cell, "disk"), registers(cell, "disk"), traps(cell)
+        below = (f"per 4 KiB read: {seen.text()} register accesses,\n{device.text()} traps for them, "
+                 f"{everything.text()} traps in all"
                  if device.there else f"traps per 4 KiB read:\n{device.why}")
-        parts[panel] = (device.value, below)
-        rows.append([words.strategy(strategy), device, everything])
-    table = Table("strategies", "Traps of one 4 KiB read, depth 1",
-                  ["strategy", "Register traps", "All traps"], rows)
+        parts[panel] = ((seen.value, device.value), below)
+        rows.append([words.strategy(strategy), seen, device, everything])
+    table = Table("strategies", "One 4 KiB read, depth 1",
+                  ["strategy", "register accesses", "register traps", "all traps"], rows)
     alts = {
         "emulated": "Emulated: the guest's ordinary driver accesses the device's registers; every "
-                    "access traps into the VMM, whose device model does the work on the real device.",
+                    "access is the VMM's work, by a trap of its own or along with another, and its "
+                    "device model uses the real device.",
         "virtio": "Virtio: the guest's driver puts buffers into a queue in memory; few accesses trap, "
                   "one notify for many requests; the VMM reads the queue.",
         "passthrough": "Pass-through: the real device's registers are mapped into the guest; only its "
                        "interrupt goes through the VMM, which injects it."}
     panels = [(f"strategies-{name}", picture.PANELS[name][0], f"{alts[name]} {text[:1].upper()}"
-               f"{text[1:]}.", picture.alone(name, count, text))
-              for name, (count, text) in parts.items()]
+               f"{text[1:]}.", picture.alone(name, counts, text))
+              for name, (counts, text) in parts.items()]
     return Exhibit(table, picture.together(parts), " ".join(alts.values()), panels)
 
 
@@ -55,7 +57,8 @@ def headline_rows(results):
         why = "as AHCI" if workload == OUT else ""  # the same UART: not measured twice
         counted = [results.matrix("count", "trident", workload, s) for s in STRATEGIES]
         timed = [results.matrix("time", "trident", workload, s) for s in STRATEGIES]
-        for measure, cells, take in (("register traps", counted, lambda c, of=device: registers(c, of)),
+        for measure, cells, take in (("register accesses", counted, lambda c, of=device: accesses(c, of)),
+                                     ("register traps", counted, lambda c, of=device: registers(c, of)),
                                      ("all traps", counted, traps),
                                      ("instructions", counted, instructions),
                                      ("throughput, native = 1", timed, throughput)):
@@ -71,8 +74,11 @@ def headline_rows(results):
 def headline_table(results):
     return Table("headline", "What each strategy costs",
                  ["per", "measure", *map(words.strategy, STRATEGIES)], list(headline_rows(results)),
-                 words=2, notes=["as AHCI: the UART is the same. no driver: Debian's Linux has none for "
-                                 "that ATA."])
+                 words=2, notes=["register accesses: of the device's registers, carried out by the VMM. "
+                                 "register traps: those that trapped; the others came along with one. "
+                                 "all traps: with those of the interrupt controller, of privileged "
+                                 "instructions and the rest. as AHCI: the UART is the same. no driver: "
+                                 "Debian's Linux has none for that ATA."])
 
 
 def group_parts(cell):
@@ -148,32 +154,50 @@ def throughput_exhibit(results, name, workloads, title):
     return Exhibit(table, figure, alt)
 
 
+def in_text(strategy):
+    """Its name within a sentence."""
+    return words.strategy(strategy).replace("Emulated", "emulated").replace("Virtio", "virtio").replace(
+        "Pass", "pass")
+
+
+def cost_sentence(results, workload, title):
+    """What an operation costs with each strategy: accesses, traps, instructions."""
+    device, parts = "uart" if workload == OUT else "disk", []
+    for strategy in OURS:
+        cell = results.matrix("count", "trident", workload, strategy)
+        if cell is not None and ratio(cell).there:
+            parts.append(f"{in_text(strategy)}: {accesses(cell, device).text()} register accesses, "
+                         f"{traps(cell).text()} traps, {ratio(cell).text()} times native's instructions")
+    return [f"Per {title}: {'; '.join(parts)}."] if parts else []
+
+
+def shared_sentence(results):
+    """What is the device's, and what every strategy pays: pass-through has only the latter."""
+    cells = {name: results.matrix("count", "trident", READ1, name) for name in ("virtio", "passthrough")}
+    if not all(cell and traps(cell).there and ratio(cell).there for cell in cells.values()):
+        return []
+    own, virtio = traps(cells["passthrough"]), traps(cells["virtio"])
+    return [f"Pass-through has {own.text()} traps per read though no register access traps: interrupts, "
+            "their controller and privileged instructions, which every strategy pays for. The rest is "
+            f"the device's: virtio adds {number(virtio.value - own.value)} traps."]
+
+
 def summary(results):
-    """The first screen in three sentences, from the cells."""
-    said = []
-    for workload, title in HEADLINES:
-        parts = []
-        for strategy in OURS:
-            cell = results.matrix("count", "trident", workload, strategy)
-            if cell is None or not traps(cell).there:
-                continue
-            part = f"{traps(cell).text()} with {words.strategy(strategy).lower()}"
-            parts.append(part.replace("ahci", "AHCI").replace("ata", "ATA"))
-        if parts:
-            said.append(f"Traps per {title}: {sentence_list(parts)}.")
-    return said
+    """The first screen in a few sentences, from the cells."""
+    level = results.level()
+    said = ["A strategy costs what the VMM does for each request: the device's part, and the interrupt's."
+            + (f" Measured with our own guest and PATCH={level}:" if level else "")]
+    for workload, title in (HEADLINES[0], HEADLINES[2]):
+        said += cost_sentence(results, workload, title)
+    return said + shared_sentence(results)
 
 
 def section(results):
     """The first screen."""
-    level = results.level()
     present = {(guest, name): params for guest, name, params in results.workloads()}
     chosen = [("trident", name, present[("trident", name)]) for name in (READ1, READ8, OUT)
               if ("trident", name) in present]
     counted = [one for one in chosen if results.find(part="matrix", method="count", workload=one[1])]
-    text = [("What a strategy costs is how often the guest traps into the VMM, and what a trap costs. "
-             + " ".join(summary(results))
-             + (f" Our own guest, PATCH={level}." if level else ""))]
     exhibits = [strategies_picture(results), Exhibit(headline_table(results))]
     for guest, name, params in counted:
         per = words.unit(params)
@@ -181,4 +205,4 @@ def section(results):
                                       f"Traps per {per} by class: {words.workload(name, params)}", per))
     exhibits.append(throughput_exhibit(results, "throughput", chosen,
                                        "Throughput relative to native"))
-    return Section("overview", "What each strategy costs, and why", text, exhibits, "Overview")
+    return Section("overview", "What each strategy costs, and why", summary(results), exhibits, "Overview")

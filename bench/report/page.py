@@ -1,15 +1,18 @@
 """The sections as one HTML page, as Markdown, and as files."""
 
 import html
+import multiprocessing
 import os
 import re
+from concurrent.futures import ProcessPoolExecutor
 
 import jinja2
 
 from . import svg, table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-WIDE = 84  # a table of more letters in a line takes the page's whole width
+DRAWN = []  # the exhibits, in a process that draws
+WIDE = 72  # a table of more letters in a line takes the page's whole width
 
 
 def write(path, text):
@@ -22,27 +25,35 @@ def exhibits(sections):
     return [exhibit for section in sections for exhibit in section.exhibits]
 
 
-def write_files(sections, folder):
-    """csv/, tables/ (LaTeX) and figures/; {name of an exhibit: its SVG's text}."""
-    texts = {}
-    for exhibit in exhibits(sections):
-        write(f"{folder}/csv/{exhibit.name}.csv", table.csv_text(exhibit.table))
-        write(f"{folder}/tables/{exhibit.name}.tex", table.latex(exhibit.table))
-        if exhibit.figure:
-            texts[exhibit.name] = svg.drawn(exhibit.figure)
-            write(f"{folder}/figures/{exhibit.name}.svg", texts[exhibit.name])
-            svg.pdf(exhibit.figure, f"{folder}/figures/{exhibit.name}.pdf")
-    return texts
-
-
-def pictures(exhibit, texts):
-    """The exhibit's figure, or its panels, for the page."""
+def write_pictures(exhibit, folder):
+    """Its figure as files; its figure, or its panels, for the page."""
+    if not exhibit.figure:
+        return []
+    text = svg.drawn(exhibit.figure)
+    write(f"{folder}/figures/{exhibit.name}.svg", text)
+    svg.pdf(exhibit.figure, f"{folder}/figures/{exhibit.name}.pdf")
     if exhibit.panels:
         return [svg.inline(svg.drawn(figure), name, title, alt)
                 for name, title, alt, figure in exhibit.panels]
-    if exhibit.figure:
-        return [svg.inline(texts[exhibit.name], exhibit.name, exhibit.title, exhibit.alt)]
-    return []
+    return [svg.inline(text, exhibit.name, exhibit.title, exhibit.alt)]
+
+
+def write_numbered(number, folder):
+    """write_pictures, in a process of write_files."""
+    return write_pictures(DRAWN[number], folder)
+
+
+def write_files(sections, folder):
+    """csv/, tables/ (LaTeX) and figures/; {name of an exhibit: its SVGs for the page}."""
+    for exhibit in exhibits(sections):
+        write(f"{folder}/csv/{exhibit.name}.csv", table.csv_text(exhibit.table))
+        write(f"{folder}/tables/{exhibit.name}.tex", table.latex(exhibit.table))
+    # Drawing takes most of the time: on all cores, by processes that get the exhibits by being forked.
+    every = exhibits(sections)
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("fork"), DRAWN.extend,
+                             (every,)) as pool:
+        made = pool.map(write_numbered, range(len(every)), [folder] * len(every))
+        return {exhibit.name: svgs for exhibit, svgs in zip(every, made)}
 
 
 def letters(of):
@@ -53,14 +64,14 @@ def letters(of):
                for i in range(first, len(of.head)))
 
 
-def shown(exhibit, texts):
+def shown(exhibit, svgs):
     """What the template needs of an exhibit."""
     files = [("CSV", f"csv/{exhibit.name}.csv"), ("LaTeX", f"tables/{exhibit.name}.tex")]
     if exhibit.figure:
         files += [(kind.upper(), f"figures/{exhibit.name}.{kind}") for kind in ("svg", "pdf")]
     wide = letters(exhibit.table) > WIDE or bool(exhibit.panels)
     return {"name": exhibit.name, "title": exhibit.title, "html": table.html_table(exhibit.table),
-            "svgs": pictures(exhibit, texts), "files": files, "wide": wide}
+            "svgs": svgs, "files": files, "wide": wide}
 
 
 def prose(text):
@@ -68,7 +79,8 @@ def prose(text):
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text))
 
 
-def html_page(title, facts, warnings, sections, texts):
+def html_page(title, facts, warnings, sections, svgs):
+    """svgs: what write_files gave."""
     loader = jinja2.FileSystemLoader(HERE)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined,
                                      trim_blocks=True, lstrip_blocks=True)
@@ -76,7 +88,8 @@ def html_page(title, facts, warnings, sections, texts):
         css = file.read()
     plain = [{"name": section.name, "title": section.title, "short": section.short,
               "text": [prose(text) for text in section.text],
-              "exhibits": [shown(exhibit, texts) for exhibit in section.exhibits]} for section in sections]
+              "exhibits": [shown(exhibit, svgs[exhibit.name]) for exhibit in section.exhibits]}
+             for section in sections]
     return environment.get_template("page.html.j2").render(
         title=title, facts=facts, warnings=warnings, sections=plain, css=jinja2.filters.do_mark_safe(css))
 

@@ -1,5 +1,6 @@
 """Published figures (bench/published.json) beside ours."""
 
+import textwrap
 from statistics import median
 
 from . import draw, words
@@ -39,8 +40,8 @@ def notifications(cell):
     """The device's notifications per operation."""
     if cell is None or cell["status"] == "failed":
         return missing(*(("failed", cell["why"]) if cell else ()))
-    seen = [sample["devices"]["disk"]["notifications"] / sample["operations"] for sample in used(cell)
-            if sample["devices"]]
+    seen = [sample["devices"].get("disk", {}).get("notifications", 0) / sample["operations"]
+            for sample in used(cell) if sample["devices"]]
     return Value(float(median(seen)), unstable=len(set(seen)) > 1) if seen else missing("not counted")
 
 
@@ -120,6 +121,11 @@ def beside_table(results, figures):
     return Table("published", "Published figures, and ours beside them", head, rows, words=4, tail=2)
 
 
+def brief(text):
+    """Whole words that fit beside a picture."""
+    return textwrap.shorten(text, 34, placeholder="...").replace(",...", "...")
+
+
 def picture(results, figures):
     """Published ratios and ours, one line each."""
     looks = {"published": words.PEER_LOOK, **{words.strategy(name): words.look(name) for name in SHOWN}}
@@ -130,8 +136,7 @@ def picture(results, figures):
         points = {"published": published(figure)}
         points.update({words.strategy(name): own(results, figure, name) for name in SHOWN})
         if any(value.there for name, value in points.items() if name != "published"):
-            who = figure["system"].split(",")[0]
-            rows.append((f"{figure['metric'].split(' (')[0][:30]}\n{who[:30]}", points))
+            rows.append((f"{brief(figure['metric'].split(' (')[0])}\n{brief(figure['system'])}", points))
     if not rows:
         return None, ""
     alt = "Points on a log axis, relative to native: published and ours. " + " ".join(

@@ -3,7 +3,7 @@
 from . import draw, words
 from .exhibit import Exhibit, Section, sentence_list
 from .overview import READ1, READ8
-from .results import instructions, registers, throughput, traps
+from .results import accesses, instructions, registers, throughput, traps
 from .table import Table
 from .value import Value, missing, number
 
@@ -74,10 +74,10 @@ def chain_table(results):
             counted = results.matrix("count", "trident", workload, name)
             timed = results.matrix("time", "trident", workload, name)
             rows.append([f"4 KiB read, {depth}", f"{words.strategy(name)}: {title}",
-                         registers(counted, "disk"), traps(counted), instructions(counted),
-                         throughput(timed)])
+                         accesses(counted, "disk"), registers(counted, "disk"), traps(counted),
+                         instructions(counted), throughput(timed)])
     return Table("chain", "From emulated to virtio: whole devices",
-                 ["workload", "device", "register traps", "all traps", "instructions",
+                 ["workload", "device", "register accesses", "register traps", "all traps", "instructions",
                   "throughput, native = 1"], rows, words=2)
 
 
@@ -87,7 +87,7 @@ def ablation_table(results):
         added = change(cell, base)
         share = missing("-")
         if added.there and instructions(base).value:
-            share = Value(100 * added.value / instructions(base).value, unstable=added.unstable)
+            share = Value(round(100 * added.value / instructions(base).value, 1), unstable=added.unstable)
         rows.append([toggle_label(cell, base), words.strategy(cell["strategy"]),
                      words.workload(cell["workload"], cell["params"]), traps(base), traps(cell),
                      instructions(base), instructions(cell), share])
@@ -110,7 +110,7 @@ def read_bars(results, workload):
     for name, kind in KINDS.items():
         bars.append((words.strategy(name), instructions(
             results.matrix("count", "trident", workload, name)), kind))
-        bars += [(plain(cell, base), instructions(cell), "toggle")
+        bars += [(toggle_label(cell, base), instructions(cell), "toggle")
                  for cell, base in toggle_pairs(results)
                  if cell["strategy"] == name and cell["workload"] == workload]
     return bars
@@ -129,10 +129,18 @@ def read_exhibit(results, workload, depth):
                   rows, words=2)
     alt = f"Bars: instructions of one 4 KiB read at {depth}. " + sentence_list(
         f"{of} {toggle} {value.text()}" for of, toggle, value in rows) + "."
+    bars = [(name.split(":")[0], value, kind) for name, value, kind in bars]  # as much as there is room for
     return Exhibit(table, draw.steps(bars, f"instructions per 4 KiB read, {depth}", GAP_LOOKS), alt)
 
 
 # --- The answer --------------------------------------------------------------------------------------
+
+
+def more(a, b, name):
+    """`4 more register accesses`, of a than of b."""
+    if a.value == b.value:
+        return f"as many {name}"
+    return f"{number(abs(a.value - b.value))} {'more' if a.value > b.value else 'fewer'} {name}"
 
 
 def gap(results, workload, depth):
@@ -147,12 +155,15 @@ def gap(results, workload, depth):
         dma = 100 * (ata.value - ahci.value) / (ata.value - virtio.value)
         said[0] += (f", and {number(ata.value / virtio.value)} times with the emulated ATA: "
                     f"{number(dma)} % of that gap is the data register, which DMA replaces")
-    device = [registers(cell, "disk") for cell in cells[1:]]
-    everything = [traps(cell) for cell in cells[1:]]
-    said.append("Between AHCI and virtio lies the register layout: "
-                f"{number(device[0].value - device[1].value)} more register accesses, "
-                f"{number(everything[0].value - everything[1].value)} more traps in all and "
-                f"{number(ahci.value - virtio.value)} more instructions per read")
+    layout = [more(*(take(cell) for cell in cells[1:]), name) for take, name in (
+        (lambda cell: accesses(cell, "disk"), "register accesses"),
+        (lambda cell: registers(cell, "disk"), "register traps"), (traps, "traps in all"),
+        (instructions, "instructions"))]
+    said.append(f"Between AHCI and virtio lies the register layout: {sentence_list(layout)} per read")
+    times = [throughput(results.matrix("time", "trident", workload, name)) for name in ("ahci", "virtio")]
+    if all(value.there and value.value for value in times):
+        said.append(f"In time, virtio does {number(times[1].value / times[0].value, 2)} times as many of "
+                    "these reads as the emulated AHCI")
     return [sentence + "." for sentence in said]
 
 

@@ -116,6 +116,21 @@ def registers(cell, device):
     return answer(cell, take)
 
 
+def accesses(cell, device):
+    """Loads and stores of this device's registers that the VMM carried out, per operation, whether each
+    trapped or came along with another trap."""
+    def seam(sample):
+        counters = (sample["devices"] or {}).get(device, {})
+        return counters.get("loads", 0) + counters.get("stores", 0)
+
+    def take(_):
+        if all(sample["devices"] is None for sample in used(cell)):
+            return missing("not counted")
+        return Value(float(median(seam(sample) / sample["operations"] for sample in used(cell))),
+                     unstable=varies(cell, seam))
+    return answer(cell, take)
+
+
 def instructions(cell):
     def take(derived):
         if derived["instructions"] is None:
@@ -138,6 +153,7 @@ def ratio(cell):
             return Value(1.0) if cell["strategy"] == "native" else missing("no native")
         interval = derived["ratio"]
         return Value(float(interval["median"]), interval["low"], interval["high"],
+                     unstable=varies(cell, lambda sample: sample["instructions"] or 0),
                      same=derived["difference"] == "none")
     return answer(cell, take)
 
@@ -147,7 +163,7 @@ def inverse(value):
     if not value.there or value.value == 0:
         return value
     low, high = (1 / value.high, 1 / value.low) if value.interval else (None, None)
-    return Value(1 / value.value, low, high, same=value.same)
+    return Value(1 / value.value, low, high, value.unstable, value.same)
 
 
 def throughput(cell):

@@ -13,19 +13,19 @@ VARIABLES = {draw.INK: "var(--ink)", draw.FAINT: "var(--faint)", draw.PAPER: "va
 REFERENCE = re.compile(r"#([\w.-]+)")
 
 
-def drawn(figure):
-    """The figure as the text of an SVG file, the same in every run with the same numbers."""
-    out = io.StringIO()
+def drawn(picture):
+    """The picture as the text of an SVG file, the same in every run with the same numbers."""
+    out, figure = io.StringIO(), picture.figure
     with matplotlib.rc_context(draw.STYLE):
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     figure.set_layout_engine("none")  # it is laid out; the PDF file needs not do it again
     return out.getvalue()
 
 
-def pdf(figure, path):
+def pdf(picture, path):
     """The same as a PDF file."""
     with matplotlib.rc_context(draw.STYLE):
-        figure.savefig(path, metadata={"CreationDate": None, "Producer": None, "Creator": None})
+        picture.figure.savefig(path, metadata={"CreationDate": None, "Producer": None, "Creator": None})
 
 
 def drop(root, *tags):

@@ -17,6 +17,11 @@ def number(value, digits=3):
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def rounded(value):
+    """As much of a number that differs from run to run as means something."""
+    return float(f"{value:.4g}")
+
+
 @dataclass(frozen=True)
 class Value:
     """value is None if there is none; `why` then says it in a few words, `detail` in full.
@@ -43,7 +48,7 @@ class Value:
         """The text in pieces, between which a line may end."""
         if not self.there:
             return [self.why]
-        made = [("~" if self.unstable else "") + number(self.value, digits)]
+        made = ["~" + number(rounded(self.value), digits) if self.unstable else number(self.value, digits)]
         if self.interval:
             made.append(f"({number(self.low, digits)}-{number(self.high, digits)})")
         if self.same:

@@ -192,6 +192,20 @@ void board_poll(struct vm *vm)
     }
 }
 
+void board_settle(struct vm *vm)
+{
+    vm->runs_ahead = false;
+    if (!vm->deferred)
+        return;
+    vm->deferred = false;
+    for (unsigned i = 0; i < vm->devices; i++) {
+        struct device *dev = &vm->device[i];
+        if (dev->deferred)
+            dev->strategy->service(dev);
+        dev->deferred = false;
+    }
+}
+
 /* QEMU's sifive,test1: a store of 2 to 4 bytes; reads as zero. */
 static bool access_finisher(struct vcpu *vcpu, struct mmio *io)
 {

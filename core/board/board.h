@@ -25,5 +25,8 @@ void board_set_line(struct vm *vm, unsigned source, bool level);
 /* Serves the devices whose guest was told not to notify. At host interrupts and before the guest idles. */
 void board_poll(struct vm *vm);
 
+/* Ends a run of the guest's instructions in the VMM: serves the devices that have put something off. */
+void board_settle(struct vm *vm);
+
 /* One decoded, aligned access at gpa by the window that holds it. False: access fault. */
 bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io);

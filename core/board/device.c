@@ -15,11 +15,19 @@
 #include "memory/shadow.h"
 #include "vm.h"
 
+static bool holds(const struct device *dev, uint64_t gpa)
+{
+    return gpa - dev->base < dev->strategy->size;
+}
+
 struct device *device_at(struct vm *vm, uint64_t gpa)
 {
+    struct device *recent = vm->recent;
+    if (recent && holds(recent, gpa))
+        return recent;
     for (unsigned i = 0; i < vm->devices; i++)
-        if (gpa - vm->device[i].base < vm->device[i].strategy->size)
-            return &vm->device[i];
+        if (holds(&vm->device[i], gpa))
+            return vm->recent = &vm->device[i];
     return NULL;
 }
 
@@ -62,6 +70,14 @@ bool device_access(struct device *dev, struct mmio *io)
 bool device_irq_is_open(const struct device *dev)
 {
     return vplic_is_open(&dev->vm->plic, dev->irq, VPLIC_CONTEXT_S);
+}
+
+bool device_may_defer(struct device *dev)
+{
+    if (!dev->vm->runs_ahead || (dev->ablate & ABLATE_COALESCE))
+        return false;
+    dev->deferred = dev->vm->deferred = true;
+    return true;
 }
 
 void device_set_irq(struct device *dev, bool level)

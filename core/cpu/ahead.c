@@ -90,13 +90,25 @@ static uint64_t address_of(const struct vcpu *vcpu, const struct insn *insn)
     return vcpu->x[insn->rs1] + (uint64_t)(int64_t)insn->imm;
 }
 
+static struct ahead_device *device_of(const struct vcpu *vcpu, const struct insn *insn)
+{
+    bool sum = vcpu->csr.sstatus & SSTATUS_SUM;
+    return &vcpu->ahead->device[sum][insn->op == INSN_STORE];
+}
+
+/* Whether the page of gva is that of the device that was accessed last, and insn may go there. */
+static bool is_known_device(const struct vcpu *vcpu, const struct insn *insn, uint64_t gva)
+{
+    uint64_t tag = tag_of(vcpu->ahead, gva) | (gva & (insn->width - 1u));
+    return device_of(vcpu, insn)->tag == tag && insn->op != INSN_SC;
+}
+
 /* A load or store of a device, whose address was translated lately or is now. */
 static bool access_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gva)
 {
     struct ahead *ahead = vcpu->ahead;
-    bool sum = vcpu->csr.sstatus & SSTATUS_SUM;
-    struct ahead_device *device = &ahead->device[sum][insn->op == INSN_STORE];
-    if (device->tag != tag_of(ahead, gva) || (gva & (insn->width - 1u))) {
+    struct ahead_device *device = device_of(vcpu, insn);
+    if (!is_known_device(vcpu, insn, gva)) {
         uint64_t gpa;
         if (!emulate_translate(vcpu, insn, gva, &gpa))
             return false;
@@ -109,6 +121,8 @@ static bool access_device(struct vcpu *vcpu, const struct insn *insn, uint64_t g
 static bool access_memory(struct vcpu *vcpu, const struct insn *insn)
 {
     uint64_t gva = address_of(vcpu, insn);
+    if (is_known_device(vcpu, insn, gva))
+        return access_device(vcpu, insn, gva);
     uint8_t *ram = mapped_ram(vcpu, gva, insn->width, insn->op != INSN_LOAD);
     if (!ram)
         return insn->op != INSN_SC && ahead_is_device(vcpu->ahead, vcpu->pc) &&
@@ -232,6 +246,7 @@ static uint64_t run(struct vcpu *vcpu, const struct ahead_trace *trace, uint64_t
     uint32_t exit_detail = vcpu->exit_detail;
     uint64_t executed = 0;
     check_pages(vcpu);
+    vcpu->vm->runs_ahead = true;
     while (trace && ++executed < limit && run_trace(vcpu, trace, &executed) &&
            (!reach || (vcpu->csr.sstatus & SSTATUS_SUM)))
         trace = ahead_find(vcpu, reach); /* the jump that left the last one has been counted, too */

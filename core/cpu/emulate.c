@@ -102,6 +102,8 @@ void emulate_mmio(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, enum access acc
         return;
     }
     ahead_note_device(vcpu, vcpu->pc);
+    vcpu->vm->runs_ahead = /* soon */
+        vcpu->vm->options.patch >= PATCH_CLUSTER && vcpu->mode == VMODE_S;
     if (!emulate_device(vcpu, &insn, gpa))
         fault(vcpu, walk_access_fault(access), gva);
 }

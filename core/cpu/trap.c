@@ -288,8 +288,10 @@ struct vcpu *trap_handle(struct vcpu *vcpu)
     vcpu_prepare(vcpu);
     bool may_run_ahead = vcpu->vm->options.patch >= PATCH_CLUSTER &&
                          vcpu->exit_class != EXIT_SHADOW_FILL;
-    if (may_run_ahead && vcpu->mode == VMODE_S) {
+    if (may_run_ahead && vcpu->mode == VMODE_S)
         ahead_run(vcpu);
+    if (vcpu->vm->runs_ahead) {
+        board_settle(vcpu->vm);
         vcpu_prepare(vcpu);
     }
     inline_push(vcpu);

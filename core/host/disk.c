@@ -196,13 +196,10 @@ static void serve(struct disk *disk)
     virtio_queue_kick(&disk->queue);
 }
 
-void host_disk_settle(struct host *host)
+static __attribute__((noinline)) void settle(struct disk *disk)
 {
-    struct disk *disk = &host->disk;
     const struct host_disk_request *last = NULL;
 
-    if (disk->registers == 0)
-        return;
     virtio_queue_kick(&disk->queue);
     for (;;) {
         disk->given = false;
@@ -213,6 +210,15 @@ void host_disk_settle(struct host *host)
         last = disk->done; /* an owner that leaves it there is not asked for ever */
         serve(disk);
     }
+}
+
+void host_disk_settle(struct host *host)
+{
+    struct disk *disk = &host->disk;
+
+    disk->given = false;
+    if (disk->in_flight + disk->finished > 0 && disk->registers != 0)
+        settle(disk); /* not at each access of a data register */
 }
 
 static bool interrupt(void *argument, unsigned irq)

@@ -7,6 +7,9 @@
  * The surprise: there is no clock. A byte leaves as soon as the host takes it, and the receive FIFO is
  * kept as full as the host's input allows. So "fewer bytes than the trigger level" always means that
  * nothing more is coming, which is what the character timeout indication tells the driver.
+ *
+ * A byte may stay in the FIFO while the VMM carries out the guest's next instructions, which often store the
+ * next one: up to a full FIFO goes to the host at once. Nobody sees it there: any other access comes after.
  */
 #include "devices/emulated/emulated.h"
 
@@ -162,6 +165,7 @@ static void transmit(struct device *dev)
         if (taken < len)
             return; /* the host is full and serves us when it has room again */
     }
+    uart->tx.first = 0; /* the next ones lie in one piece */
     if (was_waiting)
         uart->thre_pending = true;
 }
@@ -209,7 +213,8 @@ static void store_data(struct device *dev, uint8_t byte)
         fifo_put(&uart->tx, byte);
     else if (!(uart->fcr & FCR_ENABLE))
         uart->tx.bytes[uart->tx.first] = byte; /* THR overwritten by a driver that ignores THRE */
-    transmit(dev);
+    if (uart->tx.count == fifo_depth(uart) || !device_may_defer(dev))
+        transmit(dev);
 }
 
 static uint8_t load_data(struct device *dev)
@@ -345,8 +350,13 @@ static void store(struct device *dev, unsigned reg, uint8_t value)
 
 static bool uart_access(struct device *dev, struct mmio *io)
 {
+    struct uart *uart = dev->state;
+    bool data = io->offset == UART_DATA && io->store && !(uart->lcr & LCR_DLAB);
+
     if (io->offset >= UART_REGISTERS)
         return false;
+    if (dev->deferred && !data)
+        transmit(dev); /* no register tells of bytes that the guest has handed over */
     if (io->store)
         store(dev, (unsigned)io->offset, (uint8_t)io->value);
     else

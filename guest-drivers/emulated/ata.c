@@ -108,24 +108,47 @@ static void finish(enum disk_status status)
     }
 }
 
-/* The pointers walk in locals: gcc 12 at -O2 repeats the last store to the data register when the
- * loop advances a pointer in memory, and the drive takes that for the next block's first word. */
+/* Loops of their own for each direction and width, as small as they can be: under a VMM each instruction
+ * between two accesses of the port may have to be interpreted. The pointers walk in locals: gcc 12 at -O2
+ * repeats the last store to the data register when the loop advances a pointer in memory, and the drive
+ * takes that for the next block's first word. */
+static void move_wide(volatile uint32_t *port, uint32_t *at, const uint32_t *end, bool write)
+{
+    if (write) {
+        while (at < end) {
+            *port = *at++;
+        }
+        return;
+    }
+    while (at < end) {
+        *at++ = *port;
+    }
+}
+
+static void move_narrow(volatile uint16_t *port, uint16_t *at, const uint16_t *end, bool write)
+{
+    if (write) {
+        while (at < end) {
+            *port = *at++;
+        }
+        return;
+    }
+    while (at < end) {
+        *at++ = *port;
+    }
+}
+
 static void move_block(bool write)
 {
-    volatile uint16_t *port = (volatile uint16_t *)ata.device->base;
-    volatile uint32_t *wide_port = (volatile uint32_t *)ata.device->base;
+    void *port = (void *)ata.device->base;
     uint32_t sectors = drive.left < drive.block ? drive.left : drive.block;
     uint16_t *at = drive.at, *end = at + sectors * SECTOR_WORDS;
     drive.left -= sectors;
     drive.at = end;
     if (drive.wide) {
-        for (uint32_t *wide = (uint32_t *)at; wide < (uint32_t *)end; wide++) {
-            write ? (void)(*wide_port = *wide) : (void)(*wide = *wide_port);
-        }
-        return;
-    }
-    for (; at < end; at++) {
-        write ? (void)(*port = *at) : (void)(*at = *port);
+        move_wide(port, (uint32_t *)at, (uint32_t *)end, write);
+    } else {
+        move_narrow(port, at, end, write);
     }
 }
 

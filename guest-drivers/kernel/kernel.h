@@ -127,6 +127,9 @@ uint64_t time_spun(void);
 /* Spins until one more interrupt was taken than `taken`; interrupts must be on. */
 void time_spin(uint64_t taken);
 
+/* From the trap handler: an interrupt that was taken while spinning ends it. */
+void time_spin_leave(struct trap_frame *frame);
+
 /* `time` when the last timer interrupt was handled. */
 uint64_t time_of_interrupt(void);
 

@@ -11,11 +11,14 @@
 #include "kernel.h"
 #include "riscv.h"
 
-#define SPIN_COST 4u          /* instructions of a round of time_spin() */
+#define SPIN_COST 2u          /* instructions of a round of time_spin_loop() */
 #define SPIN_MAX  (1ul << 32) /* rounds, so that each wait has an end */
 
+uint64_t time_spin_loop(const volatile uint64_t *interrupts, uint64_t taken, uint64_t rounds);
+extern const char time_spin_odd[], time_spin_end[];
+
 static bool spinning;
-static uint64_t spun; /* rounds */
+static uint64_t spun; /* instructions */
 static uint64_t interrupt_time;
 
 uint64_t time_now(void)
@@ -61,7 +64,7 @@ void time_spin_set(bool on)
 
 uint64_t time_spun(void)
 {
-    return spun * SPIN_COST;
+    return spun;
 }
 
 uint64_t time_of_interrupt(void)
@@ -71,16 +74,16 @@ uint64_t time_of_interrupt(void)
 
 void time_spin(uint64_t taken)
 {
-    uint64_t left = SPIN_MAX, now;
-    __asm__ volatile("1: addi %0, %0, -1\n"
-                     "   ld %1, (%2)\n"
-                     "   bne %1, %3, 2f\n"
-                     "   bnez %0, 1b\n"
-                     "2:"
-                     : "+&r"(left), "=&r"(now)
-                     : "r"(&trap_interrupts), "r"(taken)
-                     : "memory");
-    spun += SPIN_MAX - left;
+    spun += (SPIN_MAX - time_spin_loop(&trap_interrupts, taken, SPIN_MAX)) * SPIN_COST;
+}
+
+void time_spin_leave(struct trap_frame *frame)
+{
+    uint64_t begin = (uint64_t)time_spin_loop, end = (uint64_t)time_spin_end;
+    if (frame->sepc - begin < end - begin) {
+        spun -= frame->sepc == (uint64_t)time_spin_odd; /* half a round was left out */
+        frame->sepc = end;
+    }
 }
 
 /* Interrupts are off, and are taken meanwhile. */

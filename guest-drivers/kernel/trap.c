@@ -94,9 +94,10 @@ static void log_trap(const struct trap_frame *frame)
     }
 }
 
-static void handle_interrupt(const struct trap_frame *frame)
+static void handle_interrupt(struct trap_frame *frame)
 {
     trap_interrupts++;
+    time_spin_leave(frame);
     switch (frame->scause & ~SCAUSE_INTERRUPT) {
     case INTERRUPT_SOFTWARE: csr_clear(CSR_SIP, SIP_SSIP); break;
     case INTERRUPT_TIMER: time_interrupt(); break;

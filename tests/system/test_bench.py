@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import jsonschema
@@ -15,6 +16,12 @@ import bench_hosts
 import front_door
 
 TOP = front_door.TOP
+sys.path.insert(0, f"{TOP}/bench")
+
+import cells  # noqa: E402
+import samples  # noqa: E402
+import schedule  # noqa: E402
+
 SMALL = "^count/trident/(console-out|interrupt)/(native|virtio/[a-z]+)$"
 FIGURES = ("operations", "instructions", "traps", "registers")
 
@@ -77,6 +84,44 @@ def test_resume(clone, small):
     status, output = bench_hosts.run(clone, "bench/run", QUICK="1", ONLY=SMALL)
     assert status == 0 and "going on with 2 runs" in output, output
     assert figures(load(f"{clone}/build/bench/results.json")) == figures(small)
+
+
+def clock(level):
+    rounds = {method: row[level] for method, row in cells.ROUNDS.items()}
+    return schedule.Clock(schedule.rows_of(cells.select(level)), rounds)
+
+
+def test_time_left():
+    """What is usual fits what is promised; then what this computer took counts."""
+    assert clock(cells.QUICK).seconds() < 5 * 60 and 10 * 60 < clock(cells.DEFAULT).seconds() < 26 * 60
+    slow = clock(cells.DEFAULT)
+    whole, (name, other) = slow.seconds(), list(slow.planned)[:2]
+    slow.note(name, 2 * slow.usual[name])
+    assert slow.seconds() == pytest.approx(2 * (whole - slow.usual[name]))
+    slow.note(other, 2 * slow.usual[other])
+    assert slow.planned[name] == slow.planned[other] == 1
+    assert slow.left().endswith(" min")
+
+
+def passes(*ticks):
+    """A console on which each pass over two workloads took so many ticks."""
+    chosen = [cell for cell in cells.select(cells.QUICK) if cell.method == "time" and
+              cell.workload.name in ("console-out", "interrupt") and cell.strategy == "native"]
+    lines = [f"bench {name}: {cell.operations} {unit}, {mine}, 0 instructions"
+             for mine in ticks for cell, (name, unit) in zip(chosen, (("uart", "bytes"), (
+                 "interrupt", "interrupts")))]
+    return chosen, {"console": "\n".join(lines) + "\n", "marks": [], "why": ""}
+
+
+def test_passes():
+    """A sample is the middle pass of its boot; a boot that lacks a line has none of that workload."""
+    chosen, seen = passes("500 ticks", "90 ticks", "100 ticks")
+    assert len(chosen) == 2
+    for sample in samples.take_lines(chosen, seen).values():
+        assert sample["ns"] == 10_000 and sample["more"] == {"passes": [500, 90, 100]}
+    seen["console"] = seen["console"].rsplit("bench", 1)[0]
+    first, second = samples.take_lines(chosen, seen).values()
+    assert first["ns"] == 10_000 and second == "the guest did not carry it out"
 
 
 def test_failed_cell(clone):

@@ -194,8 +194,10 @@ def test_headline_is_the_samples(whole, folder, strategy):
             return statistics.median(value(sample) / sample["operations"] for sample in of)
 
         seen = {measure: float(table[title, measure][COLUMNS[strategy]])
-                for measure in ("register traps", "all traps", "instructions")}
+                for measure in ("register accesses", "register traps", "all traps", "instructions")}
         assert seen == pytest.approx({
+            "register accesses": per_operation(lambda s: sum(s["devices"].get(device, {}).get(way, 0)
+                                                             for way in ("loads", "stores"))),
             "register traps": per_operation(lambda s: sum(s["registers"].get(device, {}).values())),
             "all traps": per_operation(lambda s: s["traps"]["total"]),
             "instructions": per_operation(lambda s: s["instructions"])})
@@ -377,7 +379,7 @@ def test_document(tmp_path):
     assert done.returncode == 0 and os.listdir(tmp_path) == ["results.md"]
     for title in ("What each strategy costs", "The ladder", "Where the gap", "A peer"):
         assert re.search(f"^## {title}", text, re.MULTILINE), title
-    assert "| 4 KiB read, depth 1 | register traps | 0 |" in text and "![" not in text
+    assert "| 4 KiB read, depth 1 | register accesses | 0 |" in text and "![" not in text
 
 
 def test_make_report():

@@ -60,6 +60,12 @@ void device_set_irq(struct device *dev, bool level)
     dev->line = level;
 }
 
+bool device_may_defer(struct device *dev)
+{
+    dev->deferred |= dev->vm->runs_ahead;
+    return dev->vm->runs_ahead;
+}
+
 bool device_access(struct device *dev, struct mmio *io)
 {
     if (io->store)
@@ -250,6 +256,7 @@ static size_t console_write(struct host_console *end, const uint8_t *bytes, size
     if (len)
         memcpy(console->output + console->noutput, bytes, len);
     console->noutput += len;
+    console->writes += len > 0;
     if (console->room != SIZE_MAX)
         console->room -= len;
     return len;
@@ -379,6 +386,14 @@ void mock_service(struct mock *mock)
 {
     if (mock->dev.strategy->service)
         mock->dev.strategy->service(&mock->dev);
+}
+
+void mock_settle(struct mock *mock)
+{
+    mock->vm.runs_ahead = false;
+    if (mock->dev.deferred)
+        mock_service(mock);
+    mock->dev.deferred = false;
 }
 
 void *mock_ram(struct mock *mock, uint64_t gpa, uint64_t len)

@@ -26,6 +26,7 @@ struct vm {
     uint64_t map_gpa, map_hpa, map_size;
     unsigned routes; /* calls of vm_route_irq, with the last one's argument */
     unsigned route_irq;
+    bool runs_ahead; /* what device_may_defer says; a test ends that with mock_settle */
 };
 
 struct mock_disk {
@@ -49,6 +50,7 @@ struct mock_disk {
 struct mock_console {
     struct host_console end;
     size_t room;                       /* bytes that write still accepts; SIZE_MAX: all */
+    unsigned writes;                   /* calls of write that took something */
     uint8_t output[MOCK_CONSOLE_SIZE]; /* what the device wrote */
     size_t noutput;
     uint8_t input[MOCK_CONSOLE_SIZE]; /* what waits for the device, from .input_taken */
@@ -78,6 +80,9 @@ void mock_store(struct mock *mock, uint64_t offset, unsigned width, uint64_t val
 
 /* What the core does when the host end announces something. */
 void mock_service(struct mock *mock);
+
+/* What it does before the guest goes on, when it was not the guest that executed the accesses. */
+void mock_settle(struct mock *mock);
 
 /* Guest RAM as the guest sees it; the test fails if the range is not all RAM. */
 void *mock_ram(struct mock *mock, uint64_t gpa, uint64_t len);

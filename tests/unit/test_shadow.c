@@ -399,8 +399,8 @@ static void check_current_root(void)
 static void check_in_user_view(const struct mmu_hart *hart, uint64_t va, enum access access)
 {
     assert_true(hart->sum && !hart->user && vm->options.patch == PATCH_CLUSTER);
-    const struct shadow_root *root =
-        &shadow->current->root[shadow_root_index(VIEW_USER, hart->mxr)];
+    const struct shadow_root *root = &shadow->current
+                                          ->root[shadow_root_index(VIEW_USER, hart->mxr)];
     assert_int_equal(machine(map_pointer_hpa(root->table), va, access).cause, 0);
 }
 

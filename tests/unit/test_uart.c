@@ -442,6 +442,78 @@ static void in_order_under_pressure(void **state)
         assert_int_equal(mock->console.output[i], i & 0xff);
 }
 
+static void run_ahead_gathers(void **state)
+{
+    struct mock *mock = *state;
+
+    put(mock, FCR, 0x01);
+    put(mock, IER, 0x02);
+    mock->vm.runs_ahead = true;
+    for (unsigned i = 0; i < 20; i++) {
+        put(mock, DATA, (uint8_t)('a' + i));
+        assert_int_equal(mock->console.noutput, i < 15 ? 0 : 16);
+        assert_int_equal(mock->dev.line, i == 15);
+    }
+    assert_int_equal(mock->console.writes, 1);
+    mock_settle(mock);
+    assert_int_equal(mock->console.writes, 2);
+    assert_int_equal(mock->console.noutput, 20);
+    assert_memory_equal(mock->console.output, "abcdefghijklmnopqrst", 20);
+    assert_true(mock->dev.line);
+    assert_int_equal(mock->dev.count.notifications, 20);
+    assert_int_equal(mock->dev.count.bytes, 20);
+}
+
+static void run_ahead_sends_before_any_other_access(void **state)
+{
+    struct mock *mock = *state;
+
+    put(mock, FCR, 0x01);
+    mock->vm.runs_ahead = true;
+    put(mock, DATA, 'x');
+    put(mock, FCR, 0x05); /* what is cleared was sent before */
+    assert_int_equal(mock->console.noutput, 1);
+    put(mock, DATA, 'y');
+    assert_int_equal(get(mock, LSR) & 0x60, 0x60);
+    assert_int_equal(mock->console.noutput, 2);
+    put(mock, FCR, 0x00);
+    put(mock, DATA, 'z'); /* without a FIFO there is nothing to gather in */
+    assert_int_equal(mock->console.noutput, 3);
+}
+
+/* The same accesses with and without it: every load, and the line where the guest goes on, are equal. */
+static void run_ahead_is_not_seen(void **state)
+{
+    struct mock *gathers = *state, *plain = mock_new_console(&emulated_uart);
+    uint64_t seed = 7;
+
+    for (unsigned i = 0; i < 20000 && plain->console.noutput < MOCK_CONSOLE_SIZE - 64; i++) {
+        uint64_t r = mock_random(&seed);
+
+        gathers->console.room = plain->console.room = r >> 8 & 3 ? SIZE_MAX : r >> 10 & 31;
+        gathers->vm.runs_ahead = r >> 16 & 1;
+        for (unsigned n = r >> 20 & 31; n; n--) {
+            unsigned reg = mock_random(&seed) & 15;
+            uint8_t value = (uint8_t)mock_random(&seed);
+
+            if (reg >= 8)
+                reg = DATA; /* stores of data, above all */
+            if (reg == LCR || (reg == MCR && value & 7) || (reg == FCR && value & 14))
+                value = FCR == reg ? 1 : 0;
+            if (reg != DATA && value & 0x80)
+                assert_int_equal(get(gathers, reg), get(plain, reg));
+            put(gathers, reg, value);
+            put(plain, reg, value);
+        }
+        mock_settle(gathers);
+        assert_int_equal(gathers->dev.line, plain->dev.line);
+        assert_int_equal(gathers->console.noutput, plain->console.noutput);
+    }
+    assert_memory_equal(gathers->console.output, plain->console.output, plain->console.noutput);
+    assert_true(gathers->console.writes < plain->console.writes);
+    mock_free(plain);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -465,7 +537,10 @@ int main(void)
                                               TEST(interrupt_priorities),
                                               TEST(attach_resets),
                                               TEST(hostile),
-                                              TEST(in_order_under_pressure)};
+                                              TEST(in_order_under_pressure),
+                                              TEST(run_ahead_gathers),
+                                              TEST(run_ahead_sends_before_any_other_access),
+                                              TEST(run_ahead_is_not_seen)};
 
     return cmocka_run_group_tests_name("emulated/uart", tests, NULL, NULL);
 }
