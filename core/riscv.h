@@ -123,11 +123,6 @@ static inline void sfence_vma_all(void)
     __asm__ volatile("sfence.vma zero, zero" : : : "memory");
 }
 
-static inline void sfence_vma_page(uint64_t va)
-{
-    __asm__ volatile("sfence.vma %0, zero" : : "r"(va) : "memory");
-}
-
 static inline void riscv_fence_i(void)
 {
     __asm__ volatile("fence.i" : : : "memory");
@@ -143,8 +138,6 @@ uint64_t csr_read(unsigned csr);
 void csr_write(unsigned csr, uint64_t value);
 void csr_set(unsigned csr, uint64_t bits);
 void csr_clear(unsigned csr, uint64_t bits);
-void sfence_vma_all(void);
-void sfence_vma_page(uint64_t va);
 void riscv_fence_i(void);
 void riscv_wfi(void);
 #endif

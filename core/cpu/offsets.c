@@ -19,4 +19,5 @@ void offsets(void)
     OFFSET(VCPU_HOST_STACK, host_stack);
     OFFSET(VCPU_SATP, satp);
     OFFSET(VCPU_SATP_INSTALLED, satp_installed);
+    OFFSET(VCPU_FLUSH, flush);
 }

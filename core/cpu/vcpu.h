@@ -46,8 +46,10 @@ struct vcpu {
     uint64_t pc;
     uint64_t host_sstatus; /* sstatus while the guest runs: FS is the guest's, SPP = U, SPIE = 1 */
     uint64_t host_stack;   /* top of this hart's VMM stack */
-    uint64_t satp;         /* of the root to run the guest in: written when the guest is entered, */
-    uint64_t satp_installed; /* unless it is there */
+    /* What waits until the guest is entered: under QEMU both empty the TLB and make all code that the VMM
+     * still executes be looked up again. */
+    uint64_t satp, satp_installed; /* of the root to run the guest in; what was last written */
+    uint64_t flush;                /* not 0: sfence.vma */
 
     struct vm *vm;
     uint64_t hartid;

@@ -82,8 +82,12 @@ trap_return:
     ld t1, VCPU_SATP_INSTALLED(a0)
     beq t0, t1, 1f
     sd t0, VCPU_SATP_INSTALLED(a0)
-    csrw satp, t0                   /* as late as can be: under QEMU it empties the TLB */
-1:  csrw sscratch, a0
+    csrw satp, t0
+1:  ld t0, VCPU_FLUSH(a0)
+    beqz t0, 2f
+    sd zero, VCPU_FLUSH(a0)
+    sfence.vma
+2:  csrw sscratch, a0
     each_register ld, a0
     ld sp, VCPU_X+8*2(a0)
     ld a0, VCPU_X+8*10(a0)

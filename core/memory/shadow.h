@@ -164,5 +164,5 @@ uint64_t *shadow_user_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *leve
 /* Drops the leaf for gva from the current root, whatever its size. */
 void shadow_drop_leaf(struct vcpu *vcpu, uint64_t gva);
 
-/* The machine's TLB, counted. */
+/* The machine's TLB is emptied before the guest goes on. Counted. */
 void shadow_tlb_flush(struct vm *vm);

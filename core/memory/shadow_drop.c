@@ -10,7 +10,7 @@ void shadow_tlb_flush(struct vm *vm)
 {
     vm->shadow->pool.stats->tlb_flushes++;
     vm->shadow->flush_epoch++;
-    sfence_vma_all();
+    vm->vcpu.flush = 1;
 }
 
 static void count_leaf(struct shadow *shadow, uint8_t *count, int delta)

@@ -8,14 +8,13 @@
 uint64_t hart_csr[HART_CSRS];
 unsigned hart_wfis;
 void (*hart_on_satp)(void);
-void (*hart_on_sfence)(void);
 void (*hart_on_wfi)(void);
 
 void hart_reset(void)
 {
     memset(hart_csr, 0, sizeof hart_csr);
     hart_wfis = 0;
-    hart_on_satp = hart_on_sfence = hart_on_wfi = NULL;
+    hart_on_satp = hart_on_wfi = NULL;
 }
 
 uint64_t csr_read(unsigned csr)
@@ -38,18 +37,6 @@ void csr_set(unsigned csr, uint64_t bits)
 void csr_clear(unsigned csr, uint64_t bits)
 {
     csr_write(csr, hart_csr[csr] & ~bits);
-}
-
-void sfence_vma_all(void)
-{
-    if (hart_on_sfence)
-        hart_on_sfence();
-}
-
-void sfence_vma_page(uint64_t va)
-{
-    (void)va;
-    sfence_vma_all();
 }
 
 void riscv_fence_i(void)

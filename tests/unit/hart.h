@@ -9,9 +9,8 @@
 extern uint64_t hart_csr[HART_CSRS]; /* as last written */
 extern unsigned hart_wfis;           /* how often the code under test has waited */
 
-/* Called, where not null, before satp changes and at every sfence.vma; and by every wfi. */
+/* Called, where not null, before satp changes, and by every wfi. */
 extern void (*hart_on_satp)(void);
-extern void (*hart_on_sfence)(void);
 extern void (*hart_on_wfi)(void);
 
 /* All registers 0, no callbacks. */

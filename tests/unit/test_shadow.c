@@ -1,7 +1,7 @@
 /*
  * Shadow page tables, guest walk and code patching against a model (mmu.h): a guest with random
  * page tables, address spaces and modes, whose memory accesses go through the tables that the
- * shadow made and through a TLB that forgets only by sfence.vma.
+ * shadow made and through a TLB that forgets only when it is told to.
  *
  * The guest keeps the rule that a change of its tables is followed by a fence that covers it,
  * unless the change only grants more. Then nothing stale may ever be seen.
@@ -85,16 +85,11 @@ static void check_root_alive(void)
 /* As trap_return() does (core/cpu/vector.S). */
 static void enter_guest(void)
 {
-    if (vcpu->satp_installed == vcpu->satp)
-        return;
     vcpu->satp_installed = hart_csr[CSR_SATP] = vcpu->satp;
     check_root_alive();
-}
-
-static void on_sfence(void)
-{
-    check_root_alive();
-    memset(&tlb, 0, sizeof tlb);
+    if (vcpu->flush)
+        memset(&tlb, 0, sizeof tlb);
+    vcpu->flush = 0;
 }
 
 static unsigned random_below(unsigned n)
@@ -707,7 +702,6 @@ static void start(unsigned host_levels, unsigned pool_pages, unsigned in_use)
     make_tables();
     take_snapshot();
     hart_on_satp = check_root_alive;
-    hart_on_sfence = on_sfence;
     set_mode(0);
 }
 
