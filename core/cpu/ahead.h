@@ -45,7 +45,8 @@ struct ahead_insn {
 
 struct ahead_trace {
     uint64_t pc, tag, epoch; /* as struct vcpu_site */
-    uint64_t contents;       /* sum of shadow.patch_epoch and hint_epoch when it was made */
+    const uint32_t *version; /* in shadow.copy_version; null: never made */
+    uint64_t contents;       /* sum of *version and hint_epoch when it was made */
     const uint8_t *page;     /* whose code it is */
     bool reach;              /* made while SUM was set: each load or store is worth it */
     uint16_t count;          /* instructions worth carrying out; 0: none */

@@ -4,8 +4,6 @@
  * Surprise: what PATCH=inline made cheap is carried out like any other sensitive instruction, but it is
  * no reason to run ahead.
  */
-#include <string.h>
-
 #include "cpu/ahead.h"
 #include "cpu/priv.h"
 #include "memory/patch.h"
@@ -20,6 +18,8 @@
 #define COST_NEIGHBOUR 12u /* a page that was found before */
 #define COST_MEMORY    60u
 #define COST_INLINED   80u
+
+#define ECALL 0x00000073u
 
 #define LOOP_MAX    256 /* bytes of a loop that is looked at, */
 #define LOOP_TAIL   32  /* and of what of it may lie behind its jump back */
@@ -131,8 +131,8 @@ static bool goes_back(const struct insn *insn)
 /* Whether the copy's word at offset is no longer the instruction, nor a trap: it is inlined. */
 static bool is_inlined(const uint8_t *page, const uint8_t *copy, uint64_t offset)
 {
-    static const uint32_t ecall = 0x00000073;
-    return memcmp(copy + offset, page + offset, 4) != 0 && memcmp(copy + offset, &ecall, 4) != 0;
+    uint32_t word = insn_word(copy + offset);
+    return word != insn_word(page + offset) && word != ECALL;
 }
 
 /* Decodes from pc on, and keeps what leads to the last instruction that would trap. */
@@ -145,10 +145,8 @@ static void decode(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *
     trace->count = 0;
     trace->goes_on = false;
     for (unsigned i = 0; i < AHEAD_TRACE && offset <= PAGE_SIZE - 4 && cost <= COST_LIMIT; i++) {
-        uint32_t raw;
-        memcpy(&raw, page + offset, sizeof(raw));
         struct ahead_insn *insn = &trace->insn[i];
-        insn->insn = insn_decode(raw);
+        insn->insn = insn_decode(insn_word(page + offset));
         insn->kind = (uint8_t)kind_of(&insn->insn);
         bool sensitive = priv_is_sensitive(&insn->insn) && insn->insn.op != INSN_WFI;
         if (insn->kind == AHEAD_SENSITIVE && !sensitive)
@@ -180,11 +178,15 @@ static void build(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *p
 
 /* When only the mapping of code has changed somewhere, it is enough that this pc still executes from the
  * same patched page. */
-RARE static void renew(struct vcpu *vcpu, struct ahead_trace *trace, bool reach, uint64_t contents)
+RARE static void renew(struct vcpu *vcpu, struct ahead_trace *trace, bool reach)
 {
-    bool same = trace->pc == vcpu->pc && trace->contents == contents && trace->reach == reach;
+    static const uint32_t none;
+    struct shadow *shadow = vcpu->vm->shadow;
     const uint8_t *copy, *page = patch_page(vcpu, vcpu->pc, &copy);
-    if (!same || trace->page != page) {
+    const uint32_t *version = page ? &shadow->copy_version[pool_index(&shadow->pool, copy)] : &none;
+    uint64_t contents = *version + vcpu->ahead->hint_epoch;
+    if (trace->pc != vcpu->pc || trace->reach != reach || trace->version != version ||
+        trace->page != page || trace->contents != contents) {
         trace->pc = vcpu->pc;
         trace->reach = reach;
         trace->count = 0;
@@ -192,18 +194,18 @@ RARE static void renew(struct vcpu *vcpu, struct ahead_trace *trace, bool reach,
             build(vcpu, trace, page, copy);
     }
     trace->page = page;
-    trace->tag = vcpu_code_tag(vcpu);
-    trace->epoch = vcpu->vm->shadow->code_epoch;
+    trace->version = version;
     trace->contents = contents;
+    trace->tag = vcpu_code_tag(vcpu);
+    trace->epoch = shadow->code_epoch;
 }
 
 const struct ahead_trace *ahead_find(struct vcpu *vcpu, bool reach)
 {
-    const struct shadow *shadow = vcpu->vm->shadow;
     struct ahead_trace *trace = &vcpu->ahead->trace[(vcpu->pc >> 1) & (AHEAD_TRACES - 1)];
-    uint64_t contents = shadow->patch_epoch + vcpu->ahead->hint_epoch;
-    if (trace->pc != vcpu->pc || trace->contents != contents || trace->reach != reach ||
-        trace->epoch != shadow->code_epoch || trace->tag != vcpu_code_tag(vcpu))
-        renew(vcpu, trace, reach, contents);
+    if (!trace->version || trace->pc != vcpu->pc || trace->reach != reach ||
+        trace->contents != *trace->version + vcpu->ahead->hint_epoch ||
+        trace->epoch != vcpu->vm->shadow->code_epoch || trace->tag != vcpu_code_tag(vcpu))
+        renew(vcpu, trace, reach);
     return trace->count ? trace : NULL;
 }

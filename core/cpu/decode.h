@@ -83,6 +83,14 @@ struct insn {
     bool immediate;       /* CSR*I */
 };
 
+/* The word at an even address, as code lies there. */
+static inline uint32_t insn_word(const void *at)
+{
+    uint16_t half[2];
+    __builtin_memcpy(half, __builtin_assume_aligned(at, 2), sizeof(half));
+    return half[0] | (uint32_t)half[1] << 16;
+}
+
 /* Length in bytes of the instruction that starts with this halfword: 2 or 4 (longer ones: 4). */
 static inline unsigned insn_length(uint16_t low)
 {

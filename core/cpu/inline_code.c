@@ -459,9 +459,7 @@ static const struct inline_site *site_at(const struct inlined *inlined, uint64_t
 /* The instruction of a trampoline at pc. */
 static struct insn insn_at(const struct inlined *inlined, uint64_t pc)
 {
-    uint32_t raw;
-    memcpy(&raw, (const uint8_t *)inlined->low + pc, sizeof(raw));
-    return insn_decode(raw);
+    return insn_decode(insn_word((const uint8_t *)inlined->low + pc));
 }
 
 /* Carries out what the trampolines do from pc on. */

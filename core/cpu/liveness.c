@@ -90,13 +90,16 @@ static bool mark(struct search *search, int offset)
 
 static bool fetch(const struct search *search, int offset, struct insn *insn)
 {
-    uint32_t raw = 0;
     if (offset < 0 || offset > (int)PAGE_SIZE - 2)
         return false;
-    unsigned left = (unsigned)((int)PAGE_SIZE - offset);
-    memcpy(&raw, search->page + offset, left < 4 ? left : 4);
-    *insn = insn_decode(raw);
-    return insn->length <= left;
+    if (offset <= (int)PAGE_SIZE - 4) {
+        *insn = insn_decode(insn_word(search->page + offset));
+        return true;
+    }
+    uint16_t last;
+    memcpy(&last, search->page + offset, sizeof(last));
+    *insn = insn_decode(last);
+    return insn->length == 2;
 }
 
 static bool is_dead(struct search *search, int offset)

@@ -20,13 +20,6 @@
 #define LOADS_MAX 8192u /* of its original, until a copy is dropped: it is data as much as code */
 #define DROPS_MAX 8u    /* a page whose copy was dropped this often is not patched again */
 
-static uint32_t word_at(const uint8_t *bytes)
-{
-    uint32_t word;
-    memcpy(&word, bytes, sizeof(word));
-    return word;
-}
-
 static uint8_t *original_of(const struct vm *vm, uint64_t frame)
 {
     return map_hpa(vm->ram.gpa + vm->ram.hpa_offset + (frame << PAGE_SHIFT));
@@ -119,8 +112,8 @@ static bool is_site(const struct vm *vm, uint64_t frame, unsigned offset)
 {
     if (offset > PAGE_SIZE - 4)
         return false;
-    uint32_t word = word_at(copy_of(vm, frame) + offset);
-    struct insn original = insn_decode(word_at(original_of(vm, frame) + offset));
+    uint32_t word = insn_word(copy_of(vm, frame) + offset);
+    struct insn original = insn_decode(insn_word(original_of(vm, frame) + offset));
     uint32_t form = inline_form(&original);
     return word == ECALL || (form && word == form) ||
            inline_is_jump(vm->vcpu.inlined, word, (uint32_t)frame, offset);
@@ -163,7 +156,8 @@ bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
         return false;
     put_word(vm, frame, pc & PAGE_MASK, jump);
     vm->shadow->copy_jumps[vm->shadow->patch[frame] - 1u]++;
-    vm->shadow->patch_epoch++; /* it is no longer worth running ahead to */
+    vm->shadow
+        ->copy_version[vm->shadow->patch[frame] - 1u]++; /* no longer worth running ahead to */
     vm->stats.memory.trampolines++;
     return true;
 }
@@ -184,7 +178,7 @@ bool patch_lookup(const struct vcpu *vcpu, uint64_t pc, uint32_t *raw)
     bool patched;
     if (offset > PAGE_SIZE - 4 || !frame_at(vcpu, pc, &frame, &patched) || !patched)
         return false;
-    *raw = word_at(original_of(vcpu->vm, frame) + offset);
+    *raw = insn_word(original_of(vcpu->vm, frame) + offset);
     return *raw != ECALL;
 }
 
@@ -206,7 +200,7 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
         return false;
     uint8_t *original = original_of(vcpu->vm, frame) + offset - 2;
     uint8_t *copy = copy_of(vcpu->vm, frame) + offset - 2;
-    if (!is_site(vcpu->vm, frame, offset - 2) || word_at(copy) == word_at(original))
+    if (!is_site(vcpu->vm, frame, offset - 2) || insn_word(copy) == insn_word(original))
         return false;
     take_back(vcpu->vm, frame, 0, true); /* rare enough to be rough */
     memcpy(copy, original, 4);
@@ -233,7 +227,7 @@ void patch_drop(struct vm *vm, uint64_t gpa)
     shadow->copies--;
     vm->stats.memory.patched_pages--;
     vm->stats.memory.dropped_patches++;
-    shadow->patch_epoch++;
+    shadow->copy_version[pool_index(&shadow->pool, copy)]++;
 }
 
 void patch_note_load(struct vm *vm, uint64_t gpa)

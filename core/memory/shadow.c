@@ -277,6 +277,7 @@ void shadow_init(struct vm *vm, void *base, uint64_t size, uint64_t host_satp, u
     shadow->copy_gva = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_gva));
     shadow->copy_loads = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_loads));
     shadow->copy_jumps = cut(&next, size >> PAGE_SHIFT);
+    shadow->copy_version = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_version));
     shadow->copy_frame = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_frame));
     shadow->groups = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->groups));
     shadow->origin = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->origin));

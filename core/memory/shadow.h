@@ -97,14 +97,14 @@ struct shadow {
         copies_limit; /* patched copies: never the whole pool, for tables must fit too */
     uint8_t *drops;   /* by frame: how often a patched copy was dropped */
     uint64_t giant_leaves;
-    uint64_t flush_epoch; /* counts the machine's TLB flushes: what was cached before is stale */
-    uint64_t patch_epoch; /* counts dropped copies: what was read from a patched page is stale */
-    uint64_t code_epoch;  /* counts up when kernel code is unmapped or a patched site changes */
-    bool saturated;       /* a count reached its maximum and is "many" until all is dropped */
-    uint64_t *copy_gva;   /* by pool page: where the copy is executed, 0: nowhere yet */
-    uint16_t *copy_loads; /* by pool page: loads of the original of the copy */
-    uint8_t *copy_jumps;  /* by pool page: sites of the copy that jump to trampolines */
-    uint32_t *copy_frame; /* by pool page: the frame that it is a patched copy of */
+    uint64_t flush_epoch;   /* counts the machine's TLB flushes: what was cached before is stale */
+    uint64_t code_epoch;    /* counts up when kernel code is unmapped or a patched site changes */
+    bool saturated;         /* a count reached its maximum and is "many" until all is dropped */
+    uint64_t *copy_gva;     /* by pool page: where the copy is executed, 0: nowhere yet */
+    uint16_t *copy_loads;   /* by pool page: loads of the original of the copy */
+    uint8_t *copy_jumps;    /* by pool page: sites of the copy that jump to trampolines */
+    uint32_t *copy_version; /* by pool page: counts what was read from the copy and is stale */
+    uint32_t *copy_frame;   /* by pool page: the frame that it is a patched copy of */
     uint64_t *groups; /* by pool page, of tables: bit i: entries 8 * i to 8 * i + 7 may be set */
     uint64_t *
         origin; /* by pool page, of tables below PTE_SPLIT: the guest's superpage entry that all in it
