@@ -19,7 +19,35 @@ unsigned taken_back;
 
 uint64_t csr_sstatus(const struct vcpu *of)
 {
-    return of->csr.sstatus | SPP_FS;
+    uint64_t fs = of->fs_behind;
+    return of->csr.sstatus | fs | SSTATUS_UXL_64 | (fs == SSTATUS_FS ? SSTATUS_SD : 0);
+}
+
+void inline_set_fs(struct vcpu *of, uint64_t fs)
+{
+    of->fs_behind = fs & SSTATUS_FS;
+}
+
+void inline_pull_page(struct vcpu *of) /* without FS: see inline_trap */
+{
+    const struct inline_page *page = &of->inlined->page;
+    of->csr.sstatus = (page->sstatus & CSR_SSTATUS_KEPT & ~SSTATUS_SIE) | page->sie;
+    of->csr.sepc = page->sepc;
+}
+
+void inline_trap(void)
+{
+    inline_set_fs(vcpu, inlined.page.sstatus);
+    inline_pull(vcpu);
+}
+
+void inline_set_sstatus(uint64_t value)
+{
+    vcpu->csr.sstatus = value & CSR_SSTATUS_KEPT;
+    inline_set_fs(vcpu, value);
+    assert_int_equal(csr_sstatus(vcpu), value);
+    inlined.page.sie = value & SSTATUS_SIE;
+    inlined.page.sstatus = value & ~SSTATUS_SIE;
 }
 
 void patch_take_back(struct vm *of, struct inline_site *site)
@@ -48,6 +76,7 @@ int inline_setup(void **state)
     vcpu->mode = VMODE_S;
     for (unsigned reg = 1; reg < 32; reg++)
         vcpu->x[reg] = 0x1000000000000000ul * reg + 0x123 * reg;
+    inline_set_sstatus(SPP_FS);
     taken_back = 0;
     return 0;
 }
@@ -56,6 +85,20 @@ uint32_t inline_try(uint64_t pc, uint32_t word)
 {
     struct insn insn = insn_decode(word);
     return inline_make(vcpu, pc, &insn, code, FRAME);
+}
+
+static uint64_t compute(unsigned funct, uint64_t a, uint64_t b)
+{
+    switch (funct) {
+    case ALU_ADD: return a + b;
+    case ALU_XOR: return a ^ b;
+    case ALU_OR: return a | b;
+    case ALU_AND: return a & b;
+    case ALU_SLL: assert_in_range(b, 0, 63); return a << b;
+    case ALU_SRL: assert_in_range(b, 0, 63); return a >> b;
+    default: fail_msg("ALU operation %u at %#lx", funct, vcpu->pc);
+    }
+    return 0;
 }
 
 bool inline_step(void)
@@ -71,8 +114,8 @@ bool inline_step(void)
     case INSN_ECALL: return false;
     case INSN_LOAD: memcpy(&value, memory, 8); break;
     case INSN_STORE: memcpy(memory, &x[insn.rs2], 8); break;
-    case INSN_ALU_IMM: value = insn.funct == ALU_AND ? a & imm : a + imm; break;
-    case INSN_ALU_REG: value = a | x[insn.rs2]; break;
+    case INSN_ALU_IMM: value = compute(insn.funct, a, imm); break;
+    case INSN_ALU_REG: value = compute(insn.funct, a, x[insn.rs2]); break;
     case INSN_BRANCH: next = (a == 0) == (insn.funct == BRANCH_EQ) ? vcpu->pc + imm : next; break;
     case INSN_JAL: next = vcpu->pc + imm; break;
     case INSN_JALR: next = (a + imm) & ~1ul; break;

@@ -21,8 +21,14 @@ extern struct vcpu *const vcpu;
 extern uint8_t code[PAGE_SIZE]; /* what the guest wrote in the page at CODE */
 extern unsigned taken_back;     /* calls of patch_take_back, which does no more than inline_free */
 
-/* No sites, a page of ecalls (which read all registers), another value in each register. */
+/* No sites, a page of ecalls (which read all registers), another value in each register; sstatus: SPP_FS. */
 int inline_setup(void **state);
+
+/* sstatus as the guest reads it, for the VMM and in the page of virtual CSRs. */
+void inline_set_sstatus(uint64_t value);
+
+/* The VMM takes over what the page of virtual CSRs holds, as in a trap from vS. */
+void inline_trap(void);
 
 /* Puts an instruction in the code page. */
 void inline_put(unsigned offset, uint32_t word);

@@ -16,18 +16,26 @@
 
 #define SET  rv_csr(RV_RS | RV_IMMEDIATE, 0, CSR_SSTATUS, SSTATUS_SIE)
 #define READ rv_csr(RV_RS, A0, CSR_SSTATUS, 0)
+#define SWAP rv_csr(RV_RW, A0, CSR_SSTATUS, A1) /* has a long body */
+
+#define SHORTS (INLINE_SITES - INLINE_LONG)
+#define LONGS  (PAGE_SIZE + 64 * SHORTS) /* where long bodies begin */
 
 /* A guest that jumps somewhere itself: nothing but the site's own words is carried out. */
 static void test_wild(void **state)
 {
     (void)state;
     inline_put(OFFSET + 4, rv_li(RA, 0));
+    vcpu->x[A1] = 0;
     uint64_t entry = inline_target(inline_try(SITE, SET)), words = 0;
+    uint64_t entry_long = inline_target(inline_try(SITE + PAGE_SIZE, SWAP));
     for (uint64_t pc = 0; pc < INLINE_LOW + 16; pc++) {
         uint64_t x[32];
         memcpy(x, vcpu->x, sizeof x);
         vcpu->pc = pc;
-        if (pc == entry || pc == 1024 || (pc >= PAGE_SIZE && pc < PAGE_SIZE + 64 && pc % 4 == 0)) {
+        bool inside = (pc >= PAGE_SIZE && pc < PAGE_SIZE + 4 * 16) ||
+                      (pc >= LONGS && pc < LONGS + 4 * 36) || pc == 1024 || pc == 1024 + 4 * SHORTS;
+        if (pc == entry || pc == entry_long || (inside && pc % 4 == 0)) {
             words++;
             inline_settle(vcpu);
             memcpy(vcpu->x, x, sizeof x);
@@ -37,7 +45,7 @@ static void test_wild(void **state)
         assert_int_equal(vcpu->pc, pc);
         assert_memory_equal(vcpu->x, x, sizeof x);
     }
-    assert_int_equal(words, 18);
+    assert_int_equal(words, 2 + 16 + 2 + 36);
     vcpu->pc = UINT64_MAX - 1;
     assert_int_equal(inline_settle(vcpu), SETTLED_WILD);
 }
@@ -70,23 +78,45 @@ static void test_wild_return(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    const uint32_t others[] = {
+    const uint32_t refused[] = {
         RV_SRET,
-        rv_csr(RV_RW, 0, CSR_SSTATUS, T0),
-        rv_csr(RV_RW, T0, CSR_SSTATUS, 0),
+        rv_csr(RV_RW, 0, CSR_SSTATUS, T0), /* which holds SIE and SUM */
+        rv_csr(RV_RW, A0, CSR_SSTATUS, T0),
+        rv_csr(RV_RS, 0, CSR_SSTATUS, T0),
+        rv_csr(RV_RS, A0, CSR_SSTATUS, T0),
+        rv_csr(RV_RC, 0, CSR_SSTATUS, T0),
+        rv_csr(RV_RC, A0, CSR_SSTATUS, T0),
+        rv_csr(RV_RW, T1, CSR_SSTATUS, T1), /* which holds SUM */
+        rv_csr(RV_RS, T1, CSR_SSTATUS, T1),
+        rv_csr(RV_RC, T1, CSR_SSTATUS, T1),
+        rv_csr(RV_RW | RV_IMMEDIATE, 0, CSR_SSTATUS, 0),
+        rv_csr(RV_RW | RV_IMMEDIATE, T0, CSR_SSTATUS, 2),
         rv_csr(RV_RS | RV_IMMEDIATE, T0, CSR_SSTATUS, 2),
         rv_csr(RV_RS | RV_IMMEDIATE, 0, CSR_SSTATUS, 3),
         rv_csr(RV_RC | RV_IMMEDIATE, T0, CSR_SSTATUS, 6),
         rv_csr(RV_RC | RV_IMMEDIATE, 0, CSR_SSTATUS, 2), /* has a form */
         rv_csr(RV_RS, 0, CSR_SSTATUS, 0),
-        rv_csr(RV_RS, 0, CSR_SSTATUS, T0), /* which is neither 0 nor SIE */
-        rv_csr(RV_RS, T1, CSR_SSTATUS, T0),
-        rv_csr(RV_RC, 0, CSR_SSTATUS, T0),
         rv_csr(RV_RS, T0, CSR_SIE, 0),
+        rv_csr(RV_RW, 0, CSR_SIE, T1),
+        rv_csr(RV_RW, A0, CSR_SEPC, T1),
+        rv_csr(RV_RW | RV_IMMEDIATE, 0, CSR_SEPC, 4),
+        rv_csr(RV_RS, 0, CSR_SEPC, T1),
+        rv_csr(RV_RC, 0, CSR_SEPC, T1),
+        rv_csr(RV_RS, A0, CSR_SEPC, 0), /* has a form */
     };
+    vcpu->x[T0] = SSTATUS_SUM | SSTATUS_SIE;
+    vcpu->x[T1] = SSTATUS_SUM;
     inline_put(OFFSET + 4, rv_li(RA, 0));
-    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
-        assert_int_equal(inline_try(SITE, others[i]), 0);
+    for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        assert_int_equal(inline_try(SITE, refused[i]), 0);
+    assert_int_equal(inlined.sites[0] | inlined.sites[1] | inlined.dead_registers, 0);
+}
+
+/* What could be inlined, were it elsewhere. */
+static void test_refused_here(void **state)
+{
+    (void)state;
+    inline_put(OFFSET + 4, rv_li(RA, 0));
     inlined.lost = true;
     assert_int_equal(inline_try(SITE, SET), 0);
     inlined.lost = false;
@@ -99,9 +129,42 @@ static void test_refused(void **state)
     assert_int_equal(inline_try(SITE, SET), 0);
     assert_int_equal(inline_try(CODE + PAGE_SIZE - 4, SET),
                      0); /* nothing is known of the next page */
-    assert_int_equal(inlined.sites | inlined.dead_registers, 0);
+    assert_int_equal(inlined.sites[0] | inlined.sites[1] | inlined.dead_registers, 0);
     inline_put(OFFSET + 4, rv_li(RA, 0));
     assert_int_not_equal(inline_try(SITE, SET), 0);
+}
+
+/* What its register holds tells a change of anything else from one of SIE. */
+static void test_length(void **state)
+{
+    const struct {
+        uint32_t word;
+        uint64_t operand; /* in t0 */
+        int length;       /* -1: refused */
+    } rows[] = {
+        {rv_csr(RV_RS, 0, CSR_SSTATUS, T0), 0, 0},
+        {rv_csr(RV_RS, 0, CSR_SSTATUS, T0), SSTATUS_SIE, 0},
+        {rv_csr(RV_RS, 0, CSR_SSTATUS, T0), SSTATUS_SUM, 1},
+        {rv_csr(RV_RS, 0, CSR_SSTATUS, T0), SSTATUS_SUM | SSTATUS_SIE, -1},
+        {rv_csr(RV_RS, A0, CSR_SSTATUS, T0), 0, 1},
+        {rv_csr(RV_RS, A0, CSR_SSTATUS, T0), SSTATUS_SIE, -1},
+        {rv_csr(RV_RC, 0, CSR_SSTATUS, T0), 0, 1},
+        {rv_csr(RV_RC, 0, CSR_SSTATUS, T0), SSTATUS_SIE, -1},
+        {rv_csr(RV_RC, A0, CSR_SSTATUS, T0), SSTATUS_FS, 1},
+        {rv_csr(RV_RW, 0, CSR_SSTATUS, T0), ~SSTATUS_SIE, 1},
+        {rv_csr(RV_RW, A0, CSR_SSTATUS, T0), ~0ul, -1},
+        {rv_csr(RV_RW, A0, CSR_SSTATUS, 0), 0, 1},
+        {rv_csr(RV_RW, 0, CSR_SEPC, T0), ~0ul, 0},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        inline_setup(state);
+        inline_put(OFFSET + 4, rv_li(RA, 0));
+        vcpu->x[T0] = rows[i].operand;
+        assert_int_equal(inline_try(SITE, rows[i].word) != 0, rows[i].length >= 0);
+        assert_int_equal(inlined.sites[0], rows[i].length == 0);
+        assert_int_equal(inlined.sites[1], rows[i].length == 1);
+        assert_int_equal(inlined.site[SHORTS].pc != 0, rows[i].length == 1);
+    }
 }
 
 /* --- Return addresses that are still in a register ---------------------------------------------- */
@@ -192,28 +255,64 @@ static void test_not_restored(void **state)
 
 /* --- Sites ------------------------------------------------------------------------------------ */
 
-static void test_all_taken(void **state)
+/* All sites of one length: they are the first ones from here on. */
+static void take_all(bool is_long, unsigned first, unsigned count)
 {
-    (void)state;
-    inline_put(OFFSET + 4, rv_li(RA, 0));
-    uint32_t jump[INLINE_SITES];
-    for (unsigned i = 0; i < INLINE_SITES; i++) {
+    uint32_t jump[INLINE_SITES], words[] = {is_long ? SWAP : SET, is_long ? SWAP : READ};
+    for (unsigned i = 0; i < count; i++) {
         assert_int_equal(inline_threshold(&inlined), INLINE_HITS);
-        jump[i] = inline_try(SITE + i * PAGE_SIZE, SET);
-        assert_int_equal(inline_target(jump[i]), 512 + 2 * i);
+        jump[i] = inline_try(SITE + i * PAGE_SIZE, words[0]);
+        assert_int_equal(inline_target(jump[i]), 512 + 2 * (first + i));
     }
     assert_int_equal(taken_back, 0);
     assert_int_equal(inline_threshold(&inlined), 4 * INLINE_HITS);
-    for (unsigned i = 0; i < 2 * INLINE_SITES; i++) { /* the oldest goes */
-        uint64_t pc = SITE + (INLINE_SITES + i) * PAGE_SIZE;
-        assert_int_equal(inline_try(pc, READ), jump[i % INLINE_SITES]);
+    for (unsigned i = 0; i < 2 * count; i++) { /* the oldest goes */
+        uint64_t pc = SITE + (count + i) * PAGE_SIZE;
+        assert_int_equal(inline_try(pc, words[1]), jump[i % count]);
         assert_int_equal(taken_back, i + 1);
-        assert_int_equal(inlined.sites, INLINE_SITES);
-        assert_int_equal(inlined.site[i % INLINE_SITES].pc, pc);
-        vcpu->pc = inline_target(jump[i % INLINE_SITES]);
+        assert_int_equal(inlined.sites[is_long], count);
+        assert_int_equal(inlined.sites[!is_long], 0);
+        assert_int_equal(inlined.site[first + i % count].pc, pc);
+        inline_set_sstatus(SPP_FS);
+        vcpu->x[A1] = SPP_FS;
+        vcpu->pc = inline_target(jump[i % count]);
         assert_int_equal(inline_settle(vcpu), SETTLED);
         assert_int_equal(vcpu->pc, pc + 4);
     }
+    assert_int_not_equal(inline_try(SITE, is_long ? SET : SWAP),
+                         0); /* of the other, there are some */
+    assert_int_equal(taken_back, 2 * count);
+}
+
+static void test_all_taken(void **state)
+{
+    for (unsigned is_long = 0; is_long < 2; is_long++) {
+        inline_setup(state);
+        inline_put(OFFSET + 4, rv_li(RA, 0));
+        vcpu->x[A1] = SPP_FS;
+        take_all(is_long, is_long ? SHORTS : 0, is_long ? INLINE_LONG : SHORTS);
+    }
+}
+
+/* The oldest of one length and of the other. */
+static void test_all_taken_of_both(void **state)
+{
+    (void)state;
+    uint64_t pc = SITE;
+    inline_put(OFFSET + 4, rv_li(RA, 0));
+    vcpu->x[A1] = 0;
+    for (unsigned i = 0; i < INLINE_SITES; i++, pc += PAGE_SIZE)
+        assert_int_not_equal(inline_try(pc, i < SHORTS ? SET : SWAP), 0);
+    assert_int_equal(taken_back, 0);
+    for (unsigned i = 0; i < INLINE_LONG; i++) {
+        for (unsigned j = 0; j < 2; j++, pc += PAGE_SIZE)
+            assert_int_equal(inline_target(inline_try(pc, SET)), 512 + 2 * (2 * i + j));
+        assert_int_equal(inline_target(inline_try(pc, SWAP)), 512 + 2 * (SHORTS + i));
+        pc += PAGE_SIZE;
+    }
+    assert_int_equal(taken_back, 3 * INLINE_LONG);
+    assert_int_equal(inlined.sites[0], SHORTS);
+    assert_int_equal(inlined.sites[1], INLINE_LONG);
 }
 
 static void test_given_back(void **state)
@@ -229,7 +328,7 @@ static void test_given_back(void **state)
     assert_false(inline_is_jump(&inlined, rv_i(0x67, 0, 0, 0, 516), FRAME, OFFSET + 8));
     assert_false(inline_is_jump(NULL, jump, FRAME, OFFSET));
     inline_free(&inlined, &inlined.site[0]);
-    assert_int_equal(inlined.sites, 1);
+    assert_int_equal(inlined.sites[0], 1);
     assert_false(inline_is_jump(&inlined, jump, FRAME, OFFSET));
     assert_int_equal(inlined.low[512 / 4] & 0xffff, 0);  /* illegal */
     assert_int_not_equal(inlined.low[512 / 4] >> 16, 0); /* the other's entry */
@@ -245,17 +344,43 @@ static void test_given_back(void **state)
     assert_int_equal(inline_try(SITE, SET), jump); /* and its place is taken again */
 }
 
+/* Long bodies are given back as a whole, too. */
+static void test_given_back_long(void **state)
+{
+    (void)state;
+    const uint32_t *body = &inlined.low[LONGS / 4];
+    vcpu->x[A1] = 0;
+    inline_put(OFFSET + 4, rv_li(RA, 0));
+    uint32_t jump = inline_try(SITE, SWAP);
+    assert_true(inline_is_jump(&inlined, jump, FRAME, OFFSET));
+    assert_int_not_equal(inline_try(SITE + PAGE_SIZE, SWAP), 0);
+    assert_int_equal(inlined.sites[1], 2);
+    inline_free(&inlined, &inlined.site[SHORTS]);
+    assert_int_equal(inlined.sites[1], 1);
+    assert_false(inline_is_jump(&inlined, jump, FRAME, OFFSET));
+    for (unsigned i = 0; i < 36; i++)
+        assert_int_equal(body[i], RV_ECALL);
+    assert_int_not_equal(body[36], RV_ECALL);
+    vcpu->pc = inline_target(jump);
+    assert_int_equal(inline_settle(vcpu), SETTLED_WILD);
+    assert_int_equal(inline_try(SITE, SWAP), jump);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_wild, inline_setup),
         cmocka_unit_test_setup(test_wild_return, inline_setup),
         cmocka_unit_test_setup(test_refused, inline_setup),
+        cmocka_unit_test_setup(test_refused_here, inline_setup),
+        cmocka_unit_test_setup(test_length, inline_setup),
         cmocka_unit_test_setup(test_chain, inline_setup),
         cmocka_unit_test_setup(test_slot_shared, inline_setup),
         cmocka_unit_test_setup(test_not_restored, inline_setup),
         cmocka_unit_test_setup(test_all_taken, inline_setup),
+        cmocka_unit_test_setup(test_all_taken_of_both, inline_setup),
         cmocka_unit_test_setup(test_given_back, inline_setup),
+        cmocka_unit_test_setup(test_given_back_long, inline_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
