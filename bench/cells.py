@@ -56,7 +56,7 @@ SIZES = (512, 4096, 65536, 1 << 20)
 DEPTHS = (1, 8, 32)
 DISK_BYTES = 64 << 20      # of the image: all of it stays in the host's page cache
 LATENCY_NS = 10_000_000    # of the disk when counting one request at a time (docs/measuring.md)
-INPUT_SECONDS = 0.1        # between the bytes of a counted console input
+INPUT_SECONDS = 0.05       # between the bytes of a counted console input
 
 # Linux's PMU driver would stop the machine's instruction counter (natively: a guest has no PMU).
 LINUX_WORDS = "loglevel=4 initcall_blacklist=pmu_sbi_devinit"

@@ -136,15 +136,23 @@ def take_lines(machine_cells, seen):
             seen["why"] or "the guest did not carry it out" for cell in machine_cells}
 
 
+def spins(machine_cells):
+    """Whether the guest spins, and the disk answers late: for counts that must repeat."""
+    return machine_cells[0].method == "count" and machine_cells[0].machine[2] != "deep"
+
+
+def commands_of(machine_cells):
+    """What the guest is to carry out in this boot."""
+    return (["bench spin"] if spins(machine_cells) else []) + [
+        cell.workload.command.format(n=n) for cell, n in steps(machine_cells)]
+
+
 def run_bench(machine_cells, disk):
     first = machine_cells[0]
-    counting, deep = first.method == "count", first.machine[2] == "deep"
-    commands = ["bench spin"] if counting and not deep else []
-    commands += [cell.workload.command.format(n=n) for cell, n in steps(machine_cells)]
-    options = measure.parse(first.options(), RUN="; ".join(commands), DISK_IMG=disk)
-    if counting and not deep:
+    options = measure.parse(first.options(), RUN="; ".join(commands_of(machine_cells)), DISK_IMG=disk)
+    if spins(machine_cells):
         options.disk_latency = cells.LATENCY_NS
-    pause = cells.INPUT_SECONDS if counting else 0
+    pause = cells.INPUT_SECONDS if first.method == "count" else 0
     seen = measure.run_guest(options, pause=pause)
     return take_lines(machine_cells, seen), seen
 

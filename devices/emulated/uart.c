@@ -199,7 +199,8 @@ static void loop_back(struct uart *uart, uint8_t byte)
     uart->thre_pending = true;
 }
 
-static void store_data(struct device *dev, uint8_t byte)
+/* False: what it means is put off. */
+static bool store_data(struct device *dev, uint8_t byte)
 {
     struct uart *uart = dev->state;
 
@@ -207,14 +208,16 @@ static void store_data(struct device *dev, uint8_t byte)
     uart->thre_pending = false;
     if (uart->mcr & MCR_LOOP) {
         loop_back(uart, byte);
-        return;
+        return true;
     }
     if (uart->tx.count < fifo_depth(uart))
         fifo_put(&uart->tx, byte);
     else if (!(uart->fcr & FCR_ENABLE))
         uart->tx.bytes[uart->tx.first] = byte; /* THR overwritten by a driver that ignores THRE */
-    if (uart->tx.count == fifo_depth(uart) || !device_may_defer(dev))
-        transmit(dev);
+    if (uart->tx.count < fifo_depth(uart) && device_may_defer(dev))
+        return false;
+    transmit(dev);
+    return true;
 }
 
 static uint8_t load_data(struct device *dev)
@@ -320,17 +323,17 @@ static uint8_t load(struct device *dev, unsigned reg)
     }
 }
 
-static void store(struct device *dev, unsigned reg, uint8_t value)
+/* False: it was put off, and the interrupt line stays what it is. */
+static bool store(struct device *dev, unsigned reg, uint8_t value)
 {
     struct uart *uart = dev->state;
     bool dlab = uart->lcr & LCR_DLAB;
 
     switch (reg) {
     case UART_DATA:
-        if (dlab)
-            uart->divisor = (uart->divisor & 0xff00) | value;
-        else
-            store_data(dev, value);
+        if (!dlab)
+            return store_data(dev, value);
+        uart->divisor = (uart->divisor & 0xff00) | value;
         break;
     case UART_IER:
         if (dlab)
@@ -344,6 +347,7 @@ static void store(struct device *dev, unsigned reg, uint8_t value)
     case UART_SCR: uart->scr = value; break;
     default: /* LSR and MSR are read-only */ break;
     }
+    return true;
 }
 
 /* --- The strategy ---------------------------------------------------------------------------- */
@@ -355,13 +359,17 @@ static bool uart_access(struct device *dev, struct mmio *io)
 
     if (io->offset >= UART_REGISTERS)
         return false;
-    if (dev->deferred && !data)
-        transmit(dev); /* no register tells of bytes that the guest has handed over */
+    if (dev->deferred && !data) { /* no register tells of bytes that the guest has handed over */
+        transmit(dev);
+        update_irq(dev);
+    }
+    bool done = true;
     if (io->store)
-        store(dev, (unsigned)io->offset, (uint8_t)io->value);
+        done = store(dev, (unsigned)io->offset, (uint8_t)io->value);
     else
         io->value = load(dev, (unsigned)io->offset);
-    update_irq(dev);
+    if (done)
+        update_irq(dev);
     return true;
 }
 

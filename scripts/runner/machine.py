@@ -4,7 +4,7 @@ import base64
 import errno
 import os
 
-from .options import COMMAND_LINE_MAX, RAM_BASE, Refusal
+from .options import BOOT_ARGUMENTS_MAX, COMMAND_LINE_MAX, RAM_BASE, Refusal
 
 QEMU = "qemu-system-riscv64"
 TRIDENT = "build/trident/trident.bin"
@@ -41,9 +41,10 @@ def command_line(options):
     elif options.run and options.guest != "uboot":
         words.append("run=" + options.run)
     line = " ".join(words)
-    if len(line.encode()) >= COMMAND_LINE_MAX:
+    most = COMMAND_LINE_MAX if options.linux_like else BOOT_ARGUMENTS_MAX
+    if len(line.encode()) >= most:
         raise Refusal(f"APPEND and RUN together make a command line of {len(line)} bytes: "
-                      f"shorten them to less than {COMMAND_LINE_MAX}.")
+                      f"shorten them to less than {most}.")
     return line
 
 

@@ -25,6 +25,7 @@ MIN_MEM = 16 * MIB
 RAM_BASE = 0x80000000
 FIRMWARE = 0x80000  # bytes at the start of RAM that OpenSBI keeps
 COMMAND_LINE_MAX = 1023  # what Linux on RISC-V keeps; one that is as long may have been cut
+BOOT_ARGUMENTS_MAX = 4096  # any other guest's: the VMM takes one byte less
 TREE_ROOM = 4 * MIB  # for the device tree, above the images
 DISK_ERRORS = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC}
 TRACE_LIMIT = 100_000_000

@@ -21,6 +21,7 @@ sys.path.insert(0, f"{TOP}/bench")
 import cells  # noqa: E402
 import samples  # noqa: E402
 import schedule  # noqa: E402
+from runner import machine  # noqa: E402
 
 SMALL = "^count/trident/(console-out|interrupt)/(native|virtio/[a-z]+)$"
 FIGURES = ("operations", "instructions", "traps", "registers")
@@ -122,6 +123,19 @@ def test_passes():
     seen["console"] = seen["console"].rsplit("bench", 1)[0]
     first, second = samples.take_lines(chosen, seen).values()
     assert first["ns"] == 10_000 and second == "the guest did not carry it out"
+
+
+@pytest.mark.parametrize("level", [cells.QUICK, cells.DEFAULT, cells.FULL])
+def test_boots_fit(level):
+    """What a boot of our guest is to carry out is not more than its boot arguments can hold."""
+    made = 0
+    for machine_cells in (part for row in schedule.rows_of(cells.select(level)) for part in row):
+        if machine_cells[0].machine[2] in ("bench", "deep"):
+            made += 1
+            commands = "; ".join(samples.commands_of(machine_cells))
+            options = samples.measure.parse(machine_cells[0].options(), RUN=commands)
+            assert commands in machine.command_line(options)
+    assert made > 10
 
 
 def test_failed_cell(clone):

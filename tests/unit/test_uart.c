@@ -452,14 +452,14 @@ static void run_ahead_gathers(void **state)
     for (unsigned i = 0; i < 20; i++) {
         put(mock, DATA, (uint8_t)('a' + i));
         assert_int_equal(mock->console.noutput, i < 15 ? 0 : 16);
-        assert_int_equal(mock->dev.line, i == 15);
+        assert_true(mock->dev.line); /* as if each had been sent at once */
     }
     assert_int_equal(mock->console.writes, 1);
     mock_settle(mock);
     assert_int_equal(mock->console.writes, 2);
     assert_int_equal(mock->console.noutput, 20);
     assert_memory_equal(mock->console.output, "abcdefghijklmnopqrst", 20);
-    assert_true(mock->dev.line);
+    assert_int_equal(mock->edges, 1);
     assert_int_equal(mock->dev.count.notifications, 20);
     assert_int_equal(mock->dev.count.bytes, 20);
 }
@@ -507,6 +507,7 @@ static void run_ahead_is_not_seen(void **state)
         }
         mock_settle(gathers);
         assert_int_equal(gathers->dev.line, plain->dev.line);
+        assert_true(gathers->edges <= plain->edges); /* a host that is full may hide one */
         assert_int_equal(gathers->console.noutput, plain->console.noutput);
     }
     assert_memory_equal(gathers->console.output, plain->console.output, plain->console.noutput);
