@@ -102,11 +102,12 @@ def ladder_points(results, method, take):
     """[(operation, {level: Value})]; the strategy is named where there are several."""
     steps = ladder_cells(results, method)
     several = len({strategy for _, _, strategy in steps}) > 1
+    order = list(dict.fromkeys(key[:2] for key in steps))  # a workload's strategies stand together
     points = []
-    for (_, _, strategy), of in steps.items():
+    for (_, _, strategy), of in sorted(steps.items(), key=lambda step: order.index(step[0][:2])):
         cell = next(iter(of.values()))
         name = words.workload(cell["workload"], cell["params"])
-        name = f"{name}, {words.SHORT.get(strategy, strategy).lower()}" if several else name
+        name = f"{name}, {words.in_text(strategy).removeprefix('emulated ')}" if several else name
         points.append((name, {level: take(of[level]) for level in LEVELS if level in of}))
     return points
 

@@ -154,19 +154,13 @@ def throughput_exhibit(results, name, workloads, title):
     return Exhibit(table, figure, alt)
 
 
-def in_text(strategy):
-    """Its name within a sentence."""
-    return words.strategy(strategy).replace("Emulated", "emulated").replace("Virtio", "virtio").replace(
-        "Pass", "pass")
-
-
 def cost_sentence(results, workload, title):
     """What an operation costs with each strategy: accesses, traps, instructions."""
     device, parts = "uart" if workload == OUT else "disk", []
     for strategy in OURS:
         cell = results.matrix("count", "trident", workload, strategy)
         if cell is not None and ratio(cell).there:
-            parts.append(f"{in_text(strategy)}: {accesses(cell, device).text()} register accesses, "
+            parts.append(f"{words.in_text(strategy)}: {accesses(cell, device).text()} register accesses, "
                          f"{traps(cell).text()} traps, {ratio(cell).text()} times native's instructions")
     return [f"Per {title}: {'; '.join(parts)}."] if parts else []
 

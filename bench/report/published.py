@@ -135,7 +135,7 @@ def picture(results, figures):
             continue
         points = {"published": published(figure)}
         points.update({words.strategy(name): own(results, figure, name) for name in SHOWN})
-        if any(value.there for name, value in points.items() if name != "published"):
+        if points["published"].there and any(points[words.strategy(name)].there for name in SHOWN):
             rows.append((f"{brief(figure['metric'].split(' (')[0])}\n{brief(figure['system'])}", points))
     if not rows:
         return None, ""

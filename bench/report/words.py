@@ -63,6 +63,12 @@ def strategy(name):
     return STRATEGIES.get(name, name)
 
 
+def in_text(name):
+    """The same within a sentence."""
+    known = strategy(name)
+    return known if known[:2].isupper() else known[:1].lower() + known[1:]
+
+
 def look(name):
     return LOOKS.get(name, PEER_LOOK)
 
