@@ -76,6 +76,26 @@ void inline_map(struct vcpu *vcpu)
         shadow_fault(vcpu, INLINE_TOP, ACCESS_STORE, &gpa, &cause);
 }
 
+void inline_map_low(struct vcpu *vcpu)
+{
+    struct inlined *inlined = vcpu->inlined;
+    if (!inline_has_low(vcpu) || inlined->float_open || (vcpu->root->table[0] & PTE_SHARED))
+        return;
+    for (unsigned i = 0; i < INLINE_PAGES; i++) {
+        const void *page = inlined->low + i * PAGE_SIZE / 4;
+        shadow_put_fixed(vcpu, i * PAGE_SIZE, map_pointer_hpa(page), PTE_X);
+    }
+}
+
+/* The entries alone: a jump into the middle of a site reaches nothing else. */
+static void hide_entries(struct vcpu *vcpu)
+{
+    unsigned level;
+    const uint64_t *entry = vcpu->root ? shadow_leaf(vcpu, 0, &level) : NULL;
+    if (entry && shadow_is_fixed(vcpu->vm, *entry))
+        shadow_drop_leaf(vcpu, 0);
+}
+
 /* --- Conflicts with the guest's own use ------------------------------------------------------------ */
 
 void inline_note_space(struct vcpu *vcpu)
@@ -160,6 +180,8 @@ void inline_push_page(struct vcpu *vcpu)
 {
     if (vcpu->inlined->check)
         check_conflicts(vcpu);
+    if (vcpu->inlined->float_open)
+        hide_entries(vcpu); /* this may be another root than before */
     struct inline_page *page = &vcpu->inlined->page;
     const struct vcsr *csr = &vcpu->csr;
     page->sie = csr->sstatus & SSTATUS_SIE;

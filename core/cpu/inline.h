@@ -88,6 +88,10 @@ bool inline_maps(const struct vcpu *vcpu, uint64_t gva, uint64_t *hpa);
 /* Maps it in the current root, if it may be. */
 void inline_map(struct vcpu *vcpu);
 
+/* Maps the trampolines in the current root, which has other pages of the guest in this part, and so tables of
+ * its own. */
+void inline_map_low(struct vcpu *vcpu);
+
 /* Whether trampolines may be mapped in the vcpu's mode. */
 bool inline_has_low(const struct vcpu *vcpu);
 

@@ -217,6 +217,8 @@ RARE static bool handle_trampoline(struct vcpu *vcpu)
     enum inline_settled settled = inline_settle(vcpu);
     if (vcpu->scause == CAUSE_STORE_PAGE)
         inline_map(vcpu); /* its first instruction is a store to the page of virtual CSRs */
+    else if (vcpu->scause == CAUSE_FETCH_PAGE && settled != SETTLED_WILD)
+        inline_map_low(vcpu);
     switch (settled) {
     case SETTLED: return !interrupt;
     case SETTLED_SLOW:

@@ -198,13 +198,12 @@ void shadow_reach_user(struct vcpu *vcpu)
     use_root(vcpu, VIEW_KERNEL_SUM, vcpu->csr.sstatus & SSTATUS_MXR);
 }
 
-/* The page of virtual CSRs, which stands in the guest's address space and not in its tables. */
-static void put_inline_page(struct vcpu *vcpu, uint64_t hpa)
+void shadow_put_fixed(struct vcpu *vcpu, uint64_t gva, uint64_t hpa, uint64_t rights)
 {
     struct shadow_page page = {
-        .gva = INLINE_TOP,
-        .pte = hpa >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_R | PTE_W | PTE_V | PTE_U | PTE_A | PTE_D,
-        .global = true,
+        .gva = gva,
+        .pte = hpa >> PAGE_SHIFT << PTE_PPN_SHIFT | rights | PTE_V | PTE_U | PTE_A | PTE_D,
+        .global = (int64_t)gva < 0,
     };
     struct walk none = {0};
     bool same;
@@ -221,7 +220,7 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
     struct walk_mode mode = shadow_walk_mode(vcpu);
     struct walk walk;
     if (access != ACCESS_FETCH && inline_maps(vcpu, gva, gpa)) {
-        put_inline_page(vcpu, *gpa);
+        shadow_put_fixed(vcpu, INLINE_TOP, *gpa, PTE_R | PTE_W);
         return SHADOW_RETRY;
     }
     *cause = walk_guest(vm, &mode, gva, access, &walk);

@@ -161,6 +161,10 @@ uint64_t *shadow_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level);
 /* The same in the process's view of the current address space. */
 uint64_t *shadow_user_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level);
 
+/* Maps a page of the VMM's in the current root, for the guest. It stands in its address space and not in its
+ * tables: no fence is about it. */
+void shadow_put_fixed(struct vcpu *vcpu, uint64_t gva, uint64_t hpa, uint64_t rights);
+
 /* Drops the leaf for gva from the current root, whatever its size. */
 void shadow_drop_leaf(struct vcpu *vcpu, uint64_t gva);
 

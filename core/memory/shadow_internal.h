@@ -59,11 +59,15 @@ static inline struct walk_mode shadow_walk_mode(const struct vcpu *vcpu)
     };
 }
 
-/* Whether a leaf maps the page of virtual CSRs, which is not the guest's: no fence is about it. */
+/* Whether a leaf was made by shadow_put_fixed(): it maps the page of virtual CSRs, or trampolines. */
 static inline bool shadow_is_fixed(const struct vm *vm, uint64_t pte)
 {
     const struct inlined *inlined = vm->vcpu.inlined;
-    return inlined && PTE_PPN(pte) == map_pointer_hpa(&inlined->page) >> PAGE_SHIFT;
+    if (!inlined)
+        return false;
+    uint64_t hpa = PTE_PPN(pte) << PAGE_SHIFT;
+    return hpa == map_pointer_hpa(&inlined->page) ||
+           hpa - map_pointer_hpa(inlined->low) < sizeof(inlined->low);
 }
 
 static inline bool shadow_is_bare(const struct vcpu *vcpu)
