@@ -280,5 +280,5 @@ bool ahead_reach(struct vcpu *vcpu)
         *later = REACH_LATER;
         shadow_reach_user(vcpu);
     }
-    return vcpu->pc != pc;
+    return vcpu->pc != pc || executed > 1; /* the first counts before it is carried out */
 }

@@ -162,8 +162,11 @@ static void handle_page_fault(struct vcpu *vcpu)
     enum shadow_answer answer = shadow_fault(vcpu, vcpu->stval, access, &gpa, &cause);
     if (answer == SHADOW_GUEST && access == ACCESS_STORE && is_cbo_management(vcpu)) {
         uint64_t load_cause;
-        if (shadow_fault(vcpu, vcpu->stval, ACCESS_LOAD, &gpa, &load_cause) == SHADOW_RETRY)
-            answer = SHADOW_RETRY;
+        enum shadow_answer load = shadow_fault(vcpu, vcpu->stval, ACCESS_LOAD, &gpa, &load_cause);
+        if (load == SHADOW_RETRY || load == SHADOW_USER) {
+            answer = load;
+            access = ACCESS_LOAD;
+        }
     }
     switch (answer) {
     case SHADOW_RETRY: return;

@@ -78,15 +78,15 @@ trap_return:
     csrw sepc, t0
     ld t1, VCPU_HOST_SSTATUS(a0)
     csrw sstatus, t1
-    ld t0, VCPU_SATP(a0)
+    ld t0, VCPU_FLUSH(a0)
+    beqz t0, 1f
+    sd zero, VCPU_FLUSH(a0)
+    sfence.vma                      /* before satp: a root may be new, or its ASID used before */
+1:  ld t0, VCPU_SATP(a0)
     ld t1, VCPU_SATP_INSTALLED(a0)
-    beq t0, t1, 1f
+    beq t0, t1, 2f
     sd t0, VCPU_SATP_INSTALLED(a0)
     csrw satp, t0
-1:  ld t0, VCPU_FLUSH(a0)
-    beqz t0, 2f
-    sd zero, VCPU_FLUSH(a0)
-    sfence.vma
 2:  csrw sscratch, a0
     each_register ld, a0
     ld sp, VCPU_X+8*2(a0)

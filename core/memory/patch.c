@@ -62,6 +62,7 @@ static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
     if (!copy)
         return false; /* eviction is for tables */
     memcpy(copy, original_of(vm, frame), PAGE_SIZE);
+    riscv_fence_i();
     uint32_t index = pool_index(&shadow->pool, copy);
     shadow_drop_leaf(vcpu, pc);
     shadow->copy_frame[index] = (uint32_t)frame;
@@ -127,6 +128,7 @@ void patch_take_back(struct vm *vm, struct inline_site *site)
         inline_restore(&vm->vcpu); /* its register may still be to be given back */
     put_word(vm, site->frame, site->pc & PAGE_MASK, ECALL);
     vm->shadow->copy_jumps[vm->shadow->patch[site->frame] - 1u]--;
+    vm->shadow->copy_version[vm->shadow->patch[site->frame] - 1u]++; /* it traps again */
     inline_free(vm->vcpu.inlined, site);
 }
 

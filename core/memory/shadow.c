@@ -87,6 +87,7 @@ RARE static void build_root(struct vcpu *vcpu, unsigned index, enum shadow_view 
         .table = table,
         .asid = (uint16_t)(1 + slot * SHADOW_ROOTS + index),
     };
+    vcpu->flush = 1; /* orders the table's making before its use */
 }
 
 static void use_root(struct vcpu *vcpu, enum shadow_view view, bool mxr)

@@ -208,7 +208,47 @@ static void supervisor_then_user(void)
     expect("stval", run.stval, GVA);
 }
 
+FRAGMENT(reach_cbo_code, "csrr t1, sscratch\n .4byte 0x0015a00f"); /* cbo.clean (a1) */
+static void reach_cbo(void)
+{
+    uint64_t *root = space_reset();
+    space_map(root, GVA, space_page[0], PTE_R | PTE_U | PTE_A);
+    struct run user = RUN(permission_user_part, .satp = space_satp(root, 0), .a = {GVA, GVA});
+    space_user_code(root, &user);
+    harness_stay(user.satp);
+    harness_run(&user);
+    expect_done(&user);
+    struct run run = RUN(reach_cbo_code, .satp = user.satp, .sstatus = SUM, .a = {0, GVA});
+    harness_run(&run);
+    expect_done(&run);
+    harness_stay(0);
+}
+FRAGMENT(reach_io_code,
+         ".rept 120\n nop\n .endr\n 1: lwu t0, 0(a0)\n sw t0, 0(a1)\n addi a0, a0, 4\n"
+         "addi a1, a1, 4\n bltu a0, a2, 1b\n csrr t1, sscratch");
+static void reach_io(void)
+{
+    uint64_t *root = space_reset();
+    space_map(root, GVA, space_page[0], PTE_U_RW);
+    space_map(root, GVA + 0x4000, (void *)0x0c000000ul, PTE_S_RW);
+    struct run user = RUN(permission_user_part, .satp = space_satp(root, 0), .a = {GVA, GVA});
+    space_user_code(root, &user);
+    harness_stay(user.satp);
+    harness_run(&user);
+    expect_done(&user);
+    for (unsigned i = 0; i < 4; i++) {
+        struct run run = RUN(reach_io_code, .satp = user.satp, .sstatus = SUM,
+                             .a = {GVA + 0x4000, GVA, GVA + 0x4000 + 4 * 90});
+        harness_run(&run);
+        expect_index("ended", i, run.ended, END_DONE);
+        expect_index("a0", i, run.x[10], GVA + 0x4000 + 4 * 90);
+    }
+    harness_stay(0);
+}
+
 static const struct check checks[] = {
+    {"reach-cbo", reach_cbo},
+    {"reach-io", reach_io},
     LINES(AS_ROW){"permission-sv48-all", sv48},
     {"permission-sum-toggle", toggle_sum},
     {"permission-mxr-toggle", toggle_mxr},
