@@ -98,7 +98,7 @@ def test_time_left():
     slow = clock(cells.DEFAULT)
     whole, (name, other) = slow.seconds(), list(slow.planned)[:2]
     slow.note(name, 2 * slow.usual[name])
-    assert slow.seconds() == pytest.approx(2 * (whole - slow.usual[name]))
+    assert whole - slow.usual[name] < slow.seconds() < 2 * (whole - slow.usual[name])
     slow.note(other, 2 * slow.usual[other])
     assert slow.planned[name] == slow.planned[other] == 1
     assert slow.left().endswith(" min")
