@@ -122,6 +122,11 @@ static bool stray(uint64_t sepc, enum window window)
 static bool handle_exception(uint64_t scause, struct trap *trap)
 {
     uint64_t offset;
+    /* Of a page that is mapped twice QEMU may report the other address (docs/testing.md). */
+    if (scause == CAUSE_BREAKPOINT && !((trap->stval ^ trap->sepc) & PAGE_MASK)) {
+        trap->stval = trap->sepc;
+        csr_write(CSR_STVAL, trap->sepc);
+    }
     enum window window = find_code(trap->sepc, &offset);
     if (window == NOWHERE || scause == CAUSE_FETCH_PAGE || scause == CAUSE_FETCH_ACCESS)
         return stray(trap->sepc, window);
