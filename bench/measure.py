@@ -24,7 +24,7 @@ from runner import options as front_door  # noqa: E402
 from runner import session  # noqa: E402
 
 SECONDS = 180
-SEND = re.compile(r"^bench input: send (\d+)$", re.MULTILINE)
+SEND = re.compile(r"^bench input: send (\d+)\n", re.MULTILINE)  # a whole line, not what came of it
 
 
 class Failed(Exception):

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import jsonschema
@@ -19,6 +20,7 @@ TOP = front_door.TOP
 sys.path.insert(0, f"{TOP}/bench")
 
 import cells  # noqa: E402
+import measure  # noqa: E402
 import samples  # noqa: E402
 import schedule  # noqa: E402
 from runner import machine  # noqa: E402
@@ -312,3 +314,20 @@ def test_sweep_refuses(clone, tmp_path, text, sentence):
     hosts = write(tmp_path / "hosts", text)
     status, output = bench_hosts.run(clone, "bench/sweep", hosts, QUICK="1", ONLY=SMALL)
     assert status == 2 and sentence in output
+
+
+def test_input_is_sent_when_its_line_is_whole(monkeypatch):
+    """A console's bytes come in pieces: half of a number asks for nothing."""
+    asked = []
+    run = measure.Run.__new__(measure.Run)
+    run.console, run.sent, run.pause = b"", 0, 0
+    monkeypatch.setattr(run, "send", asked.append)
+    pieces, source = os.pipe()
+    with open(pieces, "rb", buffering=0) as stdout, open(source, "wb", buffering=0) as console:
+        for piece in (b"# bench input 900\nbench input: send 92", b"4\nbench ", b"input: send 7\r\n"):
+            console.write(piece)
+            run.on_console(stdout)
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.daemon:
+            thread.join(1)
+    assert sorted(asked) == [7, 924]
