@@ -556,8 +556,10 @@ def t_middle(m):
     name = "csrrs" if register in ("sepc", "sstatus") else m.pick(["csrrw", "csrrs", "csrrc"])
     setup = []
     if register in ("sepc", "sstatus") and source:
-        # A write of what is there already: harmless whatever it is.
-        setup = [e.csrr(source, register)] if source in VALUES + [SP] else []
+        # A write of what is there already: harmless whatever it is. But sp is not to point to code, which a
+        # c.sdsp would change without its fence.
+        may = VALUES + ([SP] if register == "sstatus" else [])
+        setup = [e.csrr(source, register)] if source in may else []
         source = source if setup else 0
     m.unit(setup, e.alu_imm("addi", COUNT, 0, 2), e.label(inner), e.csr(name, m.rd(), register, source),
            e.alu_imm("addi", COUNT, COUNT, -1), e.branch("blt", 0, COUNT, inner, 2))
