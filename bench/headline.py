@@ -7,6 +7,8 @@ import intervals
 import results
 from cells import Refusal
 
+REPORT = "build/report"
+FIGURE = "docs/figures/strategies.svg"  # a figure of the report, beside the README
 BEGIN, END = "<!-- begin: bench/run --readme -->\n", "<!-- end -->"
 COLUMNS = (("native", "Native"), ("ahci", "Emulated AHCI"), ("ata", "Emulated ATA"),
            ("virtio", "Virtio"), ("passthrough", "Passthrough"))
@@ -106,15 +108,33 @@ def sentence(machine):
             f"{machine['cores']} x {machine['cpu']}, load {machine['load']} at the start.")
 
 
-def write_readme(whole, path):
-    """Puts the table between the README's two marks."""
+def figure_of(whole, report):
+    """The report's picture of the strategies, with a ground of its own: a page may be dark. The report must
+    be that of these results."""
+    try:
+        if results.load(f"{report}/results.json")["machine"] != whole["machine"]:
+            raise Refusal(f"{report} is of another run: `make report` first.")
+        with open(f"{report}/figures/{os.path.basename(FIGURE)}", encoding="utf-8") as file:
+            return file.read().replace('style="fill: none"', 'style="fill: #ffffff"', 1)
+    except OSError as error:
+        raise Refusal(f"no picture for the README ({error.strerror}): `make report` first.") from None
+
+
+def replace(path, text):
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(f"{path}.new", path)
+
+
+def write_readme(whole, path, report=REPORT):
+    """Puts picture and table between the README's two marks."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
     if BEGIN not in text or END not in text:
         raise Refusal(f"{path} lacks the marks {BEGIN.strip()} and {END}.")
+    figure = figure_of(whole, report)
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]
-    draft = f"{path}.new"
-    with open(draft, "w", encoding="utf-8") as file:
-        file.write(f"{before}{BEGIN}{table(whole)}\n{sentence(whole['machine'])}\n{END}{after}")
-    os.replace(draft, path)
+    picture = f"![What traps and what does not for one read, by strategy]({FIGURE})"
+    replace(path, f"{before}{BEGIN}{picture}\n\n{table(whole)}\n{sentence(whole['machine'])}\n{END}{after}")
+    replace(os.path.join(os.path.dirname(path), FIGURE), figure)

@@ -19,8 +19,9 @@ import pytest
 import front_door
 
 TOP = front_door.TOP
-sys.path.insert(0, TOP)
+sys.path[:0] = [TOP, f"{TOP}/bench"]
 
+import headline  # noqa: E402
 from bench.report import curves, peer, results, svg, table  # noqa: E402
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "results.json")
@@ -418,3 +419,23 @@ def test_chromium(folder, page, tmp_path):
 def test_chromium_dark(folder, tmp_path):
     seen, _ = browse(folder, tmp_path, "--blink-settings=preferredColorScheme=0")
     assert seen["ground"] == "rgb(23, 24, 26)"
+
+
+def test_readme(whole, folder, tmp_path):
+    """bench/run --readme: picture and table of one run, or neither."""
+    readme = tmp_path / "README.md"
+    (tmp_path / "docs/figures").mkdir(parents=True)
+    readme.write_text(f"before\n{headline.BEGIN}old\n{headline.END}\nafter\n", encoding="utf-8")
+    headline.write_readme(whole, str(readme), str(folder))
+    text = readme.read_text(encoding="utf-8")
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert headline.table(whole) in text and f"]({headline.FIGURE})" in text
+    assert whole["machine"]["commit"] in text
+    figure = tmp_path / headline.FIGURE
+    assert "<svg" in figure.read_text(encoding="utf-8")
+    other = copy.deepcopy(whole)
+    other["machine"]["commit"] = "0123456789ab"
+    figure.unlink()
+    with pytest.raises(headline.Refusal):
+        headline.write_readme(other, str(readme), str(folder))
+    assert readme.read_text(encoding="utf-8") == text and not figure.exists()
