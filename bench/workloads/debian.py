@@ -1,4 +1,4 @@
-"""The workloads that are programs of Debian's: fio, stress-ng, compile.
+"""The workloads that are programs of Debian's: fio (twice), stress-ng, compile.
 
 Each is a script of guest/, which is put into a copy of the root image, runs in the guest between two
 marks, and leaves its result in files there, which are read from the image after the run. Neither
@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections import Counter
 
 import marks
 import program
@@ -21,6 +22,7 @@ ROOT = "build/debian/root.img"
 ROOT_GCC = "build/debian-gcc/root.img"
 SCRATCH = 64 << 20  # behind the file system: what fio reads and writes
 TIMEOUT = 900
+DEPTHS = (1, 8, 32)  # of guest/depth.sh
 
 
 def debugfs(image, commands, *options):
@@ -43,25 +45,39 @@ def read_file(disk, name):
         return file.read().decode(errors="replace")
 
 
-def run_script(parse, template, script, arguments, results, files=(), timeout=TIMEOUT):
-    """Runs guest/SCRIPT.sh between marks: {workload, device, patch ...}, and the files it left."""
+def boot(parse, template, script, command, results, files=(), timeout=TIMEOUT):
+    """Runs a command in a guest that has guest/SCRIPT.sh: the session, and the files it left."""
     with tempfile.TemporaryDirectory(prefix="trident-workload-", dir="build") as folder:
         disk = f"{folder}/disk.img"
         make_disk(template, disk, [f"{HERE}/guest/{script}.sh", f"{HERE}/guest/marks.sh", *files])
-        words = " ".join(str(word) for word in arguments)
-        options = parse(ROOT="debian", DISK_IMG=disk, ICOUNT="0",
-                        RUN=f". /root/marks.sh; mark begin {script}; bash /root/{script}.sh {words}; "
-                            f"mark end {script}")
+        options = parse(ROOT="debian", DISK_IMG=disk, ICOUNT="0", RUN=command)
         options.timeout = options.timeout or timeout
         run = marks.run(options)
-        texts = [read_file(disk, name) for name in results]
+        return run, [read_file(disk, name) for name in results]
+
+
+def facts_of(script, run, stretches):
+    """{workload, device, patch ...}: the traps of these stretches together."""
+    options = run.options
     facts = {"workload": script, "device": options.device, "patch": None, "traps": None,
              "device_traps": None, "exits": None}
     if not options.native:
-        classes, accesses = marks.exits(run.stretches[script, "all"])
+        classes, accesses = Counter(), 0
+        for statistics in stretches:
+            of_stretch, of_devices = marks.exits(statistics)
+            classes.update(of_stretch)
+            accesses += of_devices
         facts.update(patch=options.patch, traps=sum(classes.values()), device_traps=accesses,
-                     exits=classes)
-    return facts, texts
+                     exits=dict(classes))
+    return facts
+
+
+def run_script(parse, template, script, arguments, results, files=(), timeout=TIMEOUT):
+    """Runs guest/SCRIPT.sh between marks: {workload, device, patch ...}, and the files it left."""
+    words = " ".join(str(word) for word in arguments)
+    run, texts = boot(parse, template, script, f". /root/marks.sh; mark begin {script}; "
+                      f"bash /root/{script}.sh {words}; mark end {script}", results, files, timeout)
+    return facts_of(script, run, run.stretches.values()), texts
 
 
 # --- fio. --------------------------------------------------------------------------------------------
@@ -87,6 +103,33 @@ def fio(parse, quick):
     facts["jobs"] = [fio_row(job, result["global options"]) for job in result["jobs"]]
     if any(job["error"] for job in facts["jobs"]):
         raise marks.Failure("fio found an error: " + json.dumps(facts["jobs"]))
+    return facts
+
+
+# --- depth. ------------------------------------------------------------------------------------------
+
+def of_one(few, many, requests):
+    """{class: traps of one request}, and its device traps: `requests` more of them made the difference."""
+    (few_classes, few_devices), (many_classes, many_devices) = marks.exits(few), marks.exits(many)
+    classes = {name: round((count - few_classes.get(name, 0)) / requests, 3)
+               for name, count in many_classes.items()}
+    return classes, round((many_devices - few_devices) / requests, 3)
+
+
+def depth(parse, quick):
+    few, many = (128, 1152) if quick else (512, 4608)
+    run, texts = boot(parse, ROOT, "depth", f"bash /root/depth.sh {few} {many}",
+                      [f"depth-{depth}-{many}.json" for depth in DEPTHS])
+    facts = facts_of("depth", run, run.stretches.values())
+    facts["depths"] = []
+    for depth_of, text in zip(DEPTHS, texts):
+        row = {"depth": depth_of, "requests": many - few, "traps": None, "device_traps": None, "exits": None,
+               "iops": round(json.loads(text)["jobs"][0]["read"]["iops"], 1)}
+        if not run.options.native:
+            classes, accesses = of_one(*(run.stretches[f"{depth_of}-{count}", "all"]
+                                         for count in (few, many)), many - few)
+            row.update(traps=round(sum(classes.values()), 3), device_traps=accesses, exits=classes)
+        facts["depths"].append(row)
     return facts
 
 

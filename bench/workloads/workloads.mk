@@ -1,7 +1,7 @@
 # Workloads in a Linux guest. Included by the top-level Makefile.
 #   make nano [DEVICE=...] [OPS='null_syscall ...']   without DEVICE: native and every strategy
 #   make curves DEVICE=virtio        native and this one; figures and table go to docs/
-#   make workload W=nano|curves|fio|stress-ng|compile DEVICE=... [MIN=minutes] [QUICK=1]
+#   make workload W=nano|curves|fio|depth|stress-ng|compile DEVICE=... [MIN=minutes] [QUICK=1]
 WORKLOADS := $(BUILD)/workloads
 NANO_INITRD := $(WORKLOADS)/$(or $(KERNEL),trixie).cpio.gz
 NANO_DEVICES := $(if $(filter file,$(origin DEVICE)),native emulated virtio passthrough,$(DEVICE))
@@ -32,7 +32,7 @@ $(BUILD)/debian-gcc/root.img: $(BUILD)/debian-gcc/versions guests/debian/mkroot 
 guest-gcc: $(LINUX)/Image $(LINUX)/debian.cpio.gz $(BUILD)/debian-gcc/root.img
 
 workload-files: $(BUILD)/trident/trident.bin $(if $(filter nano curves,$W),$(LINUX)/Image $(NANO_INITRD)) \
-	$(if $(filter fio stress-ng,$W),guest-debian) $(if $(filter compile,$W),guest-gcc)
+	$(if $(filter fio depth stress-ng,$W),guest-debian) $(if $(filter compile,$W),guest-gcc)
 
 workload: | $(BUILD)/.setup-run
 	@$(MAKE) --no-print-directory -s workload-files

@@ -14,6 +14,7 @@
 #include "board/plicmap.h"
 #include "board/rtc.h"
 #include "board/vplic.h"
+#include "cpu/timer.h"
 #include "host/bounce.h"
 #include "host/log.h"
 #include "host/machine.h"
@@ -190,6 +191,20 @@ void board_poll(struct vm *vm)
         if (dev->host == &vm->host->disk.end)
             host_disk_settle(vm->host);
     }
+    host_disk_look(vm->host);
+    board_follow_disk(vm);
+}
+
+void board_idle(struct vm *vm, bool idle)
+{
+    host_disk_idle(vm->host, idle);
+    if (idle)
+        board_poll(vm);
+}
+
+void board_follow_disk(struct vm *vm)
+{
+    timer_set_alarm(&vm->vcpu, host_disk_alarm(vm->host));
 }
 
 void board_settle(struct vm *vm)

@@ -22,8 +22,15 @@ int board_reset(struct vm *vm);
 /* Drives a source of the guest's PLIC, up to the vcpu's external interrupt. */
 void board_set_line(struct vm *vm, unsigned source, bool level);
 
-/* Serves the devices whose guest was told not to notify. At host interrupts and before the guest idles. */
+/* Serves the devices whose guest was told not to notify, and the disk whose completions wait. At host
+ * interrupts. */
 void board_poll(struct vm *vm);
+
+/* The guest begins to idle (and then board_poll's work is done once more), or is through with it. */
+void board_idle(struct vm *vm, bool idle);
+
+/* The host's disk had its turn: the VMM's alarm is the time at which it wants the next. */
+void board_follow_disk(struct vm *vm);
 
 /* Ends a run of the guest's instructions in the VMM: serves the devices that have put something off. */
 void board_settle(struct vm *vm);

@@ -1,14 +1,22 @@
-/* Sstc: "Supervisor-mode timer extension". The host's own STIE is on only while the comparison is ahead. */
+/*
+ * Sstc: "Supervisor-mode timer extension". The host's one comparison serves the guest's and the VMM's own alarm;
+ * the host's STIE is on only while one of them is ahead.
+ */
 #include "cpu/timer.h"
 
 #include "riscv.h"
 #include "vm.h"
 
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 void timer_set(struct vcpu *vcpu, uint64_t stimecmp)
 {
     vcpu->csr.stimecmp = stimecmp;
     vcpu->interrupts_stale = true;
-    csr_write(CSR_STIMECMP, stimecmp);
+    csr_write(CSR_STIMECMP, sooner(stimecmp, vcpu->alarm));
     csr_set(CSR_SIE, SIP_STIP);
 }
 
@@ -17,8 +25,32 @@ bool timer_pending(const struct vcpu *vcpu)
     return csr_read(CSR_TIME) >= vcpu->csr.stimecmp;
 }
 
+/* Of the guest's comparison and the alarm, what is still ahead. */
+static void set_next(const struct vcpu *vcpu)
+{
+    uint64_t next = sooner(timer_pending(vcpu) ? UINT64_MAX : vcpu->csr.stimecmp, vcpu->alarm);
+    csr_write(CSR_STIMECMP, next);
+    if (next == UINT64_MAX)
+        csr_clear(CSR_SIE, SIP_STIP);
+    else
+        csr_set(CSR_SIE, SIP_STIP);
+}
+
+void timer_set_alarm(struct vcpu *vcpu, uint64_t time)
+{
+    if (vcpu->alarm == time)
+        return;
+    vcpu->alarm = time;
+    set_next(vcpu);
+}
+
 void timer_fired(struct vcpu *vcpu)
 {
-    csr_clear(CSR_SIE, SIP_STIP);
     vcpu->interrupts_stale = true;
+    csr_clear(CSR_SIE, SIP_STIP);
+    if (vcpu->alarm == UINT64_MAX)
+        return;
+    if (csr_read(CSR_TIME) >= vcpu->alarm)
+        vcpu->alarm = UINT64_MAX;
+    set_next(vcpu);
 }

@@ -265,6 +265,15 @@ void trap_host_interrupts(struct vcpu *vcpu)
         host_interrupt(vcpu->vm->host);
 }
 
+RARE static void wait_for_control(struct vcpu *vcpu)
+{
+    while (vcpu->vm->paused) {
+        host_wait(vcpu->vm->host);
+        trap_host_interrupts(vcpu);
+    }
+    board_poll(vcpu->vm);
+}
+
 struct vcpu *trap_handle(struct vcpu *vcpu)
 {
     struct stats *stats = &vcpu->vm->stats;
@@ -286,10 +295,8 @@ struct vcpu *trap_handle(struct vcpu *vcpu)
     else
         panic("trap: cause %#lx cannot come from U-mode", vcpu->scause);
 
-    while (vcpu->vm->paused) {
-        host_wait(vcpu->vm->host);
-        trap_host_interrupts(vcpu);
-    }
+    if (vcpu->vm->paused)
+        wait_for_control(vcpu);
     vcpu_prepare(vcpu);
     bool may_run_ahead = vcpu->vm->options.patch >= PATCH_CLUSTER &&
                          vcpu->exit_class != EXIT_SHADOW_FILL;

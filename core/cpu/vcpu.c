@@ -37,6 +37,7 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
     vcpu->host_sstatus = SSTATUS_SPIE | SSTATUS_UXL_64 | SSTATUS_FS_INITIAL;
     vcpu->fs_hidden = false;
     vcpu->external = false;
+    vcpu->alarm = UINT64_MAX;
     timer_set(vcpu, UINT64_MAX);
     set_mode(vcpu, VMODE_S);
 }
@@ -106,11 +107,12 @@ void vcpu_sret(struct vcpu *vcpu)
 
 void vcpu_wfi(struct vcpu *vcpu)
 {
-    board_poll(vcpu->vm);
+    board_idle(vcpu->vm, true);
     while (!(vcpu_sip(vcpu) & vcpu->csr.sie)) {
         host_wait(vcpu->vm->host);
         trap_host_interrupts(vcpu);
     }
+    board_idle(vcpu->vm, false);
     vcpu->interrupts_stale = true;
 }
 

@@ -63,6 +63,7 @@ struct vcpu {
     uint64_t fs_behind;
 
     uint64_t upper_tag; /* tag of pcs in the upper half */
+    uint64_t alarm;     /* the VMM's own (cpu/timer.h); UINT64_MAX: none */
 
     struct shadow_root *root;               /* satp's */
     uint64_t host_scounteren, host_senvcfg; /* as last written to the host's CSRs */

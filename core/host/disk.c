@@ -33,10 +33,10 @@
 #define CONFIG_MAX_DISCARD      (VIRTIO_CONFIG + 36) /* sectors in one request */
 #define CONFIG_MAX_WRITE_ZEROES (VIRTIO_CONFIG + 48)
 
+#define NO_HOLD (ABLATE_COALESCE | ABLATE_BATCH | ABLATE_QUEUE)
+
 #define GET_ID_SIZE  20u
 #define ANSWER_TICKS 50000000u /* 5 s at QEMU's 10 MHz: longest busy waiting */
-
-#define FEW_IN_FLIGHT 4u /* below it nobody waits for anybody else */
 
 static struct disk *disk_of(struct host_disk *end)
 {
@@ -53,14 +53,16 @@ static struct disk_slot *free_slot(struct disk *disk)
 }
 
 /* How many finished requests make a delivery: three quarters of all that the owner waits for, so that
- * the rest keeps the disk busy meanwhile. */
+ * the rest keeps the disk busy meanwhile; a good many if it makes more of them. */
 static uint16_t delivery(const struct disk *disk)
 {
     uint16_t total = disk->in_flight + disk->finished;
 
-    if (total < FEW_IN_FLIGHT || disk->urgent || (disk->ablate & ABLATE_COALESCE))
+    if (disk->urgent || (disk->ablate & ABLATE_COALESCE))
         return 1;
-    return total * 3 / 4;
+    if (disk->hold.until)
+        return HOLD_BATCH;
+    return total < HOLD_FEW ? 1 : total * 3 / 4;
 }
 
 /* How many more have to finish before the device interrupts. */
@@ -74,7 +76,8 @@ static uint16_t patience(const struct disk *disk)
 /* Shall the owner have what is finished now? */
 static bool is_ripe(const struct disk *disk)
 {
-    return disk->finished > 0 && (disk->finished >= delivery(disk) || disk->in_flight == 0);
+    return disk->finished > 0 &&
+           (disk->finished >= delivery(disk) || (disk->in_flight == 0 && !disk->hold.until));
 }
 
 /* Closes the slot's table with the status byte and gives it to the device, which may not look at it
@@ -99,6 +102,13 @@ static void launch(struct disk *disk, struct disk_slot *slot, struct virtio_desc
     virtio_queue_wait_for(&disk->queue, patience(disk));
 }
 
+/* The first request is finished: does it wait for others that the guest is about to make? */
+static void consider_hold(struct disk *disk)
+{
+    if (!disk->urgent && !(disk->ablate & NO_HOLD))
+        hold_begin(&disk->hold, io_time());
+}
+
 static void reap(struct disk *disk);
 
 /* ABLATE_QUEUE: stays until the device has finished everything. After too long it is as without. */
@@ -121,6 +131,7 @@ static int disk_submit(struct host_disk *end, struct host_disk_request *request)
     slot = free_slot(disk);
     if (!slot)
         return -EAGAIN;
+    hold_count(&disk->hold);
     slot->request = request;
     slot->moved = 0;
     launch(disk, slot, disk_request_describe(disk, slot));
@@ -149,7 +160,10 @@ static void reap(struct disk *disk)
             *disk->done_end = slot->request;
             disk->done_end = &slot->request->next;
             slot->request = NULL;
-            disk->finished++;
+            if (disk->finished++ == 0)
+                consider_hold(disk);
+            if (slot->urgent)
+                disk->hold.until = 0;
         }
         disk->queue.patience = patience(disk);
     }
@@ -178,6 +192,8 @@ static struct host_disk_request *disk_completed(struct host_disk *end)
     request = disk->done;
     disk->delivering = request != NULL;
     if (request) {
+        if (disk->hold.until)
+            hold_end(&disk->hold, disk->finished + disk->in_flight);
         disk->given = true;
         disk->finished--;
         disk->done = request->next;
@@ -221,6 +237,27 @@ void host_disk_settle(struct host *host)
         settle(disk); /* not at each access of a data register */
 }
 
+void host_disk_idle(struct host *host, bool idle)
+{
+    hold_idle(&host->disk.hold, idle);
+}
+
+void host_disk_look(struct host *host)
+{
+    struct disk *disk = &host->disk;
+
+    if (!disk->hold.until || !hold_is_over(&disk->hold, io_time()))
+        return;
+    hold_end(&disk->hold, disk->finished + disk->in_flight);
+    virtio_queue_wait_for(&disk->queue, patience(disk));
+    host_disk_settle(host);
+}
+
+uint64_t host_disk_alarm(const struct host *host)
+{
+    return host->disk.hold.until ? host->disk.hold.until : UINT64_MAX;
+}
+
 static bool interrupt(void *argument, unsigned irq)
 {
     struct disk *disk = argument;
@@ -252,6 +289,7 @@ static int bring_up(struct disk *disk, uintptr_t registers)
         disk->slot[i].request = NULL;
     disk->in_flight = disk->urgent = disk->finished = 0;
     disk->delivering = false;
+    hold_reset(&disk->hold);
     disk->done = NULL;
     disk->done_end = &disk->done;
     disk->registers = registers;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "host/hold.h"
 #include "host/host.h"
 #include "host/virtio.h"
 
@@ -42,6 +43,7 @@ struct disk {
     uint16_t in_flight, urgent; /* requests with the device; of these, the urgent ones */
     uint16_t finished;          /* length of the list `done` */
     bool delivering;            /* the owner is taking what is finished: all of it */
+    struct hold hold;
     bool given;      /* ABLATE_BATCH: one completion was fetched since the last service */
     uint8_t *bounce; /* ABLATE_COPY: BOUNCE_SIZE bytes for each slot; else null */
     struct host_disk_request *done, **done_end; /* completed, not yet fetched; in order */
@@ -56,3 +58,12 @@ int host_disk_start(struct host *host, const struct host_window *window, unsigne
 /* The owner has had its turn: announces what it submitted, and serves it again as long as there are
  * completions that it may have. To be called after each access to the owner's registers. */
 void host_disk_settle(struct host *host);
+
+/* The guest idles, or does not: see host/hold.h. */
+void host_disk_idle(struct host *host, bool idle);
+
+/* Ends a hold that is over. To be called at host interrupts, and when the guest begins to idle. */
+void host_disk_look(struct host *host);
+
+/* When host_disk_look is to be called in any case: in ticks of the time CSR; UINT64_MAX: need not. */
+uint64_t host_disk_alarm(const struct host *host);

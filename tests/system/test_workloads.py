@@ -57,6 +57,18 @@ def test_fio(device):
 
 
 @pytest.mark.parametrize("device", manifest.STRATEGIES)
+def test_depth(device):
+    """With more requests under way one notification and one interrupt serve several of them."""
+    one, _, many = run("depth", device, QUICK=1)["depths"]
+    assert (one["depth"], many["depth"]) == (1, 32)
+    if device == "passthrough":
+        assert one["device_traps"] == many["device_traps"] == 0
+        return
+    assert many["device_traps"] < one["device_traps"] * {"virtio": 0.5, "emulated": 0.7}[device]
+    assert many["traps"] < one["traps"] - 2
+
+
+@pytest.mark.parametrize("device", manifest.STRATEGIES)
 def test_stress_ng(device):
     assert len(run("stress-ng", device, MIN="0.1")["stressors"]) == 6
 

@@ -13,6 +13,7 @@
 
 #include "board/board.h"
 #include "cpu/csr.h"
+#include "cpu/timer.h"
 #include "cpu/trap.h"
 #include "hart.h"
 #include "memory/shadow.h"
@@ -26,9 +27,10 @@ void shadow_select(struct vcpu *vcpu)
     vcpu->view_stale = false;
 }
 
-void board_poll(struct vm *vm)
+void board_idle(struct vm *vm, bool idle)
 {
     (void)vm;
+    (void)idle;
 }
 
 void host_wait(struct host *host)
@@ -312,6 +314,42 @@ static void test_timer(void **state)
     assert_int_equal(get(CSR_SIP), 0);
 }
 
+/* The VMM's alarm and the guest's comparison share the host's. */
+static void test_alarm(void **state)
+{
+    (void)state;
+    hart_csr[CSR_TIME] = 1000;
+    put(CSR_STIMECMP, 3000);
+    timer_set_alarm(vcpu, 2000);
+    assert_int_equal(hart_csr[CSR_STIMECMP], 2000);
+    put(CSR_STIMECMP, 4000);
+    assert_int_equal(hart_csr[CSR_STIMECMP], 2000);
+    put(CSR_STIMECMP, 1500);
+    assert_int_equal(hart_csr[CSR_STIMECMP], 1500);
+    hart_csr[CSR_TIME] = 1500;
+    timer_fired(vcpu); /* the guest's: the alarm is still ahead */
+    assert_int_equal(hart_csr[CSR_STIMECMP], 2000);
+    assert_int_equal(hart_csr[CSR_SIE], SIP_STIP);
+    assert_int_equal(get(CSR_SIP), SIP_STIP);
+    put(CSR_STIMECMP, 5000);
+    hart_csr[CSR_TIME] = 2000;
+    timer_fired(vcpu); /* the alarm, once: the guest sees nothing of it */
+    assert_int_equal(get(CSR_SIP), 0);
+    assert_int_equal(hart_csr[CSR_STIMECMP], 5000);
+    assert_int_equal(hart_csr[CSR_SIE], SIP_STIP);
+    timer_set_alarm(vcpu, 6000);
+    timer_set_alarm(vcpu, UINT64_MAX); /* withdrawn */
+    assert_int_equal(hart_csr[CSR_STIMECMP], 5000);
+    hart_csr[CSR_TIME] = 5000;
+    timer_fired(vcpu);
+    assert_int_equal(hart_csr[CSR_SIE], 0); /* nothing is ahead */
+    timer_set_alarm(vcpu, 7000);
+    assert_int_equal(hart_csr[CSR_STIMECMP], 7000); /* not the guest's, which is due */
+    assert_int_equal(hart_csr[CSR_SIE], SIP_STIP);
+    timer_set_alarm(vcpu, UINT64_MAX);
+    assert_int_equal(hart_csr[CSR_SIE], 0);
+}
+
 /* A set of SSIP must not turn the device's SEIP into memory. */
 static void test_sip_read_modify_write(void **state)
 {
@@ -336,6 +374,7 @@ int main(void)
         cmocka_unit_test_setup(test_unknown, setup),
         cmocka_unit_test_setup(test_fs_is_the_hosts, setup),
         cmocka_unit_test_setup(test_timer, setup),
+        cmocka_unit_test_setup(test_alarm, setup),
         cmocka_unit_test_setup(test_sip_read_modify_write, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

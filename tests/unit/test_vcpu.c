@@ -29,9 +29,10 @@ void shadow_select(struct vcpu *vcpu)
 
 static unsigned polls;
 
-void board_poll(struct vm *vm)
+void board_idle(struct vm *vm, bool idle)
 {
     (void)vm;
+    (void)idle;
 }
 
 void host_wait(struct host *host)
