@@ -228,13 +228,15 @@ static __attribute__((noinline)) void settle(struct disk *disk)
     }
 }
 
-void host_disk_settle(struct host *host)
+bool host_disk_settle(struct host *host)
 {
     struct disk *disk = &host->disk;
 
     disk->given = false;
-    if (disk->in_flight + disk->finished > 0 && disk->registers != 0)
-        settle(disk); /* not at each access of a data register */
+    if (disk->in_flight + disk->finished == 0 || disk->registers == 0)
+        return false; /* as at most accesses of a data register */
+    settle(disk);
+    return true;
 }
 
 void host_disk_idle(struct host *host, bool idle)
