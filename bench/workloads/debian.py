@@ -56,6 +56,15 @@ def boot(parse, template, script, command, results, files=(), timeout=TIMEOUT):
         return run, [read_file(disk, name) for name in results]
 
 
+def stretch(run, name):
+    if run.options.native:
+        return None
+    try:
+        return run.stretches[name, "all"]
+    except KeyError:
+        raise marks.Failure(f"the guest did not come to the marks of {name}") from None
+
+
 def facts_of(script, run, stretches):
     """{workload, device, patch ...}: the traps of these stretches together."""
     options = run.options
@@ -77,7 +86,7 @@ def run_script(parse, template, script, arguments, results, files=(), timeout=TI
     words = " ".join(str(word) for word in arguments)
     run, texts = boot(parse, template, script, f". /root/marks.sh; mark begin {script}; "
                       f"bash /root/{script}.sh {words}; mark end {script}", results, files, timeout)
-    return facts_of(script, run, run.stretches.values()), texts
+    return facts_of(script, run, [stretch(run, script)]), texts
 
 
 # --- fio. --------------------------------------------------------------------------------------------
@@ -116,21 +125,31 @@ def of_one(few, many, requests):
     return classes, round((many_devices - few_devices) / requests, 3)
 
 
+def reads_per_second(text, requests):
+    try:
+        job = json.loads(text)["jobs"][0]
+    except ValueError:
+        raise marks.Failure("fio left no result that can be read") from None
+    if job["error"] or job["read"]["total_ios"] != requests:
+        raise marks.Failure(f"fio made {job['read']['total_ios']} reads of {requests}, error {job['error']}")
+    return round(job["read"]["iops"], 1)
+
+
 def depth(parse, quick):
     few, many = (128, 1152) if quick else (512, 4608)
     run, texts = boot(parse, ROOT, "depth", f"bash /root/depth.sh {few} {many}",
-                      [f"depth-{depth}-{many}.json" for depth in DEPTHS])
-    facts = facts_of("depth", run, run.stretches.values())
-    facts["depths"] = []
-    for depth_of, text in zip(DEPTHS, texts):
-        row = {"depth": depth_of, "requests": many - few, "traps": None, "device_traps": None, "exits": None,
-               "iops": round(json.loads(text)["jobs"][0]["read"]["iops"], 1)}
+                      [f"depth-{under_way}-{many}.json" for under_way in DEPTHS])
+    rows, stretches = [], []
+    for under_way, text in zip(DEPTHS, texts):
+        row = {"depth": under_way, "requests": many - few, "traps": None, "device_traps": None,
+               "exits": None, "iops": reads_per_second(text, many)}
+        pair = [stretch(run, f"{under_way}-{count}") for count in (few, many)]
+        stretches += pair
         if not run.options.native:
-            classes, accesses = of_one(*(run.stretches[f"{depth_of}-{count}", "all"]
-                                         for count in (few, many)), many - few)
+            classes, accesses = of_one(*pair, many - few)
             row.update(traps=round(sum(classes.values()), 3), device_traps=accesses, exits=classes)
-        facts["depths"].append(row)
-    return facts
+        rows.append(row)
+    return {**facts_of("depth", run, stretches), "depths": rows}
 
 
 # --- stress-ng. --------------------------------------------------------------------------------------

@@ -62,7 +62,8 @@ bool device_access(struct device *dev, struct mmio *io)
     else
         dev->count.loads++;
     bool done = dev->strategy->access ? dev->strategy->access(dev, io) : pass_on(dev, io);
-    if (dev->host == &dev->vm->host->disk.end && host_disk_settle(dev->vm->host))
+    if (dev->host == &dev->vm->host->disk.end &&
+        (host_disk_settle(dev->vm->host) || dev->vm->vcpu.alarm != UINT64_MAX))
         board_follow_disk(dev->vm);
     return done;
 }

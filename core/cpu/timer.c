@@ -26,9 +26,13 @@ bool timer_pending(const struct vcpu *vcpu)
 }
 
 /* Of the guest's comparison and the alarm, what is still ahead. */
-static void set_next(const struct vcpu *vcpu)
+static void set_next(struct vcpu *vcpu)
 {
-    uint64_t next = sooner(timer_pending(vcpu) ? UINT64_MAX : vcpu->csr.stimecmp, vcpu->alarm);
+    uint64_t next = vcpu->alarm;
+    if (timer_pending(vcpu))
+        vcpu->interrupts_stale = true; /* the host's interrupt will no longer tell */
+    else
+        next = sooner(vcpu->csr.stimecmp, next);
     csr_write(CSR_STIMECMP, next);
     if (next == UINT64_MAX)
         csr_clear(CSR_SIE, SIP_STIP);

@@ -270,8 +270,9 @@ RARE static void wait_for_control(struct vcpu *vcpu)
     while (vcpu->vm->paused) {
         host_wait(vcpu->vm->host);
         trap_host_interrupts(vcpu);
+        if (!vcpu->vm->paused)
+            board_poll(vcpu->vm); /* which may pause it again */
     }
-    board_poll(vcpu->vm);
 }
 
 struct vcpu *trap_handle(struct vcpu *vcpu)

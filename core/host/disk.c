@@ -5,8 +5,9 @@
  * The surprise: each request takes one descriptor of the queue, which points to a table of its own
  * (INDIRECT_DESC); so the depth does not depend on the number of segments.
  *
- * Completions are coalesced by what is in flight and not by time (vIC, USENIX ATC 2011): while others are
- * on their way, a finished request can wait for them, since one of them will interrupt.
+ * Completions are coalesced by what is in flight (vIC, USENIX ATC 2011): while others are on their way, a
+ * finished request can wait for them, since one of them will interrupt. And by time, while the guest is
+ * about to make others (host/hold.h).
  */
 #include "host/disk.h"
 
@@ -61,7 +62,7 @@ static uint16_t delivery(const struct disk *disk)
     if (disk->urgent || (disk->ablate & ABLATE_COALESCE))
         return 1;
     if (disk->hold.until)
-        return HOLD_BATCH;
+        return (uint16_t)disk->hold.batch;
     return total < HOLD_FEW ? 1 : total * 3 / 4;
 }
 
@@ -214,17 +215,16 @@ static void serve(struct disk *disk)
 
 static __attribute__((noinline)) void settle(struct disk *disk)
 {
-    const struct host_disk_request *last = NULL;
-
     virtio_queue_kick(&disk->queue);
     for (;;) {
         disk->given = false;
         if (virtio_queue_due(&disk->queue))
             reap(disk);
-        if (!is_ripe(disk) || disk->done == last || is_held(disk))
+        if (!is_ripe(disk) || is_held(disk))
             return;
-        last = disk->done; /* an owner that leaves it there is not asked for ever */
         serve(disk);
+        if (!disk->given)
+            return; /* an owner that takes nothing is not asked for ever */
     }
 }
 

@@ -56,8 +56,8 @@ struct disk {
 int host_disk_start(struct host *host, const struct host_window *window, unsigned ablate);
 
 /* The owner has had its turn: announces what it submitted, and serves it again as long as there are
- * completions that it may have. To be called after each access to the owner's registers. False: it had
- * nothing to do, and host_disk_alarm is as it was. */
+ * completions that it may have. To be called after each access to the owner's registers. False: there
+ * was nothing to do. */
 bool host_disk_settle(struct host *host);
 
 /* The guest idles, or does not: see host/hold.h. */

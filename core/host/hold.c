@@ -3,13 +3,14 @@
 
 #define LOOK_TICKS 20000u /* 2 ms at QEMU's 10 MHz, in which Linux makes some five requests */
 #define LOOKS      4u
+#define BATCH_MAX  16u /* more would gain little */
 #define PAUSE_MIN \
     64u /* requests without a hold after one that gained nothing; then twice as many */
 #define PAUSE_MAX 512u
 
 void hold_reset(struct hold *hold)
 {
-    *hold = (struct hold){.idle = hold->idle};
+    *hold = (struct hold){.idle = hold->idle, .batch = BATCH_MAX};
 }
 
 void hold_idle(struct hold *hold, bool idle)
@@ -55,6 +56,8 @@ bool hold_is_over(struct hold *hold, uint64_t now)
 void hold_end(struct hold *hold, unsigned gained)
 {
     hold->until = 0;
+    if (!hold->idle)
+        hold->batch = gained > BATCH_MAX ? BATCH_MAX : gained > HOLD_FEW ? gained : HOLD_FEW;
     if (gained >= HOLD_FEW)
         hold->backoff = 0;
     else

@@ -18,6 +18,7 @@ static int setup(void **state)
 {
     (void)state;
     hold = (struct hold){0};
+    hold_reset(&hold);
     now = 1000000;
     return 0;
 }
@@ -80,10 +81,10 @@ static void test_idle_ends_it(void **state)
     submit(1);
     assert_true(begins()); /* but did before */
     hold_idle(&hold, true);
-    hold_end(&hold, 1);
+    hold_end(&hold, HOLD_FEW);
     hold_idle(&hold, false);
     submit(1);
-    assert_false(begins());
+    assert_false(begins()); /* nor the time before */
 }
 
 static void test_goes_on_while_requests_come(void **state)
@@ -146,15 +147,46 @@ static void test_leaves_alone_what_gains_nothing(void **state)
     assert_true(pause_of() < 100);
 }
 
+/* A guest that keeps eight under way, on a busy machine: the second time eight are enough. */
+static void test_learns_the_batch(void **state)
+{
+    unsigned most = hold.batch;
+
+    (void)state;
+    submit(8);
+    assert_true(begins());
+    assert_true(is_over());
+    hold_end(&hold, 8);
+    assert_int_equal(hold.batch, 8);
+    submit(8);
+    assert_true(begins());
+    hold_end(&hold, 12); /* more were there than it waited for */
+    assert_int_equal(hold.batch, 12);
+    hold_end(&hold, 100);
+    assert_int_equal(hold.batch, most);
+    hold_end(&hold, 0);
+    assert_int_equal(hold.batch, HOLD_FEW);
+    hold_idle(&hold, true);
+    hold_end(&hold, 9);
+    assert_int_equal(hold.batch, HOLD_FEW); /* it waits for them: that says nothing about others */
+}
+
 static void test_reset(void **state)
 {
     (void)state;
     submit(HOLD_FEW);
+    assert_true(begins());
+    hold_end(&hold, 1);
+    submit(1000);
+    assert_true(begins());
     hold_idle(&hold, true);
     hold_reset(&hold);
+    assert_int_equal(hold.until, 0);
     assert_true(hold.idle); /* what the guest does is not the disk's to forget */
     hold_idle(&hold, false);
     assert_false(begins());
+    submit(HOLD_FEW);
+    assert_true(begins());
 }
 
 int main(void)
@@ -166,6 +198,7 @@ int main(void)
         cmocka_unit_test_setup(test_goes_on_while_requests_come, setup),
         cmocka_unit_test_setup(test_no_more_requests_end_it, setup),
         cmocka_unit_test_setup(test_leaves_alone_what_gains_nothing, setup),
+        cmocka_unit_test_setup(test_learns_the_batch, setup),
         cmocka_unit_test_setup(test_reset, setup),
     };
 

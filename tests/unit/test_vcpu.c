@@ -29,10 +29,13 @@ void shadow_select(struct vcpu *vcpu)
 
 static unsigned polls;
 
+static bool idles;
+
 void board_idle(struct vm *vm, bool idle)
 {
     (void)vm;
-    (void)idle;
+    assert_true(idle != idles);
+    idles = idle;
 }
 
 void host_wait(struct host *host)
@@ -44,6 +47,7 @@ void host_wait(struct host *host)
 void trap_host_interrupts(struct vcpu *vcpu)
 {
     (void)vcpu;
+    assert_true(idles);
     polls++;
 }
 
@@ -235,6 +239,7 @@ static void test_wfi(void **state)
     vcpu_wfi(vcpu);
     assert_int_equal(hart_wfis, 3);
     assert_int_equal(polls, 3); /* the host's interrupts are served meanwhile */
+    assert_false(idles);
     assert_true(vcpu->interrupts_stale);
     vcpu_wfi(vcpu);
     assert_int_equal(hart_wfis, 3); /* one is pending: no wait */

@@ -16,6 +16,7 @@ ata_SOURCES            := devices/emulated/ata.c devices/emulated/atacmd.c tests
 bounce_SOURCES         := core/host/bounce.c
 csr_SOURCES            := core/cpu/csr.c core/cpu/vcpu.c core/cpu/timer.c tests/unit/hart.c \
 	tests/unit/no_inline.c
+host_disk_SOURCES      := $(addprefix core/host/,bounce.c disk.c disk_request.c hold.c virtio.c)
 hold_SOURCES           := core/host/hold.c
 decode_SOURCES         := core/cpu/decode.c core/cpu/decode_compressed.c
 inline_SOURCES         := $(INLINE)

@@ -1,0 +1,399 @@
+/*
+ * core/host/disk.c against a virtio-blk device of the test's: when what is finished reaches the owner, and that
+ * it always does.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "device.h"
+#include "host/machine.h"
+
+#define REG_DEVICE_FEATURES 0x010
+#define REG_QUEUE_NUM_MAX   0x034
+#define FEATURES            (1u << 9 | 1u << 28 | 1u << 29 | 1u) /* FLUSH, INDIRECT_DESC, EVENT_IDX; VERSION_1 */
+
+#define REQUESTS 32u /* as many as an owner has under way */
+
+static struct host host;
+static struct device owner;
+static uint32_t registers[0x200 / 4];
+static uint64_t now;
+static bool at_once; /* the device finishes requests while the driver waits for it */
+static uint16_t device_seen;
+static struct host_irq irq;
+
+/* The owner's requests. */
+static struct host_disk_request request[REQUESTS];
+static struct host_segment segment[REQUESTS];
+static uint8_t sector[REQUESTS][HOST_DISK_SECTOR];
+static bool busy[REQUESTS];
+static unsigned submitted, taken;
+static struct host_disk_request *again; /* the owner submits it once more when it is finished */
+
+/* --- What the module asks of the rest. -------------------------------------------------------- */
+
+uint64_t map_offset;
+
+static bool finish(unsigned requests);
+
+uint64_t io_time(void)
+{
+    if (at_once)
+        finish(1);
+    return now;
+}
+
+uint64_t io_instret(void)
+{
+    return 0;
+}
+
+void host_log(const char *format, ...)
+{
+    assert_non_null(format);
+}
+
+bool device_irq_is_open(const struct device *dev)
+{
+    assert_non_null(dev);
+    return false;
+}
+
+int host_irq_enable(struct host *machine, unsigned number, bool (*handle)(void *argument, unsigned irq),
+                    void *argument)
+{
+    assert_ptr_equal(machine, &host);
+    assert_int_equal(number, 1);
+    irq = (struct host_irq){handle, argument};
+    return 0;
+}
+
+/* --- The device. ------------------------------------------------------------------------------ */
+
+static unsigned outstanding(void)
+{
+    return (uint16_t)(host.disk.queue.memory.avail.index - device_seen);
+}
+
+/* Finishes requests; true if that makes an interrupt. */
+static bool finish(unsigned requests)
+{
+    struct virtio_queue *queue = &host.disk.queue;
+    struct virtio_memory *memory = &queue->memory;
+    uint16_t old = memory->used.index;
+
+    for (; requests > 0 && outstanding() > 0; requests--) {
+        uint16_t head = memory->avail.ring[device_seen++ % queue->size];
+        const struct virtio_desc *table = (const void *)memory->desc[head].hpa;
+        const struct virtio_desc *status = table + memory->desc[head].len / sizeof *table - 1;
+
+        *(uint8_t *)status->hpa = 0;
+        memory->used.ring[memory->used.index % queue->size].id = head;
+        memory->used.index++;
+    }
+    return (uint16_t)(memory->used.index - memory->avail.ring[queue->size] - 1) <
+           (uint16_t)(memory->used.index - old);
+}
+
+static void interrupt(void)
+{
+    assert_true(irq.handle(irq.argument, 1));
+    host_disk_look(&host);
+}
+
+/* --- The owner. ------------------------------------------------------------------------------- */
+
+static void submit_as(enum host_disk_op op)
+{
+    unsigned i = 0;
+
+    while (busy[i])
+        i++;
+    segment[i] = (struct host_segment){sector[i], HOST_DISK_SECTOR};
+    request[i] = (struct host_disk_request){.op = op, .segments = &segment[i], .nsegments = 1};
+    busy[i] = true;
+    submitted++;
+    assert_int_equal(host.disk.end.submit(&host.disk.end, &request[i]), 0);
+    host_disk_settle(&host);
+}
+
+static void submit(unsigned requests)
+{
+    while (requests--)
+        submit_as(HOST_DISK_READ);
+}
+
+static void service(struct device *dev)
+{
+    struct host_disk_request *done;
+
+    assert_ptr_equal(dev, &owner);
+    while ((done = host.disk.end.completed(&host.disk.end)) != NULL) {
+        if (done == again) {
+            again = NULL;
+            done->op = HOST_DISK_FLUSH;
+            assert_int_equal(host.disk.end.submit(&host.disk.end, done), 0);
+            finish(1);
+            continue;
+        }
+        assert_true(busy[done - request]);
+        assert_int_equal(done->status, 0);
+        busy[done - request] = false;
+        taken++;
+    }
+}
+
+static const struct strategy strategy = {.service = service};
+
+static void start(unsigned ablate)
+{
+    const struct host_window window = {.hpa = (uint64_t)registers, .irq = 1};
+
+    memset(&host, 0, sizeof host);
+    memset(registers, 0, sizeof registers);
+    registers[REG_DEVICE_FEATURES / 4] = FEATURES;
+    registers[REG_QUEUE_NUM_MAX / 4] = VIRTIO_QUEUE_MAX;
+    registers[VIRTIO_CONFIG / 4] = 1000;
+    now = 1;
+    device_seen = 0;
+    at_once = true;
+    assert_int_equal(host_disk_start(&host, &window, ablate), 0);
+    at_once = false;
+    owner = (struct device){.strategy = &strategy, .host = &host.disk.end};
+    host.disk.end.owner = &owner;
+    memset(busy, 0, sizeof busy);
+    submitted = taken = 0;
+    again = NULL;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    start(0);
+    return 0;
+}
+
+static bool is_held(void)
+{
+    return host_disk_alarm(&host) != UINT64_MAX;
+}
+
+/* A guest that makes one request after the other, on a disk that is faster. Until the first is held. */
+static void until_held(void)
+{
+    for (unsigned i = 0; !is_held(); i++) {
+        assert_true(i < 10);
+        submit(1);
+        assert_true(finish(1));
+        interrupt();
+    }
+    assert_int_equal(taken, submitted - 1);
+}
+
+/* --- Tests. ------------------------------------------------------------------------------------ */
+
+static void test_one_at_a_time(void **state)
+{
+    (void)state;
+    for (unsigned i = 1; i <= 100; i++) {
+        submit(1);
+        host_disk_idle(&host, true);
+        assert_true(finish(1));
+        interrupt();
+        assert_int_equal(taken, i);
+        host_disk_idle(&host, false);
+    }
+}
+
+/* All that it has under way, and then it waits: three quarters of them make a delivery. */
+static void test_many_at_a_time(void **state)
+{
+    (void)state;
+    submit(16);
+    host_disk_idle(&host, true);
+    assert_false(finish(11));
+    assert_int_equal(taken, 0);
+    assert_true(finish(1));
+    interrupt();
+    assert_int_equal(taken, 12);
+    assert_false(is_held());
+    while (outstanding() > 0)
+        if (finish(1))
+            interrupt();
+    assert_int_equal(taken, 16);
+}
+
+static void test_a_batch_ends_a_hold(void **state)
+{
+    unsigned before;
+
+    (void)state;
+    until_held();
+    before = taken;
+    for (unsigned i = 1; i < 15; i++) {
+        submit(1);
+        assert_false(finish(1)); /* nor does the device interrupt */
+        assert_int_equal(taken, before);
+    }
+    submit(1);
+    assert_true(finish(1));
+    interrupt();
+    assert_int_equal(taken, before + 16);
+    assert_false(is_held());
+}
+
+static void test_the_alarm_ends_a_hold(void **state)
+{
+    (void)state;
+    until_held();
+    host_disk_look(&host);
+    assert_true(is_held());
+    now = host_disk_alarm(&host);
+    host_disk_look(&host);
+    assert_false(is_held());
+    assert_int_equal(taken, submitted);
+}
+
+static void test_idling_ends_a_hold(void **state)
+{
+    (void)state;
+    until_held();
+    submit(2);
+    finish(1);
+    host_disk_idle(&host, true);
+    host_disk_look(&host);
+    assert_false(is_held());
+    assert_int_equal(taken, submitted - 1);
+    assert_true(finish(1));
+    interrupt();
+    assert_int_equal(taken, submitted);
+}
+
+static void test_a_flush_ends_a_hold(void **state)
+{
+    (void)state;
+    until_held();
+    submit(4);
+    assert_false(finish(4));
+    submit_as(HOST_DISK_FLUSH);
+    assert_int_equal(taken, submitted - 1); /* all but the flush */
+    assert_false(is_held());
+    assert_true(finish(1));
+    interrupt();
+    assert_int_equal(taken, submitted);
+}
+
+static void test_reset_forgets_a_hold(void **state)
+{
+    unsigned before;
+
+    (void)state;
+    until_held();
+    before = taken;
+    device_seen = 0;
+    host.disk.end.reset(&host.disk.end);
+    assert_false(is_held());
+    host_disk_settle(&host);
+    assert_int_equal(taken, before);
+    memset(busy, 0, sizeof busy);
+    submit(1);
+    assert_true(finish(1));
+    interrupt();
+    assert_int_equal(taken, before + 1);
+}
+
+static void test_without_coalescing(void **state)
+{
+    (void)state;
+    start(ABLATE_COALESCE);
+    for (unsigned i = 1; i <= 100; i++) {
+        submit(1);
+        assert_true(finish(1));
+        interrupt();
+        assert_int_equal(taken, i);
+    }
+}
+
+/* The owner makes a second request of the one that it was given, and that is finished at once. */
+static void test_submitted_again_and_finished(void **state)
+{
+    (void)state;
+    submit(1);
+    again = &request[0];
+    assert_true(finish(1));
+    interrupt();
+    assert_null(again);
+    assert_int_equal(taken, 1);
+}
+
+/* Whatever happens in whatever order: interrupts and alarms are enough, nothing waits for ever. */
+static void test_nothing_is_forgotten(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < 2000; seed++) {
+        bool due = false;
+
+        srand(seed);
+        start(0);
+        for (unsigned step = 0; step < 200; step++) {
+            unsigned free = REQUESTS - (submitted - taken);
+
+            switch (rand() % 8) {
+            case 0:
+            case 1:
+            case 2: submit(free ? (unsigned)rand() % free % 5 : 0); break;
+            case 3:
+                if (free > 0 && rand() % 4 == 0)
+                    submit_as(HOST_DISK_FLUSH);
+                break;
+            case 4:
+            case 5: due |= finish((unsigned)rand() % 6); break;
+            case 6:
+                host_disk_idle(&host, rand() % 2);
+                host_disk_look(&host);
+                break;
+            default: now += (unsigned)rand() % 30000; break;
+            }
+            if (now >= host_disk_alarm(&host))
+                host_disk_look(&host);
+            if (due && rand() % 2) {
+                due = false;
+                interrupt();
+            }
+        }
+        for (unsigned i = 0; i < 100 && taken < submitted; i++) {
+            if (finish(1) || due)
+                interrupt();
+            due = false;
+            if (outstanding() == 0 && is_held()) {
+                now = host_disk_alarm(&host);
+                host_disk_look(&host);
+            }
+        }
+        assert_int_equal(taken, submitted);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_one_at_a_time, setup),
+        cmocka_unit_test_setup(test_many_at_a_time, setup),
+        cmocka_unit_test_setup(test_a_batch_ends_a_hold, setup),
+        cmocka_unit_test_setup(test_the_alarm_ends_a_hold, setup),
+        cmocka_unit_test_setup(test_idling_ends_a_hold, setup),
+        cmocka_unit_test_setup(test_a_flush_ends_a_hold, setup),
+        cmocka_unit_test_setup(test_reset_forgets_a_hold, setup),
+        cmocka_unit_test_setup(test_without_coalescing, setup),
+        cmocka_unit_test_setup(test_submitted_again_and_finished, setup),
+        cmocka_unit_test_setup(test_nothing_is_forgotten, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
