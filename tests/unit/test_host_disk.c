@@ -16,7 +16,8 @@
 
 #define REG_DEVICE_FEATURES 0x010
 #define REG_QUEUE_NUM_MAX   0x034
-#define FEATURES            (1u << 9 | 1u << 28 | 1u << 29 | 1u) /* FLUSH, INDIRECT_DESC, EVENT_IDX; VERSION_1 */
+#define FEATURES \
+    (1u << 9 | 1u << 28 | 1u << 29 | 1u) /* FLUSH, INDIRECT_DESC, EVENT_IDX; VERSION_1 */
 
 #define REQUESTS 32u /* as many as an owner has under way */
 
@@ -65,8 +66,8 @@ bool device_irq_is_open(const struct device *dev)
     return false;
 }
 
-int host_irq_enable(struct host *machine, unsigned number, bool (*handle)(void *argument, unsigned irq),
-                    void *argument)
+int host_irq_enable(struct host *machine, unsigned number,
+                    bool (*handle)(void *argument, unsigned irq), void *argument)
 {
     assert_ptr_equal(machine, &host);
     assert_int_equal(number, 1);
