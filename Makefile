@@ -137,6 +137,7 @@ stats:
 # --- Tests and tidiness. --------------------------------------------------------------------------------
 include tests/unit/unit.mk
 include tests/diff/diff.mk
+include tests/guests/guests.mk
 include tests/soak/soak.mk
 include tests/selfmod/selfmod.mk
 include bench/workloads/workloads.mk
