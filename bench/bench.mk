@@ -1,10 +1,11 @@
 # The benchmark and the repeated boots. Included by the top Makefile.
 #   make bench [QUICK=1] [FULL=1] [ONLY=regex] [PEER=kvm]; make report [RESULTS=file]
+#   make versus RUN='...' [OVER=option] [JSON=file]
 #   make compare A=results.json B=results.json
 #   make sweep HOSTS=file [QUICK=1] [FULL=1] [ONLY=regex]
 #   make baseline
 # What cannot be fetched or built (Linux, Debian's root) is left out: its cells fail and say so.
-.PHONY: boots bench-files report results compare sweep baseline
+.PHONY: boots bench-files report results compare sweep baseline versus
 BENCH_FILES := $(BUILD)/trident/trident.bin $(BUILD)/guest/trident-guest.elf
 
 bench-files:
@@ -22,6 +23,11 @@ RESULTS ?= $(BUILD)/bench/results.json
 report results: | $(BUILD)/.setup-bench
 	@/usr/bin/python3 -m bench.report $(if $(filter results,$@),--document) "$(RESULTS)" \
 		$(if $(filter results,$@),docs/results.md,$(BUILD)/report)
+
+# The same RUN on every strategy, or over another option, side by side.
+versus: | $(BUILD)/.setup-run
+	@$(MAKE) --no-print-directory -s $(BUILD)/trident/trident.bin $(GUEST_FILES)
+	@bench/versus
 
 compare: | $(BUILD)/.setup-bench
 	@bench/compare '$(if $(findstring command,$(origin A)),$A)' '$(if $(findstring command,$(origin B)),$B)'

@@ -130,6 +130,7 @@ def wait(run, counted, folder):
         return None
     run.loop(deadline, until=lambda: run.monitor.reason)
     if not run.monitor.reason:
+        run.process.wait(30)
         return None
     reason = run.monitor.reason
     instructions = GdbStub(f"{folder}/gdb").csr("minstret")

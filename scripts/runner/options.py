@@ -17,6 +17,8 @@ from . import image
 STRATEGIES = ("emulated", "virtio", "passthrough")
 PATCH_LEVELS = ("off", "ecall", "cluster", "inline")
 PLICS = ("emulated", "mapped")
+DISK_MODELS = ("ahci", "ata")
+MMUS = ("sv39", "sv48")
 ABLATIONS = ("coalesce", "notify", "batch", "copy", "queue")
 SHADOW_SWITCHES = ("prefill", "superpages", "cache", "shared", "fence", "retry")  # core/stats_names.c
 SECTOR = 512
@@ -149,7 +151,7 @@ def parse_strategies(options, env):
             raise Refusal(f"{name.upper()}={word} does not go with DEVICE={options.device}: "
                           "native is the whole machine without the VMM, so use DEVICE=native alone.")
         setattr(options, name, word)
-    options.disk_model = one_of("DISK_MODEL", env.get("DISK_MODEL") or "ahci", ("ahci", "ata"))
+    options.disk_model = one_of("DISK_MODEL", env.get("DISK_MODEL") or "ahci", DISK_MODELS)
     options.patch = env.get("PATCH") or "inline"
     one_of("PATCH", options.patch, PATCH_LEVELS)
     options.shadow = parse_shadow(env.get("SHADOW") or "all")
@@ -160,7 +162,7 @@ def parse_strategies(options, env):
     if options.watch and "passthrough" not in (options.uart, options.disk):
         raise Refusal("WATCH=1 goes with a device that is passed through: use DEVICE=passthrough.")
     parse_device_paths(options, env)
-    options.mmu = one_of("MMU", env.get("MMU") or "sv39", ("sv39", "sv48"))
+    options.mmu = one_of("MMU", env.get("MMU") or "sv39", MMUS)
 
 
 def parse_device_paths(options, env):
