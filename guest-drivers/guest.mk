@@ -24,6 +24,7 @@ GUEST_OBJS := \
 	kernel/sbi.o \
 	kernel/console.o \
 	kernel/disk.o \
+	kernel/line.o \
 	kernel/shell.o \
 	kernel/bench.o \
 	kernel/benchtrap.o \

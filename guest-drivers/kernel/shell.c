@@ -1,15 +1,13 @@
 /*
- * The shell: a table of commands, a line editor with three keys, and the script of run=.
+ * The shell: a table of commands, and the script of run=.
  *
  * It does not know which driver or strategy is below. A command returns a status; 0 is success.
  */
 #include "kernel.h"
+#include "line.h"
 #include "riscv.h"
 
-#define LINE_MAX  256u
 #define WORDS_MAX 16
-#define CTRL_U    0x15
-#define DELETE    0x7f
 
 static bool failed; /* some command of the script did */
 static bool in_script;
@@ -219,7 +217,7 @@ static int command_help(int count, char **arguments)
     for (unsigned i = 0; i < COMMANDS; i++) {
         printf("%s %s\n        %s\n", commands[i].name, commands[i].usage, commands[i].help);
     }
-    printf("Keys: backspace, Ctrl-U (delete the line), Ctrl-C (abort the line or the command).\n");
+    printf("%s\n", line_keys);
     return 0;
 }
 
@@ -280,49 +278,13 @@ void shell_script(const char *script)
     machine_poweroff(failed ? 1 : 0);
 }
 
-static void erase(size_t count)
-{
-    while (count-- > 0) {
-        printf("\b \b");
-    }
-}
-
-/* False if Ctrl-C ended the line. */
-static bool read_line(char *line)
-{
-    size_t len = 0;
-    for (;;) {
-        int byte = console_read_byte();
-        if (byte < 0) {
-            printf("^C\n");
-            return false;
-        }
-        if (byte == '\r' || byte == '\n') {
-            line[len] = '\0';
-            printf("\n");
-            return true;
-        }
-        if ((byte == '\b' || byte == DELETE) && len > 0) {
-            len--;
-            erase(1);
-        } else if (byte == CTRL_U) {
-            erase(len);
-            len = 0;
-        } else if (byte >= ' ' && byte < DELETE && len < LINE_MAX - 1) {
-            line[len++] = (char)byte;
-            printf("%c", byte);
-        }
-    }
-}
-
 void shell_interactive(void)
 {
     char line[LINE_MAX];
     printf("Type 'help' for the commands.\n");
     for (;;) {
         console_interrupt_clear();
-        printf("trident> ");
-        if (read_line(line)) {
+        if (line_read("trident> ", line)) {
             shell_run(line);
         }
     }

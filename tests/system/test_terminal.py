@@ -51,6 +51,23 @@ def test_console(start, device):
     assert child.exitstatus == 2, "a guest that had not powered off is no success"
 
 
+UP, DOWN, RIGHT, LEFT, HOME, DELETE = ("\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[H", "\x1b[3~")
+
+
+def test_line_editor(start):
+    """A line is edited in its middle, and the lines before it come back."""
+    child = start(DEVICE="virtio")
+    for keys, said in ((f"eco first{LEFT * 7}h", "first"),
+                       (f"Xecho second!{LEFT}{DELETE}{HOME}{DELETE}", "second"),
+                       (UP + UP, "first"), (f"echo draft{UP}{DOWN}ed", "drafted"),
+                       ("no\x15echo third", "third"), ("\x1b[99;5~\x1bOA", "third")):
+        child.send(keys + "\r")
+        child.expect(rf"\n{said}\w*\r", timeout=10)
+        child.expect_exact(PROMPT)
+    child.send("poweroff\r")
+    child.expect(pexpect.EOF)
+
+
 def test_poweroff_by_hand(start):
     child = start(DEVICE="virtio")
     child.send("poweroff\r")
