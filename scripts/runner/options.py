@@ -116,6 +116,11 @@ def flag(name, value):
     return one_of(name, value or "0", ("0", "1")) == "1"
 
 
+def file_name(text):
+    """The same file, by a name that no program takes for one of its options: `-x`, or for a protocol."""
+    return text if text.startswith(("/", "./", "../")) or not text else "./" + text
+
+
 def parse_size(name, text):
     """Bytes of "512M" and the like."""
     match = re.fullmatch(r"(\d+)([KMGT]?)(i?B)?", text.strip(), re.IGNORECASE)
@@ -218,7 +223,7 @@ def parse_guest(options, env, built):
         if options.root == "debian" and options.guest == "linux":
             initrd = DEBIAN_INITRD.format(linux=linux)
     else:
-        options.kernel = options.guest
+        options.kernel = file_name(options.guest)
         if not os.path.exists(options.kernel):
             raise Refusal(f"GUEST={options.guest} is neither trident, linux, uboot, nor a file that exists: "
                           "give the path of a Linux Image or an ELF.")
@@ -227,7 +232,7 @@ def parse_guest(options, env, built):
         check_readable("INITRD", initrd)
         if os.path.getsize(initrd) == 0:
             raise Refusal(f"INITRD={initrd} is empty: give an initial RAM disk.")
-    options.initrd = initrd
+    options.initrd = initrd and file_name(initrd)
     if options.guest in BUILT_GUESTS and not built:
         return
     check_readable("GUEST", options.kernel)
@@ -278,7 +283,8 @@ def parse_disk(options, env):
             options.disk_img, options.disk_kept = SCRATCH_DISK.format(pid=os.getpid()), False
             options.disk_ro = flag("DISK_RO", env.get("DISK_RO"))
             return
-    options.disk_img = path = env.get("DISK_IMG") or "build/disk.img"
+    path = env.get("DISK_IMG") or "build/disk.img"
+    options.disk_img = file_name(path)
     options.disk_ro = flag("DISK_RO", env.get("DISK_RO"))
     text = env.get("DISK_SIZE") or "64M"
     options.disk_size = parse_size("DISK_SIZE", text)

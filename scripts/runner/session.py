@@ -18,10 +18,10 @@ import tempfile
 import termios
 import time
 
-from . import control, machine, report, trace
+from . import control, disk, machine, report, trace
+from .disk import RUN_FOLDER
 from .options import FIRMWARE, RAM_BASE, Refusal
 
-RUN_FOLDER = "build/run"  # relative: a socket's path may have 107 bytes only
 FAILED = re.compile(rb"^trident-run: '.*' ended with status \d+", re.MULTILINE)
 DONE = re.compile(rb"^trident-run: done", re.MULTILINE)
 PR_SET_PDEATHSIG = 1
@@ -42,35 +42,6 @@ class Stop(Exception):
 
 def say(text):
     print(f"trident: {text}", file=sys.stderr, flush=True)
-
-
-def create_disk(options):
-    """A sparse image, empty or a copy; no partial file is left."""
-    path = options.disk_img
-    os.makedirs(RUN_FOLDER, exist_ok=True)
-    if options.disk_from:
-        copy_disk(options.disk_from, path)
-        return
-    try:
-        with open(path, "xb") as file:
-            file.truncate(options.disk_size)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        if os.path.exists(path):
-            os.unlink(path)
-        raise Refusal(f"DISK_IMG={path} cannot be created ({error.strerror}): "
-                      "free some space or choose another place.") from None
-
-
-def copy_disk(source, path):
-    try:
-        subprocess.run(["cp", "--sparse=always", source, path], check=True)
-    except (OSError, subprocess.CalledProcessError):
-        if os.path.exists(path):
-            os.unlink(path)
-        raise Refusal(f"{source} cannot be copied to {path}: free some space, or name a place with "
-                      "DISK_IMG.") from None
 
 
 def end_with_parent():
@@ -99,7 +70,11 @@ class Session:
     # --- Start -----------------------------------------------------------------------------
 
     def start(self, debug=False):
-        servers = [control.listen(f"{self.folder}/{name}") for name in ("qmp", "ctl")]
+        try:
+            servers = [control.listen(f"{self.folder}/{name}") for name in ("qmp", "ctl")]
+        except OSError as error:  # a path of more than 107 bytes, for one
+            raise Refusal(f"there can be no socket in {self.folder} ({error.strerror or error}): set "
+                          "TMPDIR to another folder.") from None
         console = ["-serial", "stdio", "-monitor", "none"] if self.batch else ["-serial", "mon:stdio"]
         if debug:
             self.batch = True
@@ -344,11 +319,15 @@ def run(options, gdb=False, kind=Session):
             raise Refusal(f"{path} is not built yet: use make, which builds it.")
     machine.command_line(options)
     if not os.path.exists(options.disk_img):
-        create_disk(options)
-    for note in options.notes:
-        say(note)
-    if gdb:
-        return debug(options)
+        disk.create(options)
+    with disk.held(options):
+        for note in options.notes:
+            say(note)
+        return debug(options) if gdb else carry_out(options, kind)
+
+
+def carry_out(options, kind):
+    """The run itself."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
     terminal = termios.tcgetattr(0) if os.isatty(0) else None
