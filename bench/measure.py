@@ -76,10 +76,8 @@ class MarkedRun(marks.Marked):
     def on_console(self, stdout):
         data = os.read(stdout.fileno(), 65536)
         self.console += data
-        whole, newline, self.tail = (self.tail + data).replace(b"\r", b"").rpartition(b"\n")
-        self.failed |= bool(session.FAILED.search(whole + newline))
-        self.done |= bool(session.DONE.search(whole + newline))
-        self.heard(whole.decode(errors="replace"))
+        whole, _, self.tail = (self.tail + data).replace(b"\r", b"").rpartition(b"\n")
+        self.hear(whole)
         return bool(data)
 
 

@@ -45,6 +45,7 @@ def command_line(options):
     if options.append:
         words.append(options.append)
     if options.run and options.linux_like:
+        words.append(f"trident.number={options.number}")
         words.append("trident.run=" + base64.b64encode(os.fsencode(options.run)).decode())
     elif options.run and options.guest != "uboot":
         words.append("run=" + options.run)

@@ -8,6 +8,7 @@ import difflib
 import errno
 import os
 import re
+import secrets
 import shlex
 import stat
 from dataclasses import dataclass, field
@@ -73,6 +74,7 @@ class Options:
     disk_latency: int = 0  # ns (make bench): a disk of zeros instead, which answers no sooner
     disk_errors: list = field(default_factory=list)  # (sector, errno)
     run: str = ""
+    number: str = field(default_factory=lambda: secrets.token_hex(8))  # of this run, in the guest's marker
     patch: str = "inline"
     plic: str = "emulated"
     ablate: list = field(default_factory=list)  # what is taken away from the device paths

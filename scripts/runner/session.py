@@ -22,9 +22,11 @@ from . import control, disk, machine, report, trace
 from .disk import RUN_FOLDER
 from .options import FIRMWARE, RAM_BASE, Refusal
 
-FAILED = re.compile(rb"^trident-run: '.*' ended with status \d+", re.MULTILINE)
-DONE = re.compile(rb"^trident-run: done", re.MULTILINE)
+# %s: the run's number. A failure is believed without it too, as of a Linux that U-Boot has started.
+FAILED = rb"^trident-run(?: %s)?: '.*' ended with status \d+"
+DONE = rb"^trident-run %s: done$"
 PR_SET_PDEATHSIG = 1
+TAIL_MAX = 4096  # bytes of an unfinished line that are kept
 REASONS = {
     "host-qmp-quit": "QEMU was told to quit before the guest had powered off",
     "host-signal": "QEMU was ended by a signal before the guest had powered off",
@@ -62,6 +64,9 @@ class Session:
         self.answers = {}       # of the control channel, by command
         self.tail = b""         # of the console: an unfinished line
         self.failed = self.done = False
+        # What the guest says of RUN, with the number that only this run's guest was told.
+        self.markers = [re.compile(pattern % options.number.encode(), re.MULTILINE)
+                        for pattern in (FAILED, DONE)]
         self.trace = trace.Collector() if options.trace else None
         self.clients = []
         self.selector = selectors.DefaultSelector()
@@ -165,12 +170,17 @@ class Session:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         text = (self.tail + data).replace(b"\r", b"")
-        whole, newline, self.tail = text.rpartition(b"\n")
-        self.failed |= bool(FAILED.search(whole + newline))
-        self.done |= bool(DONE.search(whole + newline))
-        self.tail = self.tail[-4096:]
-        self.heard(whole.decode(errors="replace"))
+        whole, _, self.tail = text.rpartition(b"\n")
+        self.tail = self.tail[-TAIL_MAX:]
+        self.hear(whole)
         return bool(data)
+
+    def hear(self, whole):
+        """Whole lines that the guest has printed."""
+        failed, done = (pattern.search(whole) for pattern in self.markers)
+        self.failed |= bool(failed)
+        self.done |= bool(done)
+        self.heard(whole.decode(errors="replace"))
 
     def heard(self, text):
         """Whole lines that the guest has printed: for sessions that answer them."""

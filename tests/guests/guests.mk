@@ -6,6 +6,9 @@ BARE_FLAGS := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany -std=gnu
 	-Wall -Wextra -Wshadow -Wmissing-prototypes -Werror \
 	-isystem $(PICOLIBC_INC) -isystem $(LIBFDT_INC) -Icore -Itests/guests
 BARE_CASES :=
+# What follows the page of a Linux Image's header (tests/system/test_images.py).
+image_LD  := -Wl,--defsym=bare_base=0x80201000
+marker_LD := $(image_LD)
 BARE_NAMES := $(patsubst tests/guests/%.c,%,$(filter-out tests/guests/bare.c,$(wildcard tests/guests/*.c))) $(BARE_CASES)
 
 .PHONY: guests-bare
