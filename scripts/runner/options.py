@@ -242,14 +242,20 @@ def parse_guest(options, env, built):
         first, end, entry = image.extent(options.kernel, RAM_BASE)
     except image.BadImage as bad:
         raise Refusal(f"GUEST={options.guest}: {bad}") from None
-    need = end - RAM_BASE + TREE_ROOM + (os.path.getsize(initrd) if initrd else 0)
+    initrd_size = os.path.getsize(initrd) if initrd else 0
+    if RAM_BASE <= first < RAM_BASE + FIRMWARE:
+        raise Refusal(f"GUEST={options.guest} is linked at {first:#x}, where the firmware is: "
+                      f"{image.MACHINE_MODE}")
+    if first < RAM_BASE and image.is_firmware(options.kernel):
+        raise Refusal(f"GUEST={options.guest} is OpenSBI: {image.MACHINE_MODE}")
     if first < RAM_BASE + FIRMWARE or first >= RAM_BASE + options.mem:
         raise Refusal(f"GUEST={options.guest} is linked at {first:#x}, where a guest has no RAM: "
                       f"link it at {RAM_BASE + 2 * MIB:#x}.")
     if options.native and entry != first:
         raise Refusal(f"GUEST={options.guest} starts at {entry:#x}, but QEMU enters an ELF at its lowest "
                       f"address, {first:#x}: link it with `-z max-page-size=4096 -n`.")
-    if need > options.mem:
+    if end > image.top(RAM_BASE, options.mem, initrd_size):
+        need = end - RAM_BASE + initrd_size + TREE_ROOM
         raise Refusal(f"GUEST={options.guest} does not fit MEM={show_size(options.mem)}: "
                       f"use MEM={(need + 16 * MIB - 1) // (16 * MIB) * 16}M or more.")
 

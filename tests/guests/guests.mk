@@ -9,6 +9,8 @@ BARE_CASES :=
 # What follows the page of a Linux Image's header (tests/system/test_images.py).
 image_LD  := -Wl,--defsym=bare_base=0x80201000
 marker_LD := $(image_LD)
+# Where firmware is: it would start in machine mode.
+machine_LD := -Wl,--defsym=bare_base=0x80000000
 BARE_NAMES := $(patsubst tests/guests/%.c,%,$(filter-out tests/guests/bare.c,$(wildcard tests/guests/*.c))) $(BARE_CASES)
 
 .PHONY: guests-bare
