@@ -221,6 +221,8 @@ class Session:
             if answer:
                 pc = int(answer["pc"], 0)
                 say(f"the guest was in {answer['mode']} at {pc:#x} {symbols.name(pc)}".rstrip())
+                for line in report.fault_lines(answer.get("faults", [])):
+                    say(line)
                 return
             say("the VMM's control channel does not answer")
         registers = self.monitor.registers()

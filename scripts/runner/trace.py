@@ -20,7 +20,6 @@ Record = collections.namedtuple(
     "Record", "begin length guest pc value detail kind flags unit mode cause irqs")
 EXIT, ACCESS, SERVICE, END = range(4)  # enum trace_kind
 INJECTED, RETURNED, FROM_USER, RESET, STORE = 1, 2, 4, 8, 16  # enum trace_flag
-INTERRUPT = 0x80  # of a cause
 GAP = 2000  # instructions between two exits that are nobody's: more than recording takes
 
 # Tracks: Chrome calls them threads. A device's follow from FIRST_DEVICE on.
@@ -28,12 +27,6 @@ VMM, GUEST, HANDLERS, PLIC, BOARD, FIRST_DEVICE = 1, 2, 3, 4, 5, 6
 TRACKS = {VMM: "VMM: exits", GUEST: "guest: code", HANDLERS: "guest: trap handlers",
           PLIC: "vPLIC", BOARD: "board: finisher, RTC"}
 OWN_TRACK = {"plic": PLIC, "board": BOARD}  # classes of exits that are one register access each
-
-CAUSES = {0: "fetch misaligned", 1: "fetch access fault", 2: "illegal instruction", 3: "breakpoint",
-          4: "load misaligned", 5: "load access fault", 6: "store misaligned", 7: "store access fault",
-          8: "system call", 12: "fetch page fault", 13: "load page fault", 15: "store page fault",
-          INTERRUPT | 1: "software interrupt", INTERRUPT | 5: "timer interrupt",
-          INTERRUPT | 9: "external interrupt"}
 
 
 class Collector:
@@ -155,7 +148,7 @@ class Timeline:
         if record.flags & INJECTED:
             while record.flags & FROM_USER and self.handlers:
                 self.leave(end)  # a task switch: this one's handler is still to return
-            text = CAUSES.get(record.cause, f"cause {record.cause:#x}")
+            text = report.CAUSES.get(record.cause, f"cause {record.cause:#x}")
             self.instant(VMM, f"inject {text}", "inject", end)
             self.handlers.append((end, text, record.value))
         while not record.mode & 2 and self.handlers:
