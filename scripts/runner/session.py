@@ -26,7 +26,8 @@ from .options import FIRMWARE, RAM_BASE, Refusal
 FAILED = rb"^trident-run(?: %s)?: '.*' ended with status \d+"
 DONE = rb"^trident-run %s: done$"
 PR_SET_PDEATHSIG = 1
-TAIL_MAX = 4096  # bytes of an unfinished line that are kept
+TAIL_MAX = 4096  # bytes of an unfinished line that are read along: its beginning
+CLIENT_PATIENCE = 1  # seconds
 REASONS = {
     "host-qmp-quit": "QEMU was told to quit before the guest had powered off",
     "host-signal": "QEMU was ended by a signal before the guest had powered off",
@@ -60,7 +61,6 @@ class Session:
         self.batch = bool(options.run)
         self.statistics = None  # of the power-off event
         self.guest_status = None
-        self.marks = []         # statistics of each workload that the guest marked
         self.answers = {}       # of the control channel, by command
         self.tail = b""         # of the console: an unfinished line
         self.failed = self.done = False
@@ -140,24 +140,31 @@ class Session:
                 self.statistics = message.get("statistics", {})
                 self.guest_status = message.get("status")
             elif message.get("event") == "mark":
-                self.marks.append(message.get("statistics", {}))
+                self.marked(message.get("statistics", {}))
             elif message.get("event") == "trace" and self.trace:
                 self.trace.add(message)
                 if "taken" in message:
                     channel.send(b"traced")
             elif "reply" in message:
                 self.answers[message["reply"]] = message
-            for client in self.clients:
-                client.send(line)
+            for client in [client for client in self.clients if not client.send(line)]:
+                self.leave_client(client)
         return alive
+
+    def marked(self, statistics):
+        """The guest has marked a workload: for sessions that keep what was counted. A guest may make marks
+        without end."""
 
     def on_client(self, server):
         client = control.LineSocket(server.accept()[0])
+        client.connection.settimeout(CLIENT_PATIENCE)
         self.clients.append(client)
         self.watch(client, self.on_command)
         return True
 
     def on_command(self, client):
+        if client not in self.clients:
+            return True  # it was left a moment ago
         received, alive = client.receive()
         for line in received:
             self.channel.send(line)
@@ -165,13 +172,19 @@ class Session:
             self.clients.remove(client)
         return alive
 
+    def leave_client(self, client):
+        """One that does not read is not waited for again."""
+        self.clients.remove(client)
+        self.selector.unregister(client)
+        client.connection.close()
+
     def on_console(self, stdout):
         data = os.read(stdout.fileno(), 65536)
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         text = (self.tail + data).replace(b"\r", b"")
         whole, _, self.tail = text.rpartition(b"\n")
-        self.tail = self.tail[-TAIL_MAX:]
+        self.tail = self.tail[:TAIL_MAX]
         self.hear(whole)
         return bool(data)
 
@@ -278,6 +291,9 @@ class Session:
         return 0
 
     def tell(self, status, seconds):
+        if self.channel and self.channel.dropped:
+            say(f"{report.number(self.channel.dropped)} lines of the control channel were dropped: each was longer "
+                f"than {control.LINE_MAX >> 20} MiB")
         if self.statistics is None and "stats" in self.answers:
             self.statistics = self.answers["stats"]["statistics"]
         if self.statistics is not None:

@@ -29,17 +29,25 @@ TRACKS = {VMM: "VMM: exits", GUEST: "guest: code", HANDLERS: "guest: trap handle
 OWN_TRACK = {"plic": PLIC, "board": BOARD}  # classes of exits that are one register access each
 
 
+NAMES_MAX = 16384    # kept: a guest can make as many different exits as it likes
+HANDLERS_MAX = 1000  # that are followed, one within the other: a guest may never return from one
+
+
 class Collector:
     """Takes the VMM's lines; what they hold waits in a file without a name."""
 
     def __init__(self):
         self.file = tempfile.TemporaryFile()
         self.names = {}  # (class number, detail) -> class, detail
+        self.nameless = 0
         self.taken = self.dropped = self.received = 0
 
     def add(self, message):
         for unit, detail, *names in message.get("names", []):
-            self.names[unit, detail] = names
+            if len(self.names) < NAMES_MAX or (unit, detail) in self.names:
+                self.names[unit, detail] = names
+            else:
+                self.nameless += 1
         try:
             data = base64.b64decode(message.get("records", ""), validate=True)
         except binascii.Error:
@@ -77,6 +85,7 @@ class Timeline:
         self.last = 0
         self.exit_end = None
         self.handlers = []  # (start, cause, pc of the handler): the guest's, innermost last
+        self.deeper = 0     # those within the last one of handlers
         self.sums = {}      # class -> [exits, instructions], since the statistics were reset
         self.guest = 0      # instructions, as well
         self.exits = self.calls = 0
@@ -150,11 +159,17 @@ class Timeline:
                 self.leave(end)  # a task switch: this one's handler is still to return
             text = report.CAUSES.get(record.cause, f"cause {record.cause:#x}")
             self.instant(VMM, f"inject {text}", "inject", end)
-            self.handlers.append((end, text, record.value))
+            if len(self.handlers) < HANDLERS_MAX:
+                self.handlers.append((end, text, record.value))
+            else:
+                self.deeper += 1
         while not record.mode & 2 and self.handlers:
             self.leave(end)
 
     def leave(self, end, **arguments):
+        if self.deeper:
+            self.deeper -= 1
+            return
         start, text, pc = self.handlers.pop()
         place = self.at(pc, "vS")
         self.slice(HANDLERS, text, "handler", start, end - start, pc=hex(pc),
@@ -225,4 +240,6 @@ def tell(path, collector, timeline):
     if collector.missing:
         text += (f"; {number(collector.missing)} records after them were dropped: "
                  "raise TRACE_MAX for a longer trace")
+    if collector.nameless:
+        text += f"; {number(collector.nameless)} names of exits after the first {number(NAMES_MAX)} were dropped"
     return text
