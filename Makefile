@@ -1,6 +1,23 @@
 # Trident. `make help` lists targets and options; `make DEVICE=virtio qemu` runs it.
 
 # --- Options. scripts/run explains, checks and uses them; they reach it by the environment. -------
+OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR WATCH EAGER RUN \
+	PATCH SHADOW PLIC ABLATE STATS TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT ONCE
+# What was set on the command line, so that a misspelt option is refused and not ignored.
+export GIVEN := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v)))
+# Other variables that are set from outside, and those of them that become part of file names in rules.
+SETTINGS := ONLY QUICK FULL N SEED MIN W OPS A B HOSTS RESULTS PEER KVMTOOL SETUP
+NAMES := BUILD CROSS COMPILER KERNEL DEBIAN_SIZE
+# What comes from outside is taken as it stands: `$` in it is not make's. Their origin is `override` afterwards.
+$(foreach v,$(sort $(GIVEN) $(OPTIONS) $(SETTINGS) $(NAMES)),$(if $(filter command environment,$(firstword $(origin $v))),\
+	$(eval export override $v := $$(value $v))))
+SPECIAL := $$ ` ' " ; & | < > ( ) * ? [ ] { } : % ~ ! \ = \#
+special = $(strip $(foreach c,$(SPECIAL),$(findstring $c,$1)))$(filter-out 0 1,$(words $1))
+$(foreach v,$(NAMES),$(if $(call special,$($v)),$(error trident: $v=$($v) becomes part of file names in make: \
+	use letters, digits and . _ - / + only)))
+# Text as one word of the shell.
+quote = '$(subst ','\'',$1)'
+
 DEVICE     ?= virtio
 UART       ?= $(DEVICE)
 DISK       ?= $(DEVICE)
@@ -11,15 +28,7 @@ MMU        ?= sv39
 DISK_SIZE  ?= 64M
 PATCH      ?= inline
 SHADOW     ?= all
-OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR WATCH EAGER RUN \
-	PATCH SHADOW PLIC ABLATE STATS TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT ONCE
 export OPTIONS $(OPTIONS)
-# The guest's text is taken as it stands: `$` in it is not make's.
-override RUN := $(value RUN)
-override APPEND := $(value APPEND)
-export override ONLY := $(value ONLY)
-# What was set on the command line, so that a misspelt option is refused and not ignored.
-export GIVEN := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v)))
 
 # --- Tools. -----------------------------------------------------------------------------------------
 BUILD ?= build

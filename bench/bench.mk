@@ -21,7 +21,7 @@ bench: | $(BUILD)/.setup-bench
 # The page, tables and figures of what was measured; docs/results.md is made of the same.
 RESULTS ?= $(BUILD)/bench/results.json
 report results: | $(BUILD)/.setup-bench
-	@/usr/bin/python3 -m bench.report $(if $(filter results,$@),--document) "$(RESULTS)" \
+	@/usr/bin/python3 -m bench.report $(if $(filter results,$@),--document) $(call quote,$(RESULTS)) \
 		$(if $(filter results,$@),docs/results.md,$(BUILD)/report)
 
 # The same RUN on every strategy, or over another option, side by side.
@@ -30,11 +30,11 @@ versus: | $(BUILD)/.setup-run
 	@bench/versus
 
 compare: | $(BUILD)/.setup-bench
-	@bench/compare '$(if $(findstring command,$(origin A)),$A)' '$(if $(findstring command,$(origin B)),$B)'
+	@bench/compare $(call quote,$(if $(filter A,$(GIVEN)),$A)) $(call quote,$(if $(filter B,$(GIVEN)),$B))
 
 sweep: | $(BUILD)/.setup-bench
 	@$(MAKE) --no-print-directory -s bench-files
-	@bench/sweep '$(HOSTS)'
+	@bench/sweep $(call quote,$(HOSTS))
 
 baseline: | $(BUILD)/.setup-bench
 	@$(MAKE) --no-print-directory -s $(BENCH_FILES)
@@ -43,4 +43,4 @@ baseline: | $(BUILD)/.setup-bench
 N ?= 200
 boots: | $(BUILD)/.setup-run
 	@$(MAKE) --no-print-directory -s $(BENCH_FILES)
-	@bench/boots $N
+	@bench/boots $(call quote,$N)

@@ -39,7 +39,11 @@ class Run(session.Session):
     def __init__(self, options, folder, pause=0):
         super().__init__(options, folder)
         self.console = b""
+        self.marks = []  # statistics of each workload that the guest marked
         self.pause, self.sent = pause, 0
+
+    def marked(self, statistics):
+        self.marks.append(statistics)
 
     def on_console(self, stdout):
         data = os.read(stdout.fileno(), 65536)
@@ -72,14 +76,16 @@ class MarkedRun(marks.Marked):
     def __init__(self, options, folder):
         super().__init__(options, folder)
         self.console = b""
+        self.marks = []
+
+    def marked(self, statistics):
+        self.marks.append(statistics)
 
     def on_console(self, stdout):
         data = os.read(stdout.fileno(), 65536)
         self.console += data
-        whole, newline, self.tail = (self.tail + data).replace(b"\r", b"").rpartition(b"\n")
-        self.failed |= bool(session.FAILED.search(whole + newline))
-        self.done |= bool(session.DONE.search(whole + newline))
-        self.heard(whole.decode(errors="replace"))
+        whole, _, self.tail = (self.tail + data).replace(b"\r", b"").rpartition(b"\n")
+        self.hear(whole)
         return bool(data)
 
 

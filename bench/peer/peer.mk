@@ -19,4 +19,4 @@ guest-kvm: $(LINUX)/Image $(LINUX)/debian.cpio.gz $(NANO_INITRD) $(KVM_HOST)/kvm
 
 peer: | $(BUILD)/.setup-workload
 	@$(MAKE) --no-print-directory -s guest-kvm
-	@KVMTOOL='$(KVMTOOL)' bench/peer/run
+	@KVMTOOL=$(call quote,$(KVMTOOL)) bench/peer/run

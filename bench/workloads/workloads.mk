@@ -4,9 +4,9 @@
 #   make workload W=nano|curves|fio|depth|stress-ng|compile DEVICE=... [MIN=minutes] [QUICK=1]
 WORKLOADS := $(BUILD)/workloads
 NANO_INITRD := $(WORKLOADS)/$(or $(KERNEL),trixie).cpio.gz
-NANO_DEVICES := $(if $(filter file,$(origin DEVICE)),native emulated virtio passthrough,$(DEVICE))
+NANO_DEVICES := $(if $(filter file,$(origin DEVICE)),native emulated virtio passthrough,$(call quote,$(DEVICE)))
 # MIN has a default of its own (make soak's).
-WORKLOAD_RUN := OPS='$(OPS)' QUICK='$(QUICK)' MIN='$(if $(filter file,$(origin MIN)),,$(MIN))' \
+WORKLOAD_RUN := OPS=$(call quote,$(OPS)) QUICK=$(call quote,$(QUICK)) MIN=$(call quote,$(if $(filter file,$(origin MIN)),,$(MIN))) \
 	bench/workloads/run
 
 .PHONY: nano curves workload workload-files guest-gcc
@@ -36,7 +36,7 @@ workload-files: $(BUILD)/trident/trident.bin $(if $(filter nano curves,$W),$(LIN
 
 workload: | $(BUILD)/.setup-run
 	@$(MAKE) --no-print-directory -s workload-files
-	@$(WORKLOAD_RUN) workload $(or $W,none) $(DEVICE)
+	@$(WORKLOAD_RUN) workload $(call quote,$(or $W,none)) $(call quote,$(DEVICE))
 
 nano: | $(BUILD)/.setup-run
 	@$(MAKE) --no-print-directory -s W=nano workload-files
@@ -45,7 +45,7 @@ nano: | $(BUILD)/.setup-run
 # Into docs/, from build/curves.json alone: bench/draw_curves.py
 curves: | $(BUILD)/.setup-curves
 	@$(MAKE) --no-print-directory -s W=curves workload-files
-	@$(WORKLOAD_RUN) curves $(DEVICE)
+	@$(WORKLOAD_RUN) curves $(call quote,$(DEVICE))
 	@bench/draw_curves.py
 
 

@@ -7,6 +7,7 @@
 #include "board/loader.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "board/tree.h"
@@ -18,14 +19,15 @@
 #include "riscv.h"
 #include "vm.h"
 
-#define FLAT_OFFSET 0x200000ul /* of the kernel in RAM: 2 MiB above OpenSBI, as QEMU loads it */
-#define TREE_SIZE   0x10000ul
-#define APPEND_SIZE 4096u
-#define IMAGE_MAGIC 0x05435352u /* "RSC\x05" at offset 56 */
-#define IMAGE_ALIGN 0x200000ul
-#define ELF_MAGIC   0x464c457fu
-#define ELF_RISCV   243u
-#define PT_LOAD     1u
+#define IMAGE_OFFSET 0x200000ul /* of a kernel in RAM that is no ELF: where QEMU loads it */
+#define TREE_SIZE    0x10000ul
+#define TREE_ALIGN   0x200000ul
+#define APPEND_SIZE  4096u
+#define IMAGE_MAGIC  0x05435352u /* "RSC\x05" at offset 56 */
+#define ELF_MAGIC    0x464c457fu
+#define ELF_RISCV    243u
+#define PT_LOAD      1u
+#define NO_ROOM      "does not fit the guest's RAM: give it more with MEM="
 
 struct image_header {
     uint32_t code[2];
@@ -62,77 +64,77 @@ static int read_to(struct vm *vm, const struct fwcfg_file *file, uint64_t gpa, u
 {
     uint8_t *bytes = vm_ram(vm, gpa, file->size);
     if (!bytes || gpa + file->size > limit)
-        return refuse(what, "does not fit the guest's RAM: give it more with MEM=");
+        return refuse(what, NO_ROOM);
     if (fwcfg_read(map_hpa(vm->host->fwcfg_hpa), file, 0, bytes, file->size) < 0)
         return refuse(what, "could not be read");
     return 0;
 }
 
-/* Segments from a copy of the file at its temporary place to where they belong. */
-static int place_segments(struct vm *vm, const uint8_t *bytes, uint64_t size,
-                          uint64_t temporary_gpa, uint64_t *entry)
+/* One segment to where it belongs, below limit. */
+static int load_segment(struct vm *vm, const struct fwcfg_file *file,
+                        const struct elf_segment *segment, uint64_t limit)
 {
-    struct elf_header elf;
-    memcpy(&elf, bytes, sizeof(elf));
-    if (elf.bits != 2 || elf.machine != ELF_RISCV || elf.phentsize != sizeof(struct elf_segment) ||
-        elf.phoff > size || elf.phnum > (size - elf.phoff) / sizeof(struct elf_segment))
-        return refuse("kernel", "is an ELF file, but not a whole one for 64-bit RISC-V");
-    uint64_t lowest_v = 0, lowest_p = UINT64_MAX;
-    for (unsigned i = 0; i < elf.phnum; i++) {
-        struct elf_segment segment;
-        memcpy(&segment, bytes + elf.phoff + i * sizeof(segment), sizeof(segment));
-        if (segment.type != PT_LOAD || segment.memsz == 0)
-            continue;
-        uint8_t *to = vm_ram(vm, segment.paddr, segment.memsz);
-        if (segment.filesz > segment.memsz || segment.offset > size ||
-            segment.filesz > size - segment.offset || !to ||
-            segment.paddr + segment.memsz > temporary_gpa)
-            return refuse("kernel", "is an ELF file whose segments lie outside the guest's RAM");
-        memcpy(to, bytes + segment.offset, segment.filesz);
-        memset(to + segment.filesz, 0, segment.memsz - segment.filesz);
-        if (segment.paddr < lowest_p) {
-            lowest_p = segment.paddr;
-            lowest_v = segment.vaddr;
-        }
-    }
-    if (lowest_p == UINT64_MAX)
-        return refuse("kernel", "is an ELF file without anything to load");
-    *entry = elf.entry - lowest_v + lowest_p; /* linked high, loaded low: vmlinux */
+    if (segment->paddr >= vm->ram.gpa && segment->paddr < vm->ram.first)
+        return refuse("kernel", "is linked where the firmware is: it starts in machine mode, and "
+                                "a guest in machine mode is not supported");
+    uint8_t *to = vm_ram(vm, segment->paddr, segment->memsz);
+    if (segment->filesz > segment->memsz || segment->offset > file->size ||
+        segment->filesz > file->size - segment->offset || !to)
+        return refuse("kernel", "is an ELF file whose segments lie outside the guest's RAM");
+    if (segment->paddr + segment->memsz > limit)
+        return refuse("kernel", NO_ROOM);
+    if (fwcfg_read(map_hpa(vm->host->fwcfg_hpa), file, (uint32_t)segment->offset, to,
+                   (uint32_t)segment->filesz) < 0)
+        return refuse("kernel", "could not be read");
+    memset(to + segment->filesz, 0, segment->memsz - segment->filesz);
     return 0;
 }
 
+/* The entry point is a virtual address: a kernel may be linked high and loaded low (vmlinux). */
 static int load_elf(struct vm *vm, const struct fwcfg_file *file, uint64_t limit, uint64_t *entry)
 {
-    uint64_t temporary = (limit - file->size) & ~PAGE_MASK;
-    if (file->size > vm->ram.size / 2)
-        return refuse("kernel", "does not fit the guest's RAM: give it more with MEM=");
-    int status = read_to(vm, file, temporary, limit, "kernel");
-    if (status < 0)
-        return status;
-    return place_segments(vm, vm_ram(vm, temporary, file->size), file->size, temporary, entry);
+    void *fwcfg = map_hpa(vm->host->fwcfg_hpa);
+    struct elf_header elf;
+    bool found = false;
+    if (fwcfg_read(fwcfg, file, 0, &elf, sizeof(elf)) < 0 || elf.bits != 2 ||
+        elf.machine != ELF_RISCV || elf.phentsize != sizeof(struct elf_segment) ||
+        elf.phoff > file->size || elf.phnum > (file->size - elf.phoff) / sizeof(struct elf_segment))
+        return refuse("kernel", "is an ELF file, but not a whole one for 64-bit RISC-V");
+    for (unsigned i = 0; i < elf.phnum; i++) {
+        struct elf_segment segment;
+        if (fwcfg_read(fwcfg, file, (uint32_t)(elf.phoff + i * sizeof(segment)), &segment,
+                       sizeof(segment)) < 0)
+            return refuse("kernel", "could not be read");
+        if (segment.type != PT_LOAD || segment.memsz == 0)
+            continue;
+        int status = load_segment(vm, file, &segment, limit);
+        if (status < 0)
+            return status;
+        if (elf.entry - segment.vaddr < segment.memsz) {
+            *entry = elf.entry - segment.vaddr + segment.paddr;
+            found = true;
+        }
+    }
+    return found ? 0 : refuse("kernel", "is an ELF file without code at its entry point");
 }
 
+/* A file that is no ELF goes to one place, whole, whatever a header says of text_offset: that is QEMU's rule
+ * (hw/riscv/boot.c; scripts/runner/image.py has the same). image_size says what the kernel takes besides. */
 static int load_kernel(struct vm *vm, const struct fwcfg_file *file, uint64_t limit,
-                       uint64_t *entry, uint64_t *end)
+                       uint64_t *entry)
 {
     struct image_header header = {0};
     uint32_t head = file->size < sizeof(header) ? file->size : sizeof(header);
     if (fwcfg_read(map_hpa(vm->host->fwcfg_hpa), file, 0, &header, head) < 0)
         return refuse("kernel", "could not be read");
-    *end = vm->ram.gpa + vm->ram.size / 2;
     if (header.code[0] == ELF_MAGIC)
         return load_elf(vm, file, limit, entry);
-    uint64_t offset = FLAT_OFFSET, size = file->size;
-    if (header.magic2 == IMAGE_MAGIC) {
-        offset = header.text_offset;
+    uint64_t size = file->size;
+    if (header.magic2 == IMAGE_MAGIC && header.image_size > size)
         size = header.image_size;
-        if (offset % IMAGE_ALIGN || size < file->size)
-            return refuse("kernel", "is a Linux Image with an absurd header");
-    }
-    *entry = vm->ram.gpa + offset;
-    *end = *entry + size;
-    if (size > vm->ram.size || *end > limit)
-        return refuse("kernel", "does not fit the guest's RAM: give it more with MEM=");
+    *entry = vm->ram.gpa + IMAGE_OFFSET;
+    if (limit < *entry || size > limit - *entry)
+        return refuse("kernel", NO_ROOM);
     return read_to(vm, file, *entry, limit, "kernel");
 }
 
@@ -156,7 +158,7 @@ int loader_load(struct vm *vm, struct loaded *loaded)
     static char append[APPEND_SIZE];
     void *fwcfg = map_hpa(vm->host->fwcfg_hpa);
     struct fwcfg_file file;
-    uint64_t kernel_end, limit = (vm->ram.gpa + vm->ram.size - TREE_SIZE) & ~(IMAGE_ALIGN - 1);
+    uint64_t limit = (vm->ram.gpa + vm->ram.size - TREE_SIZE) & ~(TREE_ALIGN - 1);
     *loaded = (struct loaded){.tree_gpa = limit};
 
     if (fwcfg_find(fwcfg, "opt/org.trident/initrd", &file) == 0 && file.size) {
@@ -168,7 +170,7 @@ int loader_load(struct vm *vm, struct loaded *loaded)
     }
     if (fwcfg_find(fwcfg, "opt/org.trident/kernel", &file) < 0 || file.size == 0)
         return refuse("kernel", "is missing: QEMU gives it as opt/org.trident/kernel");
-    int status = load_kernel(vm, &file, limit, &loaded->entry_gpa, &kernel_end);
+    int status = load_kernel(vm, &file, limit, &loaded->entry_gpa);
     if (status == 0)
         status = read_append(vm, append);
     if (status < 0)

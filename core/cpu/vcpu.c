@@ -30,6 +30,7 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
     memset(vcpu->x, 0, sizeof(vcpu->x));
     memset(&vcpu->csr, 0, sizeof(vcpu->csr));
     memset(vcpu->site, 0, sizeof(vcpu->site));
+    vcpu->fault = vcpu->fault_before = (struct vcpu_fault){0};
     vcpu->x[10] = vcpu->hartid;
     vcpu->x[11] = opaque;
     vcpu->pc = pc;
@@ -61,8 +62,23 @@ static void enter_handler(struct vcpu *vcpu, uint64_t cause, uint64_t stval, uin
         set_mode(vcpu, VMODE_S);
 }
 
+static void note_fault(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
+{
+    struct vcpu_fault *last = &vcpu->fault;
+    uint64_t stvec = vcpu->csr.stvec;
+    if (last->sepc == vcpu->pc && last->cause == cause && last->stval == stval &&
+        last->stvec == stvec) {
+        last->count++;
+        return;
+    }
+    vcpu->fault_before = *last;
+    *last = (struct vcpu_fault){cause, vcpu->pc, stval, stvec, 1};
+}
+
 void vcpu_raise(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
 {
+    if (cause != CAUSE_ECALL_U)
+        note_fault(vcpu, cause, stval);
     enter_handler(vcpu, cause, stval, vcpu->csr.stvec & ~3ul);
 }
 

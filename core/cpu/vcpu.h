@@ -38,6 +38,12 @@ struct vcpu_site {
     bool sensitive; /* insn is; else other code was put there unseen */
 };
 
+/* An exception of the guest's own, other than its system calls, and how often in a row it was this one. */
+struct vcpu_fault {
+    uint64_t cause, sepc, stval, stvec;
+    uint64_t count; /* 0: none yet */
+};
+
 #define VCPU_SITES 2048u /* by a hash of pc; a power of two */
 
 struct vcpu {
@@ -74,6 +80,10 @@ struct vcpu {
     uint32_t exit_detail; /* for the statistics: CSR number, SBI function, ... */
     uint8_t exit_class;   /* enum exit_class (core/stats.h) */
     uint8_t exit_mode;    /* mode at the exit */
+
+    /* For whoever asks what a guest that gets nowhere does: the last fault, and the one before it that was
+     * another, which may be where it went wrong. */
+    struct vcpu_fault fault, fault_before;
 
     struct inlined *inlined;           /* PATCH=inline (cpu/inline.h); else null */
     struct ahead *ahead;               /* traces for running ahead (cpu/ahead.h) */

@@ -151,16 +151,34 @@ static void command_quit(struct vm *vm)
     vm_end(vm, VM_POWEROFF, 0);
 }
 
+static void write_fault(struct host *host, const struct vcpu_fault *fault)
+{
+    control_printf(host,
+                   "{\"cause\":%lu,\"sepc\":\"0x%lx\",\"stval\":\"0x%lx\",\"stvec\":\"0x%lx\","
+                   "\"count\":%lu}",
+                   (unsigned long)fault->cause, (unsigned long)fault->sepc,
+                   (unsigned long)fault->stval, (unsigned long)fault->stvec,
+                   (unsigned long)fault->count);
+}
+
+/* faults: the last one, and the one before it that was another; none if there was none. */
 static void command_where(struct vm *vm)
 {
     const struct vcpu *vcpu = &vm->vcpu;
 
     control_printf(vm->host,
                    "{\"reply\":\"where\",\"pc\":\"0x%lx\",\"mode\":\"%s\",\"ra\":\"0x%lx\","
-                   "\"sp\":\"0x%lx\",\"satp\":\"0x%lx\",\"paused\":%s}\n",
+                   "\"sp\":\"0x%lx\",\"satp\":\"0x%lx\",\"paused\":%s,\"faults\":[",
                    (unsigned long)vcpu->pc, vcpu->mode == VMODE_S ? "vS" : "vU",
                    (unsigned long)vcpu->x[1], (unsigned long)vcpu->x[2],
                    (unsigned long)vcpu->csr.satp, vm->paused ? "true" : "false");
+    if (vcpu->fault.count)
+        write_fault(vm->host, &vcpu->fault);
+    if (vcpu->fault_before.count) {
+        control_printf(vm->host, ",");
+        write_fault(vm->host, &vcpu->fault_before);
+    }
+    control_printf(vm->host, "]}\n");
 }
 
 static void command_trace(struct vm *vm)

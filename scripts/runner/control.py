@@ -10,12 +10,17 @@ import os
 import socket
 
 
+LINE_MAX = 1 << 20  # bytes: twice what the statistics take with all their rows
+
+
 class LineSocket:
-    """Collects whole lines from a socket."""
+    """Collects whole lines from a socket. One that is longer than LINE_MAX is dropped, and counted."""
 
     def __init__(self, connection):
         self.connection = connection
         self.rest = b""
+        self.dropping = False  # until the newline
+        self.dropped = 0
 
     def fileno(self):
         return self.connection.fileno()
@@ -27,13 +32,23 @@ class LineSocket:
         except ConnectionError:
             data = b""
         *lines, self.rest = (self.rest + data).split(b"\n")
+        if self.dropping and lines:
+            del lines[0]
+            self.dropping = False
+        if len(self.rest) > LINE_MAX:
+            self.dropping = True
+            self.dropped += 1
+        if self.dropping:
+            self.rest = b""
         return [line for line in lines if line.strip()], bool(data)
 
     def send(self, line):
+        """False if the other end has gone, which receive says too, or does not read."""
         try:
             self.connection.sendall(line.rstrip(b"\n") + b"\n")
         except OSError:
-            pass  # it has gone; receive says so
+            return False
+        return True
 
 
 def listen(path):
@@ -61,7 +76,7 @@ def decode(line):
     """A line as a dictionary; None if it is not one."""
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -73,7 +88,6 @@ class Monitor:
         self.lines = lines
         self.reason = None  # of the machine's end: "guest-shutdown", "host-qmp-quit" ...
         self.version = None
-        self.pending = []
 
     def call(self, command, seconds=5, **arguments):
         """Asks and waits for the answer; None if there is none."""

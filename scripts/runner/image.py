@@ -5,6 +5,7 @@ has its EFI stub, whose section table tells a truncated one. ELF: gABI, 64-bit l
 """
 
 import os
+import re
 import struct
 
 ELF_MAGIC = b"\x7fELF"
@@ -12,7 +13,14 @@ EM_RISCV = 243
 PT_LOAD = 1
 IMAGE_MAGIC = b"RSC\x05"
 IMAGE_HEADER = 64
-LOAD_OFFSET = 2 << 20  # of an Image from the start of RAM, if it names none
+# Where the VMM (core/board/loader.c) puts what.
+IMAGE_OFFSET = 2 << 20  # of an Image from the start of RAM: QEMU's rule, whatever its text_offset says
+TREE_SIZE, TREE_ALIGN, PAGE = 0x10000, 2 << 20, 4096  # device tree at the top, initial RAM disk below
+FIRMWARE_BYTES = 1 << 20  # of a file in which OpenSBI's banner is looked for
+FIRMWARE = re.compile(rb"\nOpenSBI (v%d|%s)")
+
+
+MACHINE_MODE = "it starts in machine mode, and a guest in machine mode is not supported."
 
 
 class BadImage(Exception):
@@ -31,6 +39,17 @@ def is_linux_image(path):
         return False
 
 
+def is_firmware(path):
+    """OpenSBI itself, as an ELF (linked at 0, since it moves itself) or flat."""
+    return bool(FIRMWARE.search(head(path, FIRMWARE_BYTES)))
+
+
+def top(ram_base, mem, initrd):
+    """Up to where a kernel may reach; initrd: bytes of the initial RAM disk."""
+    tree = (ram_base + mem - TREE_SIZE) // TREE_ALIGN * TREE_ALIGN
+    return (tree - initrd) // PAGE * PAGE
+
+
 def extent(path, ram_base):
     """(first, end, entry): the physical memory that the image takes, and where it starts."""
     start = head(path)
@@ -42,16 +61,18 @@ def extent(path, ram_base):
         return elf_extent(path, start)
     if start[56:60] == IMAGE_MAGIC:
         return linux_extent(path, start, ram_base)
+    if is_firmware(path):
+        raise BadImage(f"this is OpenSBI: {MACHINE_MODE}")
     raise BadImage("the file is neither a RISC-V Linux Image nor an ELF (or is cut short); "
                    "give one of these.")
 
 
 def linux_extent(path, start, ram_base):
     size = os.path.getsize(path)
-    text_offset, image_size = struct.unpack_from("<QQ", start, 8)
-    if size < IMAGE_HEADER or size < pe_end(start) or image_size == 0:
+    if size < IMAGE_HEADER or size < pe_end(start):
         raise BadImage("the Linux Image is truncated; copy or build it again.")
-    first = ram_base + (text_offset or LOAD_OFFSET)
+    (image_size,) = struct.unpack_from("<Q", start, 16)
+    first = ram_base + IMAGE_OFFSET
     return first, first + max(image_size, size), first
 
 

@@ -3,6 +3,7 @@
 import base64
 import errno
 import os
+import stat
 
 from .options import BOOT_ARGUMENTS_MAX, COMMAND_LINE_MAX, RAM_BASE, Refusal
 
@@ -24,6 +25,13 @@ def escape(text):
     return text.replace(",", ",,")
 
 
+def file_driver(path):
+    """What QEMU opens a file with. Named together with file.filename= it also says that the name is one:
+    alone, `nbd:host:port` or `json:{}` would be a protocol (QEMU's docs/system/images)."""
+    is_block = os.path.exists(path) and stat.S_ISBLK(os.stat(path).st_mode)
+    return "host_device" if is_block else "file"
+
+
 def command_line(options):
     """The guest's boot arguments."""
     words = []
@@ -37,12 +45,13 @@ def command_line(options):
     if options.append:
         words.append(options.append)
     if options.run and options.linux_like:
-        words.append("trident.run=" + base64.b64encode(options.run.encode()).decode())
+        words.append(f"trident.number={options.number}")
+        words.append("trident.run=" + base64.b64encode(os.fsencode(options.run)).decode())
     elif options.run and options.guest != "uboot":
         words.append("run=" + options.run)
     line = " ".join(words)
     most = COMMAND_LINE_MAX if options.linux_like else BOOT_ARGUMENTS_MAX
-    if len(line.encode()) >= most:
+    if len(os.fsencode(line)) >= most:
         raise Refusal(f"APPEND and RUN together make a command line of {len(line)} bytes: "
                       f"shorten them to less than {most}.")
     return line
@@ -65,9 +74,10 @@ def disk_file(options):
     if options.disk_latency:
         return (f"file.driver=null-co,file.size={os.path.getsize(options.disk_img)},"
                 f"file.read-zeroes=on,file.latency-ns={options.disk_latency}")
+    driver = file_driver(options.disk_img)
     if not options.disk_errors:
-        return f"file={path}"
-    words = ["file.driver=blkdebug", "file.image.driver=file", f"file.image.filename={path}"]
+        return f"file.driver={driver},file.filename={path}"
+    words = ["file.driver=blkdebug", f"file.image.driver={driver}", f"file.image.filename={path}"]
     for i, (sector, number) in enumerate(options.disk_errors):
         rule = f"file.inject-error.{i}"
         words += [f"{rule}.event=none", f"{rule}.sector={sector}", f"{rule}.errno={number}"]
@@ -90,7 +100,7 @@ def arguments(options, folder, console):
         "-display", "none", "-nic", "none", "-no-reboot",
         "-drive", drive, "-device", "virtio-blk-device,drive=disk0,bus=virtio-mmio-bus.0",
         # Stopped until the runner hears its events.
-        "-S", "-chardev", f"socket,id=qmp,path={folder}/qmp", "-mon", "chardev=qmp,mode=control",
+        "-S", "-chardev", f"socket,id=qmp,path={escape(folder)}/qmp", "-mon", "chardev=qmp,mode=control",
         *console,
     ]
     if options.icount:
@@ -107,7 +117,7 @@ def arguments(options, folder, console):
 def debug_arguments(folder):
     """A gdb's way in, and a console apart from its terminal."""
     return ["-chardev", "pty,id=console", "-serial", "chardev:console", "-monitor", "none",
-            "-chardev", f"socket,id=gdb,path={folder}/gdb,server=on,wait=off", "-gdb", "chardev:gdb"]
+            "-chardev", f"socket,id=gdb,path={escape(folder)}/gdb,server=on,wait=off", "-gdb", "chardev:gdb"]
 
 
 def vmm_address(options):
@@ -120,13 +130,13 @@ def vmm_arguments(options, folder, line):
     for name, text in (("append", line), ("options", trident_options(options))):
         if text:
             files[name] = os.path.join(folder, name)
-            with open(files[name], "w", encoding="utf-8") as file:
-                file.write(text)
+            with open(files[name], "wb") as file:
+                file.write(os.fsencode(text))
     args = ["-kernel", TRIDENT]
     for name, path in files.items():
         if path:
             args += ["-fw_cfg", f"name=opt/org.trident/{name},file={escape(path)}"]
     return args + [
         "-device", "virtio-serial-device,max_ports=1,bus=virtio-mmio-bus.7",
-        "-chardev", f"socket,id=ctl,path={folder}/ctl", "-device", "virtconsole,chardev=ctl",
+        "-chardev", f"socket,id=ctl,path={escape(folder)}/ctl", "-device", "virtconsole,chardev=ctl",
     ]

@@ -8,6 +8,7 @@ import difflib
 import errno
 import os
 import re
+import secrets
 import shlex
 import stat
 from dataclasses import dataclass, field
@@ -75,6 +76,7 @@ class Options:
     disk_latency: int = 0  # ns (make bench): a disk of zeros instead, which answers no sooner
     disk_errors: list = field(default_factory=list)  # (sector, errno)
     run: str = ""
+    number: str = field(default_factory=lambda: secrets.token_hex(8))  # of this run, in the guest's marker
     patch: str = "inline"
     plic: str = "emulated"
     ablate: list = field(default_factory=list)  # what is taken away from the device paths
@@ -116,6 +118,11 @@ def one_of(name, value, allowed):
 
 def flag(name, value):
     return one_of(name, value or "0", ("0", "1")) == "1"
+
+
+def file_name(text):
+    """The same file, by a name that no program takes for one of its options: `-x`, or for a protocol."""
+    return text if text.startswith(("/", "./", "../")) or not text else "./" + text
 
 
 def parse_size(name, text):
@@ -220,7 +227,7 @@ def parse_guest(options, env, built):
         if options.root == "debian" and options.guest == "linux":
             initrd = DEBIAN_INITRD.format(linux=linux)
     else:
-        options.kernel = options.guest
+        options.kernel = file_name(options.guest)
         if not os.path.exists(options.kernel):
             raise Refusal(f"GUEST={options.guest} is neither trident, linux, uboot, nor a file that exists: "
                           "give the path of a Linux Image or an ELF.")
@@ -229,7 +236,7 @@ def parse_guest(options, env, built):
         check_readable("INITRD", initrd)
         if os.path.getsize(initrd) == 0:
             raise Refusal(f"INITRD={initrd} is empty: give an initial RAM disk.")
-    options.initrd = initrd
+    options.initrd = initrd and file_name(initrd)
     if options.guest in BUILT_GUESTS and not built:
         return
     check_readable("GUEST", options.kernel)
@@ -237,14 +244,20 @@ def parse_guest(options, env, built):
         first, end, entry = image.extent(options.kernel, RAM_BASE)
     except image.BadImage as bad:
         raise Refusal(f"GUEST={options.guest}: {bad}") from None
-    need = end - RAM_BASE + TREE_ROOM + (os.path.getsize(initrd) if initrd else 0)
+    initrd_size = os.path.getsize(initrd) if initrd else 0
+    if RAM_BASE <= first < RAM_BASE + FIRMWARE:
+        raise Refusal(f"GUEST={options.guest} is linked at {first:#x}, where the firmware is: "
+                      f"{image.MACHINE_MODE}")
+    if first < RAM_BASE and image.is_firmware(options.kernel):
+        raise Refusal(f"GUEST={options.guest} is OpenSBI: {image.MACHINE_MODE}")
     if first < RAM_BASE + FIRMWARE or first >= RAM_BASE + options.mem:
         raise Refusal(f"GUEST={options.guest} is linked at {first:#x}, where a guest has no RAM: "
                       f"link it at {RAM_BASE + 2 * MIB:#x}.")
     if options.native and entry != first:
         raise Refusal(f"GUEST={options.guest} starts at {entry:#x}, but QEMU enters an ELF at its lowest "
                       f"address, {first:#x}: link it with `-z max-page-size=4096 -n`.")
-    if need > options.mem:
+    if end > image.top(RAM_BASE, options.mem, initrd_size):
+        need = end - RAM_BASE + initrd_size + TREE_ROOM
         raise Refusal(f"GUEST={options.guest} does not fit MEM={show_size(options.mem)}: "
                       f"use MEM={(need + 16 * MIB - 1) // (16 * MIB) * 16}M or more.")
 
@@ -280,7 +293,8 @@ def parse_disk(options, env):
             options.disk_img, options.disk_kept = SCRATCH_DISK.format(pid=os.getpid()), False
             options.disk_ro = flag("DISK_RO", env.get("DISK_RO"))
             return
-    options.disk_img = path = env.get("DISK_IMG") or "build/disk.img"
+    path = env.get("DISK_IMG") or "build/disk.img"
+    options.disk_img = file_name(path)
     options.disk_ro = flag("DISK_RO", env.get("DISK_RO"))
     text = env.get("DISK_SIZE") or "64M"
     options.disk_size = parse_size("DISK_SIZE", text)

@@ -8,6 +8,16 @@ import subprocess
 import tempfile
 
 
+INTERRUPT = 0x80  # of a cause, as records of a trace have it
+CAUSES = {0: "fetch misaligned", 1: "fetch access fault", 2: "illegal instruction", 3: "breakpoint",
+          4: "load misaligned", 5: "load access fault", 6: "store misaligned", 7: "store access fault",
+          8: "system call", 12: "fetch page fault", 13: "load page fault", 15: "store page fault",
+          INTERRUPT | 1: "software interrupt", INTERRUPT | 5: "timer interrupt",
+          INTERRUPT | 9: "external interrupt"}
+ILLEGAL_INSTRUCTION = 2
+MRET = 0x30200073
+
+
 def number(value):
     return f"{value:,}".replace(",", "'") if isinstance(value, int) else str(value)
 
@@ -45,6 +55,28 @@ def table(statistics, counted=True):
         line += " " + item
     lines.append(line)
     return "\n".join(lines)
+
+
+def is_machine_mode(instruction):
+    """mret, or an access to a CSR of machine mode (privileged specification, "CSR Address Mapping")."""
+    return instruction == MRET or (instruction & 0x7f == 0x73 and instruction >> 12 & 3 != 0
+                                   and instruction >> 28 & 3 == 3)
+
+
+def fault_lines(faults):
+    """Sentences about a guest's last faults, the last one first (core/cpu/vcpu.h)."""
+    lines = []
+    for i, fault in enumerate(faults):
+        cause, times = fault["cause"], fault.get("count")
+        often = "" if times is None else ", once" if times == 1 else f", {number(times)} times in a row"
+        lines.append(f"{'the fault before it' if i else 'its last fault'}: {CAUSES.get(cause, 'unknown')} (cause {cause}), "
+                     f"sepc {fault['sepc']}, stval {fault['stval']}, stvec {fault['stvec']}{often}")
+    for fault in faults:
+        if fault["cause"] == ILLEGAL_INSTRUCTION and is_machine_mode(int(fault["stval"], 0)):
+            lines.append(f"the instruction {fault['stval']} at {fault['sepc']} is one of machine mode, and a guest in "
+                         "machine mode is not supported")
+            break
+    return lines
 
 
 def output_of(*command):

@@ -18,13 +18,16 @@ import tempfile
 import termios
 import time
 
-from . import control, machine, report, trace
+from . import control, disk, machine, report, trace
+from .disk import RUN_FOLDER
 from .options import FIRMWARE, RAM_BASE, Refusal
 
-RUN_FOLDER = "build/run"  # relative: a socket's path may have 107 bytes only
-FAILED = re.compile(rb"^trident-run: '.*' ended with status \d+", re.MULTILINE)
-DONE = re.compile(rb"^trident-run: done", re.MULTILINE)
+# %s: the run's number. A failure is believed without it too, as of a Linux that U-Boot has started.
+FAILED = rb"^trident-run(?: %s)?: '.*' ended with status \d+"
+DONE = rb"^trident-run %s: done$"
 PR_SET_PDEATHSIG = 1
+TAIL_MAX = 4096  # bytes of an unfinished line that are read along: its beginning
+CLIENT_PATIENCE = 1  # seconds
 REASONS = {
     "host-qmp-quit": "QEMU was told to quit before the guest had powered off",
     "host-signal": "QEMU was ended by a signal before the guest had powered off",
@@ -44,35 +47,6 @@ def say(text):
     print(f"trident: {text}", file=sys.stderr, flush=True)
 
 
-def create_disk(options):
-    """A sparse image, empty or a copy; no partial file is left."""
-    path = options.disk_img
-    os.makedirs(RUN_FOLDER, exist_ok=True)
-    if options.disk_from:
-        copy_disk(options.disk_from, path)
-        return
-    try:
-        with open(path, "xb") as file:
-            file.truncate(options.disk_size)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        if os.path.exists(path):
-            os.unlink(path)
-        raise Refusal(f"DISK_IMG={path} cannot be created ({error.strerror}): "
-                      "free some space or choose another place.") from None
-
-
-def copy_disk(source, path):
-    try:
-        subprocess.run(["cp", "--sparse=always", source, path], check=True)
-    except (OSError, subprocess.CalledProcessError):
-        if os.path.exists(path):
-            os.unlink(path)
-        raise Refusal(f"{source} cannot be copied to {path}: free some space, or name a place with "
-                      "DISK_IMG.") from None
-
-
 def end_with_parent():
     """In the child: a QEMU must not outlive a runner that was killed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -87,10 +61,12 @@ class Session:
         self.batch = bool(options.run)
         self.statistics = None  # of the power-off event
         self.guest_status = None
-        self.marks = []         # statistics of each workload that the guest marked
         self.answers = {}       # of the control channel, by command
         self.tail = b""         # of the console: an unfinished line
         self.failed = self.done = False
+        # What the guest says of RUN, with the number that only this run's guest was told.
+        self.markers = [re.compile(pattern % options.number.encode(), re.MULTILINE)
+                        for pattern in (FAILED, DONE)]
         self.trace = trace.Collector() if options.trace else None
         self.clients = []
         self.selector = selectors.DefaultSelector()
@@ -99,7 +75,11 @@ class Session:
     # --- Start -----------------------------------------------------------------------------
 
     def start(self, debug=False):
-        servers = [control.listen(f"{self.folder}/{name}") for name in ("qmp", "ctl")]
+        try:
+            servers = [control.listen(f"{self.folder}/{name}") for name in ("qmp", "ctl")]
+        except OSError as error:  # a path of more than 107 bytes, for one
+            raise Refusal(f"there can be no socket in {self.folder} ({error.strerror or error}): set "
+                          "TMPDIR to another folder.") from None
         console = ["-serial", "stdio", "-monitor", "none"] if self.batch else ["-serial", "mon:stdio"]
         if debug:
             self.batch = True
@@ -160,24 +140,31 @@ class Session:
                 self.statistics = message.get("statistics", {})
                 self.guest_status = message.get("status")
             elif message.get("event") == "mark":
-                self.marks.append(message.get("statistics", {}))
+                self.marked(message.get("statistics", {}))
             elif message.get("event") == "trace" and self.trace:
                 self.trace.add(message)
                 if "taken" in message:
                     channel.send(b"traced")
             elif "reply" in message:
                 self.answers[message["reply"]] = message
-            for client in self.clients:
-                client.send(line)
+            for client in [client for client in self.clients if not client.send(line)]:
+                self.leave_client(client)
         return alive
+
+    def marked(self, statistics):
+        """The guest has marked a workload: for sessions that keep what was counted. A guest may make marks
+        without end."""
 
     def on_client(self, server):
         client = control.LineSocket(server.accept()[0])
+        client.connection.settimeout(CLIENT_PATIENCE)
         self.clients.append(client)
         self.watch(client, self.on_command)
         return True
 
     def on_command(self, client):
+        if client not in self.clients:
+            return True  # it was left a moment ago
         received, alive = client.receive()
         for line in received:
             self.channel.send(line)
@@ -185,17 +172,28 @@ class Session:
             self.clients.remove(client)
         return alive
 
+    def leave_client(self, client):
+        """One that does not read is not waited for again."""
+        self.clients.remove(client)
+        self.selector.unregister(client)
+        client.connection.close()
+
     def on_console(self, stdout):
         data = os.read(stdout.fileno(), 65536)
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         text = (self.tail + data).replace(b"\r", b"")
-        whole, newline, self.tail = text.rpartition(b"\n")
-        self.failed |= bool(FAILED.search(whole + newline))
-        self.done |= bool(DONE.search(whole + newline))
-        self.tail = self.tail[-4096:]
-        self.heard(whole.decode(errors="replace"))
+        whole, _, self.tail = text.rpartition(b"\n")
+        self.tail = self.tail[:TAIL_MAX]
+        self.hear(whole)
         return bool(data)
+
+    def hear(self, whole):
+        """Whole lines that the guest has printed."""
+        failed, done = (pattern.search(whole) for pattern in self.markers)
+        self.failed |= bool(failed)
+        self.done |= bool(done)
+        self.heard(whole.decode(errors="replace"))
 
     def heard(self, text):
         """Whole lines that the guest has printed: for sessions that answer them."""
@@ -236,6 +234,8 @@ class Session:
             if answer:
                 pc = int(answer["pc"], 0)
                 say(f"the guest was in {answer['mode']} at {pc:#x} {symbols.name(pc)}".rstrip())
+                for line in report.fault_lines(answer.get("faults", [])):
+                    say(line)
                 return
             say("the VMM's control channel does not answer")
         registers = self.monitor.registers()
@@ -291,6 +291,9 @@ class Session:
         return 0
 
     def tell(self, status, seconds):
+        if self.channel and self.channel.dropped:
+            say(f"{report.number(self.channel.dropped)} lines of the control channel were dropped: each was longer "
+                f"than {control.LINE_MAX >> 20} MiB")
         if self.statistics is None and "stats" in self.answers:
             self.statistics = self.answers["stats"]["statistics"]
         if self.statistics is not None:
@@ -344,11 +347,15 @@ def run(options, gdb=False, kind=Session):
             raise Refusal(f"{path} is not built yet: use make, which builds it.")
     machine.command_line(options)
     if not os.path.exists(options.disk_img):
-        create_disk(options)
-    for note in options.notes:
-        say(note)
-    if gdb:
-        return debug(options)
+        disk.create(options)
+    with disk.held(options):
+        for note in options.notes:
+            say(note)
+        return debug(options) if gdb else carry_out(options, kind)
+
+
+def carry_out(options, kind):
+    """The run itself."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
     terminal = termios.tcgetattr(0) if os.isatty(0) else None

@@ -20,7 +20,6 @@ Record = collections.namedtuple(
     "Record", "begin length guest pc value detail kind flags unit mode cause irqs")
 EXIT, ACCESS, SERVICE, END = range(4)  # enum trace_kind
 INJECTED, RETURNED, FROM_USER, RESET, STORE = 1, 2, 4, 8, 16  # enum trace_flag
-INTERRUPT = 0x80  # of a cause
 GAP = 2000  # instructions between two exits that are nobody's: more than recording takes
 
 # Tracks: Chrome calls them threads. A device's follow from FIRST_DEVICE on.
@@ -29,11 +28,9 @@ TRACKS = {VMM: "VMM: exits", GUEST: "guest: code", HANDLERS: "guest: trap handle
           PLIC: "vPLIC", BOARD: "board: finisher, RTC"}
 OWN_TRACK = {"plic": PLIC, "board": BOARD}  # classes of exits that are one register access each
 
-CAUSES = {0: "fetch misaligned", 1: "fetch access fault", 2: "illegal instruction", 3: "breakpoint",
-          4: "load misaligned", 5: "load access fault", 6: "store misaligned", 7: "store access fault",
-          8: "system call", 12: "fetch page fault", 13: "load page fault", 15: "store page fault",
-          INTERRUPT | 1: "software interrupt", INTERRUPT | 5: "timer interrupt",
-          INTERRUPT | 9: "external interrupt"}
+
+NAMES_MAX = 16384    # kept: a guest can make as many different exits as it likes
+HANDLERS_MAX = 1000  # that are followed, one within the other: a guest may never return from one
 
 
 class Collector:
@@ -42,11 +39,15 @@ class Collector:
     def __init__(self):
         self.file = tempfile.TemporaryFile()
         self.names = {}  # (class number, detail) -> class, detail
+        self.nameless = 0
         self.taken = self.dropped = self.received = 0
 
     def add(self, message):
         for unit, detail, *names in message.get("names", []):
-            self.names[unit, detail] = names
+            if len(self.names) < NAMES_MAX or (unit, detail) in self.names:
+                self.names[unit, detail] = names
+            else:
+                self.nameless += 1
         try:
             data = base64.b64decode(message.get("records", ""), validate=True)
         except binascii.Error:
@@ -84,6 +85,7 @@ class Timeline:
         self.last = 0
         self.exit_end = None
         self.handlers = []  # (start, cause, pc of the handler): the guest's, innermost last
+        self.deeper = 0     # those within the last one of handlers
         self.sums = {}      # class -> [exits, instructions], since the statistics were reset
         self.guest = 0      # instructions, as well
         self.exits = self.calls = 0
@@ -155,13 +157,19 @@ class Timeline:
         if record.flags & INJECTED:
             while record.flags & FROM_USER and self.handlers:
                 self.leave(end)  # a task switch: this one's handler is still to return
-            text = CAUSES.get(record.cause, f"cause {record.cause:#x}")
+            text = report.CAUSES.get(record.cause, f"cause {record.cause:#x}")
             self.instant(VMM, f"inject {text}", "inject", end)
-            self.handlers.append((end, text, record.value))
+            if len(self.handlers) < HANDLERS_MAX:
+                self.handlers.append((end, text, record.value))
+            else:
+                self.deeper += 1
         while not record.mode & 2 and self.handlers:
             self.leave(end)
 
     def leave(self, end, **arguments):
+        if self.deeper:
+            self.deeper -= 1
+            return
         start, text, pc = self.handlers.pop()
         place = self.at(pc, "vS")
         self.slice(HANDLERS, text, "handler", start, end - start, pc=hex(pc),
@@ -232,4 +240,6 @@ def tell(path, collector, timeline):
     if collector.missing:
         text += (f"; {number(collector.missing)} records after them were dropped: "
                  "raise TRACE_MAX for a longer trace")
+    if collector.nameless:
+        text += f"; {number(collector.nameless)} names of exits after the first {number(NAMES_MAX)} were dropped"
     return text

@@ -10,7 +10,7 @@ from .session import Session, say
 
 AUTOBOOT = b"Hit any key to stop autoboot"
 PROMPT = b"=> "
-STATUS = re.compile(r"^status=(\d+)$", re.MULTILINE)
+STATUS = r"^%s status=(\d+)$"  # %s: the run's number
 
 
 def split(text):
@@ -28,6 +28,7 @@ class UBootSession(Session):
         self.stopped = False  # the countdown
         self.asked = None     # the command whose status is not known yet
         self.failures = []
+        self.status = re.compile(STATUS % options.number, re.MULTILINE)
 
     def on_console(self, stdout):
         alive = super().on_console(stdout)
@@ -40,7 +41,7 @@ class UBootSession(Session):
 
     def at_prompt(self):
         if self.asked:
-            self.type("echo status=$?")
+            self.type(f"echo {self.options.number} status=$?")
         elif self.commands:
             self.asked = self.commands.pop(0)
             self.type(self.asked)
@@ -53,7 +54,7 @@ class UBootSession(Session):
         self.process.stdin.flush()
 
     def heard(self, text):
-        match = STATUS.search(text)
+        match = self.status.search(text)
         if match and self.asked:
             if int(match[1]):
                 self.failures.append(f"'{self.asked}' ended with status {match[1]}")

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 
-from . import machine, options as front_door, report, session, walk_steps
+from . import disk, machine, options as front_door, report, session, walk_steps
 from .options import Refusal
 
 FIXED = {"DEVICE": "virtio", "UART": "emulated", "DISK": "virtio", "GUEST": "trident",
@@ -68,7 +68,7 @@ def walk(options, events):
     }
     with tempfile.TemporaryDirectory(prefix="trident-") as folder:
         options.disk_img, options.disk_kept = f"{folder}/disk.img", False
-        session.create_disk(options)
+        disk.create(options)
         run = session.Session(options, folder)
         try:
             run.start(debug=True)

@@ -10,7 +10,7 @@ DIFF_FLAGS := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany -std=gnu
 .PHONY: diff diff-guest
 diff: | $(BUILD)/.setup-run
 	@$(MAKE) --no-print-directory -s trident diff-guest
-	@tests/diff/run --patch $(PATCH) -n $(N) --seed $(SEED)
+	@tests/diff/run --patch $(call quote,$(PATCH)) -n $(call quote,$(N)) --seed $(call quote,$(SEED))
 
 diff-guest: $(DIFF)/guest.bin
 

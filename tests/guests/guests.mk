@@ -5,7 +5,12 @@ BARE_FLAGS := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany -std=gnu
 	-fno-common -fno-pic -mno-relax -DPICOLIBC_INTEGER_PRINTF_SCANF \
 	-Wall -Wextra -Wshadow -Wmissing-prototypes -Werror \
 	-isystem $(PICOLIBC_INC) -isystem $(LIBFDT_INC) -Icore -Itests/guests
-BARE_CASES :=
+BARE_CASES := machine-1 flood-1 flood-2 flood-3 flood-4
+# What follows the page of a Linux Image's header (tests/system/test_images.py).
+image_LD  := -Wl,--defsym=bare_base=0x80201000
+marker_LD := $(image_LD)
+# Where firmware is: it would start in machine mode.
+machine_LD := -Wl,--defsym=bare_base=0x80000000
 BARE_NAMES := $(patsubst tests/guests/%.c,%,$(filter-out tests/guests/bare.c,$(wildcard tests/guests/*.c))) $(BARE_CASES)
 
 .PHONY: guests-bare

@@ -95,7 +95,7 @@ def kill_once(device, with_file_system, wait, tmp, **options):
         qemu = guest.qemu()
         require(qemu, "there is no QEMU to kill")
         try:
-            guest.wait_for(r"^(failed|trident-run: done)", wait)
+            guest.wait_for(r"^(failed|trident-run.*: done)", wait)
         except Late:
             pass
         else:

@@ -19,7 +19,7 @@ $(SOAK)/initramfs.cpio: $(BUILD)/linux/debian.cpio.gz tests/soak/pack $(SOAK_FIL
 	tests/soak/pack $< $@ $(SOAK_FILES)
 
 soak: guest-soak guest-debian trident guest | $(BUILD)/.setup-run
-	tests/soak/soak.py $(DEVICE) --minutes $(MIN)
+	tests/soak/soak.py $(call quote,$(DEVICE)) --minutes $(call quote,$(MIN))
 
 kill: guest-soak trident | $(BUILD)/.setup-run
-	tests/soak/kill.py $(DEVICE) --times $(if $(filter command,$(origin N)),$N,20)
+	tests/soak/kill.py $(call quote,$(DEVICE)) --times $(call quote,$(if $(filter N,$(GIVEN)),$N,20))

@@ -178,6 +178,9 @@ GUESTS = [
     Row("uboot-chain", {"GUEST": "uboot", "ROOT": "debian", "RUN": CHAIN},
         expect=[r"bytes read in", r"^# fio --version", r"^fio-3", r"^trident-run: done"],
         absent=["ended with status"], seconds=120),
+    # What a command prints is not taken for its status.
+    Row("uboot-printed-status", {"GUEST": "uboot", "RUN": "echo status=0 && false; version"}, status=1,
+        expect=[r"^status=0", "ended with status 1", "a command of RUN failed"]),
     Row("uboot-failed-command", {"GUEST": "uboot", "DEVICE": "native", "RUN": "false; version"}, status=1,
         expect=[r"^U-Boot 20", "'false' ended with status 1", "a command of RUN failed"]),
 ]

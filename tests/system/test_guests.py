@@ -30,8 +30,16 @@ EVERY_LEVEL = [{"DEVICE": "virtio", "PATCH": patch} for patch in PATCHES]
 EVERY_STRATEGY = [{"DEVICE": device} for device in STRATEGIES]
 
 GUESTS = [
-    Guest("faults", [{"DEVICE": "virtio", "TIMEOUT": "4"}], status=124,
-          expect=["the guest had not ended after 4 s"]),
+    Guest("faults", [{**options, "TIMEOUT": "4"} for options in EVERY_LEVEL], status=124,
+          expect=[r"^trident: the guest had not ended after 4 s", r"^trident: the guest was in vS at 0x0$",
+                  r"^trident: its last fault: fetch access fault \(cause 1\), sepc 0x0, stval 0x0, stvec 0x0, "
+                  r"[1-9]\d{0,2}('\d{3})+ times in a row$",
+                  r"^trident: the fault before it: breakpoint \(cause 3\), sepc 0x802\w+, stval 0x\w+, stvec 0x0, once$"]),
+    Guest("machine-1", [{**options, "TIMEOUT": "4"} for options in EVERY_LEVEL], status=124,
+          expect=[r"^trident: its last fault: fetch access fault \(cause 1\), sepc 0x0, ",
+                  r"^trident: the fault before it: illegal instruction \(cause 2\), sepc 0x802\w+, stval 0x305\w+, ",
+                  r"^trident: the instruction 0x305\w+ at 0x802\w+ is one of machine mode, and a guest in machine mode is "
+                  r"not supported$"]),
 ]
 RUNS = [(guest, options) for guest in GUESTS for options in guest.runs]
 

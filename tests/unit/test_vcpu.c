@@ -150,6 +150,43 @@ static void test_raise(void **state)
     }
 }
 
+static void assert_fault(const struct vcpu_fault *fault, uint64_t cause, uint64_t sepc,
+                         uint64_t stval, uint64_t count)
+{
+    assert_int_equal(fault->cause, cause);
+    assert_int_equal(fault->sepc, sepc);
+    assert_int_equal(fault->stval, stval);
+    assert_int_equal(fault->count, count);
+}
+
+/* The last fault, how often in a row, and the one before it; system calls are none. */
+static void test_faults_are_noted(void **state)
+{
+    (void)state;
+    vcpu_reset(vcpu, 0x80200000, 0);
+    assert_int_equal(vcpu->fault.count, 0);
+    vcpu->csr.stvec = 0;
+    vcpu_raise(vcpu, CAUSE_ILLEGAL, 0x30200073);
+    assert_fault(&vcpu->fault, CAUSE_ILLEGAL, 0x80200000, 0x30200073, 1);
+    assert_int_equal(vcpu->fault_before.count, 0);
+    for (uint64_t i = 1; i <= 1000; i++) {
+        vcpu_raise(vcpu, CAUSE_FETCH_ACCESS, 0);
+        assert_fault(&vcpu->fault, CAUSE_FETCH_ACCESS, 0, 0, i);
+        assert_fault(&vcpu->fault_before, CAUSE_ILLEGAL, 0x80200000, 0x30200073, 1);
+    }
+    vcpu_raise(vcpu, CAUSE_ECALL_U, 0);
+    assert_fault(&vcpu->fault, CAUSE_FETCH_ACCESS, 0, 0, 1000);
+    vcpu_raise(vcpu, CAUSE_FETCH_ACCESS, 4); /* each word of it counts */
+    assert_fault(&vcpu->fault, CAUSE_FETCH_ACCESS, 0, 4, 1);
+    assert_fault(&vcpu->fault_before, CAUSE_FETCH_ACCESS, 0, 0, 1000);
+    vcpu->csr.stvec = 0x80400000;
+    vcpu_raise(vcpu, CAUSE_FETCH_ACCESS, 4);
+    assert_fault(&vcpu->fault, CAUSE_FETCH_ACCESS, 0, 4, 1);
+    assert_int_equal(vcpu->fault.stvec, 0x80400000);
+    vcpu_reset(vcpu, 0x80200000, 0);
+    assert_int_equal(vcpu->fault.count + vcpu->fault_before.count, 0);
+}
+
 static void test_sret(void **state)
 {
     (void)state;
@@ -292,6 +329,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_raise, setup),
+        cmocka_unit_test_setup(test_faults_are_noted, setup),
         cmocka_unit_test_setup(test_sret, setup),
         cmocka_unit_test_setup(test_interrupt_choice, setup),
         cmocka_unit_test_setup(test_external_line, setup),
