@@ -62,10 +62,12 @@ void harness_stay(uint64_t satp);
             ".option norvc\n" #name "_end:\nebreak\n.option pop\n.popsection")
 
 /* A run of that fragment; more fields may follow. */
+/* clang-format off: versions disagree about a brace that begins a macro */
 #define RUN(name, ...)                                  \
     {                                                   \
         .start = name, .end = name##_end, ##__VA_ARGS__ \
     }
+/* clang-format on */
 
 /* Compares, and notes the first difference of the check that is running. `what` says which value;
  * index < 0: none. Returns whether they were equal. */
