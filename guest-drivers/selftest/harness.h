@@ -61,12 +61,9 @@ void harness_stay(uint64_t satp);
             ":\n" text "\n"                                                                \
             ".option norvc\n" #name "_end:\nebreak\n.option pop\n.popsection")
 
-/* A run of that fragment; more fields may follow. */
-/* clang-format off: versions disagree about a brace that begins a macro */
-#define RUN(name, ...)                                  \
-    {                                                   \
-        .start = name, .end = name##_end, ##__VA_ARGS__ \
-    }
+/* A run of that fragment; more fields may follow. (Versions of clang-format disagree about its layout.) */
+/* clang-format off */
+#define RUN(name, ...) {.start = name, .end = name##_end, ##__VA_ARGS__}
 /* clang-format on */
 
 /* Compares, and notes the first difference of the check that is running. `what` says which value;
