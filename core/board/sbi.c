@@ -59,7 +59,9 @@ static struct sbi_answer host_call(uint64_t eid, uint64_t fid, uint64_t a0, uint
     register uint64_t r2 __asm__("a2") = a2;
     register uint64_t r6 __asm__("a6") = fid;
     register uint64_t r7 __asm__("a7") = eid;
+    host_console_lend(true);
     __asm__ volatile("ecall" : "+r"(r0), "+r"(r1) : "r"(r2), "r"(r6), "r"(r7) : "memory");
+    host_console_lend(false);
     return (struct sbi_answer){(long)r0, r1};
 }
 

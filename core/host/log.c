@@ -8,9 +8,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "host/console.h"
+
 #define SBI_LEGACY_PUTCHAR  0x01
 #define SBI_DBCN            0x4442434e
 #define SBI_DBCN_WRITE_BYTE 2
+#define SBI_BASE            0x10
+#define SBI_BASE_IMPL_ID    1
+#define SBI_BASE_IMPL       2 /* its version */
+#define OPENSBI             1
+#define OPENSBI_TALKS       0x10006 /* major << 16 | minor */
 
 struct sbi_result {
     long error, value;
@@ -34,13 +41,21 @@ static void put(char byte)
         sbi_call(SBI_LEGACY_PUTCHAR, 0, (unsigned char)byte);
 }
 
+bool host_firmware_talks(void)
+{
+    return sbi_call(SBI_BASE, SBI_BASE_IMPL_ID, 0).value == OPENSBI &&
+           sbi_call(SBI_BASE, SBI_BASE_IMPL, 0).value >= OPENSBI_TALKS;
+}
+
 void host_panic_puts(const char *text)
 {
+    host_console_lend(true);
     for (; *text; text++) {
         if (*text == '\n')
             put('\r');
         put(*text);
     }
+    host_console_lend(false);
 }
 
 void host_log(const char *format, ...)
