@@ -138,6 +138,7 @@ stats:
 include tests/unit/unit.mk
 include tests/diff/diff.mk
 include tests/guests/guests.mk
+include tests/hosts/hosts.mk
 include tests/soak/soak.mk
 include tests/selfmod/selfmod.mk
 include bench/workloads/workloads.mk

@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.join(TOP, "scripts"))
 sys.path.insert(0, os.path.join(TOP, "bench", "workloads"))
 
 import marks  # noqa: E402
+from runner import firmware  # noqa: E402
 from runner import options as front_door  # noqa: E402
 from runner import session  # noqa: E402
 
@@ -63,7 +64,7 @@ class Run(session.Session):
 
     @property
     def text(self):
-        return self.console.decode(errors="replace").replace("\r", "")
+        return firmware.without(self.console.decode(errors="replace").replace("\r", ""))
 
 
 class MarkedRun(marks.Marked):
@@ -76,7 +77,8 @@ class MarkedRun(marks.Marked):
     def on_console(self, stdout):
         data = os.read(stdout.fileno(), 65536)
         self.console += data
-        whole, newline, self.tail = (self.tail + data).replace(b"\r", b"").rpartition(b"\n")
+        text = firmware.without((self.tail + data).replace(b"\r", b""))
+        whole, newline, self.tail = text.rpartition(b"\n")
         self.failed |= bool(session.FAILED.search(whole + newline))
         self.done |= bool(session.DONE.search(whole + newline))
         self.heard(whole.decode(errors="replace"))

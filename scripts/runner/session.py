@@ -18,7 +18,7 @@ import tempfile
 import termios
 import time
 
-from . import control, machine, report, trace
+from . import control, firmware, machine, report, trace
 from .options import FIRMWARE, RAM_BASE, Refusal
 
 RUN_FOLDER = "build/run"  # relative: a socket's path may have 107 bytes only
@@ -189,7 +189,7 @@ class Session:
         data = os.read(stdout.fileno(), 65536)
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-        text = (self.tail + data).replace(b"\r", b"")
+        text = firmware.without((self.tail + data).replace(b"\r", b""))
         whole, newline, self.tail = text.rpartition(b"\n")
         self.failed |= bool(FAILED.search(whole + newline))
         self.done |= bool(DONE.search(whole + newline))
