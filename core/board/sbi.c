@@ -51,18 +51,26 @@ struct sbi_answer {
 };
 
 /* A host of our own for the guest's console output that is not its UART: the firmware's. */
-static struct sbi_answer host_call(uint64_t eid, uint64_t fid, uint64_t a0, uint64_t a1,
-                                   uint64_t a2)
+static struct sbi_answer firmware_call(uint64_t eid, uint64_t fid, uint64_t a0, uint64_t a1,
+                                       uint64_t a2)
 {
     register uint64_t r0 __asm__("a0") = a0;
     register uint64_t r1 __asm__("a1") = a1;
     register uint64_t r2 __asm__("a2") = a2;
     register uint64_t r6 __asm__("a6") = fid;
     register uint64_t r7 __asm__("a7") = eid;
-    host_console_lend(true);
     __asm__ volatile("ecall" : "+r"(r0), "+r"(r1) : "r"(r2), "r"(r6), "r"(r7) : "memory");
-    host_console_lend(false);
     return (struct sbi_answer){(long)r0, r1};
+}
+
+/* The UART is the firmware's meanwhile. */
+static struct sbi_answer host_call(uint64_t eid, uint64_t fid, uint64_t a0, uint64_t a1,
+                                   uint64_t a2)
+{
+    host_console_lend(true);
+    struct sbi_answer answer = firmware_call(eid, fid, a0, a1, a2);
+    host_console_lend(false);
+    return answer;
 }
 
 /* Whether a hart mask names hart 0 alone, or all. */
