@@ -11,7 +11,7 @@
 
 #include "device.h"
 #include "host/io.h"
-#include "host/log.h"
+#include "host/opensbi.h"
 #include "host/machine.h"
 #include "memory/map.h"
 
@@ -177,7 +177,7 @@ int host_console_start(struct host *host)
     io_write8(console->registers + UART_LCR, LCR_8N1);
     io_write8(console->registers + UART_FCR, FCR_ENABLE);
     io_write8(console->registers + UART_MCR, MCR_READY);
-    if (host_firmware_talks())
+    if (opensbi_talks())
         mute(console);
     set_enabled(console, IER_RX);
     return host_irq_enable(host, host->uart.irq, interrupt, console);

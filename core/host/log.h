@@ -3,11 +3,6 @@
  * UART may belong to the guest. For set-up failures and panics, never for normal operation.
  */
 #pragma once
-#include <stdbool.h>
-
-/* Whether the firmware also writes to the console unasked, in the middle of the guest's output: OpenSBI since 1.6, at each
- * illegal SYSTEM instruction that accesses no CSR. */
-bool host_firmware_talks(void);
 
 /* Writes text as it is. Works at any time, paging or not, interrupts or not. */
 void host_panic_puts(const char *text);
