@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.join(TOP, "scripts"))
 sys.path.insert(0, os.path.join(TOP, "bench", "workloads"))
 
 import marks  # noqa: E402
+from runner import firmware  # noqa: E402
 from runner import options as front_door  # noqa: E402
 from runner import session  # noqa: E402
 
@@ -67,7 +68,7 @@ class Run(session.Session):
 
     @property
     def text(self):
-        return self.console.decode(errors="replace").replace("\r", "")
+        return firmware.without(self.console.decode(errors="replace").replace("\r", ""))
 
 
 class MarkedRun(marks.Marked):
@@ -84,7 +85,8 @@ class MarkedRun(marks.Marked):
     def on_console(self, stdout):
         data = os.read(stdout.fileno(), 65536)
         self.console += data
-        whole, _, self.tail = (self.tail + data).replace(b"\r", b"").rpartition(b"\n")
+        text = firmware.without((self.tail + data).replace(b"\r", b""))
+        whole, _, self.tail = text.rpartition(b"\n")
         self.hear(whole)
         return bool(data)
 

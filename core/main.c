@@ -11,6 +11,7 @@
 #include "cpu/trap.h"
 #include "host/log.h"
 #include "host/machine.h"
+#include "host/opensbi.h"
 #include "memory/map.h"
 #include "memory/patch.h"
 #include "memory/shadow.h"
@@ -54,6 +55,7 @@ static void init_vm(struct vm *vm, struct host *host, const struct boot_info *in
     };
     vm->vcpu.vm = vm;
     vm->vcpu.hartid = info->hartid;
+    vm->vcpu.counters_given = opensbi_gives_time() ? SCOUNTEREN_TM : 0;
     vm->vcpu.ahead = &vm0_ahead;
     vm->vcpu.inlined = vm->options.patch == PATCH_INLINE ? &vm0_inlined : NULL;
     vm->vcpu.host_stack = (uint64_t)boot_stack_top;

@@ -45,6 +45,9 @@
 #define SSTATUS_UXL_64     (2ul << 32)
 #define SSTATUS_SD         (1ul << 63)
 
+/* --- scounteren ---------------------------------------------------------------------------------- */
+#define SCOUNTEREN_TM (1ul << 1) /* vU may read time */
+
 /* --- sie, sip ------------------------------------------------------------------------------------ */
 #define INTERRUPT_SOFTWARE 1u
 #define INTERRUPT_TIMER    5u

@@ -1,13 +1,15 @@
-# apt.sh: Debian riscv64 packages from an isolated apt root, without root rights. Sourced.
+# apt.sh: Debian packages (riscv64, or another architecture) from an isolated apt root, without root
+# rights. Sourced.
 #
 # The isolated root has its own sources, index files, cache and (empty) list of installed
 # packages; the machine's apt is asked for three things only: its mirror, its proxy and the
 # Debian archive keyring. apt checks the archive's signature on the index and the index's
 # checksum on each package, so what comes out is what Debian signed, whoever carried it.
 #
-#   apt_open DIR RELEASE    makes DIR the isolated root (under the name $apt_root)
-#   apt_update              fetches the signed index
+#   apt_open DIR RELEASE [ARCH]   makes DIR the isolated root (under the name $apt_root)
+#   apt_update [SUITE]      fetches the signed index, and that of a suite beside the release (backports)
 #   apt_r TOOL ARG...       apt-get or apt-cache inside the isolated root
+#   apt_closure PKG...      the packages and all that they depend on, each as NAME=VERSION
 #   apt_download PKG...     puts the packages as files into $apt_root/debs
 #   apt_files PKG...        the paths of those files
 #   apt_unpack TREE PKG...  unpacks them into TREE (no maintainer script is run)
@@ -49,6 +51,7 @@ apt_open() {
     apt_root=$1
     local keyring mirror
     apt_release=$2
+    apt_arch=${3:-riscv64}
     command -v apt-get >/dev/null || die "apt-get is not on this machine: Debian's packages" \
         "are fetched and verified with apt, use Debian or Ubuntu"
     keyring=$(apt_keyring) || exit 1
@@ -64,7 +67,7 @@ apt_open() {
     apt_sources="Types: deb
 URIs: $mirror
 Components: main
-Architectures: riscv64
+Architectures: $apt_arch
 Signed-By: $keyring"
     # Read after the machine's own configuration, of which the hooks must not run here.
     cat >"$apt_root/apt.conf" <<END
@@ -72,8 +75,8 @@ Signed-By: $keyring"
 #clear APT::Architectures;
 #clear DPkg;
 #clear Acquire::Languages;
-APT::Architecture "riscv64";
-APT::Architectures { "riscv64"; };
+APT::Architecture "$apt_arch";
+APT::Architectures { "$apt_arch"; };
 APT::Sandbox::User "root";
 APT::Install-Recommends "false";
 Acquire::Languages "none";
@@ -103,16 +106,18 @@ apt_r() {
 # in the middle of a point release may be whole under one of them only; whichever is used, the
 # signed index must say that it is the release that was asked for.
 apt_update() {
-    local suites=$apt_release suite codename
+    local suites=$apt_release suite codename beside=${1:-}
     case $apt_release in
+        bookworm) suites="bookworm oldstable oldoldstable" ;;
         trixie) suites="trixie stable oldstable" ;;
         sid) suites="sid unstable" ;;
     esac
     : >"$apt_root/log"
     for suite in $suites; do
-        printf '%s\nSuites: %s\n' "$apt_sources" "$suite" >"$apt_root/debian.sources"
+        printf '%s\nSuites: %s\n' "$apt_sources" "$suite $beside" >"$apt_root/debian.sources"
         apt_r apt-get -qq -o APT::Update::Error-Mode=any update >>"$apt_root/log" 2>&1 || continue
         codename=$(apt_r apt-get indextargets --format '$(CODENAME)' "Identifier: Packages")
+        codename=$(echo "$codename" | grep -vFx "${beside:-none}")
         [ "$codename" = "$apt_release" ] && return
         echo "$suite is $codename, not $apt_release" >>"$apt_root/log"
     done
@@ -126,6 +131,11 @@ apt_update() {
 apt_sums() {
     apt_r apt-get -qq download --print-uris "$@" |
         sed -n "s|^'[^']*' \([^ ]*\) [0-9]* SHA256:\([0-9a-f]*\)\$|\2  $apt_root/debs/\1|p"
+}
+
+# apt resolves the dependencies against an empty list of installed packages.
+apt_closure() {
+    apt_r apt-get -s install "$@" 2>"$apt_root/log" | sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p'
 }
 
 apt_files() {

@@ -8,6 +8,7 @@
 
 #include "cpu/timer.h"
 #include "device.h"
+#include "host/firmware.h"
 #include "host/machine.h"
 #include "memory/map.h"
 #include "memory/shadow.h"
@@ -50,17 +51,14 @@ struct sbi_answer {
     uint64_t value;
 };
 
-/* A host of our own for the guest's console output that is not its UART: the firmware's. */
+/* A host of our own for the guest's console output that is not its UART: the firmware's, whose the UART is meanwhile. */
 static struct sbi_answer host_call(uint64_t eid, uint64_t fid, uint64_t a0, uint64_t a1,
                                    uint64_t a2)
 {
-    register uint64_t r0 __asm__("a0") = a0;
-    register uint64_t r1 __asm__("a1") = a1;
-    register uint64_t r2 __asm__("a2") = a2;
-    register uint64_t r6 __asm__("a6") = fid;
-    register uint64_t r7 __asm__("a7") = eid;
-    __asm__ volatile("ecall" : "+r"(r0), "+r"(r1) : "r"(r2), "r"(r6), "r"(r7) : "memory");
-    return (struct sbi_answer){(long)r0, r1};
+    host_console_lend(true);
+    struct firmware_answer answer = firmware_call(eid, fid, a0, a1, a2);
+    host_console_lend(false);
+    return (struct sbi_answer){answer.error, answer.value};
 }
 
 /* Whether a hart mask names hart 0 alone, or all. */

@@ -51,12 +51,13 @@ void interpret_set(struct vcpu *vcpu, uint8_t rd, uint64_t value)
 
 uint64_t interpret_load(const void *from, const struct insn *insn)
 {
+    const int8_t *byte = from;
+    const int16_t *half = from;
+    const int32_t *word = from;
     switch (insn->width) {
-    case 1: return insn->sign ? (uint64_t)(int64_t) * (const int8_t *)from : *(const uint8_t *)from;
-    case 2:
-        return insn->sign ? (uint64_t)(int64_t) * (const int16_t *)from : *(const uint16_t *)from;
-    case 4:
-        return insn->sign ? (uint64_t)(int64_t) * (const int32_t *)from : *(const uint32_t *)from;
+    case 1: return insn->sign ? (uint64_t)byte[0] : (uint8_t)byte[0];
+    case 2: return insn->sign ? (uint64_t)half[0] : (uint16_t)half[0];
+    case 4: return insn->sign ? (uint64_t)word[0] : (uint32_t)word[0];
     default: return *(const uint64_t *)from;
     }
 }

@@ -15,7 +15,7 @@
 #define BRANCHES 64u  /* followed both ways: bounds the depth of the search, and so the stack */
 #define ALL      UINT32_MAX
 
-#define OPCODE(raw)  ((raw)&0x7fu)
+#define OPCODE(raw)  (0x7fu & (raw))
 #define OPCODE_FENCE 0x0fu
 #define OPCODE_OP    0x33u
 #define OPCODE_OP_32 0x3bu

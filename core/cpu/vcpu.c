@@ -16,7 +16,6 @@
 #include "vm.h"
 
 #define COUNTEREN_ALL 0xfffffffful
-#define COUNTEREN_TM  (1ul << 1) /* time never traps: OpenSBI would emulate it anyway, or worse */
 
 static void set_mode(struct vcpu *vcpu, enum vmode mode)
 {
@@ -34,7 +33,7 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
     vcpu->x[10] = vcpu->hartid;
     vcpu->x[11] = opaque;
     vcpu->pc = pc;
-    vcpu->csr.scounteren = COUNTEREN_TM; /* as OpenSBI leaves it */
+    vcpu->csr.scounteren = SCOUNTEREN_TM; /* as OpenSBI leaves it */
     vcpu->host_sstatus = SSTATUS_SPIE | SSTATUS_UXL_64 | SSTATUS_FS_INITIAL;
     vcpu->fs_hidden = false;
     vcpu->external = false;
@@ -136,7 +135,7 @@ void vcpu_wfi(struct vcpu *vcpu)
 static void follow_mode(struct vcpu *vcpu)
 {
     bool user = vcpu->mode == VMODE_U;
-    uint64_t scounteren = user ? vcpu->csr.scounteren | COUNTEREN_TM : COUNTEREN_ALL;
+    uint64_t scounteren = user ? vcpu->csr.scounteren | vcpu->counters_given : COUNTEREN_ALL;
     uint64_t senvcfg = user ? vcpu->csr.senvcfg : SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE;
     if (vcpu->host_scounteren != scounteren) {
         vcpu->host_scounteren = scounteren;

@@ -73,6 +73,7 @@ struct vcpu {
 
     struct shadow_root *root;               /* satp's */
     uint64_t host_scounteren, host_senvcfg; /* as last written to the host's CSRs */
+    uint64_t counters_given; /* read by vU whatever scounteren says, as natively here */
 
     /* The exit being handled. */
     uint64_t scause, stval;

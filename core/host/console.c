@@ -3,7 +3,7 @@
  *
  * The surprise: the transmitter-empty interrupt is asked for only while the UART has no room, and
  * the receive interrupt is masked while the owner leaves input lying; both would interrupt for
- * ever.
+ * ever. The other: firmware that talks unasked is given the divisor to talk to (data_close).
  */
 #include "host/console.h"
 
@@ -11,6 +11,7 @@
 
 #include "device.h"
 #include "host/io.h"
+#include "host/opensbi.h"
 #include "host/machine.h"
 #include "memory/map.h"
 
@@ -28,7 +29,9 @@
 
 #define FCR_ENABLE 0x01u /* use the FIFOs and keep what is in them; interrupt from the first byte */
 #define LCR_8N1    0x03u
-#define MCR_READY  0x0bu /* DTR, RTS, OUT2 (lets the interrupt out, on a PC) */
+#define LCR_DLAB \
+    0x80u /* UART_RBR and UART_THR are the divisor's low byte, UART_IER its high byte */
+#define MCR_READY 0x0bu /* DTR, RTS, OUT2 (lets the interrupt out, on a PC) */
 
 #define LSR_DATA  0x01u /* RBR holds a byte */
 #define LSR_EMPTY 0x20u /* the output FIFO is empty: all of it may be filled */
@@ -46,11 +49,51 @@ static uint8_t load(const struct console *console, unsigned offset)
     return io_read8(console->registers + offset);
 }
 
+/*
+ * OpenSBI from 1.6 on writes a sentence to the UART, in the middle of the guest's lines, whenever an sret, wfi or
+ * sfence.vma traps that is not S-mode's, and each of a guest's kernel begins so. Between its own uses of UART_RBR,
+ * UART_THR and UART_IER the driver therefore turns them into the divisor's registers, where the sentence ends; the
+ * divisor is put right again before. LSR, by which the firmware waits, stays.
+ */
+static struct console *muted;
+
+static void data_open(const struct console *console)
+{
+    if (console == muted) {
+        io_write8(console->registers + UART_THR, console->divisor);
+        io_write8(console->registers + UART_LCR, LCR_8N1);
+    }
+}
+
+static void data_close(const struct console *console)
+{
+    if (console == muted)
+        io_write8(console->registers + UART_LCR, LCR_8N1 | LCR_DLAB);
+}
+
+static void mute(struct console *console)
+{
+    io_write8(console->registers + UART_LCR, LCR_8N1 | LCR_DLAB);
+    console->divisor = load(console, UART_RBR);
+    muted = console;
+}
+
+void host_console_lend(bool lent)
+{
+    if (!muted)
+        return;
+    data_close(muted); /* a panic may come while it is open */
+    if (lent)
+        data_open(muted);
+}
+
 static void set_enabled(struct console *console, uint8_t enabled)
 {
     if (enabled != console->enabled) {
         console->enabled = enabled;
+        data_open(console);
         io_write8(console->registers + UART_IER, enabled);
+        data_close(console);
     }
 }
 
@@ -58,8 +101,10 @@ static void set_enabled(struct console *console, uint8_t enabled)
 static void drain(struct console *console)
 {
     while (console->tail != console->head && (load(console, UART_LSR) & LSR_EMPTY)) {
+        data_open(console);
         for (unsigned i = 0; i < UART_FIFO && console->tail != console->head; i++)
             io_write8(console->registers + UART_THR, console->ring[console->tail++ % CONSOLE_RING]);
+        data_close(console);
     }
     set_enabled(console, console->tail == console->head ? console->enabled & ~IER_TX
                                                         : console->enabled | IER_TX);
@@ -84,8 +129,10 @@ static size_t console_read(struct host_console *end, uint8_t *bytes, size_t len)
     struct console *console = console_of(end);
     size_t taken = 0;
 
+    data_open(console);
     while (taken < len && (load(console, UART_LSR) & LSR_DATA))
         bytes[taken++] = load(console, UART_RBR);
+    data_close(console);
     if (len > 0)
         set_enabled(console, console->enabled | IER_RX);
     return taken;
@@ -130,6 +177,8 @@ int host_console_start(struct host *host)
     io_write8(console->registers + UART_LCR, LCR_8N1);
     io_write8(console->registers + UART_FCR, FCR_ENABLE);
     io_write8(console->registers + UART_MCR, MCR_READY);
+    if (opensbi_talks())
+        mute(console);
     set_enabled(console, IER_RX);
     return host_irq_enable(host, host->uart.irq, interrupt, console);
 }

@@ -16,6 +16,7 @@ struct console {
     struct host_console end;
     uintptr_t registers; /* in the direct map; 0: not started */
     uint8_t enabled;     /* what IER holds */
+    uint8_t divisor;     /* its low byte, where the firmware may have changed it */
     bool starved;        /* the owner's last write was short: serve it when there is room again */
     uint32_t head, tail; /* bytes put in and taken out so far */
     uint8_t ring[CONSOLE_RING];
@@ -23,6 +24,10 @@ struct console {
 
 /* Sets the UART up, takes its interrupt. The end has no owner yet. 0 or a negative errno. */
 int host_console_start(struct host *host);
+
+/* The firmware is asked to write to the UART (true) or has done so (false): what it writes at other times may be kept
+ * from it, see console.c. */
+void host_console_lend(bool lent);
 
 /* Waits until the UART has taken what was written, a bounded time. For power-off and panic. */
 void host_console_flush(struct host *host);

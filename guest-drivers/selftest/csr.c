@@ -129,4 +129,24 @@
 ROWS(SNIPPET_CODE)
 static const struct snippet snippets[] = {ROWS(SNIPPET_ROW)};
 
-const struct subject csr_subject = {.snippets = snippets, .snippet_count = COUNT(snippets)};
+/* With scounteren.TM clear rdtime traps to the firmware. */
+static const struct answer time_locked[] = {
+    {END_DONE, "OpenSBI 1.5"}, /* carries it out all the same */
+    {TRAP(CAUSE_ILLEGAL), "OpenSBI 1.6"},
+    {0, NULL},
+};
+
+FRAGMENT(csr_time_locked, "rdtime a0\n nop\n nop");
+static void user_time_locked(void)
+{
+    struct run run = RUN(csr_time_locked, .mode = MODE_U, .lockout = 2, .a = {7});
+    harness_run(&run);
+    if (expect_answer("scause-plus-1", run.ended, time_locked) && run.ended != END_DONE) {
+        expect_end(&run, TRAP(CAUSE_ILLEGAL), 0, 0xc0102573);
+        expect("a0", run.x[10], 7);
+    }
+}
+
+static const struct check checks[] = {{"csr-user-time-locked", user_time_locked}};
+
+const struct subject csr_subject = {snippets, COUNT(snippets), checks, COUNT(checks)};

@@ -28,6 +28,7 @@ extern char harness_vector[];
 
 static uint64_t current_satp, stay; /* 0 when a check begins */
 static char failure[120];           /* of the check that is running; empty: none so far */
+static const char *noted;           /* whose answer it was, where versions differ */
 
 bool expect_index(const char *what, uint64_t index, uint64_t saw, uint64_t expected)
 {
@@ -43,6 +44,17 @@ bool expect(const char *what, uint64_t saw, uint64_t expected)
         snprintf(failure, sizeof(failure), "%s saw 0x%llx expected 0x%llx", what,
                  (unsigned long long)saw, (unsigned long long)expected);
     return saw == expected;
+}
+
+bool expect_answer(const char *what, uint64_t saw, const struct answer *answers)
+{
+    const struct answer *answer = answers;
+    while (answer->of && answer->value != saw)
+        answer++;
+    if (!answer->of)
+        return expect(what, saw, answers->value);
+    noted = answer->of;
+    return true;
 }
 
 /* "end" is scause + 1, which nobody wants to read: 0 is "done", the rest is shown as scause. */
@@ -229,6 +241,7 @@ static void bring_back(const struct kernel_csrs *kernel)
 bool harness_check(void (*test)(const void *argument), const void *argument)
 {
     failure[0] = 0;
+    noted = NULL;
     current_satp = stay = 0;
     struct kernel_csrs kernel = put_away();
     bool trapped = harness_guard(test, argument);
@@ -244,4 +257,9 @@ bool harness_check(void (*test)(const void *argument), const void *argument)
 const char *harness_failure(void)
 {
     return failure[0] ? failure : NULL;
+}
+
+const char *harness_answer(void)
+{
+    return noted;
 }

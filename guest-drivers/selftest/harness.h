@@ -61,16 +61,25 @@ void harness_stay(uint64_t satp);
             ":\n" text "\n"                                                                \
             ".option norvc\n" #name "_end:\nebreak\n.option pop\n.popsection")
 
-/* A run of that fragment; more fields may follow. */
-#define RUN(name, ...)                                  \
-    {                                                   \
-        .start = name, .end = name##_end, ##__VA_ARGS__ \
-    }
+/* A run of that fragment; more fields may follow. (Versions of clang-format disagree about its layout.) */
+/* clang-format off */
+#define RUN(name, ...) {.start = name, .end = name##_end, ##__VA_ARGS__}
+/* clang-format on */
 
 /* Compares, and notes the first difference of the check that is running. `what` says which value;
  * index < 0: none. Returns whether they were equal. */
 bool expect(const char *what, uint64_t saw, uint64_t expected);
 bool expect_index(const char *what, uint64_t index, uint64_t saw, uint64_t expected);
+
+/* One of the answers that versions of QEMU, or of the firmware, give to the same question. */
+struct answer {
+    uint64_t value;
+    const char *of; /* which version and, in its table, why */
+};
+
+/* Compares with each of the answers (the last one's `of` is null). The line of a check that passes says whose answer
+ * it was: the bare machine at hand is the oracle, and the VMM must give the same one there. */
+bool expect_answer(const char *what, uint64_t saw, const struct answer *answers);
 
 /* expect() for a run's end: how, at which offset, with which stval. */
 bool expect_end(const struct run *run, uint64_t ended, uint64_t offset, uint64_t stval);
@@ -123,6 +132,8 @@ extern const struct subject csr_subject, warl_subject, trap_subject, sret_subjec
 extern unsigned harness_effort;
 
 /* Runs one check between the kernel's CSRs being put away and brought back; whether it passed. The
- * line is printed by the caller from harness_failure(), null if it passed. */
+ * line is printed by the caller from harness_failure(), null if it passed, and harness_answer(), null
+ * if no version's answer was noted. */
 bool harness_check(void (*test)(const void *argument), const void *argument);
 const char *harness_failure(void);
+const char *harness_answer(void);

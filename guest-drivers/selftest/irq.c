@@ -267,8 +267,9 @@ static void float_states(void)
         MAKE_CSR(CSRRC, 0, CSR_SSTATUS, 13),
         MAKE_CSR(CSRRW, 20, CSR_SSTATUS, 12),
     };
+    const unsigned step = harness_effort > 1 ? 1 : 3;
     make_list.count = 0;
-    for (unsigned i = 0; i<4 * 512; i += harness_effort> 1 ? 1 : 3) {
+    for (unsigned i = 0; i < 4 * 512; i += step) {
         struct program *p = make_another(9);
         for (unsigned n = 1; n < 512; n *= 8) {
             make_add(p, MAKE_STOP);

@@ -10,8 +10,8 @@ enum csr_op { CSRRW = 1, CSRRS, CSRRC, CSRRWI = 5, CSRRSI, CSRRCI };
 #define MAKE_CSR(op, rd, csr, rs)                                                                \
     ((uint32_t)(csr) << 20 | (uint32_t)(rs) << 15 | (uint32_t)(op) << 12 | (uint32_t)(rd) << 7 | \
      0x73)
-#define MAKE_IMM(funct3, rd, rs, value)                                                  \
-    (((uint32_t)(value)&0xfff) << 20 | (uint32_t)(rs) << 15 | (uint32_t)(funct3) << 12 | \
+#define MAKE_IMM(funct3, rd, rs, value)                                                    \
+    ((0xfff & (uint32_t)(value)) << 20 | (uint32_t)(rs) << 15 | (uint32_t)(funct3) << 12 | \
      (uint32_t)(rd) << 7 | 0x13)
 /* div x0, x0, x0 does nothing, and stops a VMM that runs ahead: what is behind it is executed by the hart.
  * Without it, the sret that a program is entered by may be the last that the hart sees of it. */
@@ -24,25 +24,25 @@ enum csr_op { CSRRW = 1, CSRRS, CSRRC, CSRRWI = 5, CSRRSI, CSRRCI };
 #define MAKE_LUI(rd, value)    ((uint32_t)(value) << 12 | (uint32_t)(rd) << 7 | 0x37)
 #define MAKE_AUIPC(rd, value)  ((uint32_t)(value) << 12 | (uint32_t)(rd) << 7 | 0x17)
 #define MAKE_JALR(rd, rs, at) \
-    (((uint32_t)(at)&0xfff) << 20 | (uint32_t)(rs) << 15 | (uint32_t)(rd) << 7 | 0x67)
+    ((0xfff & (uint32_t)(at)) << 20 | (uint32_t)(rs) << 15 | (uint32_t)(rd) << 7 | 0x67)
 #define MAKE_LD(rd, rs, at) \
-    (((uint32_t)(at)&0xfff) << 20 | (uint32_t)(rs) << 15 | 3u << 12 | (uint32_t)(rd) << 7 | 0x03)
-#define MAKE_SD(rs2, rs1, at)                                                                  \
-    (((uint32_t)(at)&0xfe0) << 20 | (uint32_t)(rs2) << 20 | (uint32_t)(rs1) << 15 | 3u << 12 | \
-     ((uint32_t)(at)&31) << 7 | 0x23)
+    ((0xfff & (uint32_t)(at)) << 20 | (uint32_t)(rs) << 15 | 3u << 12 | (uint32_t)(rd) << 7 | 0x03)
+#define MAKE_SD(rs2, rs1, at)                                                                    \
+    ((0xfe0 & (uint32_t)(at)) << 20 | (uint32_t)(rs2) << 20 | (uint32_t)(rs1) << 15 | 3u << 12 | \
+     (31 & (uint32_t)(at)) << 7 | 0x23)
 #define MAKE_JAL(rd, words) \
-    ((uint32_t)((words)*4 & 0x7fe) << 20 | (uint32_t)(rd) << 7 | 0x6f) /* 0..511 words ahead */
-#define MAKE_BRANCH(funct3, rs1, rs2, words)                                    \
-    ((uint32_t)(rs2) << 20 | (uint32_t)(rs1) << 15 | (uint32_t)(funct3) << 12 | \
-     ((uint32_t)(words)*4 & 0x1e) << 7 | ((uint32_t)(words)*4 & 0x7e0) << 20 |  \
+    ((0x7fe & 4 * (uint32_t)(words)) << 20 | (uint32_t)(rd) << 7 | 0x6f) /* 0..511 words ahead */
+#define MAKE_BRANCH(funct3, rs1, rs2, words)                                       \
+    ((uint32_t)(rs2) << 20 | (uint32_t)(rs1) << 15 | (uint32_t)(funct3) << 12 |    \
+     (0x1e & 4 * (uint32_t)(words)) << 7 | (0x7e0 & 4 * (uint32_t)(words)) << 20 | \
      ((words) < 0 ? 0x80000080u : 0) | 0x63) /* -256..255 words */
 #define BEQ                 0u
 #define BNE                 1u
 #define MAKE_FMV_D_X(f, rs) (0xf2000053u | (uint32_t)(rs) << 15 | (uint32_t)(f) << 7)
 #define MAKE_FMV_X_D(rd, f) (0xe2000053u | (uint32_t)(f) << 15 | (uint32_t)(rd) << 7)
 
-#define MAKE_C_LI(rd, value)                                           \
-    (0x00014001u | (uint32_t)(rd) << 7 | ((uint32_t)(value)&31) << 2 | \
+#define MAKE_C_LI(rd, value)                                             \
+    (0x00014001u | (uint32_t)(rd) << 7 | (31 & (uint32_t)(value)) << 2 | \
      ((uint32_t)(value) >> 5 & 1) << 12)
 #define MAKE_C_MV(rd, rs) (0x00018002u | (uint32_t)(rd) << 7 | (uint32_t)(rs) << 2)
 

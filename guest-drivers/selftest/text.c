@@ -336,7 +336,8 @@ static void read_back(void)
     space_map(root, GVA, page_of(programs), PTE_S_RWX);
     space_map(root, ALIAS, page_of(programs), PTE_R | PTE_A);
     harness_stay(satp);
-    for (unsigned i = 0; i<PROGRAMS; i += harness_effort> 1 ? 1 : 4) {
+    const unsigned step = harness_effort > 1 ? 1 : 4;
+    for (unsigned i = 0; i < PROGRAMS; i += step) {
         check_at(&programs[i], i % 2 ? GVA : 0, satp, i);
         static const uint64_t gvas[] = {GVA, ALIAS, 0};
         const char *at = gvas[i % 3] ? (const char *)gvas[i % 3] : page_of(programs);

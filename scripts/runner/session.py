@@ -18,7 +18,7 @@ import tempfile
 import termios
 import time
 
-from . import control, disk, machine, report, trace
+from . import control, disk, firmware, machine, report, trace
 from .disk import RUN_FOLDER
 from .options import FIRMWARE, RAM_BASE, Refusal
 
@@ -182,7 +182,7 @@ class Session:
         data = os.read(stdout.fileno(), 65536)
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-        text = (self.tail + data).replace(b"\r", b"")
+        text = firmware.without((self.tail + data).replace(b"\r", b""))
         whole, _, self.tail = text.rpartition(b"\n")
         self.tail = self.tail[:TAIL_MAX]
         self.hear(whole)

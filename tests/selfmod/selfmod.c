@@ -155,11 +155,12 @@ static long bpf(int command, union attribute *attribute)
 
 static long program_load(const struct code *code)
 {
+    static const char license[] = "GPL";
     union attribute attribute = {.words = {0}};
     attribute.load.type = BPF_PROG_TYPE_SOCKET_FILTER;
     attribute.load.count = code->count;
     attribute.load.insns = (uint64_t)code->insn;
-    attribute.load.license = (uint64_t) "GPL";
+    attribute.load.license = (uint64_t)license;
     attribute.load.log_level = 1;
     attribute.load.log_size = sizeof(log_text);
     attribute.load.log = (uint64_t)log_text;

@@ -4,8 +4,13 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path.insert(0, os.path.join(TOP, "scripts"))
+
+from runner import firmware  # noqa: E402
+
 MAKE = ["make", "--no-print-directory"]
 
 
@@ -24,7 +29,7 @@ def make(options, seconds=120):
 
 
 def run(arguments, seconds=120):
-    """Calls make; (status, output). Never leaves a QEMU behind. The status is that of the command
+    """Calls make; (status, output without what the firmware says in between). Never leaves a QEMU behind. The status is that of the command
     that make ran (make itself says 2 whatever that was), or None if there was no end in time."""
     process = subprocess.Popen([*MAKE, *arguments], cwd=TOP, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -36,7 +41,7 @@ def run(arguments, seconds=120):
         os.killpg(process.pid, signal.SIGTERM)
         output, _ = process.communicate(timeout=30)
         late = True
-    text = output.decode(errors="replace").replace("\r", "")
+    text = firmware.without(output.decode(errors="replace").replace("\r", ""))
     status = process.returncode
     if status == 2 and "] Error " in text:
         status = int(text.rsplit("] Error ", 1)[1].split()[0])

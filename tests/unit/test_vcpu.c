@@ -304,11 +304,12 @@ static void test_reset(void **state)
     assert_int_equal(vcpu->host_sstatus & SSTATUS_SPP, 0);
 }
 
-/* vU gets what the guest gave it and the time always; vS everything. */
+/* vU gets what the guest gave it and what the firmware gives always; vS everything. */
 static void test_follow_mode(void **state)
 {
     (void)state;
     vcpu->csr.scounteren = 1;
+    vcpu->counters_given = SCOUNTEREN_TM;
     vcpu->csr.senvcfg = SENVCFG_CBZE;
     vcpu->mode = VMODE_U;
     vcpu->view_stale = true;
@@ -323,6 +324,11 @@ static void test_follow_mode(void **state)
     assert_int_equal(hart_csr[CSR_SENVCFG], SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE);
     vcpu_prepare(vcpu);
     assert_int_equal(selects, 2);
+    vcpu->counters_given = 0;
+    vcpu->mode = VMODE_U;
+    vcpu->view_stale = true;
+    vcpu_prepare(vcpu);
+    assert_int_equal(hart_csr[CSR_SCOUNTEREN], 1);
 }
 
 int main(void)

@@ -11,6 +11,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../scripts"))
 
+from runner import firmware  # noqa: E402
 from runner import machine as qemu  # noqa: E402
 from runner.options import parse_shadow  # noqa: E402
 
@@ -88,7 +89,7 @@ class Machine:
                 break
             lines = (tail + data).split(b"\n")
             tail = lines.pop()
-            for line in (line.decode(errors="replace").strip() for line in lines):
+            for line in (firmware.without(line.decode(errors="replace")).strip() for line in lines):
                 if line.startswith("program "):
                     results.append(Result("program " + line.split(" ", 2)[2], text))
                     text = []
