@@ -24,5 +24,9 @@ struct console {
 /* Sets the UART up, takes its interrupt. The end has no owner yet. 0 or a negative errno. */
 int host_console_start(struct host *host);
 
+/* How many bytes end.write would take now without keeping the owner waiting: 0 while the owner's own output
+ * waits for room. When there is less than was hoped for, the UART's interrupt tells of more. */
+size_t host_console_room(struct host *host);
+
 /* Waits until the UART has taken what was written, a bounded time. For power-off and panic. */
 void host_console_flush(struct host *host);

@@ -8,30 +8,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "host/firmware.h"
+
 #define SBI_LEGACY_PUTCHAR  0x01
 #define SBI_DBCN            0x4442434e
 #define SBI_DBCN_WRITE_BYTE 2
 
-struct sbi_result {
-    long error, value;
-};
-
-static struct sbi_result sbi_call(unsigned long extension, unsigned long function,
-                                  unsigned long argument)
-{
-    register unsigned long a0 __asm__("a0") = argument;
-    register unsigned long a1 __asm__("a1") = 0;
-    register unsigned long a6 __asm__("a6") = function;
-    register unsigned long a7 __asm__("a7") = extension;
-
-    __asm__ volatile("ecall" : "+r"(a0), "+r"(a1) : "r"(a6), "r"(a7) : "memory");
-    return (struct sbi_result){.error = (long)a0, .value = (long)a1};
-}
-
 static void put(char byte)
 {
-    if (sbi_call(SBI_DBCN, SBI_DBCN_WRITE_BYTE, (unsigned char)byte).error != 0)
-        sbi_call(SBI_LEGACY_PUTCHAR, 0, (unsigned char)byte);
+    if (firmware_call(SBI_DBCN, SBI_DBCN_WRITE_BYTE, (unsigned char)byte, 0, 0).error != 0)
+        firmware_call(SBI_LEGACY_PUTCHAR, 0, (unsigned char)byte, 0, 0);
 }
 
 void host_panic_puts(const char *text)
