@@ -32,8 +32,17 @@ EVERY_STRATEGY = [{"DEVICE": device} for device in STRATEGIES]
 GUESTS = [
     Guest("faults", [{"DEVICE": "virtio", "TIMEOUT": "4"}], status=124,
           expect=["the guest had not ended after 4 s"]),
+    Guest("found", NATIVE + EVERY_LEVEL + EVERY_STRATEGY),
+    Guest("masks", NATIVE + EVERY_LEVEL + EVERY_STRATEGY),
+    Guest("suspend", NATIVE + EVERY_LEVEL + EVERY_STRATEGY),
+    # Not natively: the firmware writes all of the 64 MiB that it is asked to.
+    Guest("costly", [{"DEVICE": device, "ICOUNT": "1"} for device in STRATEGIES]),
 ]
 RUNS = [(guest, options) for guest in GUESTS for options in guest.runs]
+
+
+# What differs from machine to machine, and must be here what it is natively: guest and the line that says it.
+AS_NATIVELY = [("found", r"^scounteren keeps .*"), ("masks", r"^answer for absent harts: .*")]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,3 +65,16 @@ def test_guest(guest, options, tmp_path):
         match = re.compile(pattern, re.MULTILINE).search(output, at)
         assert match, f"there is no {pattern!r}"
         at = match.end()
+
+
+@pytest.mark.parametrize("name,pattern", AS_NATIVELY, ids=[name for name, _ in AS_NATIVELY])
+def test_as_natively(name, pattern, tmp_path):
+    said = {}
+    for device in ("native", *STRATEGIES):
+        options = {"GUEST": f"build/guests/{name}.elf", "DISK_IMG": f"{tmp_path}/disk.img", "TIMEOUT": "50",
+                   "DEVICE": device}
+        _, output = front_door.make(options, 60)
+        match = re.search(pattern, output, re.MULTILINE)
+        said[device] = match and match[0]
+    assert said["native"]
+    assert set(said.values()) == {said["native"]}

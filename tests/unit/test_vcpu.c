@@ -276,6 +276,7 @@ static void test_resume(void **state)
     (void)state;
     memset(vcpu->x, 0xff, sizeof vcpu->x);
     put_state(0xf);
+    vcpu->counters = 0x7f;
     vcpu->csr.sip = SIP_SSIP;
     vcpu->csr.sie = SIP_ALL;
     vcpu->csr.satp = SATP_MODE_SV39 << SATP_MODE_SHIFT | 0x80000;
