@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import time
 
@@ -77,6 +78,23 @@ def test_input_has_one_owner(start, options):
         assert length < 7 or set("dgu") <= set(child.match[2])
     child.send("end\r")
     child.expect(r"line \[end\]")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+@pytest.mark.parametrize("device", manifest.EVERY)
+def test_terminal_that_does_not_read(start, device):
+    """Output that finds no room keeps the guest waiting and not the VMM, and all of it arrives (flood.c)."""
+    status, output = front_door.run(["-s", "trident", "guests-bare"])
+    assert status == 0, output
+    child = start(GUEST="build/guests/flood.elf", prompt="flood 00000", DEVICE=device)
+    time.sleep(2)
+    if device != "native":  # it could not write all, or this would be over
+        assert control("where")["pc"].startswith("0x")
+    child.expect_exact("flood 04199")
+    seen = re.findall(r"flood (\d{5}) by", "flood 00000" + child.before + "flood 04199 by")
+    assert [int(number) for number in seen] == list(range(4200))
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
