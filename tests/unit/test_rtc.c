@@ -332,8 +332,7 @@ static void test_bad_accesses(void **state)
         for (io.offset = 0; io.offset < RTC_SIZE; io.offset += 1u << i) {
             io.width = (uint8_t)(1u << i);
             io.store = io.offset & 8;
-            assert_int_equal(rtc_access(&bench->vm, &io),
-                             i >= 2 && io.offset + io.width <= 0x24);
+            assert_int_equal(rtc_access(&bench->vm, &io), i >= 2 && io.offset + io.width <= 0x24);
         }
     }
     assert_int_equal(load(bench, 0x20), 0);
