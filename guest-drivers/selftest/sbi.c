@@ -62,88 +62,88 @@ static void call(const struct call *c)
 }
 
 /* What is not said: no arguments, success, value 0. An error leaves a1 undefined. */
-#define CALLS(C)                                                                                   \
-    C(spec, "sbi-base-spec-version", BASE, 0, .is = NOT_ZERO)                                      \
-    C(impl_id, "sbi-base-impl-id", BASE, 1, .is = ANY)                                             \
-    C(impl_version, "sbi-base-impl-version", BASE, 2, .is = ANY)                                   \
-    C(mvendorid, "sbi-base-mvendorid", BASE, 4, .is = ANY)                                         \
-    C(marchid, "sbi-base-marchid", BASE, 5, .is = ANY)                                             \
-    C(mimpid, "sbi-base-mimpid", BASE, 6, .is = ANY)                                               \
-    C(base_7, "sbi-base-unknown-function", BASE, 7, .error = NOT_SUPPORTED, .is = ANY)             \
-    C(probe_base, "sbi-probe-base", BASE, 3, .a = {BASE}, .is = NOT_ZERO)                          \
-    C(probe_time, "sbi-probe-time", BASE, 3, .a = {TIME}, .is = NOT_ZERO)                          \
-    C(probe_ipi, "sbi-probe-ipi", BASE, 3, .a = {IPI}, .is = NOT_ZERO)                             \
-    C(probe_rfence, "sbi-probe-rfence", BASE, 3, .a = {RFENCE}, .is = NOT_ZERO)                    \
-    C(probe_hsm, "sbi-probe-hsm", BASE, 3, .a = {HSM}, .is = NOT_ZERO)                             \
-    C(probe_srst, "sbi-probe-srst", BASE, 3, .a = {SRST}, .is = NOT_ZERO)                          \
-    C(probe_dbcn, "sbi-probe-dbcn", BASE, 3, .a = {DBCN}, .is = NOT_ZERO)                          \
-    C(probe_none, "sbi-probe-nobody", BASE, 3, .a = {NOBODY}, .value = 0)                          \
-    C(probe_high, "sbi-probe-upper-half", BASE, 3, .a = {0x7777777700000000}, .value = 0)          \
-    C(nobody, "sbi-unknown-extension", NOBODY, 0, .error = NOT_SUPPORTED, .is = ANY)               \
-    C(nobody_1, "sbi-unknown-extension-function", NOBODY, 0x1234, .a = {1, 2, 3, 4},               \
-      .error = NOT_SUPPORTED, .is = ANY)                                                           \
-    C(nobody_0, "sbi-extension-all-ones", -1ul, -1ul, .error = NOT_SUPPORTED, .is = ANY)           \
-    C(time_1, "sbi-time-unknown-function", TIME, 1, .error = NOT_SUPPORTED, .is = ANY)             \
-    C(ipi_1, "sbi-ipi-unknown-function", IPI, 1, .error = NOT_SUPPORTED, .is = ANY)                \
-    C(rfence_99, "sbi-rfence-unknown-function", RFENCE, 99, .error = NOT_SUPPORTED, .is = ANY)     \
-    C(hsm_99, "sbi-hsm-unknown-function", HSM, 99, .error = NOT_SUPPORTED, .is = ANY)              \
-    C(srst_1, "sbi-srst-unknown-function", SRST, 1, .error = NOT_SUPPORTED, .is = ANY)             \
-    C(dbcn_3, "sbi-dbcn-unknown-function", DBCN, 3, .error = NOT_SUPPORTED, .is = ANY)             \
-    C(ipi_self, "sbi-ipi-self", IPI, 0, .a = {1, 0}, .sip_after = SIP_SSIP)                        \
-    C(ipi_all, "sbi-ipi-all-harts", IPI, 0, .a = {0, -1ul}, .sip_after = SIP_SSIP)                 \
-    C(ipi_none, "sbi-ipi-empty-mask", IPI, 0, .a = {0, 0})                                         \
-    C(ipi_keep, "sbi-ipi-keeps-others", IPI, 0, .a = {1, 0}, .sip = SIP_STIP,                      \
-      .sip_after = SIP_SSIP | SIP_STIP)                                                            \
-    C(ipi_bad, "sbi-ipi-missing-hart", IPI, 0, .a = {1, 1000}, .error = INVALID_PARAM, .is = ANY)  \
-    C(ipi_more, "sbi-ipi-self-and-missing", IPI, 0, .a = {-1ul, 0}, .sip_after = SIP_SSIP)         \
-    C(ipi_other, "sbi-ipi-only-missing", IPI, 0, .a = {2, 0})                                      \
-    C(rf_more, "sbi-rfence-self-and-missing", RFENCE, 1, .a = {-1ul, 0, 0, -1ul})                  \
-    C(rf_other, "sbi-rfence-only-missing", RFENCE, 2, .a = {2, 0, 0, -1ul})                        \
-    C(rf_i, "sbi-rfence-fence-i", RFENCE, 0, .a = {1, 0})                                          \
-    C(rf_vma, "sbi-rfence-sfence-vma", RFENCE, 1, .a = {1, 0, 0x1000, 0x2000})                     \
-    C(rf_all, "sbi-rfence-sfence-vma-all", RFENCE, 1, .a = {0, -1ul, 0, -1ul})                     \
-    C(rf_asid, "sbi-rfence-sfence-vma-asid", RFENCE, 2, .a = {1, 0, 0x1000, 0x2000})               \
-    C(rf_bad, "sbi-rfence-missing-hart", RFENCE, 1, .a = {1, 1000}, .error = INVALID_PARAM,        \
-      .is = ANY)                                                                                   \
-    C(rf_h, "sbi-rfence-hfence", RFENCE, 4, .a = {1, 0}, .error = NOT_SUPPORTED, .is = ANY)        \
-    C(hsm_status, "sbi-hsm-status", HSM, 2, .a = {0}, .value = 0)                                  \
-    C(hsm_status_1, "sbi-hsm-status-missing-hart", HSM, 2, .a = {1}, .error = INVALID_PARAM,       \
-      .is = ANY)                                                                                   \
-    C(hsm_status_x, "sbi-hsm-status-absurd-hart", HSM, 2, .a = {-1ul}, .error = INVALID_PARAM,     \
-      .is = ANY)                                                                                   \
-    C(hsm_start, "sbi-hsm-start-running-hart", HSM, 0, .a = {0, 0x80200000},                       \
-      .error = ALREADY_AVAILABLE, .is = ANY)                                                       \
-    C(hsm_start_1, "sbi-hsm-start-missing-hart", HSM, 0, .a = {1, 0x80200000},                     \
-      .error = INVALID_PARAM, .is = ANY)                                                           \
-    C(hsm_start_x, "sbi-hsm-start-at-firmware", HSM, 0, .a = {0, FIRMWARE},                        \
-      .error = INVALID_ADDRESS, .is = ANY)                                                         \
-    C(hsm_start_1x, "sbi-hsm-start-missing-hart-at-firmware", HSM, 0, .a = {1, FIRMWARE},          \
-      .error = INVALID_PARAM, .is = ANY)                                                           \
-    C(hsm_platform, "sbi-hsm-suspend-platform", HSM, 3, .a = {0x10000000}, .error = NOT_SUPPORTED, \
-      .is = ANY)                                                                                   \
-    C(hsm_lost, "sbi-hsm-suspend-lost-at-firmware", HSM, 3, .a = {0x80000000, FIRMWARE},           \
-      .error = INVALID_ADDRESS, .is = ANY)                                                         \
-    C(hsm_lost_x, "sbi-hsm-suspend-lost-reserved", HSM, 3, .a = {0x80000001, FIRMWARE},            \
-      .error = INVALID_PARAM, .is = ANY)                                                           \
-    C(hsm_lost_own, "sbi-hsm-suspend-lost-platform", HSM, 3, .a = {0x90000000, 0x80200000},        \
-      .error = NOT_SUPPORTED, .is = ANY)                                                           \
-    C(hsm_suspend, "sbi-hsm-suspend-pending", HSM, 3, .a = {0}, .sip = SIP_SSIP, .sie = SIP_SSIP,  \
-      .sip_after = SIP_SSIP, .is = ANY)                                                            \
-    C(hsm_suspend_x, "sbi-hsm-suspend-reserved-type", HSM, 3, .a = {5}, .error = INVALID_PARAM,    \
-      .is = ANY)                                                                                   \
-    C(srst_type, "sbi-srst-reserved-type", SRST, 0, .a = {3, 0}, .error = INVALID_PARAM,           \
-      .is = ANY)                                                                                   \
-    C(srst_big, "sbi-srst-absurd-type", SRST, 0, .a = {0x12345678, 0}, .error = INVALID_PARAM,     \
-      .is = ANY)                                                                                   \
-    C(srst_reason, "sbi-srst-reserved-reason", SRST, 0, .a = {0, 0x1234}, .error = INVALID_PARAM,  \
-      .is = ANY)                                                                                   \
-    C(dbcn_none, "sbi-dbcn-write-nothing", DBCN, 0, .a = {0, 0x80200000, 0}, .value = 0)           \
-    C(dbcn_high, "sbi-dbcn-write-high-address", DBCN, 0, .a = {1, 0, 1}, .error = INVALID_PARAM,   \
-      .or = FAILED, .is = ANY)                                                                     \
-    C(dbcn_fw, "sbi-dbcn-write-firmware", DBCN, 0, .a = {1, 0x80000000, 0},                        \
-      .error = INVALID_PARAM, .is = ANY)                                                           \
-    C(dbcn_rfw, "sbi-dbcn-read-firmware", DBCN, 1, .a = {1, 0x80000000, 0},                        \
-      .error = INVALID_PARAM, .is = ANY)                                                           \
+#define CALLS(C)                                                                                  \
+    C(spec, "sbi-base-spec-version", BASE, 0, .is = NOT_ZERO)                                     \
+    C(impl_id, "sbi-base-impl-id", BASE, 1, .is = ANY)                                            \
+    C(impl_version, "sbi-base-impl-version", BASE, 2, .is = ANY)                                  \
+    C(mvendorid, "sbi-base-mvendorid", BASE, 4, .is = ANY)                                        \
+    C(marchid, "sbi-base-marchid", BASE, 5, .is = ANY)                                            \
+    C(mimpid, "sbi-base-mimpid", BASE, 6, .is = ANY)                                              \
+    C(base_7, "sbi-base-unknown-function", BASE, 7, .error = NOT_SUPPORTED, .is = ANY)            \
+    C(probe_base, "sbi-probe-base", BASE, 3, .a = {BASE}, .is = NOT_ZERO)                         \
+    C(probe_time, "sbi-probe-time", BASE, 3, .a = {TIME}, .is = NOT_ZERO)                         \
+    C(probe_ipi, "sbi-probe-ipi", BASE, 3, .a = {IPI}, .is = NOT_ZERO)                            \
+    C(probe_rfence, "sbi-probe-rfence", BASE, 3, .a = {RFENCE}, .is = NOT_ZERO)                   \
+    C(probe_hsm, "sbi-probe-hsm", BASE, 3, .a = {HSM}, .is = NOT_ZERO)                            \
+    C(probe_srst, "sbi-probe-srst", BASE, 3, .a = {SRST}, .is = NOT_ZERO)                         \
+    C(probe_dbcn, "sbi-probe-dbcn", BASE, 3, .a = {DBCN}, .is = NOT_ZERO)                         \
+    C(probe_none, "sbi-probe-nobody", BASE, 3, .a = {NOBODY}, .value = 0)                         \
+    C(probe_high, "sbi-probe-upper-half", BASE, 3, .a = {0x7777777700000000}, .value = 0)         \
+    C(nobody, "sbi-unknown-extension", NOBODY, 0, .error = NOT_SUPPORTED, .is = ANY)              \
+    C(nobody_1, "sbi-unknown-extension-function", NOBODY, 0x1234, .a = {1, 2, 3, 4},              \
+      .error = NOT_SUPPORTED, .is = ANY)                                                          \
+    C(nobody_0, "sbi-extension-all-ones", -1ul, -1ul, .error = NOT_SUPPORTED, .is = ANY)          \
+    C(time_1, "sbi-time-unknown-function", TIME, 1, .error = NOT_SUPPORTED, .is = ANY)            \
+    C(ipi_1, "sbi-ipi-unknown-function", IPI, 1, .error = NOT_SUPPORTED, .is = ANY)               \
+    C(rfence_99, "sbi-rfence-unknown-function", RFENCE, 99, .error = NOT_SUPPORTED, .is = ANY)    \
+    C(hsm_99, "sbi-hsm-unknown-function", HSM, 99, .error = NOT_SUPPORTED, .is = ANY)             \
+    C(srst_1, "sbi-srst-unknown-function", SRST, 1, .error = NOT_SUPPORTED, .is = ANY)            \
+    C(dbcn_3, "sbi-dbcn-unknown-function", DBCN, 3, .error = NOT_SUPPORTED, .is = ANY)            \
+    C(ipi_self, "sbi-ipi-self", IPI, 0, .a = {1, 0}, .sip_after = SIP_SSIP)                       \
+    C(ipi_all, "sbi-ipi-all-harts", IPI, 0, .a = {0, -1ul}, .sip_after = SIP_SSIP)                \
+    C(ipi_none, "sbi-ipi-empty-mask", IPI, 0, .a = {0, 0})                                        \
+    C(ipi_keep, "sbi-ipi-keeps-others", IPI, 0, .a = {1, 0}, .sip = SIP_STIP,                     \
+      .sip_after = SIP_SSIP | SIP_STIP)                                                           \
+    C(ipi_bad, "sbi-ipi-missing-hart", IPI, 0, .a = {1, 1000}, .error = INVALID_PARAM, .is = ANY) \
+    C(ipi_more, "sbi-ipi-self-and-missing", IPI, 0, .a = {-1ul, 0}, .sip_after = SIP_SSIP)        \
+    C(ipi_other, "sbi-ipi-only-missing", IPI, 0, .a = {2, 0})                                     \
+    C(rf_more, "sbi-rfence-self-and-missing", RFENCE, 1, .a = {-1ul, 0, 0, -1ul})                 \
+    C(rf_other, "sbi-rfence-only-missing", RFENCE, 2, .a = {2, 0, 0, -1ul})                       \
+    C(rf_i, "sbi-rfence-fence-i", RFENCE, 0, .a = {1, 0})                                         \
+    C(rf_vma, "sbi-rfence-sfence-vma", RFENCE, 1, .a = {1, 0, 0x1000, 0x2000})                    \
+    C(rf_all, "sbi-rfence-sfence-vma-all", RFENCE, 1, .a = {0, -1ul, 0, -1ul})                    \
+    C(rf_asid, "sbi-rfence-sfence-vma-asid", RFENCE, 2, .a = {1, 0, 0x1000, 0x2000})              \
+    C(rf_bad, "sbi-rfence-missing-hart", RFENCE, 1, .a = {1, 1000}, .error = INVALID_PARAM,       \
+      .is = ANY)                                                                                  \
+    C(rf_h, "sbi-rfence-hfence", RFENCE, 4, .a = {1, 0}, .error = NOT_SUPPORTED, .is = ANY)       \
+    C(hsm_status, "sbi-hsm-status", HSM, 2, .a = {0}, .value = 0)                                 \
+    C(hsm_status_1, "sbi-hsm-status-missing-hart", HSM, 2, .a = {1}, .error = INVALID_PARAM,      \
+      .is = ANY)                                                                                  \
+    C(hsm_status_x, "sbi-hsm-status-absurd-hart", HSM, 2, .a = {-1ul}, .error = INVALID_PARAM,    \
+      .is = ANY)                                                                                  \
+    C(hsm_start, "sbi-hsm-start-running-hart", HSM, 0, .a = {0, 0x80200000},                      \
+      .error = ALREADY_AVAILABLE, .is = ANY)                                                      \
+    C(hsm_start_1, "sbi-hsm-start-missing-hart", HSM, 0, .a = {1, 0x80200000},                    \
+      .error = INVALID_PARAM, .is = ANY)                                                          \
+    C(hsm_start_x, "sbi-hsm-start-at-firmware", HSM, 0, .a = {0, FIRMWARE},                       \
+      .error = INVALID_ADDRESS, .is = ANY)                                                        \
+    C(hsm_start_1x, "sbi-hsm-start-missing-hart-at-firmware", HSM, 0, .a = {1, FIRMWARE},         \
+      .error = INVALID_PARAM, .is = ANY)                                                          \
+    C(hsm_own, "sbi-hsm-suspend-platforms-type", HSM, 3, .a = {0x10000000},                       \
+      .error = NOT_SUPPORTED, .is = ANY)                                                          \
+    C(hsm_lost, "sbi-hsm-suspend-lost-at-firmware", HSM, 3, .a = {0x80000000, FIRMWARE},          \
+      .error = INVALID_ADDRESS, .is = ANY)                                                        \
+    C(hsm_lost_x, "sbi-hsm-suspend-lost-reserved", HSM, 3, .a = {0x80000001, FIRMWARE},           \
+      .error = INVALID_PARAM, .is = ANY)                                                          \
+    C(hsm_lost_own, "sbi-hsm-suspend-lost-platform", HSM, 3, .a = {0x90000000, 0x80200000},       \
+      .error = NOT_SUPPORTED, .is = ANY)                                                          \
+    C(hsm_suspend, "sbi-hsm-suspend-pending", HSM, 3, .a = {0}, .sip = SIP_SSIP, .sie = SIP_SSIP, \
+      .sip_after = SIP_SSIP, .is = ANY)                                                           \
+    C(hsm_suspend_x, "sbi-hsm-suspend-reserved-type", HSM, 3, .a = {5}, .error = INVALID_PARAM,   \
+      .is = ANY)                                                                                  \
+    C(srst_type, "sbi-srst-reserved-type", SRST, 0, .a = {3, 0}, .error = INVALID_PARAM,          \
+      .is = ANY)                                                                                  \
+    C(srst_big, "sbi-srst-absurd-type", SRST, 0, .a = {0x12345678, 0}, .error = INVALID_PARAM,    \
+      .is = ANY)                                                                                  \
+    C(srst_reason, "sbi-srst-reserved-reason", SRST, 0, .a = {0, 0x1234}, .error = INVALID_PARAM, \
+      .is = ANY)                                                                                  \
+    C(dbcn_none, "sbi-dbcn-write-nothing", DBCN, 0, .a = {0, 0x80200000, 0}, .value = 0)          \
+    C(dbcn_high, "sbi-dbcn-write-high-address", DBCN, 0, .a = {1, 0, 1}, .error = INVALID_PARAM,  \
+      .or = FAILED, .is = ANY)                                                                    \
+    C(dbcn_fw, "sbi-dbcn-write-firmware", DBCN, 0, .a = {1, 0x80000000, 0},                       \
+      .error = INVALID_PARAM, .is = ANY)                                                          \
+    C(dbcn_rfw, "sbi-dbcn-read-firmware", DBCN, 1, .a = {1, 0x80000000, 0},                       \
+      .error = INVALID_PARAM, .is = ANY)                                                          \
     C(dbcn_rnone, "sbi-dbcn-read-nothing", DBCN, 1, .a = {0, 0x80200000, 0}, .value = 0)
 
 #define AS_FUNCTION(id, title, extension_, function_, ...)                                 \
