@@ -29,7 +29,7 @@
 static bool names_hart(const struct vcpu *vcpu, uint64_t mask, uint64_t base)
 {
     uint64_t bit = vcpu->hartid - base;
-    return base == ALL_HARTS || (bit < 64 && (mask >> bit & 1));
+    return base == ALL_HARTS || (vcpu->hartid >= base && bit < 64 && (mask >> bit & 1));
 }
 
 /* What a call says whose mask names none of the guest's harts. With a base that exists: success. OpenSBI up to 1.5
