@@ -116,6 +116,9 @@ struct device *device_at(struct vm *vm, uint64_t gpa);
 /* Counts, then strategy->access, then the host end's turn. False: raise an access fault in the guest. */
 bool device_access(struct device *dev, struct mmio *io);
 
+/* As device_access, for an access that is not the guest's own instruction: it is not counted. */
+bool device_carry_out(struct device *dev, struct mmio *io);
+
 /* Has the guest an interrupt of the device before it, or is it still handling one? False if it does not
  * listen. For ABLATE_BATCH. */
 bool device_irq_is_open(const struct device *dev);

@@ -135,9 +135,9 @@ static void restart(struct vm *vm)
 void vm_end(struct vm *vm, enum vm_end end, unsigned status)
 {
     board_settle(vm);
-    host_console_flush(vm->host);
-    if (end == VM_REBOOT)
+    if (end == VM_REBOOT) /* what the console still holds leaves while the guest starts */
         on_fresh_stack(vm, restart);
+    host_console_flush(vm->host);
     trace_finish(vm);
     stats_send(vm, "poweroff", (int)status);
     control_flush(vm->host);

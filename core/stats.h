@@ -13,7 +13,7 @@ enum exit_class {
     EXIT_CSR, /* CSR number */
     EXIT_SRET,
     EXIT_WFI,
-    EXIT_FENCE,       /* 0 sfence.vma all, 1 by address, 2 by ASID, 3 by both, 4 sinval ... */
+    EXIT_FENCE,       /* 0 sfence.vma all, 1 by address, 2 by ASID, 3 by both */
     EXIT_SBI,         /* STATS_SBI(EID, FID) */
     EXIT_SYSCALL,     /* ecall from vU */
     EXIT_SHADOW_FILL, /* hidden page fault: cause */

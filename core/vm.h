@@ -51,6 +51,8 @@ struct vm {
     bool paused;
     bool runs_ahead; /* the VMM carries out the guest's instructions: board_settle() follows */
     bool deferred;   /* a device has put something off until then */
+    bool
+        sbi_returned; /* UART=passthrough: the SBI console has written a line feed's carriage return */
     struct vm_options options;
     struct vm_ram_range ram;
     struct stats stats;

@@ -55,13 +55,18 @@ static bool pass_on(struct device *dev, struct mmio *io)
     }
 }
 
+bool device_carry_out(struct device *dev, struct mmio *io)
+{
+    return dev->strategy->access ? dev->strategy->access(dev, io) : pass_on(dev, io);
+}
+
 bool device_access(struct device *dev, struct mmio *io)
 {
     if (io->store)
         dev->count.stores++;
     else
         dev->count.loads++;
-    bool done = dev->strategy->access ? dev->strategy->access(dev, io) : pass_on(dev, io);
+    bool done = device_carry_out(dev, io);
     if (dev->host == &dev->vm->host->disk.end &&
         (host_disk_settle(dev->vm->host) || dev->vm->vcpu.alarm != UINT64_MAX))
         board_follow_disk(dev->vm);

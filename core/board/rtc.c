@@ -187,13 +187,19 @@ static void store(struct vm *vm, uint64_t reg, uint32_t value)
     }
 }
 
+/* Eight bytes are two registers, the lower first, as QEMU's model takes them. */
 bool rtc_access(struct vm *vm, struct mmio *io)
 {
-    if (!vm->rtc.host || io->width != 4 || io->offset >= REG_END)
+    if (!vm->rtc.host || (io->width != 4 && io->width != 8) || io->offset + io->width > REG_END)
         return false;
-    if (io->store)
-        store(vm, io->offset, (uint32_t)io->value);
-    else
-        io->value = load(&vm->rtc, io->offset);
+    uint64_t value = 0;
+    for (unsigned at = 0; at < io->width; at += 4) {
+        if (io->store)
+            store(vm, io->offset + at, (uint32_t)(io->value >> 8 * at));
+        else
+            value |= (uint64_t)load(&vm->rtc, io->offset + at) << 8 * at;
+    }
+    if (!io->store)
+        io->value = value;
     return true;
 }

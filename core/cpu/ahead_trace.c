@@ -106,7 +106,7 @@ static void find_rows(struct ahead_trace *trace)
 static bool ends_trace(const struct insn *insn)
 {
     return insn->op == INSN_JAL || insn->op == INSN_JALR || insn->op == INSN_SRET ||
-           insn->op == INSN_SFENCE_VMA || insn->op == INSN_SINVAL_VMA;
+           insn->op == INSN_SFENCE_VMA;
 }
 
 /* Whether a jump at pc goes back over a device's access, or before one that is near: a loop that polls, or

@@ -15,9 +15,8 @@
 #include "riscv.h"
 #include "vm.h"
 
-#define SSTATUS_VIEW        (SSTATUS_SUM | SSTATUS_MXR)
-#define SCOUNTEREN_WRITABLE 0x7ful /* CY TM IR and the machine's four programmable counters */
-#define SENVCFG_WRITABLE    (SENVCFG_FIOM | SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE)
+#define SSTATUS_VIEW     (SSTATUS_SUM | SSTATUS_MXR)
+#define SENVCFG_WRITABLE (SENVCFG_FIOM | SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE)
 
 /* One CSR. A null hook means plain: the value lies in struct vcsr, and a write keeps the writable bits. */
 struct csr {
@@ -71,6 +70,12 @@ static void write_stvec(struct vcpu *vcpu, uint64_t value)
         vcpu->csr.stvec = value;
 }
 
+/* CY, TM, IR and the machine's programmable counters. */
+static void write_scounteren(struct vcpu *vcpu, uint64_t value)
+{
+    vcpu->csr.scounteren = value & vcpu->counters;
+}
+
 /* WARL: a mode that is not supported leaves the whole register unchanged. */
 static void write_satp(struct vcpu *vcpu, uint64_t value)
 {
@@ -89,7 +94,7 @@ static const struct csr csrs[256] = {
     [CSR_SSTATUS & 0xff] = {"sstatus", 0, 0, read_sstatus, write_sstatus},
     [CSR_SIE & 0xff] = {PLAIN(sie, SIP_ALL), NULL, write_sie},
     [CSR_STVEC & 0xff] = {PLAIN(stvec, UINT64_MAX), NULL, write_stvec},
-    [CSR_SCOUNTEREN & 0xff] = {PLAIN(scounteren, SCOUNTEREN_WRITABLE), NULL, NULL},
+    [CSR_SCOUNTEREN & 0xff] = {PLAIN(scounteren, UINT32_MAX), NULL, write_scounteren},
     [CSR_SENVCFG & 0xff] = {PLAIN(senvcfg, SENVCFG_WRITABLE), NULL, NULL},
     [CSR_SSCRATCH & 0xff] = {PLAIN(sscratch, UINT64_MAX), NULL, NULL},
     [CSR_SEPC & 0xff] = {PLAIN(sepc, ~1ul), NULL, NULL}, /* IALIGN = 16 */

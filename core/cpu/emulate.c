@@ -122,6 +122,24 @@ bool emulate_translate(struct vcpu *vcpu, const struct insn *insn, uint64_t gva,
     return !walk_guest(vcpu->vm, &mode, gva, access, &walk);
 }
 
+uint64_t emulate_read(struct vcpu *vcpu, uint64_t gva, unsigned width, uint64_t *value,
+                      uint64_t *stval)
+{
+    struct walk_mode mode = shadow_walk_mode(vcpu);
+    *value = 0;
+    for (unsigned i = 0; i < width; i++) {
+        struct walk walk;
+        uint64_t cause = walk_guest(vcpu->vm, &mode, gva + i, ACCESS_LOAD, &walk);
+        const uint8_t *byte = cause ? NULL : vm_ram(vcpu->vm, walk.gpa, 1);
+        if (!byte) {
+            *stval = gva + i;
+            return cause ? cause : CAUSE_LOAD_ACCESS;
+        }
+        *value |= (uint64_t)*byte << 8 * i;
+    }
+    return 0;
+}
+
 void emulate_patched_load(struct vcpu *vcpu, uint64_t gpa)
 {
     struct vm *vm = vcpu->vm;
@@ -133,17 +151,11 @@ void emulate_patched_load(struct vcpu *vcpu, uint64_t gpa)
                    gpa); /* too rare to emulate: the page becomes readable, then it is run again */
         return;
     }
-    struct walk_mode mode = shadow_walk_mode(vcpu);
-    uint64_t first = vcpu->x[insn.rs1] + (uint64_t)(int64_t)insn.imm, value = 0;
-    for (unsigned i = 0; i < insn.width; i++) {
-        struct walk walk;
-        uint64_t cause = walk_guest(vm, &mode, first + i, ACCESS_LOAD, &walk);
-        const uint8_t *byte = cause ? NULL : vm_ram(vm, walk.gpa, 1);
-        if (!byte) {
-            fault(vcpu, cause ? cause : CAUSE_LOAD_ACCESS, first + i);
-            return;
-        }
-        value |= (uint64_t)*byte << 8 * i;
+    uint64_t gva = vcpu->x[insn.rs1] + (uint64_t)(int64_t)insn.imm, value, stval;
+    uint64_t cause = emulate_read(vcpu, gva, insn.width, &value, &stval);
+    if (cause) {
+        fault(vcpu, cause, stval);
+        return;
     }
     write_rd(vcpu, &insn, value);
     patch_note_load(vm, gpa);

@@ -19,5 +19,10 @@ bool emulate_translate(struct vcpu *vcpu, const struct insn *insn, uint64_t gva,
  * register; nothing has been raised. */
 bool emulate_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa);
 
+/* Reads width bytes (1..8) of RAM at gva as a load of the guest would, with its rights; sets A. 0, or the cause of
+ * the fault that the load has, and *stval for it. What is no RAM, a device's register too, is an access fault. */
+uint64_t emulate_read(struct vcpu *vcpu, uint64_t gva, unsigned width, uint64_t *value,
+                      uint64_t *stval);
+
 /* The load at pc from code whose execute-only copy is mapped: reads the original. */
 void emulate_patched_load(struct vcpu *vcpu, uint64_t gpa);

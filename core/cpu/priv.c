@@ -1,6 +1,8 @@
 /*
- * Privileged instructions: privileged specification, "Supervisor Instructions", and Svinval.
+ * Privileged instructions: privileged specification, "Supervisor Instructions".
  *
+ * Svinval's are decoded and illegal: the guest's device tree does not name them, and QEMU's processor does not
+ * have them either.
  * FENCE.I is absent: it does not trap. A code page that the VMM copied is found out by its stores.
  */
 #include "cpu/priv.h"
@@ -16,7 +18,7 @@ bool priv_is_sensitive(const struct insn *insn)
 {
     if (insn->op >= INSN_CSRRW && insn->op <= INSN_CSRRC)
         return csr_name(insn->csr) != NULL; /* fcsr traps only while FS is off */
-    return insn->op >= INSN_SRET && insn->op <= INSN_SFENCE_INVAL_IR && insn->op != INSN_MRET;
+    return insn->op == INSN_SRET || insn->op == INSN_WFI || insn->op == INSN_SFENCE_VMA;
 }
 
 static void illegal(struct vcpu *vcpu, const struct insn *insn)
@@ -62,13 +64,7 @@ void priv_execute(struct vcpu *vcpu, const struct insn *insn)
         vcpu->exit_detail = 0;
         vcpu_wfi(vcpu);
         break;
-    case INSN_SFENCE_VMA:
-    case INSN_SINVAL_VMA: fence(vcpu, insn); break;
-    case INSN_SFENCE_W_INVAL:
-    case INSN_SFENCE_INVAL_IR:
-        vcpu->exit_class = EXIT_FENCE; /* SINVAL.VMA has acted at once: nothing left to order */
-        vcpu->exit_detail = 4;
-        break;
+    case INSN_SFENCE_VMA: fence(vcpu, insn); break;
     default: illegal(vcpu, insn); return;
     }
     vcpu->pc += 4;

@@ -16,6 +16,7 @@
 #include "vm.h"
 
 #define COUNTEREN_ALL 0xfffffffful
+#define COUNTEREN_SBI 7ul /* cycle, time and instret: what OpenSBI lets vU read at first */
 
 static void set_mode(struct vcpu *vcpu, enum vmode mode)
 {
@@ -24,22 +25,38 @@ static void set_mode(struct vcpu *vcpu, enum vmode mode)
     inline_mode_changed(vcpu);
 }
 
-void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
+/* The specification says what a0, a1, satp and SIE are; the rest is as OpenSBI leaves it. */
+void vcpu_resume(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
 {
     memset(vcpu->x, 0, sizeof(vcpu->x));
+    vcpu->x[10] = vcpu->hartid;
+    vcpu->x[11] = opaque;
+    vcpu->pc = pc & ~1ul;
+    vcpu->csr.sstatus = 0;
+    inline_set_fs(vcpu, SSTATUS_FS);
+    if ((pc & 3) < 2) /* WARL */
+        vcpu->csr.stvec = pc;
+    vcpu->csr.sscratch = 0;
+    vcpu->csr.sie = 0;
+    vcpu->csr.satp = 0;
+    vcpu->csr.scounteren = COUNTEREN_SBI & vcpu->counters;
+    vcpu->interrupts_stale = true;
+    set_mode(vcpu, VMODE_S);
+}
+
+void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
+{
     memset(&vcpu->csr, 0, sizeof(vcpu->csr));
     memset(vcpu->site, 0, sizeof(vcpu->site));
     vcpu->fault = vcpu->fault_before = (struct vcpu_fault){0};
-    vcpu->x[10] = vcpu->hartid;
-    vcpu->x[11] = opaque;
-    vcpu->pc = pc;
-    vcpu->csr.scounteren = SCOUNTEREN_TM; /* as OpenSBI leaves it */
-    vcpu->host_sstatus = SSTATUS_SPIE | SSTATUS_UXL_64 | SSTATUS_FS_INITIAL;
+    csr_write(CSR_SCOUNTEREN, COUNTEREN_ALL);
+    vcpu->counters = csr_read(CSR_SCOUNTEREN);
+    vcpu->host_sstatus = SSTATUS_SPIE | SSTATUS_UXL_64;
     vcpu->fs_hidden = false;
     vcpu->external = false;
     vcpu->alarm = UINT64_MAX;
     timer_set(vcpu, UINT64_MAX);
-    set_mode(vcpu, VMODE_S);
+    vcpu_resume(vcpu, pc, opaque);
 }
 
 /* sstatus's part of taking a trap into vS, and where the handler is. */

@@ -73,6 +73,7 @@ struct vcpu {
 
     struct shadow_root *root;               /* satp's */
     uint64_t host_scounteren, host_senvcfg; /* as last written to the host's CSRs */
+    uint64_t counters;                      /* writable bits of scounteren: the machine's */
     uint64_t counters_given; /* read by vU whatever scounteren says, as natively here */
 
     /* The exit being handled. */
@@ -100,6 +101,10 @@ static inline uint64_t vcpu_code_tag(const struct vcpu *vcpu)
 
 /* Puts the vcpu in its reset state: vS, paging off, pc and a0/a1 as the SBI specification's HSM says. */
 void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque);
+
+/* Leads the vcpu, which is in vS, to pc as the firmware does after a non-retentive suspend (SBI specification,
+ * HSM): vS, paging and interrupts off, a0 and a1 set. What is pending stays so, and the timer goes on. */
+void vcpu_resume(struct vcpu *vcpu, uint64_t pc, uint64_t opaque);
 
 /* Runs the guest; does not return. */
 _Noreturn void vcpu_run(struct vcpu *vcpu);

@@ -146,17 +146,23 @@ static void serve(struct console *console)
         owner->strategy->service(owner);
 }
 
+/* Output goes on: the ring's, and that of an owner who found it full. */
+static void resume(struct console *console)
+{
+    drain(console);
+    if (console->starved && console->head - console->tail <= CONSOLE_RING / 2) {
+        console->starved = false;
+        serve(console);
+    }
+}
+
 static bool interrupt(void *argument, unsigned irq)
 {
     struct console *console = argument;
 
     (void)irq;
     load(console, UART_IIR);
-    drain(console);
-    if (console->starved && console->head - console->tail <= CONSOLE_RING / 2) {
-        console->starved = false;
-        serve(console);
-    }
+    resume(console);
     if (load(console, UART_LSR) & LSR_DATA) {
         serve(console);
         if (load(console, UART_LSR) & LSR_DATA)
@@ -181,6 +187,14 @@ int host_console_start(struct host *host)
         mute(console);
     set_enabled(console, IER_RX);
     return host_irq_enable(host, host->uart.irq, interrupt, console);
+}
+
+size_t host_console_room(struct host *host)
+{
+    struct console *console = &host->console;
+
+    resume(console);
+    return console->starved ? 0 : CONSOLE_RING - (console->head - console->tail);
 }
 
 void host_console_flush(struct host *host)

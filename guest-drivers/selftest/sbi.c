@@ -18,7 +18,10 @@
 #define FAILED            (-1l) /* OpenSBI 1.5 for an address above 2^64 */
 #define NOT_SUPPORTED     (-2l)
 #define INVALID_PARAM     (-3l)
+#define INVALID_ADDRESS   (-5l)
 #define ALREADY_AVAILABLE (-6l)
+
+#define FIRMWARE 0x80000000ul /* not the guest's */
 
 enum value { EXACT, ANY, NOT_ZERO };
 
@@ -103,6 +106,10 @@ static void call(const struct call *c)
     C(ipi_keep, "sbi-ipi-keeps-others", IPI, 0, .a = {1, 0}, .sip = SIP_STIP,                     \
       .sip_after = SIP_SSIP | SIP_STIP)                                                           \
     C(ipi_bad, "sbi-ipi-missing-hart", IPI, 0, .a = {1, 1000}, .errors = missing_hart, .is = ANY) \
+    C(ipi_more, "sbi-ipi-self-and-missing", IPI, 0, .a = {-1ul, 0}, .sip_after = SIP_SSIP)        \
+    C(ipi_other, "sbi-ipi-only-missing", IPI, 0, .a = {2, 0})                                     \
+    C(rf_more, "sbi-rfence-self-and-missing", RFENCE, 1, .a = {-1ul, 0, 0, -1ul})                 \
+    C(rf_other, "sbi-rfence-only-missing", RFENCE, 2, .a = {2, 0, 0, -1ul})                       \
     C(rf_i, "sbi-rfence-fence-i", RFENCE, 0, .a = {1, 0})                                         \
     C(rf_vma, "sbi-rfence-sfence-vma", RFENCE, 1, .a = {1, 0, 0x1000, 0x2000})                    \
     C(rf_all, "sbi-rfence-sfence-vma-all", RFENCE, 1, .a = {0, -1ul, 0, -1ul})                    \
@@ -119,6 +126,18 @@ static void call(const struct call *c)
       .error = ALREADY_AVAILABLE, .is = ANY)                                                      \
     C(hsm_start_1, "sbi-hsm-start-missing-hart", HSM, 0, .a = {1, 0x80200000},                    \
       .error = INVALID_PARAM, .is = ANY)                                                          \
+    C(hsm_start_x, "sbi-hsm-start-at-firmware", HSM, 0, .a = {0, FIRMWARE},                       \
+      .error = INVALID_ADDRESS, .is = ANY)                                                        \
+    C(hsm_start_1x, "sbi-hsm-start-missing-hart-at-firmware", HSM, 0, .a = {1, FIRMWARE},         \
+      .error = INVALID_PARAM, .is = ANY)                                                          \
+    C(hsm_own, "sbi-hsm-suspend-platforms-type", HSM, 3, .a = {0x10000000},                       \
+      .error = NOT_SUPPORTED, .is = ANY)                                                          \
+    C(hsm_lost, "sbi-hsm-suspend-lost-at-firmware", HSM, 3, .a = {0x80000000, FIRMWARE},          \
+      .error = INVALID_ADDRESS, .is = ANY)                                                        \
+    C(hsm_lost_x, "sbi-hsm-suspend-lost-reserved", HSM, 3, .a = {0x80000001, FIRMWARE},           \
+      .error = INVALID_PARAM, .is = ANY)                                                          \
+    C(hsm_lost_own, "sbi-hsm-suspend-lost-platform", HSM, 3, .a = {0x90000000, 0x80200000},       \
+      .error = NOT_SUPPORTED, .is = ANY)                                                          \
     C(hsm_suspend, "sbi-hsm-suspend-pending", HSM, 3, .a = {0}, .sip = SIP_SSIP, .sie = SIP_SSIP, \
       .sip_after = SIP_SSIP, .is = ANY)                                                           \
     C(hsm_suspend_x, "sbi-hsm-suspend-reserved-type", HSM, 3, .a = {5}, .error = INVALID_PARAM,   \

@@ -40,8 +40,17 @@ GUESTS = [
                   r"^trident: the fault before it: illegal instruction \(cause 2\), sepc 0x802\w+, stval 0x305\w+, ",
                   r"^trident: the instruction 0x305\w+ at 0x802\w+ is one of machine mode, and a guest in machine mode is "
                   r"not supported$"]),
+    Guest("found", NATIVE + EVERY_LEVEL + EVERY_STRATEGY),
+    Guest("masks", NATIVE + EVERY_LEVEL + EVERY_STRATEGY),
+    Guest("suspend", NATIVE + EVERY_LEVEL + EVERY_STRATEGY),
+    # Not natively: the firmware writes all of the 64 MiB that it is asked to.
+    Guest("costly", [{"DEVICE": device, "ICOUNT": "1"} for device in STRATEGIES]),
 ]
 RUNS = [(guest, options) for guest in GUESTS for options in guest.runs]
+
+
+# What differs from machine to machine, and must be here what it is natively: guest and the line that says it.
+AS_NATIVELY = [("found", r"^scounteren keeps .*"), ("masks", r"^answer for absent harts: .*")]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -64,3 +73,16 @@ def test_guest(guest, options, tmp_path):
         match = re.compile(pattern, re.MULTILINE).search(output, at)
         assert match, f"there is no {pattern!r}"
         at = match.end()
+
+
+@pytest.mark.parametrize("name,pattern", AS_NATIVELY, ids=[name for name, _ in AS_NATIVELY])
+def test_as_natively(name, pattern, tmp_path):
+    said = {}
+    for device in ("native", *STRATEGIES):
+        options = {"GUEST": f"build/guests/{name}.elf", "DISK_IMG": f"{tmp_path}/disk.img", "TIMEOUT": "50",
+                   "DEVICE": device}
+        _, output = front_door.make(options, 60)
+        match = re.search(pattern, output, re.MULTILINE)
+        said[device] = match and match[0]
+    assert said["native"]
+    assert set(said.values()) == {said["native"]}

@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import re
 import subprocess
 import time
 
@@ -19,13 +21,13 @@ def start(tmp_path):
     """Starts an interactive run; ends it if a test left it behind."""
     started = []
 
-    def begin(**options):
+    def begin(prompt=PROMPT, **options):
         options.setdefault("DISK_IMG", f"{tmp_path}/disk.img")
         child = pexpect.spawn(front_door.MAKE[0], [*front_door.MAKE[1:], *front_door.words(options), "qemu"],
                               cwd=front_door.TOP, timeout=30, encoding="latin1", dimensions=(24, 80))
         started.append(child)
         print("The same again: " + front_door.shown(options))
-        child.expect_exact(PROMPT)
+        child.expect_exact(prompt)
         return child
 
     yield begin
@@ -66,6 +68,53 @@ def test_line_editor(start):
         child.expect_exact(PROMPT)
     child.send("poweroff\r")
     child.expect(pexpect.EOF)
+
+
+def type_slowly(child, text):
+    for character in text:
+        child.send(character)
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("options", [{"DEVICE": device} for device in manifest.EVERY] +
+                         [{"DEVICE": "emulated", "PATCH": "off"}, {"DEVICE": "passthrough", "PLIC": "mapped"}],
+                         ids=lambda options: "-".join(options.values()))
+def test_input_has_one_owner(start, options):
+    """What is typed comes once and in order, read in turn by SBI's calls and by the UART's driver (typed.c)."""
+    status, output = front_door.run(["-s", "trident", "guests-bare"])
+    assert status == 0, output
+    child = start(GUEST="build/guests/typed.elf", prompt="ready\r", **options)
+    letters = random.Random(7)
+    for length, send in ((1, child.send), (40, lambda text: type_slowly(child, text)), (60, child.send),
+                         (2, child.send), (150, child.send), (150, child.send), (30, lambda text: type_slowly(child, text)),
+                         (7, child.send)):
+        text = "".join(letters.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=length))
+        send(text + "\r")
+        child.expect(r"line \[(.*)\] by \[([dgu]*)\]\r")
+        assert child.match[1] == text
+        assert length < 7 or set("dgu") <= set(child.match[2])
+    child.send("end\r")
+    child.expect(r"line \[end\]")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+@pytest.mark.parametrize("device", manifest.EVERY)
+def test_terminal_that_does_not_read(start, device):
+    """Output that finds no room keeps the guest waiting and not the VMM, and all of it arrives (lines.c)."""
+    status, output = front_door.run(["-s", "trident", "guests-bare"])
+    assert status == 0, output
+    child = start(GUEST="build/guests/lines.elf", prompt="line 00000", DEVICE=device)
+    time.sleep(2)
+    if device != "native":  # it could not write all, or this would be over
+        assert control("where")["pc"].startswith("0x")
+    child.expect_exact("line 04199")
+    seen = re.findall(r"line (\d{5}) by", "line 00000" + child.before + "line 04199 by")
+    assert [int(number) for number in seen] == list(range(4200))
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
 
 
 def test_poweroff_by_hand(start):

@@ -64,6 +64,7 @@ static int setup(void **state)
     vm.shadow = &shadow;
     vcpu->vm = &vm;
     vcpu_reset(vcpu, 0x80200000, 0);
+    vcpu->counters = 0x7f; /* the machine has four besides CY, TM and IR */
     hart_csr[CSR_TIME] = 1000;
     vcpu->view_stale = vcpu->interrupts_stale = false;
     return 0;

@@ -300,8 +300,50 @@ static void test_reset(void **state)
     assert_int_equal(vcpu->csr.sstatus, 0);
     assert_int_equal(vcpu->csr.sie, 0);
     assert_int_equal(vcpu_sip(vcpu), 0);
+    assert_int_equal(vcpu->csr.stvec, 0x80200000);
+    assert_int_equal(vcpu->csr.scounteren, 7);
     assert_true(vcpu->view_stale);
     assert_int_equal(vcpu->host_sstatus & SSTATUS_SPP, 0);
+    assert_int_equal(vcpu->host_sstatus & SSTATUS_FS, SSTATUS_FS);
+}
+
+/* What is pending, the timer and the VMM's alarm go on; stvec takes no reserved mode. */
+static void test_resume(void **state)
+{
+    (void)state;
+    memset(vcpu->x, 0xff, sizeof vcpu->x);
+    put_state(0xf);
+    vcpu->counters = 0x7f;
+    vcpu->csr.sip = SIP_SSIP;
+    vcpu->csr.sie = SIP_ALL;
+    vcpu->csr.satp = SATP_MODE_SV39 << SATP_MODE_SHIFT | 0x80000;
+    vcpu->csr.stvec = 0x80400000;
+    vcpu->csr.sscratch = vcpu->csr.scause = vcpu->csr.senvcfg = 1;
+    vcpu->csr.scounteren = 0;
+    vcpu->csr.stimecmp = 123;
+    vcpu->alarm = 456;
+    vcpu->external = true;
+    vcpu->view_stale = false;
+    vcpu_resume(vcpu, 0x80200102, 0x4711);
+    for (unsigned i = 0; i < 32; i++)
+        assert_int_equal(vcpu->x[i], i == 10 ? 3 : i == 11 ? 0x4711 : 0);
+    assert_int_equal(vcpu->pc, 0x80200102);
+    assert_int_equal(vcpu->mode, VMODE_S);
+    assert_int_equal(vcpu->csr.sstatus, 0);
+    assert_int_equal(vcpu->csr.sie, 0);
+    assert_int_equal(vcpu->csr.satp, 0);
+    assert_int_equal(vcpu->csr.sscratch, 0);
+    assert_int_equal(vcpu->csr.stvec, 0x80400000);
+    assert_int_equal(vcpu->csr.scounteren, 7);
+    assert_int_equal(vcpu->csr.scause, 1);
+    assert_int_equal(vcpu->csr.senvcfg, 1);
+    assert_int_equal(vcpu->csr.sip, SIP_SSIP);
+    assert_int_equal(vcpu->csr.stimecmp, 123);
+    assert_int_equal(vcpu->alarm, 456);
+    assert_true(vcpu->external);
+    assert_true(vcpu->view_stale);
+    vcpu_resume(vcpu, 0x80200104, 0);
+    assert_int_equal(vcpu->csr.stvec, 0x80200104);
 }
 
 /* vU gets what the guest gave it and what the firmware gives always; vS everything. */
@@ -341,6 +383,7 @@ int main(void)
         cmocka_unit_test_setup(test_external_line, setup),
         cmocka_unit_test_setup(test_wfi, setup),
         cmocka_unit_test_setup(test_reset, setup),
+        cmocka_unit_test_setup(test_resume, setup),
         cmocka_unit_test_setup(test_follow_mode, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
