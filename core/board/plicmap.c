@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "board/rtc.h"
-#include "host/io.h"
+#include "host/guard.h"
 #include "host/log.h"
 #include "host/machine.h"
 #include "memory/map.h"
@@ -88,24 +88,20 @@ int plicmap_reset(struct vm *vm)
 }
 
 /* WATCH=1: the page that would be mapped. */
-static void access_page(struct vm *vm, struct mmio *io)
+static bool access_page(struct vm *vm, struct mmio *io)
 {
     uintptr_t address = (uintptr_t)map_hpa(host_plic_page(vm->host) + io->offset - CONTEXT);
 
-    if (io->store)
-        io_write32(address, (uint32_t)io->value);
-    else
-        io->value = io_read32(address);
+    return io->store ? guard_store(address, io->width, io->value)
+                     : guard_load(address, io->width, &io->value);
 }
 
 bool plicmap_access(struct vm *vm, struct mmio *io)
 {
     uint64_t irq = io->offset / 4, word;
 
-    if (io->width == 4 && io->offset >= CONTEXT && io->offset < CONTEXT + PAGE_SIZE) {
-        access_page(vm, io);
-        return true;
-    }
+    if (io->offset >= CONTEXT && io->offset < CONTEXT + PAGE_SIZE)
+        return access_page(vm, io);
     if (!vplic_access(&vm->plic, io))
         return false;
     if (io->store && has_source(vm, irq))

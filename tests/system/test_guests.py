@@ -29,7 +29,21 @@ NATIVE = [{"DEVICE": "native"}]
 EVERY_LEVEL = [{"DEVICE": "virtio", "PATCH": patch} for patch in PATCHES]
 EVERY_STRATEGY = [{"DEVICE": device} for device in STRATEGIES]
 
+WATCHED = [{"DEVICE": "passthrough", **more} for more in (
+    {}, {"WATCH": "1"}, {"WATCH": "1", "PATCH": "off"}, {"PLIC": "mapped"}, {"PLIC": "mapped", "WATCH": "1"})]
+
+
+def answers(name, *ranges):
+    """What refused.c prints of a window that has (first offset, answers) ranges for each width."""
+    return [rf"^{name} {access} of {width}:" + "".join(
+                f" from {first} {'done' if width in widths else f'cause {cause}'}" for first, widths in ranges) + "$"
+            for width in (1, 2, 4, 8) for access, cause in (("load", 5), ("store", 7))]
+
+
 GUESTS = [
+    Guest("refused", NATIVE + WATCHED + [{"DEVICE": "passthrough", "UART": "emulated"}],
+          expect=[*answers("uart", ("0", (1, 2, 4, 8)), ("0x8", ())),
+                  *answers("virtio", ("0", (1, 2, 4, 8)), ("0x200", ())), *answers("plic", ("0", (4,)))]),
     Guest("faults", [{"DEVICE": "virtio", "TIMEOUT": "4"}], status=124,
           expect=["the guest had not ended after 4 s"]),
 ]
