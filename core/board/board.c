@@ -182,7 +182,7 @@ void board_set_line(struct vm *vm, unsigned source, bool level)
 void board_poll(struct vm *vm)
 {
     if (vm->options.plic_mapped)
-        host_plic_poll(vm->host);
+        plicmap_poll(vm);
     for (unsigned i = 0; i < vm->devices; i++) {
         struct device *dev = &vm->device[i];
         if (!dev->unasked)
@@ -191,8 +191,10 @@ void board_poll(struct vm *vm)
         if (dev->host == &vm->host->disk.end)
             host_disk_settle(vm->host);
     }
-    host_disk_look(vm->host);
-    board_follow_disk(vm);
+    if (!vm->options.plic_mapped) { /* else the disk is the guest's, and the alarm plicmap_poll()'s */
+        host_disk_look(vm->host);
+        board_follow_disk(vm);
+    }
 }
 
 void board_idle(struct vm *vm, bool idle)
@@ -200,6 +202,8 @@ void board_idle(struct vm *vm, bool idle)
     host_disk_idle(vm->host, idle);
     if (idle)
         board_poll(vm);
+    else if (vm->options.plic_mapped)
+        plicmap_poll(vm); /* its alarm may have rung meanwhile */
 }
 
 void board_follow_disk(struct vm *vm)

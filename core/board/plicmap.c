@@ -9,12 +9,16 @@
 #include <errno.h>
 
 #include "board/rtc.h"
+#include "cpu/timer.h"
 #include "host/guard.h"
+#include "host/io.h"
 #include "host/log.h"
 #include "host/machine.h"
 #include "memory/map.h"
 #include "riscv.h"
 #include "vm.h"
+
+#define LOOKS_A_SECOND 20u
 
 #define PENDING 0x001000u
 #define ENABLE  (0x002000u + 0x80u * VPLIC_CONTEXT_S)
@@ -29,6 +33,13 @@ void plicmap_look(struct vm *vm)
         csr_clear(CSR_SIE, SIP_SEIP);
     else
         csr_set(CSR_SIE, SIP_SEIP);
+}
+
+void plicmap_poll(struct vm *vm)
+{
+    host_plic_poll(vm->host);
+    if (vm->vcpu.alarm == UINT64_MAX)
+        timer_set_alarm(&vm->vcpu, io_time() + vm->host->timebase / LOOKS_A_SECOND);
 }
 
 static void output_changed(void *argument)

@@ -6,6 +6,7 @@ BARE_FLAGS := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany -std=gnu
 	-Wall -Wextra -Wshadow -Wmissing-prototypes -Werror \
 	-isystem $(PICOLIBC_INC) -isystem $(LIBFDT_INC) -Icore -Itests/guests
 BARE_CASES :=
+BARE_CASES += $(addprefix stuck-,0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
 BARE_NAMES := $(patsubst tests/guests/%.c,%,$(filter-out tests/guests/bare.c,$(wildcard tests/guests/*.c))) $(BARE_CASES)
 
 .PHONY: guests-bare
