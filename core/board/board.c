@@ -191,8 +191,8 @@ void board_poll(struct vm *vm)
         if (dev->host == &vm->host->disk.end)
             host_disk_settle(vm->host);
     }
-    if (!vm->options
-             .plic_mapped) { /* else the disk is the guest's, and the alarm plicmap_poll()'s */
+    /* With PLIC=mapped the disk is the guest's, and the alarm plicmap_poll()'s. */
+    if (!vm->options.plic_mapped) {
         host_disk_look(vm->host);
         board_follow_disk(vm);
     }

@@ -70,10 +70,10 @@ bool device_may_defer(struct device *dev)
 
 void device_set_irq(struct device *dev, bool level)
 {
-    if (dev->line == level)
+    if (!level && !dev->line)
         return;
+    dev->count.irqs += level && !dev->line;
     dev->line = level;
-    dev->count.irqs += level;
     board_set_line(dev->vm, dev->irq, level);
 }
 

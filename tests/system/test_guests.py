@@ -40,7 +40,13 @@ def answers(name, *ranges):
             for width in (1, 2, 4, 8) for access, cause in (("load", 5), ("store", 7))]
 
 
+UARTS = NATIVE + WATCHED + [{"UART": "emulated", "DISK": "virtio", "PATCH": patch} for patch in PATCHES]
+
 GUESTS = [
+    Guest("claims", UARTS,
+          expect=["^nothing done: claimed 1$", "^status read: claimed 1$", "^enabled again: claimed 1$",
+                  "^once more while claimed: claimed 2$", "^one byte at each: sent 20$",
+                  "^one byte at each: received 5 that were waiting, 5 that came meanwhile$"]),
     Guest("refused", NATIVE + WATCHED + [{"DEVICE": "passthrough", "UART": "emulated"}],
           expect=[*answers("uart", ("0", (1, 2, 4, 8)), ("0x8", ())),
                   *answers("virtio", ("0", (1, 2, 4, 8)), ("0x200", ())), *answers("plic", ("0", (4,)))]),
