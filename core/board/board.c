@@ -175,8 +175,8 @@ static void update_external(struct vm *vm)
 
 void board_set_line(struct vm *vm, unsigned source, bool level)
 {
-    vplic_set_line(&vm->plic, source, level);
-    update_external(vm);
+    if (vplic_set_line(&vm->plic, source, level))
+        update_external(vm);
 }
 
 void board_poll(struct vm *vm)

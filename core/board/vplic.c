@@ -139,16 +139,19 @@ bool vplic_access(struct vplic *plic, struct mmio *io)
     return true;
 }
 
-void vplic_set_line(struct vplic *plic, unsigned source, bool level)
+bool vplic_set_line(struct vplic *plic, unsigned source, bool level)
 {
     if (source == 0 || source >= VPLIC_SOURCES)
-        return;
-    if (level) {
-        set_bit(plic->line, source);
-        set_bit(plic->pending, source);
-    } else {
+        return false;
+    if (!level) {
         clear_bit(plic->line, source);
+        return false;
     }
+    set_bit(plic->line, source);
+    if (test_bit(plic->pending, source))
+        return false;
+    set_bit(plic->pending, source);
+    return true;
 }
 
 bool vplic_output(const struct vplic *plic, unsigned context)
