@@ -86,7 +86,10 @@ struct device {
 
 /* --- Called by a strategy: all it may ask of the core. ------------------------------------- */
 
-/* Drives the device's vPLIC line. Idempotent: only an edge is counted and propagated. */
+/* Drives the device's vPLIC line. Each call with true makes the source pending, also if the line is high
+ * already and while the guest handles an earlier interrupt, as QEMU's PLIC does: call it when there is something
+ * new to say, or still something when the driver has dealt with a part, and not at every access. Only an edge
+ * is counted. */
 void device_set_irq(struct device *dev, bool level);
 
 /* May the device put off what others will add to? Only while the VMM itself carries out the guest's next

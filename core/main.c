@@ -80,6 +80,7 @@ static void load_guest(struct vm *vm)
     memset(vm->vcpu.ahead, 0, sizeof(*vm->vcpu.ahead));
     inline_reset(&vm->vcpu, vm->shadow->host_levels);
     vcpu_reset(&vm->vcpu, loaded.entry_gpa, loaded.tree_gpa);
+    board_poll(vm); /* a guest that resets itself at once, again and again, stops nothing */
 }
 
 static _Noreturn void enter_guest(struct vm *vm)

@@ -175,14 +175,14 @@ static void update_external(struct vm *vm)
 
 void board_set_line(struct vm *vm, unsigned source, bool level)
 {
-    vplic_set_line(&vm->plic, source, level);
-    update_external(vm);
+    if (vplic_set_line(&vm->plic, source, level))
+        update_external(vm);
 }
 
 void board_poll(struct vm *vm)
 {
     if (vm->options.plic_mapped)
-        host_plic_poll(vm->host);
+        plicmap_poll(vm);
     for (unsigned i = 0; i < vm->devices; i++) {
         struct device *dev = &vm->device[i];
         if (!dev->unasked)
@@ -191,8 +191,11 @@ void board_poll(struct vm *vm)
         if (dev->host == &vm->host->disk.end)
             host_disk_settle(vm->host);
     }
-    host_disk_look(vm->host);
-    board_follow_disk(vm);
+    /* With PLIC=mapped the disk is the guest's, and the alarm plicmap_poll()'s. */
+    if (!vm->options.plic_mapped) {
+        host_disk_look(vm->host);
+        board_follow_disk(vm);
+    }
 }
 
 void board_idle(struct vm *vm, bool idle)
@@ -200,6 +203,8 @@ void board_idle(struct vm *vm, bool idle)
     host_disk_idle(vm->host, idle);
     if (idle)
         board_poll(vm);
+    else if (vm->options.plic_mapped)
+        plicmap_poll(vm); /* its alarm may have rung meanwhile */
 }
 
 void board_follow_disk(struct vm *vm)

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "board/board.h"
+#include "host/guard.h"
 #include "host/machine.h"
 #include "host/plic.h"
 #include "memory/map.h"
@@ -31,28 +32,14 @@ struct device *device_at(struct vm *vm, uint64_t gpa)
     return NULL;
 }
 
-/* Carries the access out on the machine's own device, which the guest was given. */
+/* Carries the access out on the machine's own device, which the guest was given. As with a mapped page the
+ * machine says what it answers: its device may be shorter than the window of its tree. */
 static bool pass_on(struct device *dev, struct mmio *io)
 {
     const struct host_window *window = dev->host;
-    volatile void *port = map_hpa(window->hpa + io->offset);
-    if (io->offset + io->width > window->size)
-        return false;
-    switch (io->width) {
-    case 1:
-        if (io->store)
-            *(volatile uint8_t *)port = (uint8_t)io->value;
-        else
-            io->value = *(volatile uint8_t *)port;
-        return true;
-    case 4:
-        if (io->store)
-            *(volatile uint32_t *)port = (uint32_t)io->value;
-        else
-            io->value = *(volatile uint32_t *)port;
-        return true;
-    default: return false; /* neither of the two devices is accessed otherwise */
-    }
+    uintptr_t port = (uintptr_t)map_hpa(window->hpa + io->offset);
+    return io->store ? guard_store(port, io->width, io->value)
+                     : guard_load(port, io->width, &io->value);
 }
 
 bool device_carry_out(struct device *dev, struct mmio *io)
@@ -88,10 +75,10 @@ bool device_may_defer(struct device *dev)
 
 void device_set_irq(struct device *dev, bool level)
 {
-    if (dev->line == level)
+    if (!level && !dev->line)
         return;
+    dev->count.irqs += level && !dev->line;
     dev->line = level;
-    dev->count.irqs += level;
     board_set_line(dev->vm, dev->irq, level);
 }
 

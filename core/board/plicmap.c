@@ -9,12 +9,16 @@
 #include <errno.h>
 
 #include "board/rtc.h"
+#include "cpu/timer.h"
+#include "host/guard.h"
 #include "host/io.h"
 #include "host/log.h"
 #include "host/machine.h"
 #include "memory/map.h"
 #include "riscv.h"
 #include "vm.h"
+
+#define LOOKS_A_SECOND 20u
 
 #define PENDING 0x001000u
 #define ENABLE  (0x002000u + 0x80u * VPLIC_CONTEXT_S)
@@ -29,6 +33,13 @@ void plicmap_look(struct vm *vm)
         csr_clear(CSR_SIE, SIP_SEIP);
     else
         csr_set(CSR_SIE, SIP_SEIP);
+}
+
+void plicmap_poll(struct vm *vm)
+{
+    host_plic_poll(vm->host);
+    if (vm->vcpu.alarm == UINT64_MAX)
+        timer_set_alarm(&vm->vcpu, io_time() + vm->host->timebase / LOOKS_A_SECOND);
 }
 
 static void output_changed(void *argument)
@@ -88,24 +99,20 @@ int plicmap_reset(struct vm *vm)
 }
 
 /* WATCH=1: the page that would be mapped. */
-static void access_page(struct vm *vm, struct mmio *io)
+static bool access_page(struct vm *vm, struct mmio *io)
 {
     uintptr_t address = (uintptr_t)map_hpa(host_plic_page(vm->host) + io->offset - CONTEXT);
 
-    if (io->store)
-        io_write32(address, (uint32_t)io->value);
-    else
-        io->value = io_read32(address);
+    return io->store ? guard_store(address, io->width, io->value)
+                     : guard_load(address, io->width, &io->value);
 }
 
 bool plicmap_access(struct vm *vm, struct mmio *io)
 {
     uint64_t irq = io->offset / 4, word;
 
-    if (io->width == 4 && io->offset >= CONTEXT && io->offset < CONTEXT + PAGE_SIZE) {
-        access_page(vm, io);
-        return true;
-    }
+    if (io->offset >= CONTEXT && io->offset < CONTEXT + PAGE_SIZE)
+        return access_page(vm, io);
     if (!vplic_access(&vm->plic, io))
         return false;
     if (io->store && has_source(vm, irq))

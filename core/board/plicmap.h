@@ -23,3 +23,7 @@ bool plicmap_access(struct vm *vm, struct mmio *io);
 /* The vcpu's external interrupt is the host's: looks at it, and has the host interrupt the guest only for a
  * change that the vcpu has not seen. Call it whenever the guest may have claimed. */
 void plicmap_look(struct vm *vm);
+
+/* Handles the VMM's own sources, which do not interrupt the guest, and sets an alarm for the next look: a guest
+ * may go on without a trap. Call it at each interrupt, and whenever the alarm was lost. */
+void plicmap_poll(struct vm *vm);

@@ -4,9 +4,10 @@
  *
  * The surprise: a line that falls does not take its pending bit back; only a claim does. Where the
  * specification and QEMU's model (hw/intc/sifive_plic.c) differ, a guest gets what it would see on
- * QEMU (a completion works whether the source is enabled or not), but for two cases in which QEMU
- * can lose an interrupt: a line that is still high at completion is pending again, and the outputs
- * follow the enable bits at once.
+ * QEMU. A completion works whether the source is enabled or not. A source becomes pending whenever its
+ * device asserts the line, also while it is high or claimed, and not by a completion: a driver that leaves
+ * a cause standing has one interrupt and not a storm. In one case QEMU can lose an interrupt, and this
+ * does not: the outputs follow the enable bits at once.
  */
 #include "board/vplic.h"
 
@@ -79,8 +80,6 @@ static void complete(struct vplic *plic, uint32_t source)
     clear_bit(plic->claimed, source);
     if (plic->completed != NULL)
         plic->completed(plic, source, plic->arg);
-    if (test_bit(plic->line, source))
-        set_bit(plic->pending, source);
 }
 
 /* The word behind an offset, and its writable bits. Null: there is none. */
@@ -140,16 +139,19 @@ bool vplic_access(struct vplic *plic, struct mmio *io)
     return true;
 }
 
-void vplic_set_line(struct vplic *plic, unsigned source, bool level)
+bool vplic_set_line(struct vplic *plic, unsigned source, bool level)
 {
-    if (source == 0 || source >= VPLIC_SOURCES || level == test_bit(plic->line, source))
-        return;
-    if (level) {
-        set_bit(plic->line, source);
-        set_bit(plic->pending, source);
-    } else {
+    if (source == 0 || source >= VPLIC_SOURCES)
+        return false;
+    if (!level) {
         clear_bit(plic->line, source);
+        return false;
     }
+    set_bit(plic->line, source);
+    if (test_bit(plic->pending, source))
+        return false;
+    set_bit(plic->pending, source);
+    return true;
 }
 
 bool vplic_output(const struct vplic *plic, unsigned context)
@@ -163,6 +165,7 @@ bool vplic_is_open(const struct vplic *plic, unsigned source, unsigned context)
         return false;
     if (test_bit(plic->claimed, source))
         return true;
-    return test_bit(plic->line, source) && test_bit(plic->enable[context], source) &&
+    return test_bit(plic->line, source) && test_bit(plic->pending, source) &&
+           test_bit(plic->enable[context], source) &&
            plic->priority[source] > plic->threshold[context];
 }

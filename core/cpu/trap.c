@@ -268,7 +268,7 @@ void trap_host_interrupts(struct vcpu *vcpu)
 RARE static void wait_for_control(struct vcpu *vcpu)
 {
     while (vcpu->vm->paused) {
-        host_wait(vcpu->vm->host);
+        host_wait(vcpu->vm->host, false);
         trap_host_interrupts(vcpu);
         if (!vcpu->vm->paused)
             board_poll(vcpu->vm); /* which may pause it again */

@@ -93,7 +93,8 @@ trap_return:
     ld a0, VCPU_X+8*10(a0)
     sret
 
-    /* The VMM itself trapped: registers onto the panic stack, then trap_panic(registers). */
+    /* The VMM itself trapped: registers onto the panic stack, then trap_panic(registers). But if the machine
+     * refused an access of guard.S (causes 5 and 7), that one fails. */
 vmm_fault:
     csrrw sp, sscratch, sp          /* sp = the VMM's sp, sscratch = 0 again */
     csrw sscratch, sp
@@ -104,7 +105,20 @@ vmm_fault:
     sd t0, VCPU_X+8*2(sp)
     sd zero, VCPU_X(sp)
     csrw sscratch, zero
-    mv a0, sp
+    csrr t0, scause
+    andi t0, t0, ~2
+    li t1, 5
+    bne t0, t1, 1f
+    csrr t0, sepc
+    lla t1, guard_begin
+    bltu t0, t1, 1f
+    lla t1, guard_end
+    bgeu t0, t1, 1f
+    lla t0, guard_failed
+    csrw sepc, t0
+    ld sp, VCPU_X+8*2(sp)
+    sret
+1:  mv a0, sp
     call trap_panic
 1:  wfi
     j 1b

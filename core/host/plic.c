@@ -116,29 +116,39 @@ void host_plic_poll(struct host *host)
     handle_pending(host);
 }
 
-/* While the guest idles the VMM's sources are enabled in its context too: they have to wake the hart. */
-static void set_waking(struct host *host, bool waking)
+/* Whose sources are enabled in the S context. QEMU's outputs follow with the next claim. */
+static void set_enabled(struct host *host, bool own, bool guests)
 {
     const struct host_plic *plic = &host->plic;
 
     for (unsigned word = 0; word < HOST_IRQS / 32; word++) {
-        if (plic->own[word])
+        if (plic->own[word] | plic->guests[word])
             write_register(host, PLIC_ENABLE(host->plic_context) + 4 * word,
-                           plic->guests[word] | (waking ? plic->own[word] : 0));
+                           (own ? plic->own[word] : 0) | (guests ? plic->guests[word] : 0));
     }
 }
 
-void host_wait(struct host *host)
+/* While the guest idles the VMM's sources are enabled in its context too: they have to wake the hart. At a
+ * threshold of 7 no source of the guest can interrupt, nor would the VMM's: the context is the VMM's alone. */
+void host_wait(struct host *host, bool for_guest)
 {
+    const uint32_t at = PLIC_THRESHOLD(host->plic_context);
+    uint32_t threshold;
+
     if (!host->plic.given) {
         riscv_wfi();
         return;
     }
-    set_waking(host, true);
+    threshold = read_register(host, at);
+    set_enabled(host, true, for_guest && threshold < HIGHEST);
+    if (threshold >= HIGHEST)
+        write_register(host, at, 0);
     handle_pending(host);       /* what was pending before wakes nobody */
     csr_set(CSR_SIE, SIP_SEIP); /* the caller's trap_host_interrupts() looks, and masks it again */
     riscv_wfi();
-    set_waking(host, false);
+    set_enabled(host, false, true);
+    if (threshold >= HIGHEST)
+        write_register(host, at, threshold);
     handle_pending(host);
 }
 

@@ -49,8 +49,9 @@ void host_irq_complete(struct host *host, unsigned irq);
  * context is the guest's it only says so. */
 void host_interrupt(struct host *host);
 
-/* Idles until there is an interrupt, for the guest or for the VMM. */
-void host_wait(struct host *host);
+/* Idles until there is an interrupt for the VMM or, with for_guest, for the guest. Without it a context that is
+ * the guest's does not wake the hart: its interrupt is known to be pending, or it shall wait. */
+void host_wait(struct host *host, bool for_guest);
 
 /* --- PLIC=mapped: what the guest's emulated registers pass on. ------------------------------- */
 

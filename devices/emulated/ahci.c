@@ -96,17 +96,20 @@ static uint32_t port_is(const struct ahci *ahci)
 static void update_irq(struct device *dev)
 {
     struct ahci *ahci = dev->state;
+    bool cause = port_is(ahci) & ahci->pxie, level;
 
-    if (port_is(ahci) & ahci->pxie)
-        ahci->is = true;
-    device_set_irq(dev, ahci->is && ahci->interrupts);
+    ahci->is |= cause;
+    level = ahci->is && ahci->interrupts;
+    if ((ahci->news && cause) || level != dev->line)
+        device_set_irq(dev, level);
+    ahci->news = false;
 }
 
 void ahci_halt(struct device *dev, uint32_t pxis)
 {
     struct ahci *ahci = dev->state;
 
-    ahci->pxis |= pxis;
+    ahci_set_is(ahci, pxis);
     ahci->halted = true;
     ahcicmd_abandon(dev);
 }
@@ -151,7 +154,7 @@ void ahci_receive_d2h(struct device *dev, const struct ata_taskfile *tf, bool in
     fill_fis(fis, 0x34, interrupt ? FIS_INTERRUPT : 0, tf);
     ahci->tfd = (uint32_t)tf->error << 8 | tf->status;
     if (interrupt)
-        ahci->pxis |= PXIS_DHRS;
+        ahci_set_is(ahci, PXIS_DHRS);
     store_fis(dev, FIS_D2H, fis, sizeof(fis));
     if (tf->status & ATA_STATUS_ERR)
         ahci_halt(dev, PXIS_TFES);
@@ -169,7 +172,7 @@ void ahci_receive_pio_setup(struct device *dev, const struct ata_taskfile *tf, b
     fis[17] = HOST_DISK_SECTOR >> 8; /* transfer count */
     if (to_guest) {
         ahci->tfd = (uint32_t)tf->error << 8 | tf->status;
-        ahci->pxis |= PXIS_PSS;
+        ahci_set_is(ahci, PXIS_PSS);
     }
     store_fis(dev, FIS_PIO_SETUP, fis, sizeof(fis));
 }
@@ -183,7 +186,7 @@ void ahci_receive_sdb(struct device *dev, uint32_t finished, uint8_t status, uin
         fis[4 + i] = (uint8_t)(finished >> (8 * i));
     ahci->sact &= ~finished;
     ahci->tfd = (uint32_t)error << 8 | (ahci->tfd & (ATA_STATUS_BSY | ATA_STATUS_DRQ)) | status;
-    ahci->pxis |= PXIS_SDBS;
+    ahci_set_is(ahci, PXIS_SDBS);
     store_fis(dev, FIS_SDB, fis, sizeof(fis));
     if (status & ATA_STATUS_ERR)
         ahci_halt(dev, PXIS_TFES);
@@ -222,6 +225,7 @@ static void link_up(struct device *dev)
     struct ahci *ahci = dev->state;
 
     ahci->serr |= PXSERR_X | PXSERR_N;
+    ahci->news = true;
     ahci->signature = true;
     send_signature(dev);
 }
@@ -354,6 +358,7 @@ static void store_port(struct device *dev, uint32_t reg, uint32_t value)
     case PORT_CI: store_ci(dev, value); break;
     default: /* read-only or reserved */ break;
     }
+    ahci->news |= reg == PORT_IS || reg == PORT_IE || reg == PORT_SERR;
 }
 
 static uint32_t load(const struct ahci *ahci, uint32_t reg)
@@ -382,6 +387,7 @@ static void store(struct device *dev, uint32_t reg, uint32_t value)
         ahci->interrupts = value & GHC_IE;
     else if (reg == HBA_IS && (value & 1))
         ahci->is = false;
+    ahci->news |= reg == HBA_IS;
 }
 
 /* --- The strategy ---------------------------------------------------------------------------- */

@@ -67,6 +67,7 @@ struct ahci_slot {
 struct ahci {
     bool interrupts; /* GHC.IE */
     bool is;         /* IS.IPS, a latch: set by the port, cleared by the driver */
+    bool news;       /* a cause came, or the driver has dealt with some of them */
     uint64_t clb_gpa, fb_gpa;
     uint32_t pxis, pxie, cmd, tfd, sig, sctl, serr, sact, ci;
     uint8_t current;   /* PxCMD.CCS */
@@ -90,6 +91,13 @@ extern const struct ata_profile ahci_profile;
 void ahci_receive_d2h(struct device *dev, const struct ata_taskfile *tf, bool interrupt);
 void ahci_receive_pio_setup(struct device *dev, const struct ata_taskfile *tf, bool to_guest);
 void ahci_receive_sdb(struct device *dev, uint32_t finished, uint8_t status, uint8_t error);
+
+/* Sets bits in PxIS, perhaps once more: the line is asserted anew. */
+static inline void ahci_set_is(struct ahci *ahci, uint32_t pxis)
+{
+    ahci->pxis |= pxis;
+    ahci->news = true;
+}
 
 /* Sets bits in PxIS and stops the command list until the driver restarts it. */
 void ahci_halt(struct device *dev, uint32_t pxis);

@@ -62,7 +62,7 @@ static void succeed(struct device *dev, struct ahci_slot *slot)
     slot->tf.status = ATA_STATUS_READY;
     count_request(dev, slot);
     if (slot->cursor.interrupt)
-        ahci->pxis |= PXIS_DPS;
+        ahci_set_is(ahci, PXIS_DPS);
     if (slot->flags & ATA_NCQ) {
         ahci->finished |= 1u << number;
         return;
@@ -105,7 +105,7 @@ static void fail_memory(struct device *dev, struct ahci_slot *slot, uint32_t pxi
     struct ahci *ahci = dev->state;
 
     if (pxis == PXIS_OFS) {
-        ahci->pxis |= PXIS_OFS;
+        ahci_set_is(ahci, PXIS_OFS);
         fail(dev, slot, ATA_ERROR_ABRT);
         return;
     }

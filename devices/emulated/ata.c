@@ -52,6 +52,7 @@ struct ata {
     uint8_t device, status, error;
     bool hob, nien, srst;
     bool irq;              /* INTRQ, before nIEN and device selection */
+    bool news;             /* the device asserts it, perhaps once more */
     uint8_t phase;         /* enum ata_phase */
     uint8_t kind, flags;   /* of the command's struct ata_command */
     bool flush;            /* a FLUSH follows before completion */
@@ -69,9 +70,12 @@ static const struct ata_profile ata_profile = {.model = "TRIDENT ATA DISK", .sat
 
 static void update_irq(struct device *dev)
 {
-    const struct ata *ata = dev->state;
+    struct ata *ata = dev->state;
+    bool level = ata->irq && !ata->nien && !(ata->device & DEVICE_ONE);
 
-    device_set_irq(dev, ata->irq && !ata->nien && !(ata->device & DEVICE_ONE));
+    if (ata->news || level != dev->line)
+        device_set_irq(dev, level);
+    ata->news = false;
 }
 
 static uint32_t smaller(uint32_t a, uint32_t b)
@@ -121,6 +125,7 @@ static void finish(struct device *dev, bool interrupt)
     ata->phase = PHASE_IDLE;
     ata->status = ATA_STATUS_READY | (ata->error & ~ATA_DIAGNOSTIC_PASSED ? ATA_STATUS_ERR : 0);
     ata->irq |= interrupt;
+    ata->news |= interrupt;
     if (!ata->error && ata->kind <= ATA_FLUSH)
         dev->count.requests++;
 }
@@ -193,6 +198,7 @@ static void offer_block(struct device *dev, enum ata_phase phase, bool interrupt
     ata->block_end = smaller(ata->pos + ata->block, ata->fill);
     ata->status = ATA_STATUS_READY | ATA_STATUS_DRQ;
     ata->irq |= interrupt;
+    ata->news |= interrupt;
 }
 
 /* The guest has moved the last byte of a DRQ block. */

@@ -85,6 +85,7 @@ struct uart {
     uint16_t divisor;
     uint8_t ier, fcr, lcr, mcr, msr, scr;
     bool overrun; /* LSR.OE */
+    bool news;    /* something of what may interrupt came or went: see update_irq() */
     bool
         thre_pending; /* the "holding register empty" interrupt, until IIR is read or THR written */
 };
@@ -140,9 +141,16 @@ static uint8_t pending_interrupt(const struct uart *uart)
     return IIR_NONE;
 }
 
+/* Asserts the line again, though it may be high, at news alone, which are where QEMU's device does: a driver
+ * that reads one byte at each interrupt is told of the next one, and one that reads only LSR is left alone. */
 static void update_irq(struct device *dev)
 {
-    device_set_irq(dev, pending_interrupt(dev->state) != IIR_NONE);
+    struct uart *uart = dev->state;
+    bool level = pending_interrupt(uart) != IIR_NONE;
+
+    if (uart->news || level != dev->line)
+        device_set_irq(dev, level);
+    uart->news = false;
 }
 
 /* --- Bytes in and out ------------------------------------------------------------------------ */
@@ -162,6 +170,7 @@ static void transmit(struct device *dev)
         uart->tx.count -= taken;
         dev->count.bytes += taken;
         dev->count.requests += taken > 0;
+        uart->news |= taken > 0;
         if (taken < len)
             return; /* the host is full and serves us when it has room again */
     }
@@ -185,6 +194,7 @@ static void receive(struct device *dev)
         fifo_put(&uart->rx, bytes[i]);
     dev->count.bytes += taken;
     dev->count.requests += taken > 0;
+    uart->news |= taken > 0;
 }
 
 static void loop_back(struct uart *uart, uint8_t byte)
@@ -206,6 +216,7 @@ static bool store_data(struct device *dev, uint8_t byte)
 
     dev->count.notifications++;
     uart->thre_pending = false;
+    uart->news = true;
     if (uart->mcr & MCR_LOOP) {
         loop_back(uart, byte);
         return true;
@@ -225,6 +236,7 @@ static uint8_t load_data(struct device *dev)
     struct uart *uart = dev->state;
     uint8_t byte = uart->rx.count ? fifo_take(&uart->rx) : 0;
 
+    uart->news = true;
     receive(dev);
     return byte;
 }
@@ -251,6 +263,7 @@ static void store_mcr(struct device *dev, uint8_t value)
     if (lines & MSR_RI)
         changed &= (uint8_t)~MSR_RI; /* only the trailing edge of RI counts */
     uart->msr = lines | (uart->msr & MSR_DELTA) | changed >> 4;
+    uart->news |= changed != 0;
     transmit(dev);
     receive(dev);
 }
@@ -260,6 +273,7 @@ static void store_ier(struct uart *uart, uint8_t value)
     uint8_t changed = uart->ier ^ value;
 
     uart->ier = value & IER_MASK;
+    uart->news |= changed & IER_MASK;
     if (changed & IER_THRI)
         uart->thre_pending = (value & IER_THRI) && !uart->tx.count;
 }
@@ -268,6 +282,7 @@ static void store_fcr(struct device *dev, uint8_t value)
 {
     struct uart *uart = dev->state;
 
+    uart->news |= uart->fcr != value;
     if ((uart->fcr ^ value) & FCR_ENABLE)
         value |= FCR_CLEAR_RX | FCR_CLEAR_TX;
     if (value & FCR_CLEAR_RX)
@@ -284,8 +299,10 @@ static uint8_t load_iir(struct uart *uart)
 {
     uint8_t pending = pending_interrupt(uart);
 
-    if (pending == IIR_THRE)
+    if (pending == IIR_THRE) {
         uart->thre_pending = false;
+        uart->news = true;
+    }
     return pending | (uart->fcr & FCR_ENABLE ? IIR_FIFO : 0);
 }
 
@@ -294,6 +311,7 @@ static uint8_t load_lsr(struct uart *uart)
     uint8_t value = (uart->rx.count ? LSR_DR : 0) | (uart->overrun ? LSR_OE : 0) |
                     (uart->tx.count ? 0 : LSR_THRE | LSR_TEMT);
 
+    uart->news |= uart->overrun;
     uart->overrun = false;
     return value;
 }
@@ -302,6 +320,7 @@ static uint8_t load_msr(struct uart *uart)
 {
     uint8_t value = uart->msr;
 
+    uart->news |= (value & MSR_DELTA) != 0;
     uart->msr &= MSR_LINES;
     return value;
 }

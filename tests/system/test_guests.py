@@ -29,6 +29,19 @@ NATIVE = [{"DEVICE": "native"}]
 EVERY_LEVEL = [{"DEVICE": "virtio", "PATCH": patch} for patch in PATCHES]
 EVERY_STRATEGY = [{"DEVICE": device} for device in STRATEGIES]
 
+WATCHED = [{"DEVICE": "passthrough", **more} for more in (
+    {}, {"WATCH": "1"}, {"WATCH": "1", "PATCH": "off"}, {"PLIC": "mapped"}, {"PLIC": "mapped", "WATCH": "1"})]
+
+
+def answers(name, *ranges):
+    """What refused.c prints of a window that has (first offset, answers) ranges for each width."""
+    return [rf"^{name} {access} of {width}:" + "".join(
+                f" from {first} {'done' if width in widths else f'cause {cause}'}" for first, widths in ranges) + "$"
+            for width in (1, 2, 4, 8) for access, cause in (("load", 5), ("store", 7))]
+
+
+UARTS = NATIVE + WATCHED + [{"UART": "emulated", "DISK": "virtio", "PATCH": patch} for patch in PATCHES]
+
 GUESTS = [
     Guest("faults", [{**options, "TIMEOUT": "4"} for options in EVERY_LEVEL], status=124,
           expect=[r"^trident: the guest had not ended after 4 s", r"^trident: the guest was in vS at 0x0$",
@@ -45,6 +58,13 @@ GUESTS = [
     Guest("suspend", NATIVE + EVERY_LEVEL + EVERY_STRATEGY),
     # Not natively: the firmware writes all of the 64 MiB that it is asked to.
     Guest("costly", [{"DEVICE": device, "ICOUNT": "1"} for device in STRATEGIES]),
+    Guest("claims", UARTS,
+          expect=["^nothing done: claimed 1$", "^status read: claimed 1$", "^enabled again: claimed 1$",
+                  "^once more while claimed: claimed 2$", "^one byte at each: sent 20$",
+                  "^one byte at each: received 5 that were waiting, 5 that came meanwhile$"]),
+    Guest("refused", NATIVE + WATCHED + [{"DEVICE": "passthrough", "UART": "emulated"}],
+          expect=[*answers("uart", ("0", (1, 2, 4, 8)), ("0x8", ())),
+                  *answers("virtio", ("0", (1, 2, 4, 8)), ("0x200", ())), *answers("plic", ("0", (4,)))]),
 ]
 RUNS = [(guest, options) for guest in GUESTS for options in guest.runs]
 

@@ -57,6 +57,7 @@ void device_set_irq(struct device *dev, bool level)
         dev->count.irqs++;
         mock->edges++;
     }
+    mock->asserted += level;
     dev->line = level;
 }
 

@@ -63,6 +63,8 @@ struct mock {
     struct mock_disk disk;
     struct mock_console console;
     unsigned edges; /* rising edges of the interrupt line (also in dev.count.irqs) */
+    unsigned
+        asserted; /* how often it was made, or kept, high: each makes the PLIC's source pending */
 };
 
 /* A board whose device is attached with the disk or the console as its host end. */

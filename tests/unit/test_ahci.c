@@ -375,10 +375,17 @@ static void interrupt_latch(void **state)
     simple(mock, 0, 0xec, 0, 1);
     put(mock, CI, 1);
     assert_true(mock->dev.line);
+    mock->asserted = 0;
     put(mock, IS, 1); /* the cause is still there */
     assert_true(mock->dev.line);
+    assert_int_equal(mock->asserted, 1);
+    put(mock, CI, 1); /* the same cause once more */
+    assert_int_equal(mock->asserted, 2);
+    get(mock, PXIS);
+    mock_service(mock);
     put(mock, PXIS, PSS);
-    assert_true(mock->dev.line); /* and now it is the latch */
+    assert_true(mock->dev.line); /* and now it is the latch, which is no news */
+    assert_int_equal(mock->asserted, 2);
     put(mock, IS, 1);
     assert_false(mock->dev.line);
     put(mock, PXIE, 0);

@@ -605,8 +605,14 @@ static void interrupts_masked(void **state)
     assert_false(mock->dev.line);
     put(mock, CONTROL, 0x00); /* it was only held back */
     assert_true(mock->dev.line);
+    mock->asserted = 0;
+    get(mock, CONTROL); /* the alternate status acknowledges nothing, and is no news */
+    mock_service(mock);
+    assert_true(mock->dev.line);
+    assert_int_equal(mock->asserted, 0);
     put(mock, COMMAND, 0xec); /* a command store acknowledges; IDENTIFY raises it anew */
     assert_true(mock->dev.line);
+    assert_int_equal(mock->asserted, 1);
 }
 
 static void busy_ignores_stores(void **state)

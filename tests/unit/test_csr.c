@@ -33,9 +33,10 @@ void board_idle(struct vm *vm, bool idle)
     (void)idle;
 }
 
-void host_wait(struct host *host)
+void host_wait(struct host *host, bool for_guest)
 {
     (void)host;
+    (void)for_guest;
     riscv_wfi();
 }
 

@@ -190,6 +190,45 @@ static void thre_interrupt(void **state)
     assert_false(mock->dev.line);
 }
 
+/* What makes the PLIC's source pending again while the line stays high, as on QEMU: news, and no other access. */
+static void asserted_again(void **state)
+{
+    static const unsigned idle[] = {LSR, MSR, SCR, LCR, MCR, IER};
+    struct mock *mock = *state;
+
+    put(mock, IER, 0x02);
+    assert_int_equal(mock->asserted, 1);
+    for (unsigned i = 0; i < sizeof(idle) / sizeof(idle[0]); i++) {
+        uint8_t value = get(mock, idle[i]);
+
+        put(mock, idle[i], value);
+    }
+    mock_service(mock); /* nothing has come */
+    assert_true(mock->dev.line);
+    assert_int_equal(mock->asserted, 1);
+    put(mock, DATA, 'x'); /* sent, and empty again */
+    assert_int_equal(mock->asserted, 2);
+
+    put(mock, FCR, 0x01);
+    put(mock, IER, 0x01);
+    assert_false(mock->dev.line);
+    mock->asserted = 0;
+    type(mock, "abc");
+    assert_int_equal(mock->asserted, 1);
+    get(mock, DATA); /* there are more */
+    assert_int_equal(mock->asserted, 2);
+    type(mock, "d");
+    assert_int_equal(mock->asserted, 3);
+    get(mock, IIR);
+    get(mock, LSR);
+    assert_int_equal(mock->asserted, 3);
+    for (unsigned i = 0; i < 3; i++)
+        get(mock, DATA);
+    assert_false(mock->dev.line);
+    assert_int_equal(mock->asserted, 5);
+    assert_int_equal(mock->edges, 2);
+}
+
 static void receive_without_fifo(void **state)
 {
     struct mock *mock = *state;
@@ -527,6 +566,7 @@ int main(void)
                                               TEST(transmit_waits_for_the_host),
                                               TEST(transmit_overrun),
                                               TEST(thre_interrupt),
+                                              TEST(asserted_again),
                                               TEST(receive_without_fifo),
                                               TEST(receive_trigger_levels),
                                               TEST(receive_leaves_the_rest_at_the_host),
