@@ -110,7 +110,7 @@ static void receive(struct device *dev)
 
 static void console_service(struct device *dev)
 {
-    if (!virtio_mmio_running(dev))
+    if (virtio_mmio_is_broken(dev))
         return;
     transmit(dev);
     receive(dev);

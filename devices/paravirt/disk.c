@@ -22,12 +22,13 @@
 #define FEATURE_DISCARD      13u /* the command, and max_discard_* */
 #define FEATURE_WRITE_ZEROES 14u /* the command, and max_write_zeroes_* */
 
-#define TYPE_IN           0u  /* disk to guest */
-#define TYPE_OUT          1u  /* guest to disk */
-#define TYPE_FLUSH        4u  /* make writes stable */
-#define TYPE_GET_ID       8u  /* the serial number, ID_BYTES of it */
-#define TYPE_DISCARD      11u /* one struct range */
-#define TYPE_WRITE_ZEROES 13u /* one struct range */
+#define TYPE_IN           0u         /* disk to guest */
+#define TYPE_OUT          1u         /* guest to disk */
+#define TYPE_FLUSH        4u         /* make writes stable */
+#define TYPE_GET_ID       8u         /* the serial number, ID_BYTES of it */
+#define TYPE_DISCARD      11u        /* one struct range */
+#define TYPE_WRITE_ZEROES 13u        /* one struct range */
+#define TYPE_BARRIER      (1u << 31) /* legacy flag of any type: means nothing, and is not refused */
 
 #define STATUS_OK     0u
 #define STATUS_IOERR  1u
@@ -176,7 +177,7 @@ static void slot_complete(struct device *dev, struct slot *slot)
     const struct ring_chain *chain = &slot->chain;
     int error = slot->request.status;
 
-    if (!virtio_mmio_running(dev))
+    if (virtio_mmio_is_broken(dev))
         return; /* broken meanwhile: nobody waits for the answer, and reset frees the slot */
     if (slot->request.op == HOST_DISK_READ) {
         /* The data came while the guest ran: what the core derived meanwhile is stale, too. */
@@ -319,10 +320,11 @@ static uint8_t slot_start(struct device *dev, struct slot *slot)
     slot->bytes = slot->filled = 0;
     slot->then_flush = false;
     chain_read(dev->vm, &slot->chain, 0, &header, sizeof header);
-    switch (header.type) {
+    switch (header.type & ~TYPE_BARRIER) {
     case TYPE_IN: return start_transfer(dev, slot, header.sector, false);
     case TYPE_OUT: return start_transfer(dev, slot, header.sector, true);
-    case TYPE_FLUSH: return start_flush(slot);
+    case TYPE_FLUSH:
+    case TYPE_FLUSH | TYPE_OUT: return start_flush(slot); /* as legacy drivers spell it */
     case TYPE_GET_ID: return start_get_id(dev, slot);
     case TYPE_DISCARD: return start_range(dev, slot, true);
     case TYPE_WRITE_ZEROES: return start_range(dev, slot, false);
