@@ -12,6 +12,7 @@
 #include "paravirt.h"
 
 enum { RECEIVE, TRANSMIT, QUEUES };
+_Static_assert(QUEUES <= VIRTIO_MMIO_QUEUES, "VIRTIO_MMIO_QUEUES (mmio.h)");
 
 /* The chain that a queue is busy with. */
 struct position {

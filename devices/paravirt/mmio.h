@@ -17,6 +17,7 @@ struct mmio;
 
 #define VIRTIO_MMIO_QUEUES     2u  /* at most, per device */
 #define VIRTIO_MMIO_CONFIG_MAX 64u /* bytes of configuration space, at most */
+_Static_assert(VIRTIO_MMIO_QUEUES <= 8, "struct virtio_mmio.early has a bit for each");
 
 /* What distinguishes one device from another. */
 struct virtio_model {
