@@ -363,8 +363,8 @@ static void test_writethrough(void **state)
 
 /* --- Layout ---------------------------------------------------------------------------------- */
 
-/* The core is told of every byte that is written, when the data is there: a read has two writable
- * segments more than a write has. */
+/* The device tells the core of what it writes itself, status and used ring, as much for a read as for a write:
+ * the data is the concern of the host's disk (test_host_disk.c). */
 static void test_asks(void **state)
 {
     struct rig rig = rig_up(USUAL);
@@ -372,13 +372,14 @@ static void test_asks(void **state)
 
     (void)state;
     for (unsigned type = IN; type <= OUT; type++) {
+        asks[type] = rig.mock->vm.writable_asks;
         offer(&rig, 0, type, 0, DATA_GPA, 512);
         guest_notify(rig.mock, 0);
-        asks[type] = rig.mock->vm.writable_asks;
         mock_disk_finish(rig.mock);
         asks[type] = rig.mock->vm.writable_asks - asks[type];
     }
-    assert_int_equal(asks[IN], asks[OUT] + 2);
+    assert_int_equal(asks[IN], asks[OUT]);
+    assert_true(asks[IN] >= 2);
     mock_free(rig.mock);
 }
 
