@@ -235,15 +235,31 @@ void patch_drop(struct vm *vm, uint64_t gpa)
     shadow->copy_version[pool_index(&shadow->pool, copy)]++;
 }
 
+/* Whether none of four frames from a multiple of four on has a copy. (patch[] begins a page.) */
+static bool four_are_plain(const struct shadow *shadow, uint64_t frame)
+{
+    uint64_t copies;
+    _Static_assert(sizeof(copies) == 4 * sizeof(*shadow->patch), "four at once");
+    memcpy(&copies, __builtin_assume_aligned(&shadow->patch[frame], sizeof(copies)),
+           sizeof(copies));
+    return copies == 0;
+}
+
 void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len)
 {
     const struct shadow *shadow = vm->shadow;
     uint64_t frame = shadow_frame(vm, gpa), end = shadow_frame(vm, gpa + len - 1) + 1;
     while (frame < end) {
         uint64_t next = (frame | 511) + 1 < end ? (frame | 511) + 1 : end;
-        for (; shadow->block_patches[frame >> 9] && frame < next; frame++)
+        while (shadow->block_patches[frame >> 9] && frame < next) {
+            if (frame % 4 == 0 && next - frame >= 4 && four_are_plain(shadow, frame)) {
+                frame += 4;
+                continue;
+            }
             if (shadow->patch[frame])
                 patch_drop(vm, vm->ram.gpa + (frame << PAGE_SHIFT));
+            frame++;
+        }
         frame = next;
     }
 }
