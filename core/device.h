@@ -100,9 +100,13 @@ bool device_may_defer(struct device *dev);
  * The bytes may be changed by the guest at any time: copy before validating. */
 void *vm_ram(struct vm *vm, uint64_t gpa, uint64_t len);
 
-/* As vm_ram, for a range that the caller (or a device on its behalf) is about to write: also makes
- * the core forget what it derived from those bytes (patched code). */
+/* As vm_ram, for a range that the caller is about to write itself, before the guest goes on: also makes
+ * the core forget what it derived from those bytes (patched code). What the host's disk writes, at a time of its
+ * own, is the concern of its driver (host/disk.h). */
 void *vm_ram_for_write(struct vm *vm, uint64_t gpa, uint64_t len);
+
+/* The same for bytes that vm_ram has given. Bytes that are not guest RAM are the VMM's own: nothing is done. */
+void vm_ram_written(struct vm *vm, const void *bytes, uint64_t len);
 
 /* Maps [hpa, hpa+size) at gpa into the guest, uncounted and untrapped. 0 or a negative errno. */
 int vm_map(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size);

@@ -20,12 +20,15 @@ enum exit_class {
     EXIT_GUEST_FAULT, /* page or access fault that is the guest's own: cause */
     EXIT_MMIO,        /* device index << 16 | register offset (bit 31: store) */
     EXIT_PLIC,        /* register offset >> 2 (bit 31: store) */
-    EXIT_BOARD, /* other windows: offset in the finisher, 1 << 16 | in the RTC (bit 31: store) */
-    EXIT_INTERRUPT, /* host interrupt: 1, 5, 9 */
-    EXIT_EXCEPTION, /* any other exception that is the guest's own: cause */
-    EXIT_PATCH,     /* 0 load of patched code, 1 store to it */
+    EXIT_BOARD,       /* other windows: enum exit_window << 16 | offset in it (bit 31: store) */
+    EXIT_INTERRUPT,   /* host interrupt: 1, 5, 9 */
+    EXIT_EXCEPTION,   /* any other exception that is the guest's own: cause */
+    EXIT_PATCH,       /* 0 load of patched code, 1 store to it */
     EXIT_CLASSES,
 };
+
+/* The other windows that answer (core/board/windows.c). */
+enum exit_window { EXIT_WINDOW_FINISHER, EXIT_WINDOW_RTC, EXIT_WINDOW_VIRTIO, EXIT_WINDOWS };
 
 /* One number for an SBI call: different for all calls that are known. */
 #define STATS_SBI(eid, fid) ((uint32_t)(eid) ^ (uint32_t)(fid) << 24)

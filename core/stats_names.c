@@ -122,6 +122,12 @@ static const struct name interrupts[] = {
     {0, NULL},
 };
 
+static const char *const windows[EXIT_WINDOWS] = {
+    [EXIT_WINDOW_FINISHER] = "finisher",
+    [EXIT_WINDOW_RTC] = "rtc",
+    [EXIT_WINDOW_VIRTIO] = "virtio-mmio",
+};
+
 static const struct name patches[] = {
     {0, "load"},
     {1, "store"},
@@ -196,7 +202,8 @@ void stats_detail_name(const struct vm *vm, unsigned exit_class, uint32_t detail
         return;
     }
     if (exit_class == EXIT_BOARD) {
-        name_register(detail & 1u << 16 ? "rtc" : "finisher", detail, text, size);
+        unsigned window = (detail & ~DETAIL_STORE) >> 16;
+        name_register(window < EXIT_WINDOWS ? windows[window] : "board", detail, text, size);
         return;
     }
     if (exit_class == EXIT_PLIC) {

@@ -36,6 +36,8 @@ struct vm_options {
 
 #define VM_DEVICES 2u /* uart, disk */
 
+_Static_assert(VPLIC_SOURCES <= HOST_IRQS, "struct vm.plic_sources has a bit for each");
+
 /* Guest RAM: VM 0 has gpa == hpa. The firmware below reserved_end is no RAM to the guest. */
 struct vm_ram_range {
     uint64_t gpa, size;  /* what the device tree says */

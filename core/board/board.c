@@ -1,7 +1,7 @@
 /*
- * The guest's board as one table: which strategy provides which device, at which window, with which
+ * The guest's devices as one table: which strategy provides which device, at which window, with which
  * interrupt. The only place in core/ that names strategies. Addresses are those of QEMU's virt board
- * where the device exists there.
+ * where the device exists there; what else that board has is in windows.c.
  */
 #include "board/board.h"
 
@@ -20,6 +20,7 @@
 #include "host/machine.h"
 #include "memory/map.h"
 #include "memory/shadow.h"
+#include "panic.h"
 #include "riscv.h"
 #include "vm.h"
 
@@ -50,6 +51,10 @@ static const struct row ata_row = {"disk", &emulated_ata, 0x10020000, 13};
 
 static struct device *add(struct vm *vm, const struct row *row, void *host)
 {
+    if (vm->devices == VM_DEVICES || row->irq == 0 || row->irq >= VPLIC_SOURCES)
+        panic("board: no room for the device \"%s\" with interrupt %u (VM_DEVICES %u, "
+              "VPLIC_SOURCES %u)",
+              row->name, row->irq, VM_DEVICES, VPLIC_SOURCES);
     struct device *dev = &vm->device[vm->devices++];
     *dev = (struct device){
         .strategy = row->strategy,
@@ -108,6 +113,15 @@ static int add_disk(struct vm *vm)
     return 0;
 }
 
+/* One device for each role, if the machine has what it needs. */
+static int (*const roles[])(struct vm *vm) = {add_uart, add_disk};
+
+_Static_assert(sizeof(roles) / sizeof(roles[0]) <= VM_DEVICES,
+               "VM_DEVICES (vm.h): a device for each role");
+_Static_assert(
+    VM_DEVICES + 1 <= SHADOW_MAPPINGS,
+    "SHADOW_MAPPINGS (memory/shadow.h): every device passed through, and the PLIC's page");
+
 static void guest_completed(struct vplic *plic, unsigned source, void *arg)
 {
     struct vm *vm = arg;
@@ -123,10 +137,8 @@ int board_init(struct vm *vm, uint64_t *free_hpa)
     vm->plic.completed = guest_completed;
     vm->plic.arg = vm;
     int status = rtc_init(vm);
-    if (status == 0)
-        status = add_uart(vm);
-    if (status == 0)
-        status = add_disk(vm);
+    for (unsigned i = 0; status == 0 && i < sizeof(roles) / sizeof(roles[0]); i++)
+        status = roles[i](vm);
     if (status == 0 && vm->options.plic_mapped)
         status = plicmap_init(vm);
     if (vm->options.ablate & ABLATE_COPY) {
@@ -156,16 +168,9 @@ int board_reset(struct vm *vm)
     return vm->options.plic_mapped ? plicmap_reset(vm) : 0;
 }
 
-/* --- Windows ------------------------------------------------------------------------------------------ */
+/* --- Interrupts, and work that waits -------------------------------------------------------------- */
 
-static void exit_is(struct vcpu *vcpu, enum exit_class exit_class, uint32_t detail, bool store)
-{
-    vcpu->exit_class = (uint8_t)exit_class;
-    vcpu->exit_detail = detail | (store ? 1u << 31 : 0);
-}
-
-/* The S context's output, after anything that may have changed it. */
-static void update_external(struct vm *vm)
+void board_follow_plic(struct vm *vm)
 {
     if (vm->options.plic_mapped)
         plicmap_look(vm);
@@ -176,7 +181,7 @@ static void update_external(struct vm *vm)
 void board_set_line(struct vm *vm, unsigned source, bool level)
 {
     if (vplic_set_line(&vm->plic, source, level))
-        update_external(vm);
+        board_follow_plic(vm);
 }
 
 void board_poll(struct vm *vm)
@@ -224,55 +229,4 @@ void board_settle(struct vm *vm)
             dev->strategy->service(dev);
         dev->deferred = false;
     }
-}
-
-/* QEMU's sifive,test1: a store of 2 to 4 bytes; reads as zero. */
-static bool access_finisher(struct vcpu *vcpu, struct mmio *io)
-{
-    exit_is(vcpu, EXIT_BOARD, (uint32_t)io->offset, io->store);
-    if (io->width != 2 && io->width != 4)
-        return false;
-    if (!io->store) {
-        io->value = 0;
-        return true;
-    }
-    if (io->offset != 0)
-        return true;
-    switch (io->value & 0xffff) {
-    case 0x5555: vm_end(vcpu->vm, VM_POWEROFF, 0);
-    case 0x3333: vm_end(vcpu->vm, VM_POWEROFF, (io->value >> 16) & 0xff);
-    case 0x7777: vm_end(vcpu->vm, VM_REBOOT, 0);
-    default: return true;
-    }
-}
-
-bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io)
-{
-    struct vm *vm = vcpu->vm;
-    struct device *dev = device_at(vm, gpa);
-    if (dev) {
-        io->offset = gpa - dev->base;
-        exit_is(vcpu, EXIT_MMIO, (uint32_t)(dev - vm->device) << 16 | (uint32_t)io->offset,
-                io->store);
-        return device_access(dev, io);
-    }
-    if (gpa - VPLIC_BASE < VPLIC_SIZE) {
-        io->offset = gpa - VPLIC_BASE;
-        exit_is(vcpu, EXIT_PLIC, (uint32_t)io->offset >> 2, io->store);
-        bool done = vm->options.plic_mapped ? plicmap_access(vm, io) : vplic_access(&vm->plic, io);
-        if (vm->options.ablate & ABLATE_BATCH)
-            host_disk_settle(vm->host); /* the guest may be through with an interrupt */
-        update_external(vm);
-        return done;
-    }
-    if (gpa - BOARD_FINISHER_BASE < BOARD_FINISHER_SIZE) {
-        io->offset = gpa - BOARD_FINISHER_BASE;
-        return access_finisher(vcpu, io);
-    }
-    if (gpa - RTC_BASE < RTC_SIZE) {
-        io->offset = gpa - RTC_BASE;
-        exit_is(vcpu, EXIT_BOARD, 1u << 16 | (uint32_t)io->offset, io->store);
-        return rtc_access(vm, io);
-    }
-    return false;
 }

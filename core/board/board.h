@@ -13,6 +13,11 @@ struct vm;
 #define BOARD_FINISHER_BASE 0x00100000ul
 #define BOARD_FINISHER_SIZE 0x00001000ul
 
+/* The virtio-mmio transports, of which board.c's rows take some. */
+#define BOARD_TRANSPORT_BASE 0x10001000ul
+#define BOARD_TRANSPORT_SIZE 0x00001000ul
+#define BOARD_TRANSPORTS     8u
+
 /* Makes the device rows from the options; their state is cut off at *free_hpa. 0, or a negative errno with a sentence logged. */
 int board_init(struct vm *vm, uint64_t *free_hpa);
 
@@ -21,6 +26,9 @@ int board_reset(struct vm *vm);
 
 /* Drives a source of the guest's PLIC, up to the vcpu's external interrupt. */
 void board_set_line(struct vm *vm, unsigned source, bool level);
+
+/* The vcpu's external interrupt becomes what the PLIC's S context says: after anything that may have changed it. */
+void board_follow_plic(struct vm *vm);
 
 /* Serves the devices whose guest was told not to notify, and the disk whose completions wait. At host
  * interrupts. */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "board/board.h"
 #include "board/rtc.h"
 #include "board/vplic.h"
 #include "host/log.h"
@@ -19,8 +20,6 @@
 #include "riscv.h"
 #include "vm.h"
 
-#define FINISHER_BASE     0x00100000ul
-#define FINISHER_SIZE     0x00001000ul
 #define FINISHER_POWEROFF 0x5555u
 #define FINISHER_REBOOT   0x7777u
 
@@ -303,9 +302,9 @@ static void write_finisher(struct writer *w)
 {
     static const char compatible[] = "sifive,test1\0sifive,test0\0syscon";
 
-    begin_at(w, "test", FINISHER_BASE);
+    begin_at(w, "test", BOARD_FINISHER_BASE);
     put_bytes(w, "compatible", compatible, sizeof compatible);
-    put_reg(w, FINISHER_BASE, FINISHER_SIZE);
+    put_reg(w, BOARD_FINISHER_BASE, BOARD_FINISHER_SIZE);
     put_cell(w, "phandle", PHANDLE_FINISHER);
     end(w);
 }

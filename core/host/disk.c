@@ -135,6 +135,8 @@ static int disk_submit(struct host_disk *end, struct host_disk_request *request)
     hold_count(&disk->hold);
     slot->request = request;
     slot->moved = 0;
+    if (!disk->bounce)
+        disk_request_written(disk, request);
     launch(disk, slot, disk_request_describe(disk, slot));
     if (disk->ablate & ABLATE_QUEUE)
         wait_idle(disk);
@@ -237,6 +239,17 @@ bool host_disk_settle(struct host *host)
         return false; /* as at most accesses of a data register */
     settle(disk);
     return true;
+}
+
+bool host_disk_writes_to(const struct host *host, uint64_t hpa, uint64_t len)
+{
+    const struct disk *disk = &host->disk;
+
+    for (unsigned i = 0; i < disk->end.depth; i++) {
+        if (disk->slot[i].request && disk_request_writes_to(&disk->slot[i], hpa, len))
+            return true;
+    }
+    return false;
 }
 
 void host_disk_idle(struct host *host, bool idle)

@@ -2,6 +2,11 @@
  * QEMU's virtio-blk as a struct host_disk: the one back end of the emulated and the paravirtual
  * disk.
  *
+ * A read writes into guest RAM while the guest runs, until the device has finished it, and it alone: whatever has
+ * become of the device that asked for it (done, failed, abandoned, broken). So what the core derives from RAM is
+ * kept right here, once for all owners and all ends of a request: when a read is submitted the core forgets
+ * what it has of those bytes (vm_ram_written), and derives nothing from them as long as host_disk_writes_to.
+ *
  * Batching is done here, once for both: requests are announced to the device when the access that
  * caused them has been carried out, completions are looked at in batches (see `patience` in disk.c).
  */
@@ -59,6 +64,10 @@ int host_disk_start(struct host *host, const struct host_window *window, unsigne
  * completions that it may have. To be called after each access to the owner's registers. False: there
  * was nothing to do. */
 bool host_disk_settle(struct host *host);
+
+/* Is a request with the device that it writes to any of these host-physical bytes for? Also after a reset from
+ * which the device did not come back. */
+bool host_disk_writes_to(const struct host *host, uint64_t hpa, uint64_t len);
 
 /* The guest idles, or does not: see host/hold.h. */
 void host_disk_idle(struct host *host, bool idle);

@@ -23,5 +23,11 @@ struct virtio_desc *disk_request_describe(const struct disk *disk, struct disk_s
 /* What the device says of a request that it has finished: 0, -EIO or -ENOTSUP. */
 int disk_request_status(const struct disk *disk, const struct disk_slot *slot);
 
+/* Somebody is about to write to the segments of a read: the core forgets what it derived from them. */
+void disk_request_written(const struct disk *disk, const struct host_disk_request *request);
+
+/* Does the slot's table have the device write to any of these bytes? */
+bool disk_request_writes_to(const struct disk_slot *slot, uint64_t hpa, uint64_t len);
+
 /* A piece has been moved by way of the buffer: copies it to the guest. True: there is one more. */
 bool disk_request_copy(const struct disk *disk, struct disk_slot *slot);

@@ -141,6 +141,25 @@ int disk_request_status(const struct disk *disk, const struct disk_slot *slot)
     return status == STATUS_OK ? 0 : status == STATUS_UNSUPP ? -ENOTSUP : -EIO;
 }
 
+void disk_request_written(const struct disk *disk, const struct host_disk_request *request)
+{
+    const struct device *owner = disk->end.owner;
+
+    for (uint32_t i = 0; owner && request->op == HOST_DISK_READ && i < request->nsegments; i++)
+        vm_ram_written(owner->vm, request->segments[i].base, request->segments[i].len);
+}
+
+bool disk_request_writes_to(const struct disk_slot *slot, uint64_t hpa, uint64_t len)
+{
+    for (const struct virtio_desc *desc = slot->table;; desc++) {
+        if ((desc->flags & VIRTIO_DESC_WRITE) && desc->hpa < hpa + len &&
+            hpa < desc->hpa + desc->len)
+            return true;
+        if (!(desc->flags & VIRTIO_DESC_NEXT))
+            return false;
+    }
+}
+
 bool disk_request_copy(const struct disk *disk, struct disk_slot *slot)
 {
     const struct host_disk_request *request = slot->request;
@@ -149,8 +168,10 @@ bool disk_request_copy(const struct disk *disk, struct disk_slot *slot)
     if (!disk->bounce || slot->urgent || disk_request_status(disk, slot) != 0)
         return false;
     len = bounce_piece(request, slot->moved);
-    if (request->op == HOST_DISK_READ)
+    if (request->op == HOST_DISK_READ) {
+        disk_request_written(disk, request);
         bounce_scatter(request, slot->moved, bounce_of(disk, slot), len);
+    }
     slot->moved += len;
     return bounce_piece(request, slot->moved) > 0;
 }

@@ -145,19 +145,26 @@ static int probe_plic(struct host *host, const void *fdt)
     return -ENODEV;
 }
 
-static void probe_virtio(struct host *host, const void *fdt)
+static int probe_virtio(struct host *host, const void *fdt)
 {
     int node = -1;
 
-    while ((node = fdt_node_offset_by_compatible(fdt, node, "virtio,mmio")) >= 0 &&
-           host->virtios < HOST_VIRTIO_SLOTS) {
+    while ((node = fdt_node_offset_by_compatible(fdt, node, "virtio,mmio")) >= 0) {
         struct host_window found = window(fdt, node);
-        unsigned i = host->virtios++;
+        unsigned i = host->virtios;
+
+        if (host->virtios++ == HOST_VIRTIO_SLOTS) {
+            host_log("the machine has more than %u virtio-mmio slots: raise HOST_VIRTIO_SLOTS "
+                     "(core/host/machine.h)",
+                     HOST_VIRTIO_SLOTS);
+            return -ENOSPC;
+        }
 
         for (; i > 0 && host->virtio[i - 1].hpa > found.hpa; i--)
             host->virtio[i] = host->virtio[i - 1];
         host->virtio[i] = found;
     }
+    return 0;
 }
 
 int host_probe(struct host *host, const void *fdt)
@@ -175,13 +182,14 @@ int host_probe(struct host *host, const void *fdt)
         error = probe_cpu(host, fdt);
     if (error == 0)
         error = probe_plic(host, fdt);
+    if (error == 0)
+        error = probe_virtio(host, fdt);
     if (error < 0)
         return error;
     host->uart = find_window(fdt, "ns16550a");
     host->rtc = find_window(fdt, "google,goldfish-rtc");
     host->fwcfg_hpa = find_window(fdt, "qemu,fw-cfg-mmio").hpa;
     host->finisher_hpa = find_window(fdt, "sifive,test1").hpa;
-    probe_virtio(host, fdt);
     if (host->uart.hpa == 0 || host->finisher_hpa == 0) {
         host_log("the machine lacks a 16550A UART or a test finisher; use QEMU's -M virt");
         return -ENODEV;

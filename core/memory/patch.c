@@ -11,6 +11,7 @@
 
 #include "cpu/decode.h"
 #include "cpu/inline.h"
+#include "host/disk.h"
 #include "memory/shadow_internal.h"
 
 #define ECALL 0x00000073u
@@ -51,12 +52,14 @@ static bool frame_at(const struct vcpu *vcpu, uint64_t pc, uint64_t *frame, bool
     return shadow_is_ram(vm, gpa);
 }
 
-/* Makes the copy of a frame and sees to it that nothing maps the original writable or executable. */
+/* Makes the copy of a frame and sees to it that nothing maps the original writable or executable. Not of one
+ * that the host's disk is writing to: nobody would see the copy become stale. */
 static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
 {
     struct vm *vm = vcpu->vm;
     struct shadow *shadow = vm->shadow;
-    if (shadow->drops[frame] >= DROPS_MAX || shadow->copies >= shadow->copies_limit)
+    if (shadow->drops[frame] >= DROPS_MAX || shadow->copies >= shadow->copies_limit ||
+        host_disk_writes_to(vm->host, map_pointer_hpa(original_of(vm, frame)), PAGE_SIZE))
         return false; /* the site stays a slow trap */
     uint8_t *copy = pool_take(&shadow->pool);
     if (!copy)
@@ -232,6 +235,35 @@ void patch_drop(struct vm *vm, uint64_t gpa)
     shadow->copy_version[pool_index(&shadow->pool, copy)]++;
 }
 
+/* Whether none of four frames from a multiple of four on has a copy. (patch[] begins a page.) */
+static bool four_are_plain(const struct shadow *shadow, uint64_t frame)
+{
+    uint64_t copies;
+    _Static_assert(sizeof(copies) == 4 * sizeof(*shadow->patch), "four at once");
+    memcpy(&copies, __builtin_assume_aligned(&shadow->patch[frame], sizeof(copies)),
+           sizeof(copies));
+    return copies == 0;
+}
+
+void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+    const struct shadow *shadow = vm->shadow;
+    uint64_t frame = shadow_frame(vm, gpa), end = shadow_frame(vm, gpa + len - 1) + 1;
+    while (frame < end) {
+        uint64_t next = (frame | 511) + 1 < end ? (frame | 511) + 1 : end;
+        while (shadow->block_patches[frame >> 9] && frame < next) {
+            if (frame % 4 == 0 && next - frame >= 4 && four_are_plain(shadow, frame)) {
+                frame += 4;
+                continue;
+            }
+            if (shadow->patch[frame])
+                patch_drop(vm, vm->ram.gpa + (frame << PAGE_SHIFT));
+            frame++;
+        }
+        frame = next;
+    }
+}
+
 void patch_note_load(struct vm *vm, uint64_t gpa)
 {
     struct shadow *shadow = vm->shadow;
@@ -243,10 +275,8 @@ void patch_note_load(struct vm *vm, uint64_t gpa)
 
 void patch_reset(struct vm *vm)
 {
-    uint64_t frames = vm->ram.size >> PAGE_SHIFT;
-    for (uint64_t frame = 0; frame < frames; frame++)
-        patch_drop(vm, vm->ram.gpa + (frame << PAGE_SHIFT));
-    memset(vm->shadow->drops, 0, frames);
+    patch_drop_range(vm, vm->ram.gpa, vm->ram.size);
+    memset(vm->shadow->drops, 0, vm->ram.size >> PAGE_SHIFT);
 }
 
 void patch_drop_at(struct vcpu *vcpu, uint64_t pc)

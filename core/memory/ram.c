@@ -2,7 +2,6 @@
 #include "device.h"
 #include "memory/map.h"
 #include "memory/patch.h"
-#include "riscv.h"
 #include "vm.h"
 
 void *vm_ram(struct vm *vm, uint64_t gpa, uint64_t len)
@@ -16,9 +15,14 @@ void *vm_ram(struct vm *vm, uint64_t gpa, uint64_t len)
 void *vm_ram_for_write(struct vm *vm, uint64_t gpa, uint64_t len)
 {
     void *bytes = vm_ram(vm, gpa, len);
-    if (!bytes)
-        return NULL;
-    for (uint64_t page = gpa & ~PAGE_MASK; page < gpa + len; page += PAGE_SIZE)
-        patch_drop(vm, page);
+    if (bytes)
+        patch_drop_range(vm, gpa, len);
     return bytes;
+}
+
+void vm_ram_written(struct vm *vm, const void *bytes, uint64_t len)
+{
+    uint64_t gpa = map_pointer_hpa(bytes) - vm->ram.hpa_offset;
+    if (vm_ram(vm, gpa, len))
+        patch_drop_range(vm, gpa, len);
 }

@@ -59,7 +59,6 @@ struct ahci_slot {
     uint32_t bytes;        /* moved so far */
     struct host_disk_request request;
     struct host_segment segments[HOST_DISK_MAX_SEGMENTS];
-    uint64_t segment_gpa[HOST_DISK_MAX_SEGMENTS];
     uint8_t
         sector[HOST_DISK_SECTOR]; /* data that the device makes, or that no segment list can hold */
 };
@@ -121,10 +120,6 @@ bool ahcicmd_in_flight(const struct ahci *ahci);
 
 /* Moves slot->sector to or from the guest, from the cursor on. */
 uint32_t ahciprd_copy_sector(struct device *dev, struct ahci_slot *slot);
-
-/* The host disk has written the collected segments: the core is told again, since the guest may have
- * run code in them meanwhile. */
-void ahciprd_written(struct device *dev, const struct ahci_slot *slot);
 
 /* Fills slot->request with as many whole sectors of slot->left as fit, in place; slot->chunk says how
  * many: 0 when not even one sector fits. */

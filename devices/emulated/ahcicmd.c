@@ -209,7 +209,6 @@ static void complete(struct device *dev, struct ahci_slot *slot)
     } else if (slot->request.op == HOST_DISK_DISCARD) {
         trim(dev, slot);
     } else {
-        ahciprd_written(dev, slot);
         transferred(dev, slot);
     }
 }

@@ -54,12 +54,6 @@ static void advance(struct ahci_cursor *cursor, const struct prd *prd, uint32_t 
     }
 }
 
-static void *guest_data(struct device *dev, const struct ahci_slot *slot, uint64_t gpa,
-                        uint32_t len)
-{
-    return ahci_to_guest(slot) ? vm_ram_for_write(dev->vm, gpa, len) : vm_ram(dev->vm, gpa, len);
-}
-
 uint32_t ahciprd_copy_sector(struct device *dev, struct ahci_slot *slot)
 {
     uint32_t moved = 0;
@@ -72,7 +66,8 @@ uint32_t ahciprd_copy_sector(struct device *dev, struct ahci_slot *slot)
         if (error)
             return error;
         len = prd.len < HOST_DISK_SECTOR - moved ? prd.len : HOST_DISK_SECTOR - moved;
-        data = guest_data(dev, slot, prd.gpa, len);
+        data = ahci_to_guest(slot) ? vm_ram_for_write(dev->vm, prd.gpa, len)
+                                   : vm_ram(dev->vm, prd.gpa, len);
         if (!data)
             return PXIS_HBDS;
         if (ahci_to_guest(slot))
@@ -86,27 +81,19 @@ uint32_t ahciprd_copy_sector(struct device *dev, struct ahci_slot *slot)
 }
 
 /* Adds to the request, joining what is adjacent. False: no room for another segment. */
-static bool add_segment(struct ahci_slot *slot, uint64_t gpa, uint8_t *base, uint32_t len)
+static bool add_segment(struct ahci_slot *slot, uint8_t *base, uint32_t len)
 {
     struct host_disk_request *request = &slot->request;
     struct host_segment *last = slot->segments + request->nsegments - 1;
 
-    if (request->nsegments && (uint8_t *)last->base + last->len == base &&
-        slot->segment_gpa[request->nsegments - 1] + last->len == gpa) {
+    if (request->nsegments && (uint8_t *)last->base + last->len == base) {
         last->len += len;
         return true;
     }
     if (request->nsegments == HOST_DISK_MAX_SEGMENTS)
         return false;
-    slot->segment_gpa[request->nsegments] = gpa;
     slot->segments[request->nsegments++] = (struct host_segment){base, len};
     return true;
-}
-
-void ahciprd_written(struct device *dev, const struct ahci_slot *slot)
-{
-    for (unsigned i = 0; ahci_to_guest(slot) && !slot->bounced && i < slot->request.nsegments; i++)
-        vm_ram_for_write(dev->vm, slot->segment_gpa[i], slot->segments[i].len);
 }
 
 uint32_t ahciprd_collect(struct device *dev, struct ahci_slot *slot)
@@ -128,10 +115,10 @@ uint32_t ahciprd_collect(struct device *dev, struct ahci_slot *slot)
         tail = (total + len) % HOST_DISK_SECTOR;
         if (tail < len)
             len -= tail;
-        base = guest_data(dev, slot, prd.gpa, len);
+        base = vm_ram(dev->vm, prd.gpa, len);
         if (!base)
             return PXIS_HBDS;
-        if (!add_segment(slot, prd.gpa, base, len))
+        if (!add_segment(slot, base, len))
             break;
         advance(&slot->cursor, &prd, len);
         total += len;

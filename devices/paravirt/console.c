@@ -12,6 +12,7 @@
 #include "paravirt.h"
 
 enum { RECEIVE, TRANSMIT, QUEUES };
+_Static_assert(QUEUES <= VIRTIO_MMIO_QUEUES, "VIRTIO_MMIO_QUEUES (mmio.h)");
 
 /* The chain that a queue is busy with. */
 struct position {
@@ -110,7 +111,7 @@ static void receive(struct device *dev)
 
 static void console_service(struct device *dev)
 {
-    if (!virtio_mmio_running(dev))
+    if (virtio_mmio_is_broken(dev))
         return;
     transmit(dev);
     receive(dev);

@@ -22,12 +22,13 @@
 #define FEATURE_DISCARD      13u /* the command, and max_discard_* */
 #define FEATURE_WRITE_ZEROES 14u /* the command, and max_write_zeroes_* */
 
-#define TYPE_IN           0u  /* disk to guest */
-#define TYPE_OUT          1u  /* guest to disk */
-#define TYPE_FLUSH        4u  /* make writes stable */
-#define TYPE_GET_ID       8u  /* the serial number, ID_BYTES of it */
-#define TYPE_DISCARD      11u /* one struct range */
-#define TYPE_WRITE_ZEROES 13u /* one struct range */
+#define TYPE_IN           0u         /* disk to guest */
+#define TYPE_OUT          1u         /* guest to disk */
+#define TYPE_FLUSH        4u         /* make writes stable */
+#define TYPE_GET_ID       8u         /* the serial number, ID_BYTES of it */
+#define TYPE_DISCARD      11u        /* one struct range */
+#define TYPE_WRITE_ZEROES 13u        /* one struct range */
+#define TYPE_BARRIER      (1u << 31) /* legacy flag of any type: means nothing, and is not refused */
 
 #define STATUS_OK     0u
 #define STATUS_IOERR  1u
@@ -70,6 +71,8 @@ struct config {
 #define CONFIG_BYTES 60u /* the structure, without its padding at the end */
 _Static_assert(offsetof(struct config, max_discard_sectors) == 36, "5.2.4");
 _Static_assert(offsetof(struct config, unused1) + 3 == CONFIG_BYTES, "5.2.4");
+_Static_assert(CONFIG_BYTES <= VIRTIO_MMIO_CONFIG_MAX, "VIRTIO_MMIO_CONFIG_MAX (mmio.h)");
+_Static_assert(SLOTS <= 32, "struct disk.busy has 32 bits");
 
 /* One request of the guest on its way through the host. */
 struct slot {
@@ -173,17 +176,10 @@ static bool slot_submit(struct device *dev, struct slot *slot)
 
 static void slot_complete(struct device *dev, struct slot *slot)
 {
-    const struct ring_chain *chain = &slot->chain;
     int error = slot->request.status;
 
-    if (!virtio_mmio_running(dev))
+    if (virtio_mmio_is_broken(dev))
         return; /* broken meanwhile: nobody waits for the answer, and reset frees the slot */
-    if (slot->request.op == HOST_DISK_READ) {
-        /* The data came while the guest ran: what the core derived meanwhile is stale, too. */
-        for (unsigned i = 0; i < chain->writable; i++)
-            vm_ram_for_write(dev->vm, chain->segment[chain->readable + i].gpa,
-                             chain->segment[chain->readable + i].len);
-    }
     if (error == 0 && slot->then_flush) {
         slot->then_flush = false;
         slot->request.op = HOST_DISK_FLUSH;
@@ -210,7 +206,6 @@ static bool in_disk(const struct device *dev, uint64_t sector, uint64_t count)
 static bool slot_map(struct device *dev, struct slot *slot, unsigned first, unsigned end,
                      uint32_t offset, uint32_t len)
 {
-    bool to_guest = slot->request.op == HOST_DISK_READ;
     uint32_t count = 0;
 
     for (unsigned i = first; i < end && len; i++) {
@@ -227,8 +222,7 @@ static bool slot_map(struct device *dev, struct slot *slot, unsigned first, unsi
             part = len;
         if (count == HOST_DISK_MAX_SEGMENTS)
             return false;
-        slot->segment[count].base = to_guest ? vm_ram_for_write(dev->vm, gpa, part)
-                                             : vm_ram(dev->vm, gpa, part);
+        slot->segment[count].base = vm_ram(dev->vm, gpa, part);
         slot->segment[count++].len = part;
         len -= part;
     }
@@ -319,10 +313,11 @@ static uint8_t slot_start(struct device *dev, struct slot *slot)
     slot->bytes = slot->filled = 0;
     slot->then_flush = false;
     chain_read(dev->vm, &slot->chain, 0, &header, sizeof header);
-    switch (header.type) {
+    switch (header.type & ~TYPE_BARRIER) {
     case TYPE_IN: return start_transfer(dev, slot, header.sector, false);
     case TYPE_OUT: return start_transfer(dev, slot, header.sector, true);
-    case TYPE_FLUSH: return start_flush(slot);
+    case TYPE_FLUSH:
+    case TYPE_FLUSH | TYPE_OUT: return start_flush(slot); /* as legacy drivers spell it */
     case TYPE_GET_ID: return start_get_id(dev, slot);
     case TYPE_DISCARD: return start_range(dev, slot, true);
     case TYPE_WRITE_ZEROES: return start_range(dev, slot, false);

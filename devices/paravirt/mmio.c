@@ -4,6 +4,11 @@
  * The surprise: registers are 32 bits wide and nothing else. A byte or halfword access to them reads
  * 0 and writes nothing, a doubleword is two words; only the configuration space takes any width.
  * That is what QEMU's device does too, so a guest cannot tell the two apart by it.
+ *
+ * Nor by what it asks of a driver, which is less than the specification does: the steps of the device status
+ * may come in any order, a driver may leave VERSION_1 or FEATURES_OK out (no feature is in force then), and a
+ * queue that is in use is served from its first notification on, even before DRIVER_OK. A driver that follows
+ * the specification does none of this and sees no difference.
  */
 #include "mmio.h"
 
@@ -37,14 +42,13 @@
 
 #define MAGIC   0x74726976u
 #define VERSION 2u
-#define VENDOR  0x54444e54u /* "TNDT" */
+#define VENDOR  0x554d4551u /* "QEMU": there are drivers that look */
+#define END     0x200u      /* of the registers and of the window */
 
-#define STATUS_ACKNOWLEDGE 0x01u
-#define STATUS_DRIVER      0x02u
+/* Of the bits of section 2.1 those that mean something to the device. */
 #define STATUS_DRIVER_OK   0x04u
 #define STATUS_FEATURES_OK 0x08u
 #define STATUS_NEEDS_RESET 0x40u /* set by the device */
-#define STATUS_FAILED      0x80u
 
 #define INTERRUPT_USED   1u
 #define INTERRUPT_CONFIG 2u
@@ -55,30 +59,20 @@
 #define FEATURES_OF_TRANSPORT \
     (1ull << FEATURE_INDIRECT_DESC | 1ull << FEATURE_EVENT_IDX | 1ull << FEATURE_VERSION_1)
 
-/* The driver's bits in the order in which it must set them, with those that must be there before.
- * DRIVER asks for nothing: a driver that is known (U-Boot's) leaves ACKNOWLEDGE out after a reset, the
- * bit means nothing to a device, and the specification has none refuse it. */
-static const struct {
-    uint8_t bit, before;
-} status_steps[] = {
-    {STATUS_ACKNOWLEDGE, 0},
-    {STATUS_DRIVER, 0},
-    {STATUS_FEATURES_OK, STATUS_DRIVER},
-    {STATUS_DRIVER_OK, STATUS_FEATURES_OK},
-    {STATUS_FAILED, 0},
-};
-
 static struct virtio_mmio *state_of(const struct device *dev)
 {
     return dev->state;
 }
 
-/* The queue, if it is in use and the device may touch it. */
+/* The queue, if it is in use and the device may touch it: not before DRIVER_OK, unless the driver has notified
+ * of it, which says as much (a boot loader's does in its probe, and waits). */
 static struct ring *live_ring(const struct device *dev, unsigned queue)
 {
     struct virtio_mmio *virtio = state_of(dev);
+    bool begun = virtio->up || (virtio->early >> queue & 1);
 
-    return virtio_mmio_running(dev) && virtio->ring[queue].ready ? &virtio->ring[queue] : NULL;
+    return begun && virtio->ring[queue].ready && !virtio_mmio_is_broken(dev) ? &virtio->ring[queue]
+                                                                             : NULL;
 }
 
 static uint64_t offered(const struct device *dev, const struct virtio_model *model)
@@ -98,14 +92,14 @@ static void interrupt_set(struct device *dev, uint8_t bits)
 
 /* --- For the devices ------------------------------------------------------------------------ */
 
-bool virtio_mmio_running(const struct device *dev)
+bool virtio_mmio_is_broken(const struct device *dev)
 {
-    return (state_of(dev)->status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET)) == STATUS_DRIVER_OK;
+    return state_of(dev)->status & STATUS_NEEDS_RESET;
 }
 
 bool virtio_mmio_has(const struct device *dev, unsigned feature)
 {
-    return state_of(dev)->driver_features >> feature & 1;
+    return state_of(dev)->features >> feature & 1;
 }
 
 bool virtio_mmio_pop(struct device *dev, unsigned queue, struct ring_chain *chain)
@@ -149,7 +143,7 @@ void virtio_mmio_break(struct device *dev)
     struct virtio_mmio *virtio = state_of(dev);
 
     /* 2.1.2: the driver hears of it only once it is up. */
-    if (virtio_mmio_running(dev))
+    if (virtio->up && !virtio_mmio_is_broken(dev))
         interrupt_set(dev, virtio->interrupt | INTERRUPT_CONFIG);
     virtio->status |= STATUS_NEEDS_RESET;
 }
@@ -167,44 +161,43 @@ void virtio_mmio_reset(struct device *dev, const struct virtio_model *model)
     device_set_irq(dev, false);
 }
 
-/* 2.2.2: all that the driver accepts must be on offer, and we speak no version before 1. */
-static bool features_are_good(const struct device *dev, const struct virtio_model *model)
+/* What the driver has accepted comes into force, as far as it is on offer. False: some of it is not (2.2.2). */
+static bool negotiate(struct device *dev, const struct virtio_model *model)
 {
-    const struct virtio_mmio *virtio = state_of(dev);
+    struct virtio_mmio *virtio = state_of(dev);
+    uint64_t offer = offered(dev, model);
 
-    return !(virtio->driver_features & ~offered(dev, model)) && !virtio->driver_features_beyond &&
-           virtio_mmio_has(dev, FEATURE_VERSION_1);
+    virtio->features = virtio->driver_features & offer;
+    for (unsigned queue = 0; queue < model->queues; queue++) {
+        virtio->ring[queue].indirect = virtio_mmio_has(dev, FEATURE_INDIRECT_DESC);
+        virtio->ring[queue].event_idx = virtio_mmio_has(dev, FEATURE_EVENT_IDX);
+    }
+    return !(virtio->driver_features & ~offer) && !virtio->driver_features_beyond;
 }
 
-/* Bits are only added: the driver cannot take one back (2.1.1), a step out of order is not taken. */
 static void status_write(struct device *dev, const struct virtio_model *model, uint8_t value)
 {
     struct virtio_mmio *virtio = state_of(dev);
-    uint8_t old = virtio->status;
+    uint8_t risen = value & ~virtio->status;
 
     if (value == 0) {
         virtio_mmio_reset(dev, model);
         return;
     }
-    for (size_t i = 0; i < sizeof status_steps / sizeof status_steps[0]; i++) {
-        uint8_t bit = status_steps[i].bit, before = status_steps[i].before;
-
-        if (!(value & bit) || (virtio->status & before) != before)
-            continue;
-        if (bit == STATUS_FEATURES_OK && !(old & bit) && !features_are_good(dev, model))
-            continue;
-        virtio->status |= bit;
-    }
-    if ((virtio->status & ~old) & STATUS_DRIVER_OK)
+    if ((risen & STATUS_FEATURES_OK) && !negotiate(dev, model))
+        value &= (uint8_t)~STATUS_FEATURES_OK;
+    virtio->status = (uint8_t)((value & ~STATUS_NEEDS_RESET) |
+                               (virtio->status & STATUS_NEEDS_RESET));
+    if ((value & STATUS_DRIVER_OK) && !virtio->up) {
+        virtio->up = true;
         dev->strategy->service(dev);
+    }
 }
 
 static void features_write(struct virtio_mmio *virtio, uint32_t value)
 {
     unsigned shift = 32 * virtio->driver_features_sel;
 
-    if (virtio->status & STATUS_FEATURES_OK)
-        return; /* settled */
     if (virtio->driver_features_sel > 1) {
         virtio->driver_features_beyond |= value;
         return;
@@ -218,11 +211,12 @@ static void queue_ready_write(struct device *dev, const struct virtio_model *mod
     struct virtio_mmio *virtio = state_of(dev);
     struct ring *ring = &virtio->ring[virtio->queue_sel];
 
-    if (ring->ready == ready || !(virtio->status & STATUS_FEATURES_OK))
+    if (ring->ready == ready)
         return;
     if (!ready) {
         model->stop(dev, virtio->queue_sel);
         ring->ready = false;
+        virtio->early &= (uint8_t)(0xffu ^ 1u << virtio->queue_sel);
     } else if (ring_start(dev->vm, ring, virtio_mmio_has(dev, FEATURE_INDIRECT_DESC),
                           virtio_mmio_has(dev, FEATURE_EVENT_IDX))) {
         dev->strategy->service(dev);
@@ -267,6 +261,19 @@ static void queue_write(struct device *dev, const struct virtio_model *model, ui
     }
 }
 
+static void notified(struct device *dev, const struct virtio_model *model, uint32_t queue)
+{
+    struct virtio_mmio *virtio = state_of(dev);
+
+    dev->count.notifications++;
+    if (queue >= model->queues || !virtio->ring[queue].ready)
+        return;
+    if (!virtio->up)
+        virtio->early |= (uint8_t)(1u << queue);
+    if (live_ring(dev, queue))
+        dev->strategy->service(dev);
+}
+
 /* --- Dispatch ------------------------------------------------------------------------------- */
 
 static void register_write(struct device *dev, const struct virtio_model *model, uint64_t reg,
@@ -279,11 +286,7 @@ static void register_write(struct device *dev, const struct virtio_model *model,
     case REG_DRIVER_FEATURES: features_write(virtio, value); break;
     case REG_DRIVER_FEATURES_SEL: virtio->driver_features_sel = value; break;
     case REG_QUEUE_SEL: virtio->queue_sel = value; break;
-    case REG_QUEUE_NOTIFY:
-        dev->count.notifications++;
-        if (value < model->queues && live_ring(dev, value))
-            dev->strategy->service(dev);
-        break;
+    case REG_QUEUE_NOTIFY: notified(dev, model, value); break;
     case REG_INTERRUPT_ACK: interrupt_set(dev, virtio->interrupt & ~value); break;
     case REG_STATUS: status_write(dev, model, (uint8_t)value); break;
     default: /* a queue's register, or none that can be written */
@@ -350,6 +353,8 @@ bool virtio_mmio_access(struct device *dev, const struct virtio_model *model, st
 {
     struct mmio low = *io, high = *io;
 
+    if (io->offset >= END)
+        return false;
     if (io->width != 8) {
         access_word(dev, model, io);
         return true;

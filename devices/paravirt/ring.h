@@ -10,7 +10,7 @@
 
 struct vm;
 
-#define RING_MAX_NUM 128u /* largest queue that we offer (QueueNumMax) */
+#define RING_MAX_NUM 1024u /* largest queue that we offer (QueueNumMax): QEMU's */
 #define RING_MAX_SEGMENTS \
     128u /* longest chain that we accept: the header, 126 of data, the status */
 

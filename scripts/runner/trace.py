@@ -25,7 +25,7 @@ GAP = 2000  # instructions between two exits that are nobody's: more than record
 # Tracks: Chrome calls them threads. A device's follow from FIRST_DEVICE on.
 VMM, GUEST, HANDLERS, PLIC, BOARD, FIRST_DEVICE = 1, 2, 3, 4, 5, 6
 TRACKS = {VMM: "VMM: exits", GUEST: "guest: code", HANDLERS: "guest: trap handlers",
-          PLIC: "vPLIC", BOARD: "board: finisher, RTC"}
+          PLIC: "vPLIC", BOARD: "board: finisher, RTC, empty virtio-mmio"}
 OWN_TRACK = {"plic": PLIC, "board": BOARD}  # classes of exits that are one register access each
 
 

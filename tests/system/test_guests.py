@@ -28,6 +28,15 @@ class Guest:
 NATIVE = [{"DEVICE": "native"}]
 EVERY_LEVEL = [{"DEVICE": "virtio", "PATCH": patch} for patch in PATCHES]
 EVERY_STRATEGY = [{"DEVICE": device} for device in STRATEGIES]
+PATCHED = PATCHES[1:]
+
+# What slots.c says of the windows besides the transports: QEMU's board, and core/board/windows.c.
+WINDOWS = {"0x00001000": "answers", "0x00100000": "answers", "0x00101000": "answers", "0x02000000": "nothing",
+           "0x03000000": "answers", "0x04000000": "nothing", "0x0c000000": "answers", "0x10100000": "answers",
+           "0x20000000": "answers", "0x22000000": "answers", "0x30000000": "answers", "0x40000000": "answers"}
+KEPT = ("0x00100000", "0x00101000", "0x0c000000")  # finisher, RTC, PLIC
+NATIVE_WINDOWS = [f"^{base}: {what}$" for base, what in WINDOWS.items()]
+GUEST_WINDOWS = [f"^{base}: {'answers' if base in KEPT else 'nothing'}$" for base in WINDOWS]
 
 WATCHED = [{"DEVICE": "passthrough", **more} for more in (
     {}, {"WATCH": "1"}, {"WATCH": "1", "PATCH": "off"}, {"PLIC": "mapped"}, {"PLIC": "mapped", "WATCH": "1"})]
@@ -65,6 +74,18 @@ GUESTS = [
     Guest("refused", NATIVE + WATCHED + [{"DEVICE": "passthrough", "UART": "emulated"}],
           expect=[*answers("uart", ("0", (1, 2, 4, 8)), ("0x8", ())),
                   *answers("virtio", ("0", (1, 2, 4, 8)), ("0x200", ())), *answers("plic", ("0", (4,)))]),
+    Guest("slots", NATIVE, expect=["^slot 0: device 2$", "^slot 1: device 0$", *NATIVE_WINDOWS]),
+    Guest("slots", [{"DEVICE": "virtio"}], expect=["^slot 0: device 2$", "^slot 1: device 3$", *GUEST_WINDOWS]),
+    Guest("slots", [{"DEVICE": "emulated"}, {"DEVICE": "emulated", "DISK_MODEL": "ata"}],
+          expect=["^slot 0: device 0$", "^slot 1: device 0$", *GUEST_WINDOWS]),
+    Guest("slots", [{"DEVICE": "passthrough"}, {"DEVICE": "passthrough", "PLIC": "mapped"}],
+          expect=["^slot 0: device 2$", "^slot 1: device 0$", *GUEST_WINDOWS]),
+    Guest("lax", [*NATIVE, {"DISK": "virtio", "UART": "emulated"}, {"DEVICE": "passthrough"}, *EVERY_LEVEL],
+          expect=["^BARRIER: done$"]),
+    Guest("dma", [*NATIVE, *({"DEVICE": "virtio", "PATCH": patch} for patch in PATCHED)],
+          expect=[r"^device reset: [1-9]\d* of"]),
+    Guest("dma-2", [{"DEVICE": "emulated", "PATCH": patch} for patch in PATCHED],
+          expect=[r"^list stopped: [1-9]\d* of"]),
 ]
 RUNS = [(guest, options) for guest in GUESTS for options in guest.runs]
 

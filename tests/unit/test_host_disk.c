@@ -2,6 +2,7 @@
  * core/host/disk.c against a virtio-blk device of the test's: when what is finished reaches the owner, and that
  * it always does.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include <cmocka.h>
 
 #include "device.h"
+#include "host/bounce.h"
 #include "host/machine.h"
 
 #define REG_DEVICE_FEATURES 0x010
@@ -64,6 +66,18 @@ bool device_irq_is_open(const struct device *dev)
 {
     assert_non_null(dev);
     return false;
+}
+
+/* What the core was told that will be written, or is. */
+static const void *written[8];
+static uint64_t written_len[8];
+static unsigned nwritten;
+
+void vm_ram_written(struct vm *vm, const void *bytes, uint64_t len)
+{
+    assert_ptr_equal(vm, owner.vm);
+    written[nwritten % 8] = bytes;
+    written_len[nwritten++ % 8] = len;
 }
 
 int host_irq_enable(struct host *machine, unsigned number,
@@ -166,7 +180,9 @@ static void start(unsigned ablate)
     at_once = true;
     assert_int_equal(host_disk_start(&host, &window, ablate), 0);
     at_once = false;
-    owner = (struct device){.strategy = &strategy, .host = &host.disk.end};
+    owner = (struct device){
+        .strategy = &strategy, .host = &host.disk.end, .vm = (struct vm *)&owner};
+    nwritten = 0;
     host.disk.end.owner = &owner;
     memset(busy, 0, sizeof busy);
     submitted = taken = 0;
@@ -333,6 +349,76 @@ static void test_submitted_again_and_finished(void **state)
     assert_int_equal(taken, 1);
 }
 
+static bool writes_to(const void *bytes, uint64_t len)
+{
+    return host_disk_writes_to(&host, (uint64_t)bytes, len);
+}
+
+/* From its submission to its end by the device a read may write, whatever its owner thinks of it. */
+static void test_what_a_read_writes_to(void **state)
+{
+    (void)state;
+    assert_false(writes_to(sector, sizeof sector));
+    submit(2);
+    assert_int_equal(nwritten, 2); /* once for each, and before the device has it */
+    assert_ptr_equal(written[1], sector[1]);
+    assert_int_equal(written_len[1], HOST_DISK_SECTOR);
+    assert_true(writes_to(sector[0], 1));
+    assert_true(writes_to(sector[1] + HOST_DISK_SECTOR - 1, 100));
+    assert_false(writes_to(sector[1] + HOST_DISK_SECTOR, 100));
+    assert_false(writes_to(sector[0] - 100, 100));
+    assert_true(writes_to(sector[0] - 100, 101));
+    host_disk_idle(&host, true);
+    if (finish(1))
+        interrupt();
+    assert_false(writes_to(sector[0], HOST_DISK_SECTOR));
+    assert_true(writes_to(sector[1], HOST_DISK_SECTOR));
+    submit_as(HOST_DISK_WRITE);
+    submit_as(HOST_DISK_FLUSH);
+    assert_int_equal(nwritten, 2);
+    assert_false(writes_to(sector[0], HOST_DISK_SECTOR));
+    assert_true(writes_to(sector[1], HOST_DISK_SECTOR));
+
+    /* A reset ends it. */
+    device_seen = 0;
+    host.disk.end.reset(&host.disk.end);
+    assert_false(writes_to(sector, sizeof sector));
+}
+
+/* A device that does not come back from its reset may still write, even if its owner uses the request anew. */
+static void test_what_a_lost_disk_writes_to(void **state)
+{
+    (void)state;
+    submit(1);
+    registers[REG_QUEUE_NUM_MAX / 4] = 0;
+    host.disk.end.reset(&host.disk.end);
+    segment[0].base = sector[5];
+    assert_int_equal(host.disk.end.submit(&host.disk.end, &request[0]), -EINVAL);
+    assert_true(writes_to(sector[0], HOST_DISK_SECTOR));
+    assert_false(writes_to(sector[5], HOST_DISK_SECTOR));
+    assert_false(finish(0));
+    registers[REG_QUEUE_NUM_MAX / 4] = VIRTIO_QUEUE_MAX;
+}
+
+/* ABLATE=copy: the device writes to a buffer of the VMM, and the VMM to the guest when a piece is there. */
+static void test_what_a_copied_read_writes_to(void **state)
+{
+    static uint8_t buffer[BOUNCE_SIZE * BOUNCE_SLOTS];
+
+    (void)state;
+    start(ABLATE_COPY);
+    host.disk.bounce = buffer;
+    submit(1);
+    assert_int_equal(nwritten, 0);
+    assert_false(writes_to(sector, sizeof sector));
+    host_disk_idle(&host, true);
+    assert_true(finish(1));
+    interrupt();
+    assert_int_equal(nwritten, 1);
+    assert_ptr_equal(written[0], sector[0]);
+    assert_int_equal(taken, 1);
+}
+
 /* Whatever happens in whatever order: interrupts and alarms are enough, nothing waits for ever. */
 static void test_nothing_is_forgotten(void **state)
 {
@@ -394,6 +480,9 @@ int main(void)
         cmocka_unit_test_setup(test_without_coalescing, setup),
         cmocka_unit_test_setup(test_submitted_again_and_finished, setup),
         cmocka_unit_test_setup(test_nothing_is_forgotten, setup),
+        cmocka_unit_test_setup(test_what_a_read_writes_to, setup),
+        cmocka_unit_test_setup(test_what_a_lost_disk_writes_to, setup),
+        cmocka_unit_test_setup(test_what_a_copied_read_writes_to, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

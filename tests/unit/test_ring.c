@@ -60,10 +60,16 @@ static void test_start(void **state)
         {8, QUEUE_GPA, QUEUE_GPA + 0x1000, QUEUE_GPA + 0x2000, true},
         {1, QUEUE_GPA, QUEUE_GPA + 0x1002, QUEUE_GPA + 0x2004, true},
         {128, RAM_END - 128 * 16, QUEUE_GPA, QUEUE_GPA + 0x2000, true},
+        {1024, RAM_END - 1024 * 16, QUEUE_GPA, QUEUE_GPA + 0x2000, true},
+        {1024, QUEUE_GPA, RAM_END - 2054, QUEUE_GPA + 0x4000, true},
+        {1024, QUEUE_GPA, QUEUE_GPA + 0x4000, RAM_END - 8200, true},
+        {1024, RAM_END - 1023 * 16, QUEUE_GPA, QUEUE_GPA + 0x2000, false},
+        {1024, QUEUE_GPA, RAM_END - 2052, QUEUE_GPA + 0x4000, false},
+        {1024, QUEUE_GPA, QUEUE_GPA + 0x4000, RAM_END - 8196, false},
         {8, QUEUE_GPA, RAM_END - 22, QUEUE_GPA, true},
         {0, QUEUE_GPA, QUEUE_GPA + 0x1000, QUEUE_GPA + 0x2000, false},
         {6, QUEUE_GPA, QUEUE_GPA + 0x1000, QUEUE_GPA + 0x2000, false},
-        {256, QUEUE_GPA, QUEUE_GPA + 0x1000, QUEUE_GPA + 0x2000, false},
+        {2048, QUEUE_GPA, QUEUE_GPA + 0x1000, QUEUE_GPA + 0x2000, false},
         {0x10008, QUEUE_GPA, QUEUE_GPA + 0x1000, QUEUE_GPA + 0x2000, false},
         {8, QUEUE_GPA + 8, QUEUE_GPA + 0x1000, QUEUE_GPA + 0x2000, false},
         {8, QUEUE_GPA, QUEUE_GPA + 0x1001, QUEUE_GPA + 0x2000, false},
@@ -329,6 +335,42 @@ static void test_interrupts(void **state)
     rig_free(rig);
 }
 
+/* The larger queues, filled to the last entry, until the indices have wrapped; one more breaks them. */
+static void test_full(void **state)
+{
+    (void)state;
+    for (uint16_t num = 128; num <= RING_MAX_NUM; num *= 2) {
+        struct rig *rig = rig_new(num, true, true);
+        uint32_t id, len;
+
+        for (unsigned i = 0; i < num; i++)
+            guest_desc(&rig->guest, i, RAM_END - 1 - i, 1, DESC_WRITE, 0);
+        for (unsigned total = 0; total < 70000; total += num) {
+            for (unsigned i = 0; i < num; i++)
+                guest_offer(&rig->guest, (uint16_t)(5 * i % num));
+            for (unsigned i = 0; i < num; i++) {
+                assert_int_equal(pop(rig), RING_CHAIN);
+                assert_int_equal(rig->chain.head, 5 * i % num);
+                assert_int_equal(rig->chain.segment[0].gpa, RAM_END - 1 - rig->chain.head);
+                assert_int_equal(ring_push(&rig->vm, &rig->ring, rig->chain.head, i), RING_CHAIN);
+            }
+            assert_int_equal(pop(rig), RING_EMPTY);
+            assert_int_equal(*guest_avail_event(&rig->guest), rig->guest.avail_idx);
+            *guest_used_event(&rig->guest) = (uint16_t)(rig->guest.used_idx + num - 1);
+            assert_true(ring_wants_interrupt(&rig->vm, &rig->ring));
+            for (unsigned i = 0; i < num; i++) {
+                assert_true(guest_take(&rig->guest, &id, &len));
+                assert_int_equal(id, 5 * i % num);
+                assert_int_equal(len, i);
+            }
+            assert_false(guest_take(&rig->guest, &id, &len));
+        }
+        guest_avail(&rig->guest)[1] += num + 1;
+        assert_int_equal(pop(rig), RING_BROKEN);
+        rig_free(rig);
+    }
+}
+
 /* --- A model with random chains -------------------------------------------------------------- */
 
 #define MODEL_NUM 32u
@@ -584,7 +626,8 @@ int main(void)
         cmocka_unit_test(test_indirect),      cmocka_unit_test(test_bad),
         cmocka_unit_test(test_too_long),      cmocka_unit_test(test_avail_jump),
         cmocka_unit_test(test_notifications), cmocka_unit_test(test_interrupts),
-        cmocka_unit_test(test_model),         cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_full),          cmocka_unit_test(test_model),
+        cmocka_unit_test(test_noise),
     };
 
     return cmocka_run_group_tests_name("ring", tests, NULL, NULL);

@@ -19,6 +19,7 @@
 #include "cpu/decode.h"
 #include "device.h"
 #include "hart.h"
+#include "host/disk.h"
 #include "memory/map.h"
 #include "memory/patch.h"
 #include "memory/shadow_internal.h"
@@ -49,6 +50,14 @@ void panic(const char *format, ...)
 }
 
 /* --- The machine ------------------------------------------------------------------------------ */
+
+static uint64_t lent_hpa; /* of a page that the host's disk is writing to; 0: none */
+
+bool host_disk_writes_to(const struct host *host, uint64_t hpa, uint64_t len)
+{
+    assert_null(host);
+    return lent_hpa && hpa < lent_hpa + PAGE_SIZE && lent_hpa < hpa + len;
+}
 
 static uint8_t *arena; /* RAM and the VMM's memory */
 static struct vm *vm;
@@ -884,6 +893,66 @@ static void test_verify_of_a_copy(void **state)
     assert_int_equal(shadow->copies, 0);
 }
 
+/* Executes from a page and has it patched, paging off. Whether it is. */
+static bool patch_page_at(uint64_t page)
+{
+    access_memory(page + 64, ACCESS_FETCH);
+    patch_site(vcpu, page + 64, &(struct insn){0});
+    return shadow->patch[(page - RAM_GPA) >> 12] != 0;
+}
+
+/* There is no copy that could become stale of a page that the host's disk is writing to. */
+static void test_no_copy_while_the_disk_writes(void **state)
+{
+    (void)state;
+    start(4, PLENTY, 8);
+    patching = 0;
+    assert_true(patch_page_at(frames[5]));
+    vm_ram_written(vm, host_memory(frames[5]), 512); /* the disk is given the request */
+    lent_hpa = frames[5];
+    assert_int_equal(shadow->copies, 0);
+    assert_false(patch_page_at(frames[5]));
+    patch_cover(vcpu, frames[5] + 64);
+    assert_int_equal(shadow->copies, 0);
+    assert_true(patch_page_at(frames[6]));
+    lent_hpa = 0; /* and has finished it */
+    assert_true(patch_page_at(frames[5]));
+    vm_ram_written(vm, host_memory(VMM_HPA), 2 * PAGE_SIZE); /* not the guest's */
+    assert_int_equal(shadow->copies, 2);
+    check_counts();
+    check_copies();
+}
+
+/* What is written goes, and nothing else, whatever the range. */
+static void test_written_ranges(void **state)
+{
+    (void)state;
+    srand48(9);
+    start(4, PLENTY, 8);
+    patching = 0;
+    for (unsigned round = 0; round < 300; round++) {
+        uint64_t patched[12], from = RAM_FIRST + random_below(RAM_SIZE - 0x60000);
+        uint64_t len = 1 + random_below(round % 2 ? 3 * PAGE_SIZE : 8ul << 20);
+        if (len > RAM_GPA + RAM_SIZE - from)
+            len = RAM_GPA + RAM_SIZE - from;
+        for (unsigned i = 0; i < 12; i++) {
+            patched[i] = SOME(frames);
+            assert_true(patch_page_at(patched[i]));
+        }
+        if (chance(50))
+            vm_ram_written(vm, (uint8_t *)arena + (from - RAM_GPA), len);
+        else
+            assert_non_null(vm_ram_for_write(vm, from, len));
+        for (unsigned i = 0; i < 12; i++) {
+            bool hit = patched[i] < from + len && from < patched[i] + PAGE_SIZE;
+            assert_int_equal(shadow->patch[(patched[i] - RAM_GPA) >> 12] == 0, hit);
+        }
+        check_counts();
+        patch_reset(vm);
+        assert_int_equal(shadow->copies, 0);
+    }
+}
+
 /* Each saving alone off, and all: nothing changes but the cost. */
 static void test_switches(void **state)
 {
@@ -1061,6 +1130,8 @@ int main(void)
         cmocka_unit_test(test_more_spaces_than_slots),
         cmocka_unit_test(test_table_in_a_patched_page),
         cmocka_unit_test(test_verify_of_a_copy),
+        cmocka_unit_test(test_no_copy_while_the_disk_writes),
+        cmocka_unit_test(test_written_ranges),
         cmocka_unit_test(test_switches),
         cmocka_unit_test(test_retry_needs_no_fault),
         cmocka_unit_test(test_retry_of_another),

@@ -1,4 +1,5 @@
 /* The host's device tree read, and the guest's made from it: every node, and dtc's own opinion. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -259,6 +260,28 @@ static void probe_without(void **state)
     assert_true(host_probe(&bench->host, bench->tree) < 0);
 }
 
+/* More slots than fit: an error that names the table, and nothing behind its end is written. */
+static void probe_many_slots(void **state)
+{
+    struct bench *bench = *state;
+    char name[32];
+
+    assert_int_equal(fdt_open_into(bench->machine, bench->tree, sizeof bench->tree), 0);
+    for (unsigned slot = 2; slot <= HOST_VIRTIO_SLOTS; slot++) {
+        int node = fdt_path_offset(bench->tree, "/soc");
+
+        said[0] = 0;
+        assert_int_equal(host_probe(&bench->host, bench->tree), 0);
+        assert_int_equal(bench->host.virtios, slot);
+        snprintf(name, sizeof name, "virtio_mmio@%x", 0x10001000 + 0x1000 * slot);
+        node = fdt_add_subnode(bench->tree, node, name);
+        assert_true(node > 0);
+        assert_int_equal(fdt_setprop_string(bench->tree, node, "compatible", "virtio,mmio"), 0);
+    }
+    assert_int_equal(host_probe(&bench->host, bench->tree), -ENOSPC);
+    assert_non_null(strstr(said, "HOST_VIRTIO_SLOTS"));
+}
+
 static void chosen(void **state)
 {
     const void *fdt = build(*state);
@@ -363,8 +386,9 @@ static void dtc_accepts(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(probe_facts), TEST(probe_without), TEST(chosen),  TEST(memory),
-        TEST(isa),         TEST(board),         TEST(no_room), TEST(dtc_accepts),
+        TEST(probe_facts), TEST(probe_without), TEST(probe_many_slots),
+        TEST(chosen),      TEST(memory),        TEST(isa),
+        TEST(board),       TEST(no_room),       TEST(dtc_accepts),
     };
 
     return cmocka_run_group_tests_name("device tree", tests, NULL, NULL);

@@ -22,7 +22,9 @@ struct guest_desc {
     uint16_t flags, next;
 };
 
-/* One queue: descriptor table, available and used ring in three pages of their own from base. */
+/* One queue: descriptor table, available and used ring at base + 0, 1 and 2 times GUEST_QUEUE_AREA(num). */
+#define GUEST_QUEUE_AREA(num) ((num) <= 256u ? 0x1000u : 16u * (num))
+
 struct guest_queue {
     struct vm *vm;
     uint16_t num;
@@ -33,13 +35,14 @@ struct guest_queue {
 
 static inline struct guest_queue guest_queue_at(struct vm *vm, uint64_t base, uint16_t num)
 {
+    uint64_t area = GUEST_QUEUE_AREA(num);
     struct guest_queue queue = {.vm = vm,
                                 .num = num,
                                 .desc_gpa = base,
-                                .avail_gpa = base + 0x1000,
-                                .used_gpa = base + 0x2000};
+                                .avail_gpa = base + area,
+                                .used_gpa = base + 2 * area};
 
-    memset(vm_ram(vm, base, 0x3000), 0, 0x3000);
+    memset(vm_ram(vm, base, 3 * area), 0, 3 * area);
     return queue;
 }
 
