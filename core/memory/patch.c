@@ -310,7 +310,6 @@ void patch_verify(struct vm *vm, uint64_t gpa)
 /* Two bytes of code, as the guest wrote them, and whether a copy has others there. */
 static uint64_t fetch_half(const struct vcpu *vcpu, uint64_t gva, uint16_t *half, bool *replaced)
 {
-    struct vm *vm = vcpu->vm;
     uint64_t frame;
     bool patched;
     unsigned level;
@@ -318,12 +317,14 @@ static uint64_t fetch_half(const struct vcpu *vcpu, uint64_t gva, uint16_t *half
         const uint64_t *entry = shadow_leaf(vcpu, gva, &level);
         return entry && (*entry & PTE_X) ? CAUSE_FETCH_ACCESS : PATCH_AGAIN;
     }
+    const struct vm *vm = vcpu->vm;
     memcpy(half, original_of(vm, frame) + (gva & PAGE_MASK), sizeof(*half));
     *replaced |= patched && memcmp(half, copy_of(vm, frame) + (gva & PAGE_MASK), sizeof(*half));
     return 0;
 }
 
-uint64_t patch_fetch(const struct vcpu *vcpu, uint64_t gva, struct patch_code *code)
+/* By halves, of which one may be in the next page; or there is nothing to fetch. */
+RARE static uint64_t fetch_slowly(const struct vcpu *vcpu, uint64_t gva, struct patch_code *code)
 {
     uint16_t low = 0, high = 0;
     code->replaced = false;
@@ -332,4 +333,18 @@ uint64_t patch_fetch(const struct vcpu *vcpu, uint64_t gva, struct patch_code *c
         cause = fetch_half(vcpu, gva + 2, &high, &code->replaced);
     code->raw = low | (uint32_t)high << 16;
     return cause;
+}
+
+uint64_t patch_fetch(const struct vcpu *vcpu, uint64_t gva, struct patch_code *code)
+{
+    uint64_t frame, offset = gva & PAGE_MASK;
+    bool patched;
+    if (offset > PAGE_SIZE - 4 || !frame_at(vcpu, gva, &frame, &patched))
+        return fetch_slowly(vcpu, gva, code);
+    uint32_t raw = insn_word(original_of(vcpu->vm, frame) + offset), mask = UINT32_MAX;
+    if (insn_length((uint16_t)raw) == 2)
+        mask = UINT16_MAX;
+    code->raw = raw & mask;
+    code->replaced = patched && ((insn_word(copy_of(vcpu->vm, frame) + offset) ^ raw) & mask);
+    return 0;
 }

@@ -29,9 +29,14 @@ NATIVE = [{"DEVICE": "native"}]
 EVERY_LEVEL = [{"DEVICE": "virtio", "PATCH": patch} for patch in PATCHES]
 EVERY_STRATEGY = [{"DEVICE": device} for device in STRATEGIES]
 
+EAGER = [{"DEVICE": "virtio", "PATCH": "inline", "EAGER": "1"}]  # each place inlined at once
+
 GUESTS = [
     Guest("faults", [{"DEVICE": "virtio", "TIMEOUT": "4"}], status=124,
           expect=["the guest had not ended after 4 s"]),
+    Guest("trapped", NATIVE + EVERY_LEVEL + EAGER),
+    Guest("stale", NATIVE + EVERY_LEVEL + EAGER),
+    Guest("overlap", NATIVE + EVERY_LEVEL + EAGER),
 ]
 RUNS = [(guest, options) for guest in GUESTS for options in guest.runs]
 
