@@ -175,22 +175,21 @@ static void check_paging_off(uint32_t insn)
 /* --- Two pages of code at one address in two spaces, each with a place that switches interrupts off. --------- */
 
 #define SWITCH 0x100u
+#define INNER  (SWITCH + 0x20)
 
-/* At SWITCH one that is followed by a load, which may trap while t0 is still to be overwritten. In front of it are
- * others whose registers must not be mixed up with its. */
-static uint8_t *switch_page(unsigned others)
+/* At SWITCH one that is followed by a load, which may trap, while t0 is still to be overwritten: at end. Another is
+ * at INNER, in between if end is behind it. */
+static uint8_t *switch_page(unsigned end)
 {
     uint8_t *page = bare_page();
-    for (unsigned at = 0; at < SWITCH; at += 4)
+    for (unsigned at = 0; at < end; at += 4)
         bare_put_32(page, at, BARE_NOP);
-    for (unsigned i = 0; i < others; i++) {
-        bare_put_32(page, SWITCH - 8 * (i + 1), SAVE);
-        bare_put_32(page, SWITCH - 8 * i - 4, BARE_NOP);
-    }
     bare_put_32(page, SWITCH, SAVE);
     bare_put_32(page, SWITCH + 4, LOAD);
-    bare_put_32(page, SWITCH + 8, ZERO_T0);
-    bare_put_32(page, SWITCH + 12, BARE_RET);
+    if (end > INNER)
+        bare_put_32(page, INNER, SAVE);
+    bare_put_32(page, end, ZERO_T0);
+    bare_put_32(page, end + 4, BARE_RET);
     return page;
 }
 
@@ -209,33 +208,39 @@ static uint64_t call_switch(uint64_t pc, uint64_t loaded)
     return result;
 }
 
+static void call_often(uint64_t pc)
+{
+    static uint64_t loaded;
+    for (unsigned i = 0; i < ROUNDS; i++)
+        call_switch(pc, (uint64_t)&loaded);
+}
+
 static void check_spaces(void)
 {
     static uint64_t space[2][512] __attribute__((aligned(4096)));
     static uint64_t middle[2][512] __attribute__((aligned(4096)));
     static uint64_t last[2][512] __attribute__((aligned(4096)));
-    static uint64_t good;
-    uint64_t pc = BARE_FREE + SWITCH;
+    static const unsigned ends[2] = {SWITCH + 8, INNER + 0x20};
     for (unsigned i = 0; i < 2; i++) {
-        uint8_t *page = switch_page(i * 3);
+        uint64_t page = (uint64_t)switch_page(ends[i]);
         memcpy(space[i], bare_root, sizeof(space[i]));
         space[i][1] = (uint64_t)middle[i] >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_V;
         middle[i][0] = (uint64_t)last[i] >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_V;
-        last[i][0] = (uint64_t)page >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_V | PTE_R | PTE_X | PTE_A;
+        last[i][0] = page >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_V | PTE_R | PTE_X | PTE_A;
     }
     __asm__ volatile("fence.i" : : : "memory");
-    for (unsigned round = 0; round < 4 * ROUNDS; round++) {
-        unsigned i = round / ROUNDS % 2;
-        csr_write(CSR_SATP, satp_of(space[i], 2 + i));
-        held = 0x100 + i;
-        call_switch(pc - 24 * i, (uint64_t)&good);
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        csr_write(CSR_SATP, satp_of(space[i], 2 + i));
+    held = 0x100;
+    csr_write(CSR_SATP, satp_of(space[0], 2));
+    call_often(BARE_FREE + SWITCH);
+    csr_write(CSR_SATP, satp_of(space[1], 3));
+    call_often(BARE_FREE + INNER);
+    call_often(BARE_FREE + SWITCH);
+    for (unsigned i = 0; i < 4; i++) {
+        csr_write(CSR_SATP, satp_of(space[i % 2], 2 + i % 2));
         held = 0x200 + i;
-        bool trapped = bare_try(call_switch, pc - 24 * i, 8);
-        CHECK(trapped && bare_trapped.x[5] == held, "space %u: t0 is %#lx at the trap, not %#lx", i,
-              bare_trapped.x[5], held);
+        bool trapped = bare_try(call_switch, BARE_FREE + SWITCH, 8);
+        CHECK(trapped && bare_trapped.x[5] == held, "space %u: t0 is %#lx at the trap, not %#lx",
+              i % 2, bare_trapped.x[5], held);
     }
     csr_write(CSR_SATP, satp_of(bare_root, 0));
     sfence_vma_all();
