@@ -45,7 +45,7 @@ enum shadow_switch {
 #define SHADOW_UPPERS   4u
 #define SHADOW_MAPPINGS 4u
 #define SHADOW_NO_FAULT 1ul /* fault_gva: none */
-#define SHADOW_REFUSED  16u
+#define SHADOW_REFUSED  16u /* by a hash; a power of two */
 
 /* A root table of the host's mode, for one guest address space and one view. */
 struct shadow_root {
