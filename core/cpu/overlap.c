@@ -51,7 +51,8 @@ static bool may_jump(uint16_t half)
     return compressed || OPCODE(half) == OPCODE_BRANCH || OPCODE(half) == OPCODE_JAL;
 }
 
-/* Whether any direct jump or branch in the page, wherever its instructions begin, leads to offset. */
+/* Whether a direct jump or branch in the page leads to offset: one that is reached without a jump itself. Second
+ * halves of other instructions that look like one are many. */
 static bool is_target(const uint8_t *page, unsigned offset)
 {
     for (unsigned at = 0; at <= PAGE_SIZE - 2; at += 2) {
@@ -60,7 +61,8 @@ static bool is_target(const uint8_t *page, unsigned offset)
             continue;
         struct insn insn = insn_decode(insn_length(half) == 2 ? half : insn_word(page + at));
         bool jumps = insn.op == INSN_JAL || insn.op == INSN_BRANCH;
-        if (jumps && (int32_t)at + insn.imm == (int32_t)offset)
+        if (jumps && (int32_t)at + insn.imm == (int32_t)offset &&
+            chain_before(page, NULL, at) % 2 == 0)
             return true;
     }
     return false;

@@ -115,6 +115,19 @@ static void test_jumps(void **state)
     }
 }
 
+/* What looks like a jump is the second half of an instruction. */
+static void test_no_jump(void **state)
+{
+    (void)state;
+    put_chain(2);
+    put_half(page, AT - 2 - 16, C_J | 1u << 11); /* C.J +16 */
+    assert_true(is_reached());
+    put_half(page, AT - 4 - 16, LONG);
+    assert_false(is_reached());
+    put_half(page, AT - 6 - 16, LONG); /* an instruction of 32 bits, and then the jump */
+    assert_true(is_reached());
+}
+
 /* The last half-word of the page, and a jump whose second half is in the next page. */
 static void test_end_of_page(void **state)
 {
@@ -136,6 +149,7 @@ int main(void)
         cmocka_unit_test_setup(test_without_jumps, setup),
         cmocka_unit_test_setup(test_start_of_page, setup),
         cmocka_unit_test_setup(test_jumps, setup),
+        cmocka_unit_test_setup(test_no_jump, setup),
         cmocka_unit_test_setup(test_end_of_page, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
