@@ -22,7 +22,7 @@
 
 static uint16_t half_at(const uint8_t *page, unsigned offset)
 {
-    return (uint16_t)(page[offset] | page[offset + 1] << 8);
+    return *(const uint16_t *)__builtin_assume_aligned(page + offset, 2);
 }
 
 /* How many half-words in front of offset could each begin a 32-bit instruction, without a gap. */
@@ -44,11 +44,18 @@ static unsigned chain_before(const uint8_t *page, const uint8_t *before, unsigne
     return count;
 }
 
-/* Whether a half-word may begin a direct jump or branch: what is decoded. */
-static bool may_jump(uint16_t half)
+/* Whether the half-word at an offset may begin a direct jump or branch by so many bytes: then it is decoded. */
+static bool may_jump(const uint8_t *page, unsigned at, int distance)
 {
-    bool compressed = (half & 3) == 1 && half >> 13 >= 5; /* C.J, C.BEQZ, C.BNEZ */
-    return compressed || OPCODE(half) == OPCODE_BRANCH || OPCODE(half) == OPCODE_JAL;
+    uint16_t half = half_at(page, at);
+    bool back = distance < 0;
+    if ((half & 3) == 1 && half >> 13 >= 5) { /* C.J, C.BEQZ, C.BNEZ; bit 12 is the sign */
+        int reach = half >> 13 == 5 ? 2048 : 256;
+        return (half >> 12 & 1) == back && distance >= -reach && distance < reach;
+    }
+    if (OPCODE(half) != OPCODE_BRANCH && OPCODE(half) != OPCODE_JAL)
+        return false;
+    return at <= PAGE_SIZE - 4 && half_at(page, at + 2) >> 15 == back;
 }
 
 /* Whether a direct jump or branch in the page leads to offset: one that is reached without a jump itself. Second
@@ -56,13 +63,13 @@ static bool may_jump(uint16_t half)
 static bool is_target(const uint8_t *page, unsigned offset)
 {
     for (unsigned at = 0; at <= PAGE_SIZE - 2; at += 2) {
-        uint16_t half = half_at(page, at);
-        if (!may_jump(half) || at + insn_length(half) > PAGE_SIZE)
+        int distance = (int)offset - (int)at;
+        if (!may_jump(page, at, distance))
             continue;
-        struct insn insn = insn_decode(insn_length(half) == 2 ? half : insn_word(page + at));
+        bool compressed = insn_length(half_at(page, at)) == 2;
+        struct insn insn = insn_decode(compressed ? half_at(page, at) : insn_word(page + at));
         bool jumps = insn.op == INSN_JAL || insn.op == INSN_BRANCH;
-        if (jumps && (int32_t)at + insn.imm == (int32_t)offset &&
-            chain_before(page, NULL, at) % 2 == 0)
+        if (jumps && insn.imm == distance && chain_before(page, NULL, at) % 2 == 0)
             return true;
     }
     return false;

@@ -21,7 +21,8 @@
 #define C_J    0xa001u
 #define C_BEQZ 0xc001u
 
-static uint8_t page[PAGE_SIZE], page_before[PAGE_SIZE];
+static uint8_t page[PAGE_SIZE] __attribute__((aligned(4096)));
+static uint8_t page_before[PAGE_SIZE] __attribute__((aligned(4096)));
 
 static void put_half(uint8_t *to, unsigned offset, unsigned half)
 {
