@@ -23,7 +23,8 @@ enum exit_class {
     EXIT_BOARD,       /* other windows: enum exit_window << 16 | offset in it (bit 31: store) */
     EXIT_INTERRUPT,   /* host interrupt: 1, 5, 9 */
     EXIT_EXCEPTION,   /* any other exception that is the guest's own: cause */
-    EXIT_PATCH,       /* 0 load of patched code, 1 store to it */
+    EXIT_PATCH, /* 0 load of patched code, 1 store to it, 2 repaired, 3 not what trapped: run again,
+                     * 4 in a trampoline, 5 the FPU is opened */
     EXIT_CLASSES,
 };
 

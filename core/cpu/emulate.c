@@ -1,6 +1,9 @@
 /*
  * One decoded load or store: rd, sign extension and pc are settled here, once, for every device.
  *
+ * Surprise: the instruction is read from memory some time after it trapped, and may be another by then. It is only
+ * carried out if it is one that traps so; else the guest runs again what is there.
+ *
  * Only naturally aligned accesses reach a device. AMO, LR and SC to a device, and misaligned accesses, are
  * access faults.
  */
@@ -12,6 +15,7 @@
 #include "cpu/ahead.h"
 #include "cpu/decode.h"
 #include "cpu/fp.h"
+#include "cpu/priv.h"
 #include "memory/patch.h"
 #include "memory/shadow_internal.h"
 #include "vm.h"
@@ -59,17 +63,50 @@ static uint64_t store_value(const struct vcpu *vcpu, const struct insn *insn)
     return value << unused >> unused;
 }
 
-/* The instruction at pc; false when its fetch now faults (another alias of the code changed). */
-static bool fetch(struct vcpu *vcpu, struct insn *insn)
+void emulate_again(struct vcpu *vcpu)
 {
-    uint32_t raw;
-    uint64_t cause = patch_fetch(vcpu, vcpu->pc, &raw);
+    vcpu->exit_class = EXIT_PATCH;
+    vcpu->exit_detail = 3;
+    patch_drop_at(vcpu, vcpu->pc);
+}
+
+bool emulate_fetch(struct vcpu *vcpu, struct insn *insn)
+{
+    struct patch_code code;
+    uint64_t cause = patch_fetch(vcpu, vcpu->pc, &code);
     if (cause) {
-        fault(vcpu, cause, vcpu->pc);
+        if (cause != PATCH_AGAIN)
+            fault(vcpu, cause, vcpu->pc);
         return false;
     }
-    *insn = insn_decode(raw);
-    return true;
+    *insn = insn_decode(code.raw);
+    if (!code.replaced || priv_is_sensitive(insn))
+        return true;
+    emulate_again(vcpu);
+    return false;
+}
+
+/* Whether insn may have faulted with such an access at gva. What the decoder does not know may be an extension's
+ * load or store. */
+static bool may_have_faulted(const struct vcpu *vcpu, const struct insn *insn, uint64_t gva,
+                             enum access access)
+{
+    switch (insn->op) {
+    case INSN_FLOAT_LOAD:
+    case INSN_FLOAT_STORE:
+        if (!(csr_read(CSR_SSTATUS) & SSTATUS_FS))
+            return false; /* the machine's, not the guest's: f registers are about to be touched */
+        break;
+    case INSN_LOAD:
+    case INSN_STORE: break;
+    case INSN_LR: return access == ACCESS_LOAD;
+    case INSN_SC:
+    case INSN_AMO:
+    case INSN_CBO: return access == ACCESS_STORE;
+    default: return insn->op == INSN_ILLEGAL;
+    }
+    uint64_t target = vcpu->x[insn->rs1] + (uint64_t)(int64_t)insn->imm;
+    return is_load(insn) == (access == ACCESS_LOAD) && gva - target < insn->width;
 }
 
 bool emulate_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa)
@@ -86,25 +123,23 @@ bool emulate_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa)
     return true;
 }
 
-void emulate_mmio(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, enum access access)
+void emulate_mmio(struct vcpu *vcpu, const struct insn *insn, uint64_t gva, uint64_t gpa,
+                  enum access access)
 {
-    struct insn insn;
-    if (access == ACCESS_FETCH) {
-        fault(vcpu, CAUSE_FETCH_ACCESS, gva);
+    if (!may_have_faulted(vcpu, insn, gva, access)) {
+        emulate_again(vcpu);
         return;
     }
-    if (!fetch(vcpu, &insn))
-        return;
-    bool load = is_load(&insn), store = is_store(&insn);
-    uint64_t target = vcpu->x[insn.rs1] + (uint64_t)(int64_t)insn.imm;
-    if ((!load && !store) || target != gva || (gva & (insn.width - 1u))) {
+    bool plain = is_load(insn) || is_store(insn);
+    uint64_t target = vcpu->x[insn->rs1] + (uint64_t)(int64_t)insn->imm;
+    if (!plain || target != gva || (gva & (insn->width - 1u))) {
         fault(vcpu, walk_access_fault(access), gva);
         return;
     }
     ahead_note_device(vcpu, vcpu->pc);
     vcpu->vm->runs_ahead = /* soon */
         vcpu->vm->options.patch >= PATCH_CLUSTER && vcpu->mode == VMODE_S;
-    if (!emulate_device(vcpu, &insn, gpa))
+    if (!emulate_device(vcpu, insn, gpa))
         fault(vcpu, walk_access_fault(access), gva);
 }
 
@@ -140,19 +175,23 @@ uint64_t emulate_read(struct vcpu *vcpu, uint64_t gva, unsigned width, uint64_t 
     return 0;
 }
 
-void emulate_patched_load(struct vcpu *vcpu, uint64_t gpa)
+void emulate_patched_load(struct vcpu *vcpu, uint64_t gva, uint64_t gpa)
 {
     struct vm *vm = vcpu->vm;
     struct insn insn;
-    if (!fetch(vcpu, &insn))
+    if (!emulate_fetch(vcpu, &insn))
         return;
+    if (!may_have_faulted(vcpu, &insn, gva, ACCESS_LOAD)) {
+        emulate_again(vcpu);
+        return;
+    }
     if (!is_load(&insn)) {
         patch_drop(vm,
                    gpa); /* too rare to emulate: the page becomes readable, then it is run again */
         return;
     }
-    uint64_t gva = vcpu->x[insn.rs1] + (uint64_t)(int64_t)insn.imm, value, stval;
-    uint64_t cause = emulate_read(vcpu, gva, insn.width, &value, &stval);
+    uint64_t first = vcpu->x[insn.rs1] + (uint64_t)(int64_t)insn.imm, value, stval;
+    uint64_t cause = emulate_read(vcpu, first, insn.width, &value, &stval);
     if (cause) {
         fault(vcpu, cause, stval);
         return;

@@ -339,22 +339,26 @@ static void write_body(struct inlined *inlined, unsigned site, enum kind kind,
 }
 
 /* A place to save a register in, or SLOTS. Sites of one page whose windows overlap must not share one: at the
- * second the register may hold the first's return address, and both values are wanted back. */
+ * second the register may hold the first's return address, and both values are wanted back. Sites at one address,
+ * in several address spaces, must share one: a return address does not tell which of them it is of. */
 #define SLOTS 32u
 static unsigned find_slot(const struct inlined *inlined, uint64_t pc,
                           const struct liveness_range *range)
 {
     uint64_t offset = pc & PAGE_MASK;
-    uint32_t taken = 0;
+    uint32_t taken = 0, shared = 0;
     for (unsigned i = 0; i < INLINE_SITES; i++) {
         const struct inline_site *site = &inlined->site[i];
         uint64_t other = site->pc & PAGE_MASK;
-        if (site->pc && ((site->pc ^ pc) & ~PAGE_MASK) == 0 &&
-            ((offset >= site->first && offset <= site->last) ||
-             (other >= range->first && other <= range->last)))
+        if (site->pc == pc)
+            shared |= 1u << site->slot;
+        else if (site->pc && ((site->pc ^ pc) & ~PAGE_MASK) == 0 &&
+                 ((offset >= site->first && offset <= site->last) ||
+                  (other >= range->first && other <= range->last)))
             taken |= 1u << site->slot;
     }
-    return ~taken ? (unsigned)__builtin_ctz(~taken) : SLOTS;
+    uint32_t free = ~taken & (shared ? shared : UINT32_MAX);
+    return free ? (unsigned)__builtin_ctz(free) : SLOTS;
 }
 
 /* A register that the trampoline may return through, or 0. It must be overwritten before the code comes

@@ -2,7 +2,7 @@
  * Why the guest stopped: one table from scause to a handler. Counts every exit.
  *
  * Surprise: illegal instruction is not delegated by OpenSBI and arrives through M-mode, and an illegal
- * mret leaves a stale stval behind: the instruction is always fetched at sepc.
+ * mret leaves a stale stval behind: the instruction is always fetched at sepc, and before anything changes.
  */
 #include "cpu/trap.h"
 
@@ -22,9 +22,8 @@
 #include "riscv.h"
 #include "vm.h"
 
-#define INSN_WFI_WORD   0x10500073u
-#define INSN_ECALL_WORD 0x00000073u
-#define HITS_LATER      (-8192) /* of a site that got no trampoline: it is tried again so much later */
+#define INSN_WFI_WORD 0x10500073u
+#define HITS_LATER    (-8192) /* of a site that got no trampoline: it is tried again so much later */
 
 static void exit_is(struct vcpu *vcpu, enum exit_class exit_class, uint32_t detail)
 {
@@ -42,57 +41,64 @@ static void handle_guest_exception(struct vcpu *vcpu)
  * right. (It moves pc on before it looks whether wfi is allowed, and restores it page by page.) */
 static void correct_wfi(struct vcpu *vcpu)
 {
-    uint32_t here, before;
+    struct patch_code here, before;
     uint64_t pc = vcpu->pc - PAGE_SIZE;
     if (vcpu->stval == INSN_WFI_WORD && (pc & PAGE_MASK) >= PAGE_SIZE - 4 &&
-        patch_fetch(vcpu, pc, &before) == 0 && before == INSN_WFI_WORD &&
-        (patch_fetch(vcpu, vcpu->pc, &here) != 0 || here != INSN_WFI_WORD))
+        patch_fetch(vcpu, pc, &before) == 0 && before.raw == INSN_WFI_WORD &&
+        (patch_fetch(vcpu, vcpu->pc, &here) != 0 || here.raw != INSN_WFI_WORD))
         vcpu->pc = pc;
+}
+
+/* Whether insn is never illegal, in no state of the hart. If it is not what stval says either, it has come there
+ * since. (stval alone does not tell: see the head.) */
+static bool cannot_be_illegal(const struct vcpu *vcpu, const struct insn *insn)
+{
+    bool integer = insn->op == INSN_LOAD || insn->op == INSN_STORE || insn->op >= INSN_FENCE_I;
+    bool trap = insn->op == INSN_ECALL || insn->op == INSN_EBREAK;
+    return (integer || trap) && insn->raw != vcpu->stval;
 }
 
 static void handle_illegal(struct vcpu *vcpu)
 {
-    uint32_t raw;
+    struct insn insn;
     correct_wfi(vcpu);
     if (vcpu->mode == VMODE_S && patch_repair(vcpu, vcpu->pc)) {
         exit_is(vcpu, EXIT_PATCH, 2);
         return;
     }
-    uint64_t cause = patch_fetch(vcpu, vcpu->pc, &raw);
-    if (cause) {
-        exit_is(vcpu, EXIT_EXCEPTION, (uint32_t)cause);
-        vcpu_raise(vcpu, cause, vcpu->pc);
+    if (!emulate_fetch(vcpu, &insn))
         return;
-    }
-    struct insn insn = insn_decode(raw);
     bool sensitive = priv_is_sensitive(&insn);
     if (!sensitive && vcpu->mode == VMODE_S && inline_open_float(vcpu)) {
         exit_is(vcpu, EXIT_PATCH, 5);
         return; /* perhaps it was the FPU's: run again */
     }
-    if (vcpu->mode == VMODE_S && sensitive)
-        patch_site(vcpu, vcpu->pc, &insn);
-    if (vcpu->mode == VMODE_S && sensitive && vcpu->inlined && vcpu->vm->options.eager)
+    if (cannot_be_illegal(vcpu, &insn)) {
+        emulate_again(vcpu);
+        return;
+    }
+    bool site = vcpu->mode == VMODE_S && sensitive && patch_site(vcpu, vcpu->pc, &insn);
+    if (site && vcpu->inlined && vcpu->vm->options.eager)
         patch_promote(vcpu, vcpu->pc, &insn);
     priv_execute(vcpu, &insn);
 }
 
 RARE static void renew_site(struct vcpu *vcpu, struct vcpu_site *site)
 {
-    uint32_t raw = INSN_ECALL_WORD;
-    patch_lookup(vcpu, vcpu->pc, &raw);
+    uint32_t raw;
+    bool holds = patch_lookup(vcpu, vcpu->pc, &raw);
     int32_t hits = site->pc == vcpu->pc && site->insn.raw == raw ? site->hits : 0;
     *site = (struct vcpu_site){
         .pc = vcpu->pc,
         .tag = vcpu_code_tag(vcpu),
-        .epoch = vcpu->vm->shadow->code_epoch,
+        .epoch = holds ? vcpu->vm->shadow->code_epoch : 0, /* 0: never valid */
         .insn = insn_decode(raw),
         .hits = hits,
     };
     site->sensitive = priv_is_sensitive(&site->insn);
 }
 
-/* What the guest's instruction at pc is. */
+/* What the instruction of the guest's kernel at pc is, where an ecall trapped. */
 static struct vcpu_site *site_at(struct vcpu *vcpu)
 {
     struct vcpu_site *site = &vcpu->site[(vcpu->pc >> 1 ^ vcpu->pc >> 12) & (VCPU_SITES - 1)];
@@ -111,6 +117,11 @@ static void count_hit(struct vcpu *vcpu, struct vcpu_site *site)
 
 static void handle_ecall(struct vcpu *vcpu)
 {
+    if (vcpu->mode == VMODE_U) { /* no copy is in its view: it is the guest's own */
+        exit_is(vcpu, EXIT_SYSCALL, 0);
+        vcpu_raise(vcpu, CAUSE_ECALL_U, 0);
+        return;
+    }
     struct vcpu_site *site = site_at(vcpu);
     if (site->sensitive) {
         if (vcpu->inlined)
@@ -119,9 +130,6 @@ static void handle_ecall(struct vcpu *vcpu)
     } else if (site->insn.op != INSN_ECALL) {
         exit_is(vcpu, EXIT_PATCH, 3); /* DMA that the VMM did not see put other code there */
         patch_drop_at(vcpu, vcpu->pc);
-    } else if (vcpu->mode == VMODE_U) {
-        exit_is(vcpu, EXIT_SYSCALL, 0);
-        vcpu_raise(vcpu, CAUSE_ECALL_U, 0);
     } else {
         exit_is(vcpu, EXIT_SBI, sbi_detail(vcpu));
         vcpu->pc += 4;
@@ -129,24 +137,64 @@ static void handle_ecall(struct vcpu *vcpu)
     }
 }
 
-/* CBO.CLEAN, CBO.FLUSH and CBO.INVAL are permitted where a load is, but fault as stores (Zicbom). */
-static bool is_cbo_management(struct vcpu *vcpu)
+/* CBO.CLEAN, CBO.FLUSH and CBO.INVAL are permitted where a load is, but fault as stores (Zicbom): a store that
+ * is not permitted is such a one, perhaps, and is then answered as a load. */
+static enum shadow_answer answer_cbo(struct vcpu *vcpu, enum access *access, uint64_t *gpa)
 {
-    uint32_t raw;
-    if (patch_fetch(vcpu, vcpu->pc, &raw))
-        return false;
-    struct insn insn = insn_decode(raw);
-    return insn.op == INSN_CBO && insn.imm != 4;
+    struct patch_code code;
+    uint64_t cause;
+    uint64_t unknown = patch_fetch(vcpu, vcpu->pc, &code);
+    if (unknown)
+        return unknown == PATCH_AGAIN ? SHADOW_RETRY : SHADOW_GUEST;
+    struct insn insn = insn_decode(code.raw);
+    if (insn.op != INSN_CBO || insn.imm == 4)
+        return SHADOW_GUEST;
+    enum shadow_answer answer = shadow_fault(vcpu, vcpu->stval, ACCESS_LOAD, gpa, &cause);
+    if (answer == SHADOW_PATCHED) {
+        patch_drop(vcpu->vm, *gpa); /* the page becomes readable, then it is run again */
+        return SHADOW_RETRY;
+    }
+    *access = ACCESS_LOAD;
+    return answer == SHADOW_RETRY || answer == SHADOW_USER ? answer : SHADOW_GUEST;
 }
 
-/* With paging off the page of virtual CSRs is not mapped: an inlined access to it faults. */
-static bool is_inlined(struct vcpu *vcpu, uint64_t gva, struct insn *insn)
+/* Whether insn is inlined as a load or store that faults so: with paging off the page of virtual CSRs is not
+ * mapped. */
+static bool is_inlined(const struct vcpu *vcpu, const struct insn *insn, enum access access)
 {
-    uint32_t raw;
-    if (!vcpu->inlined || gva < INLINE_TOP || patch_fetch(vcpu, vcpu->pc, &raw))
+    if (!vcpu->inlined || vcpu->mode != VMODE_S || vcpu->stval < INLINE_TOP)
         return false;
-    *insn = insn_decode(raw);
-    return inline_form(insn) != 0;
+    struct insn form = insn_decode(inline_form(insn));
+    return form.op == (access == ACCESS_LOAD ? INSN_LOAD : INSN_STORE) &&
+           vcpu->stval == (uint64_t)(int64_t)form.imm;
+}
+
+/* An access where no RAM is. */
+static void handle_no_ram(struct vcpu *vcpu, uint64_t gpa, enum access access)
+{
+    struct insn insn;
+    if (access == ACCESS_FETCH) {
+        exit_is(vcpu, EXIT_GUEST_FAULT, CAUSE_FETCH_ACCESS);
+        vcpu_raise(vcpu, CAUSE_FETCH_ACCESS, vcpu->stval);
+        return;
+    }
+    if (!emulate_fetch(vcpu, &insn))
+        return;
+    if (is_inlined(vcpu, &insn, access))
+        priv_execute(vcpu, &insn);
+    else
+        emulate_mmio(vcpu, &insn, vcpu->stval, gpa, access);
+}
+
+/* As shadow_fault(). If the instruction is needed for what follows, but A or D was set in a page of code, perhaps
+ * the one that it was executed from, it is run again. */
+static enum shadow_answer answer_fault(struct vcpu *vcpu, enum access access, uint64_t *gpa,
+                                       uint64_t *cause)
+{
+    uint64_t epoch = vcpu->vm->shadow->code_epoch;
+    enum shadow_answer answer = shadow_fault(vcpu, vcpu->stval, access, gpa, cause);
+    bool fetches = answer == SHADOW_MMIO || answer == SHADOW_PATCHED;
+    return fetches && vcpu->vm->shadow->code_epoch != epoch ? SHADOW_RETRY : answer;
 }
 
 static void handle_page_fault(struct vcpu *vcpu)
@@ -155,19 +203,12 @@ static void handle_page_fault(struct vcpu *vcpu)
                          : vcpu->scause == CAUSE_LOAD_PAGE ? ACCESS_LOAD
                                                            : ACCESS_STORE;
     uint64_t gpa, cause;
-    struct insn insn;
     exit_is(vcpu, EXIT_SHADOW_FILL, (uint32_t)vcpu->scause);
     if (access != ACCESS_FETCH && shadow_may_reach(vcpu) && ahead_reach(vcpu))
         return;
-    enum shadow_answer answer = shadow_fault(vcpu, vcpu->stval, access, &gpa, &cause);
-    if (answer == SHADOW_GUEST && access == ACCESS_STORE && is_cbo_management(vcpu)) {
-        uint64_t load_cause;
-        enum shadow_answer load = shadow_fault(vcpu, vcpu->stval, ACCESS_LOAD, &gpa, &load_cause);
-        if (load == SHADOW_RETRY || load == SHADOW_USER) {
-            answer = load;
-            access = ACCESS_LOAD;
-        }
-    }
+    enum shadow_answer answer = answer_fault(vcpu, access, &gpa, &cause);
+    if (answer == SHADOW_GUEST && access == ACCESS_STORE)
+        answer = answer_cbo(vcpu, &access, &gpa);
     switch (answer) {
     case SHADOW_RETRY: return;
     case SHADOW_USER:
@@ -182,14 +223,9 @@ static void handle_page_fault(struct vcpu *vcpu)
         return;
     case SHADOW_PATCHED:
         exit_is(vcpu, EXIT_PATCH, 0);
-        emulate_patched_load(vcpu, gpa);
+        emulate_patched_load(vcpu, vcpu->stval, gpa);
         return;
-    case SHADOW_MMIO:
-        if (is_inlined(vcpu, vcpu->stval, &insn))
-            priv_execute(vcpu, &insn);
-        else
-            emulate_mmio(vcpu, vcpu->stval, gpa, access);
-        return;
+    case SHADOW_MMIO: handle_no_ram(vcpu, gpa, access); return;
     }
 }
 
@@ -215,7 +251,7 @@ static void (*const handlers[16])(struct vcpu *vcpu) = {
 RARE static bool handle_trampoline(struct vcpu *vcpu)
 {
     bool interrupt = vcpu->scause & SCAUSE_INTERRUPT;
-    uint32_t raw;
+    struct insn insn;
     exit_is(vcpu, EXIT_PATCH, 4);
     enum inline_settled settled = inline_settle(vcpu);
     if (vcpu->scause == CAUSE_STORE_PAGE)
@@ -225,16 +261,14 @@ RARE static bool handle_trampoline(struct vcpu *vcpu)
     switch (settled) {
     case SETTLED: return !interrupt;
     case SETTLED_SLOW:
-        if (!interrupt && patch_fetch(vcpu, vcpu->pc, &raw) == 0) {
-            struct insn insn = insn_decode(raw);
+        if (!interrupt && emulate_fetch(vcpu, &insn) && priv_is_sensitive(&insn))
             priv_execute(vcpu, &insn);
-        }
         return !interrupt;
     case SETTLED_WILD: break;
     }
     if (interrupt || vcpu->scause == CAUSE_FETCH_PAGE)
         return false;
-    uint64_t cause = patch_fetch(vcpu, vcpu->pc, &raw);
+    uint64_t cause = shadow_fetch_fault(vcpu, vcpu->pc);
     exit_is(vcpu, EXIT_EXCEPTION, (uint32_t)cause);
     if (cause)
         vcpu_raise(vcpu, cause, vcpu->pc);

@@ -29,8 +29,9 @@ struct vcsr {
     /* sedeleg, sideleg, scontext: do not exist here */
 };
 
-/* Where an ecall trapped lately: what the guest's own instruction is, an ecall or one that was patched.
- * Valid while epoch is the shadow's. */
+/* Where an ecall of the guest's kernel trapped lately: what its own instruction is, an ecall or one that was patched.
+ * Valid while epoch is the shadow's: it counts up when kernel code is unmapped anywhere. (An ecall of vU is not looked
+ * up: no copy is in its view.) */
 struct vcpu_site {
     uint64_t pc, tag, epoch; /* tag: vcpu_code_tag */
     struct insn insn;

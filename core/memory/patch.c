@@ -11,6 +11,7 @@
 
 #include "cpu/decode.h"
 #include "cpu/inline.h"
+#include "cpu/overlap.h"
 #include "host/disk.h"
 #include "memory/shadow_internal.h"
 
@@ -95,20 +96,44 @@ static void put_word(struct vm *vm, uint64_t frame, uint64_t offset, uint32_t wo
     riscv_fence_i();
 }
 
-void patch_site(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
+/* Whether an instruction that begins two bytes before the one at pc is executed too, as far as that can be told.
+ * Looking takes long: the answer yes is remembered as long as the copy of the frame holds. */
+static bool is_overlapped(const struct vcpu *vcpu, uint64_t pc, uint64_t frame)
+{
+    struct shadow *shadow = vcpu->vm->shadow;
+    uint64_t offset = pc & PAGE_MASK, before;
+    uint32_t copy = shadow->patch[frame] - 1u;
+    uint64_t key = (uint64_t)shadow->copy_version[copy] << 32 | copy << PAGE_SHIFT | offset | 1;
+    uint64_t *refused = &shadow->refused[(offset >> 1 ^ copy) % SHADOW_REFUSED];
+    bool patched;
+    if (*refused == key)
+        return true;
+    bool known = frame_at(vcpu, (pc & ~PAGE_MASK) - 2, &before, &patched);
+    if (!overlap_is_reached(original_of(vcpu->vm, frame),
+                            known ? original_of(vcpu->vm, before) : NULL, (unsigned)offset))
+        return false;
+    *refused = key;
+    return true;
+}
+
+bool patch_site(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
 {
     struct vm *vm = vcpu->vm;
     uint64_t frame, offset = pc & PAGE_MASK;
     bool patched;
     if (vm->options.patch == PATCH_OFF || offset > PAGE_SIZE - 4 ||
         !frame_at(vcpu, pc, &frame, &patched))
-        return;
+        return false;
     if (!vm->shadow->patch[frame] && !copy_frame(vcpu, pc, frame))
-        return;
+        return false;
     uint32_t form = vcpu->inlined && !vcpu->inlined->lost ? inline_form(insn) : 0;
-    put_word(vm, frame, offset, form ? form : ECALL);
+    uint32_t word = form ? form : ECALL;
+    if ((uint16_t)word != (uint16_t)insn->raw && is_overlapped(vcpu, pc, frame))
+        return false;
+    put_word(vm, frame, offset, word);
     vm->stats.memory.patched_sites++;
     vm->stats.memory.inline_sites += form != 0;
+    return true;
 }
 
 /* Whether the copy of frame has at offset what was put in place of an instruction. */
@@ -181,10 +206,12 @@ bool patch_lookup(const struct vcpu *vcpu, uint64_t pc, uint32_t *raw)
 {
     uint64_t frame, offset = pc & PAGE_MASK;
     bool patched;
-    if (offset > PAGE_SIZE - 4 || !frame_at(vcpu, pc, &frame, &patched) || !patched)
+    *raw = ECALL;
+    if (!frame_at(vcpu, pc, &frame, &patched))
         return false;
-    *raw = insn_word(original_of(vcpu->vm, frame) + offset);
-    return *raw != ECALL;
+    if (patched && offset <= PAGE_SIZE - 4)
+        *raw = insn_word(original_of(vcpu->vm, frame) + offset);
+    return true;
 }
 
 const uint8_t *patch_page(const struct vcpu *vcpu, uint64_t pc, const uint8_t **copy)
@@ -310,31 +337,44 @@ void patch_verify(struct vm *vm, uint64_t gpa)
     }
 }
 
-/* Two bytes of code, as the guest wrote them. */
-static uint64_t fetch_half(struct vcpu *vcpu, uint64_t gva, uint16_t *half)
+/* Two bytes of code, as the guest wrote them, and whether a copy has others there. */
+static uint64_t fetch_half(const struct vcpu *vcpu, uint64_t gva, uint16_t *half, bool *replaced)
 {
-    struct vm *vm = vcpu->vm;
     uint64_t frame;
     bool patched;
-    if (frame_at(vcpu, gva, &frame, &patched)) {
-        memcpy(half, original_of(vm, frame) + (gva & PAGE_MASK), sizeof(*half));
-        return 0;
+    unsigned level;
+    if (!frame_at(vcpu, gva, &frame, &patched)) {
+        const uint64_t *entry = shadow_leaf(vcpu, gva, &level);
+        return entry && (*entry & PTE_X) ? CAUSE_FETCH_ACCESS : PATCH_AGAIN;
     }
-    struct walk_mode mode = shadow_walk_mode(vcpu);
-    struct walk walk;
-    uint64_t cause = walk_guest(vm, &mode, gva, ACCESS_FETCH, &walk);
-    const void *bytes = cause ? NULL : vm_ram(vm, walk.gpa, sizeof(*half));
-    if (bytes)
-        memcpy(half, bytes, sizeof(*half));
-    return cause ? cause : bytes ? 0 : CAUSE_FETCH_ACCESS;
+    const struct vm *vm = vcpu->vm;
+    memcpy(half, original_of(vm, frame) + (gva & PAGE_MASK), sizeof(*half));
+    *replaced |= patched && memcmp(half, copy_of(vm, frame) + (gva & PAGE_MASK), sizeof(*half));
+    return 0;
 }
 
-uint64_t patch_fetch(struct vcpu *vcpu, uint64_t gva, uint32_t *raw)
+/* By halves, of which one may be in the next page; or there is nothing to fetch. */
+RARE static uint64_t fetch_slowly(const struct vcpu *vcpu, uint64_t gva, struct patch_code *code)
 {
-    uint16_t low, high = 0;
-    uint64_t cause = fetch_half(vcpu, gva, &low);
+    uint16_t low = 0, high = 0;
+    code->replaced = false;
+    uint64_t cause = fetch_half(vcpu, gva, &low, &code->replaced);
     if (!cause && insn_length(low) == 4)
-        cause = fetch_half(vcpu, gva + 2, &high);
-    *raw = low | (uint32_t)high << 16;
+        cause = fetch_half(vcpu, gva + 2, &high, &code->replaced);
+    code->raw = low | (uint32_t)high << 16;
     return cause;
+}
+
+uint64_t patch_fetch(const struct vcpu *vcpu, uint64_t gva, struct patch_code *code)
+{
+    uint64_t frame, offset = gva & PAGE_MASK;
+    bool patched;
+    if (offset > PAGE_SIZE - 4 || !frame_at(vcpu, gva, &frame, &patched))
+        return fetch_slowly(vcpu, gva, code);
+    uint32_t raw = insn_word(original_of(vcpu->vm, frame) + offset), mask = UINT32_MAX;
+    if (insn_length((uint16_t)raw) == 2)
+        mask = UINT16_MAX;
+    code->raw = raw & mask;
+    code->replaced = patched && ((insn_word(copy_of(vcpu->vm, frame) + offset) ^ raw) & mask);
+    return 0;
 }

@@ -12,8 +12,9 @@ struct insn;
 struct vcpu;
 struct vm;
 
-/* Replaces the 4-byte instruction at pc, which just trapped in vS, in the page's copy. */
-void patch_site(struct vcpu *vcpu, uint64_t pc, const struct insn *insn);
+/* Replaces the 4-byte instruction at pc, which just trapped in vS, in the page's copy. False: it stays as it is,
+ * for want of memory or because other code overlaps with it (cpu/overlap.h). */
+bool patch_site(struct vcpu *vcpu, uint64_t pc, const struct insn *insn);
 
 /* Makes a copy of the page that pc executes from, even though it has no site: its code may be cached then,
  * because a store to it is seen. */
@@ -28,7 +29,8 @@ void patch_take_back(struct vm *vm, struct inline_site *site);
 /* The copy of frame is about to be mapped at gva: a trampoline only fits the address it was made for. */
 void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva);
 
-/* Whether pc, where an ecall just trapped, is a patched site; *raw is the original instruction. */
+/* The guest's own instruction at pc, where an ecall just trapped in vS: an ecall, or the one that it stands for.
+ * False: pc executes from a device's window, where no change of the code would be seen. */
 bool patch_lookup(const struct vcpu *vcpu, uint64_t pc, uint32_t *raw);
 
 /* The page that pc executes from, as the guest wrote it, if a patched copy of it is mapped (*copy); else
@@ -58,5 +60,14 @@ void patch_drop_at(struct vcpu *vcpu, uint64_t pc);
  * the bus writes RAM unseen. Asked when the copy is about to be mapped for fetching. */
 void patch_verify(struct vm *vm, uint64_t gpa);
 
-/* Reads up to 4 bytes of code at gva as the guest wrote them, for decoding: 0, or the cause of the fault. */
-uint64_t patch_fetch(struct vcpu *vcpu, uint64_t gva, uint32_t *raw);
+/* What an exit is about: up to 4 bytes of code, through the translation that they were executed through. */
+struct patch_code {
+    uint32_t raw;  /* as the guest wrote them */
+    bool replaced; /* the hart executed something else: a copy differs there */
+};
+
+/* Reads the code at gva in the vcpu's root. 0; CAUSE_FETCH_ACCESS where a device's window is executed; or
+ * PATCH_AGAIN: the translation is gone, so that what trapped cannot be known, and the guest shall run it again.
+ * Changes nothing. */
+#define PATCH_AGAIN UINT64_MAX
+uint64_t patch_fetch(const struct vcpu *vcpu, uint64_t gva, struct patch_code *code);

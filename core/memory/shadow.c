@@ -48,11 +48,11 @@ RARE static void find_space(struct vcpu *vcpu)
     shadow->current = oldest;
 }
 
-/* Paging off has one view; SUM alone does not leave VIEW_KERNEL (see shadow.h). */
+/* SUM alone does not leave VIEW_KERNEL (see shadow.h). */
 static enum shadow_view choose_view(const struct vcpu *vcpu, const struct shadow_space *space,
                                     bool mxr)
 {
-    if (vcpu->mode == VMODE_U || shadow_is_bare(vcpu))
+    if (vcpu->mode == VMODE_U)
         return VIEW_USER;
     bool stay = (vcpu->csr.sstatus & SSTATUS_SUM) &&
                 vcpu->root == &space->root[shadow_root_index(VIEW_KERNEL_SUM, mxr)];
@@ -81,7 +81,8 @@ RARE static void build_root(struct vcpu *vcpu, unsigned index, enum shadow_view 
         return;
     }
     table[MAP_ROOT_SLOT] = shadow->host_entry;
-    table[0] = view == VIEW_KERNEL ? inline_low_entry(vcpu) : 0;
+    bool low = view == VIEW_KERNEL && !shadow_is_bare(vcpu);
+    table[0] = low ? inline_low_entry(vcpu) : 0;
     uint64_t slot = (uint64_t)(shadow->current - shadow->space);
     shadow->current->root[index] = (struct shadow_root){
         .table = table,
@@ -237,7 +238,7 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
         return SHADOW_MMIO;
 
     if (!shadow_mapping_at(vm->shadow, walk.gpa) && vm->shadow->patch[shadow_frame(vm, walk.gpa)]) {
-        bool kernel = vcpu->mode == VMODE_S || shadow_is_bare(vcpu);
+        bool kernel = vcpu->mode == VMODE_S;
         bool executable = (walk.pte & PTE_X) && !((walk.pte & PTE_U) && mode.satp && !mode.user);
         if (access == ACCESS_STORE)
             patch_drop(vm, walk.gpa);
@@ -251,6 +252,15 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
         return SHADOW_USER;
     fill(vcpu, gva, &walk);
     return SHADOW_RETRY;
+}
+
+uint64_t shadow_fetch_fault(struct vcpu *vcpu, uint64_t gva)
+{
+    struct walk_mode mode = shadow_walk_mode(vcpu);
+    struct walk walk;
+    mode.probe = true;
+    uint64_t cause = walk_guest(vcpu->vm, &mode, gva, ACCESS_FETCH, &walk);
+    return cause ? cause : shadow_is_backed(vcpu->vm, walk.gpa) ? 0 : CAUSE_FETCH_ACCESS;
 }
 
 /* Cuts bytes from the front of a range for a table; zeroed. */

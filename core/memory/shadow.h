@@ -9,9 +9,9 @@
  *   KERNEL       R W X as it says        nothing
  *   KERNEL_SUM   R W X as it says        R W, never X
  *
- * each also with MXR (X implies R). With paging off there is one view, USER, of everything. KERNEL and
- * KERNEL_SUM differ only in pages that a guest touches with SUM set: KERNEL_SUM is installed when such
- * an access faults, and left when SUM is cleared.
+ * each also with MXR (X implies R). With paging off USER and KERNEL both show everything, but patched copies of
+ * code are in KERNEL alone, as they are with paging on. KERNEL and KERNEL_SUM differ only in pages that a guest
+ * touches with SUM set: KERNEL_SUM is installed when such an access faults, and left when SUM is cleared.
  *
  * A fence does not empty the tables: each entry is compared with the guest's and stays if it still holds, as
  * if it had been forgotten and fetched again. Another address space is compared when it is next chosen.
@@ -45,6 +45,7 @@ enum shadow_switch {
 #define SHADOW_UPPERS   4u
 #define SHADOW_MAPPINGS 4u
 #define SHADOW_NO_FAULT 1ul /* fault_gva: none */
+#define SHADOW_REFUSED  16u /* by a hash; a power of two */
 
 /* A root table of the host's mode, for one guest address space and one view. */
 struct shadow_root {
@@ -105,6 +106,9 @@ struct shadow {
     uint8_t *copy_jumps;    /* by pool page: sites of the copy that jump to trampolines */
     uint32_t *copy_version; /* by pool page: counts what was read from the copy and is stale */
     uint32_t *copy_frame;   /* by pool page: the frame that it is a patched copy of */
+    uint64_t refused
+        [SHADOW_REFUSED]; /* instructions that are not patched (patch.c): 0, or one by its copy, the
+                                       * copy's version and its offset */
     uint64_t *groups; /* by pool page, of tables: bit i: entries 8 * i to 8 * i + 7 may be set */
     uint64_t *
         origin; /* by pool page, of tables below PTE_SPLIT: the guest's superpage entry that all in it
@@ -132,6 +136,9 @@ enum shadow_answer {
 };
 enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access access, uint64_t *gpa,
                                 uint64_t *cause);
+
+/* The cause of the fault that a fetch of vS at gva has by the guest's own tables, or 0. Changes nothing. */
+uint64_t shadow_fetch_fault(struct vcpu *vcpu, uint64_t gva);
 
 /* Whether an access that the kernel's root does not permit may be one to its process's page: SUM is set. */
 bool shadow_may_reach(const struct vcpu *vcpu);

@@ -139,7 +139,7 @@ bool shadow_make_page(struct vm *vm, const struct shadow_lens *lens, uint64_t gv
     } else {
         level = ram_level(vm, walk->gpa, walk->level);
         uint64_t frame = shadow_frame(vm, walk->gpa);
-        bool kernel = lens->view != VIEW_USER || lens->bare;
+        bool kernel = lens->view != VIEW_USER;
         uint16_t copy = vm->shadow->patch[frame];
         if (copy && kernel && (bits & PTE_X)) {
             patch_bind(vm, frame, gva);

@@ -1,6 +1,6 @@
 /*
- * `differences`: what a guest kernel can see of a VMM that inlines (PATCH=inline), and of no other. Each
- * line says what happened; natively and at the other levels all are what the specification says. Not tried
+ * `differences`: what a guest kernel can see of a VMM that inlines (PATCH=inline), and in the last line of one that
+ * patches at all. Each line says what happened; natively all are what the specification says. Not tried
  * is a jump to an address from 0x200 to 0x4400: it may go on anywhere in the kernel.
  *
  * Not part of the selftest, whose output must be the same everywhere. docs/testing.md has the lines side
@@ -99,6 +99,31 @@ static void middle(void)
          run.sepc == (uint64_t)run.end ? "done" : "a trap");
 }
 
+/* lui a0, 0x5130, whose second half with the first half of csrr a2, sscratch is addi a0, t1, 0x267. */
+static void overlap(void)
+{
+    struct program p = make_program_at(4, 0);
+    make_add(&p, MAKE_STOP);
+    make_add(&p, 0x05130537);
+    make_add(&p, MAKE_CSR(CSRRS, 12, CSR_SSCRATCH, 0));
+    make_add(&p, EBREAK);
+    struct program jump = make_program(4);
+    make_add(&jump, MAKE_ADDI(6, 0, 0));
+    make_add(&jump, MAKE_STOP);
+    make_add(&jump, MAKE_JALR(0, 11, 6));
+    code_fence_i();
+    struct run run = {.satp = warm(space_reset()), .any_register = true};
+    for (unsigned again = 0; again < 40; again++) {
+        run.start = again % 2 ? jump.code : p.code;
+        run.end = p.code + 4ul * p.length - 4;
+        run.pc = (uint64_t)run.start;
+        run.a[1] = (uint64_t)p.code;
+        harness_run(&run);
+    }
+    note("an instruction that reaches into a patched one, by an indirect jump: %s\n",
+         run.x[10] == 0x267 ? "as it is" : "with another second half");
+}
+
 static void all(const void *argument)
 {
     (void)argument;
@@ -112,6 +137,7 @@ static void all(const void *argument)
     without_fence("the last page mapped without a fence", TOP);
     without_fence("page 1 mapped without a fence", PAGE_SIZE);
     middle();
+    overlap();
 }
 
 int differences_main(void)

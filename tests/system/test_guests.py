@@ -51,6 +51,8 @@ def answers(name, *ranges):
 
 UARTS = NATIVE + WATCHED + [{"UART": "emulated", "DISK": "virtio", "PATCH": patch} for patch in PATCHES]
 
+EAGER = [{"DEVICE": "virtio", "PATCH": "inline", "EAGER": "1"}]  # each place inlined at once
+
 GUESTS = [
     Guest("faults", [{**options, "TIMEOUT": "4"} for options in EVERY_LEVEL], status=124,
           expect=[r"^trident: the guest had not ended after 4 s", r"^trident: the guest was in vS at 0x0$",
@@ -86,6 +88,9 @@ GUESTS = [
           expect=[r"^device reset: [1-9]\d* of"]),
     Guest("dma-2", [{"DEVICE": "emulated", "PATCH": patch} for patch in PATCHED],
           expect=[r"^list stopped: [1-9]\d* of"]),
+    Guest("trapped", NATIVE + EVERY_LEVEL + EAGER),
+    Guest("stale", NATIVE + EVERY_LEVEL + EAGER),
+    Guest("overlap", NATIVE + EVERY_LEVEL + EAGER),
 ]
 RUNS = [(guest, options) for guest in GUESTS for options in guest.runs]
 
