@@ -90,6 +90,18 @@ void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_
     row->histogram[bucket < STATS_BUCKETS ? bucket : STATS_BUCKETS - 1]++;
 }
 
+void stats_waited(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
+                  uint64_t ticks)
+{
+    find_row_again(stats, exit_class, mode, detail)->ticks += ticks;
+}
+
+void stats_note_longest(struct stats *stats, const struct stats_longest *exit)
+{
+    if (stats_is_longest(stats, exit->instructions))
+        stats->longest = *exit;
+}
+
 void stats_reset(struct vm *vm)
 {
     struct stats_memory gauges = vm->stats.memory;
@@ -149,6 +161,11 @@ static void write_config(struct vm *vm)
     control_printf(vm->host, "]}");
 }
 
+static const char *mode_name(unsigned mode)
+{
+    return mode == VMODE_S ? "vS" : "vU";
+}
+
 static void write_row(struct vm *vm, const struct stats_row *row, bool first)
 {
     char detail[48];
@@ -158,9 +175,8 @@ static void write_row(struct vm *vm, const struct stats_row *row, bool first)
     control_printf(vm->host,
                    "%s{\"class\":\"%s\",\"mode\":\"%s\",\"detail\":\"%s\",\"count\":%llu,"
                    "\"instructions\":%llu,\"nanoseconds\":%llu,\"histogram\":[",
-                   first ? "" : ",", stats_class_name(row->class),
-                   row->mode == VMODE_S ? "vS" : "vU", detail, COUNT(row->count),
-                   COUNT(row->instructions), nanoseconds(vm->host, row->ticks));
+                   first ? "" : ",", stats_class_name(row->class), mode_name(row->mode), detail,
+                   COUNT(row->count), COUNT(row->instructions), nanoseconds(vm->host, row->ticks));
     while (buckets > 0 && row->histogram[buckets - 1] == 0)
         buckets--;
     for (unsigned i = 0; i < buckets; i++)
@@ -190,6 +206,24 @@ static void write_exits(struct vm *vm, struct cost *vmm, struct cost *idle)
         sum->ticks += row->ticks;
     }
     control_printf(vm->host, "]");
+}
+
+static void write_longest(struct vm *vm)
+{
+    const struct stats_longest *longest = &vm->stats.longest;
+    char detail[48];
+
+    if (longest->instructions == 0) {
+        control_printf(vm->host, ",\"longest\":null");
+        return;
+    }
+    stats_detail_name(vm, longest->class, longest->detail, detail, sizeof detail);
+    control_printf(vm->host,
+                   ",\"longest\":{\"class\":\"%s\",\"mode\":\"%s\",\"detail\":\"%s\","
+                   "\"pc\":\"0x%llx\",\"instructions\":%llu,\"nanoseconds\":%llu}",
+                   stats_class_name(longest->class), mode_name(longest->mode), detail,
+                   COUNT(longest->pc), COUNT(longest->instructions),
+                   nanoseconds(vm->host, longest->ticks));
 }
 
 static void write_devices(struct vm *vm)
@@ -263,6 +297,7 @@ void stats_write(struct vm *vm)
     control_printf(vm->host, "{");
     write_config(vm);
     write_exits(vm, &vmm, &idle);
+    write_longest(vm);
     write_devices(vm);
     write_memory(vm);
     guest.ticks -= vmm.ticks + idle.ticks < guest.ticks ? vmm.ticks + idle.ticks : guest.ticks;

@@ -3,6 +3,7 @@
  * trap entry/exit (core/cpu/trap.c) and the device seam (core/board/device.c).
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,8 +62,17 @@ struct stats_memory {
     uint64_t fixed_bytes;                       /* of the VMM's own memory that is not the pool */
 };
 
+/* The exit that cost most. */
+struct stats_longest {
+    uint64_t instructions, ticks; /* both 0: no exit yet */
+    uint64_t pc;                  /* the guest's, where it stopped */
+    uint32_t detail;
+    uint8_t class, mode;
+};
+
 struct stats {
     struct stats_memory memory;
+    struct stats_longest longest;
     uint64_t begin_time; /* of the bracket: boot, or the last reset */
     uint64_t begin_instret;
     uint64_t
@@ -74,6 +84,20 @@ struct stats {
 /* One exit handled: costs in retired instructions and time ticks. */
 void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
                 uint64_t instructions, uint64_t ticks);
+
+/* The guest has waited so long in an exit that has not ended: to be added to what stats_exit() will be told. */
+void stats_waited(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
+                  uint64_t ticks);
+
+/* Whether an exit of so many instructions is the longest so far, and worth stats_note_longest(). */
+static inline bool stats_is_longest(const struct stats *stats, uint64_t instructions)
+{
+    return instructions > stats->longest.instructions;
+}
+
+/* Remembers the exit as the longest so far. While the guest waits, in WFI or paused, each time that the hart
+ * wakes counts as an exit of its own here: what woke it is served, and it waits again. */
+void stats_note_longest(struct stats *stats, const struct stats_longest *exit);
 
 /* Forgets everything counted so far, of the devices too. */
 void stats_reset(struct vm *vm);

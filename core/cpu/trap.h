@@ -12,3 +12,6 @@ struct vcpu *trap_handle(struct vcpu *vcpu);
 
 /* Handles what the host's sip says is pending. For wfi and pause, where no trap announces it. */
 void trap_host_interrupts(struct vcpu *vcpu);
+
+/* Lets the hart sleep until an interrupt comes, and handles it. For wfi and pause. */
+void trap_wait(struct vcpu *vcpu);

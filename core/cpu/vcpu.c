@@ -109,8 +109,7 @@ void vcpu_wfi(struct vcpu *vcpu)
 {
     board_idle(vcpu->vm, true);
     while (!(vcpu_sip(vcpu) & vcpu->csr.sie)) {
-        host_wait(vcpu->vm->host);
-        trap_host_interrupts(vcpu);
+        trap_wait(vcpu);
     }
     board_idle(vcpu->vm, false);
     vcpu->interrupts_stale = true;

@@ -33,15 +33,10 @@ void board_idle(struct vm *vm, bool idle)
     (void)idle;
 }
 
-void host_wait(struct host *host)
+void trap_wait(struct vcpu *waiting)
 {
-    (void)host;
+    (void)waiting;
     riscv_wfi();
-}
-
-void trap_host_interrupts(struct vcpu *vcpu)
-{
-    (void)vcpu;
 }
 
 void trap_return(struct vcpu *vcpu)

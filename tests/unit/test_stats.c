@@ -263,6 +263,50 @@ static void line_is_json(void **state)
     assert_sent("\"guest\":{\"instructions\":0,\"nanoseconds\":1234067800}");
 }
 
+static void longest_is_kept(void **state)
+{
+    struct bench *bench = *state;
+    struct vm *vm = &bench->vm;
+    const struct stats_longest exits[] = {
+        {.instructions = 500, .ticks = 7, .pc = 0x80200004, .class = EXIT_SRET, .mode = VMODE_S},
+        {.instructions = 900,
+         .ticks = 3,
+         .pc = 0xffffffff80001234,
+         .class = EXIT_CSR,
+         .mode = VMODE_S,
+         .detail = CSR_SATP},
+        {.instructions = 900, .ticks = 9, .pc = 0x1000, .class = EXIT_SYSCALL, .mode = VMODE_U},
+        {.instructions = 1, .pc = 0x2000, .class = EXIT_WFI, .mode = VMODE_S},
+    };
+
+    stats_write(vm);
+    assert_sent("],\"longest\":null,\"devices\"");
+    for (unsigned i = 0; i < sizeof exits / sizeof exits[0]; i++) {
+        assert_int_equal(stats_is_longest(&vm->stats, exits[i].instructions), i < 2);
+        stats_note_longest(&vm->stats, &exits[i]);
+    }
+    stats_write(vm);
+    assert_sent("],\"longest\":{\"class\":\"csr\",\"mode\":\"vS\",\"detail\":\"satp\","
+                "\"pc\":\"0xffffffff80001234\",\"instructions\":900,\"nanoseconds\":300},"
+                "\"devices\"");
+    stats_reset(vm);
+    assert_true(stats_is_longest(&vm->stats, 1));
+}
+
+/* Waiting takes time and is no exit of its own. */
+static void waiting_is_added(void **state)
+{
+    struct bench *bench = *state;
+    struct stats *stats = &bench->vm.stats;
+
+    stats_waited(stats, EXIT_WFI, VMODE_S, 0, 40);
+    assert_int_equal(total(stats), 0);
+    stats_exit(stats, EXIT_WFI, VMODE_S, 0, 5, 2);
+    assert_int_equal(total(stats), 1);
+    for (unsigned i = 0; i < STATS_ROWS; i++)
+        assert_true(stats->rows[i].count == 0 || stats->rows[i].ticks == 42);
+}
+
 static void reset_forgets(void **state)
 {
     struct bench *bench = *state;
@@ -291,8 +335,8 @@ static void reset_forgets(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(adds_up), TEST(histogram_ends), TEST(overflow),
-        TEST(names),   TEST(line_is_json),   TEST(reset_forgets),
+        TEST(adds_up),      TEST(histogram_ends),  TEST(overflow),         TEST(names),
+        TEST(line_is_json), TEST(longest_is_kept), TEST(waiting_is_added), TEST(reset_forgets),
     };
 
     return cmocka_run_group_tests_name("statistics", tests, NULL, NULL);
