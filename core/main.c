@@ -133,6 +133,7 @@ static void restart(struct vm *vm)
 void vm_end(struct vm *vm, enum vm_end end, unsigned status)
 {
     board_settle(vm);
+    board_finish(vm);
     host_console_flush(vm->host);
     if (end == VM_REBOOT)
         on_fresh_stack(vm, restart);

@@ -61,6 +61,7 @@ struct vm {
     unsigned routed[VPLIC_SOURCES]; /* host source behind a guest source, 0 = none */
     struct device device[VM_DEVICES];
     unsigned devices;
+    uint64_t resume_time;  /* when unfinished devices go on; UINT64_MAX: there is none */
     struct device *recent; /* the one that was accessed last, or null */
 };
 

@@ -16,6 +16,7 @@
 #include "board/vplic.h"
 #include "cpu/timer.h"
 #include "host/bounce.h"
+#include "host/io.h"
 #include "host/log.h"
 #include "host/machine.h"
 #include "memory/map.h"
@@ -24,6 +25,7 @@
 #include "vm.h"
 
 #define VIRTIO_ID_BLOCK 2u
+#define RESUME_TICKS    1000u /* 0.1 ms at QEMU's 10 MHz: the guest's turn */
 
 struct row {
     const char *name;
@@ -144,11 +146,12 @@ int board_init(struct vm *vm, uint64_t *free_hpa)
 
 int board_reset(struct vm *vm)
 {
+    vm->resume_time = UINT64_MAX;
     vplic_reset(&vm->plic);
     rtc_reset(vm);
     for (unsigned i = 0; i < vm->devices; i++) {
         struct device *dev = &vm->device[i];
-        dev->line = false;
+        dev->line = dev->unfinished = false;
         int status = dev->strategy->attach(dev);
         if (status < 0)
             return status;
@@ -183,16 +186,20 @@ void board_poll(struct vm *vm)
 {
     if (vm->options.plic_mapped)
         host_plic_poll(vm->host);
+    vm->resume_time = UINT64_MAX; /* what is still unfinished then will say so */
     for (unsigned i = 0; i < vm->devices; i++) {
         struct device *dev = &vm->device[i];
-        if (!dev->unasked)
+        if (!dev->unasked && !dev->unfinished)
             continue;
+        if (dev->unfinished && device_yield(dev))
+            continue; /* the interrupt has cost enough */
+        dev->unfinished = false;
         dev->strategy->service(dev);
         if (dev->host == &vm->host->disk.end)
             host_disk_settle(vm->host);
     }
     host_disk_look(vm->host);
-    board_follow_disk(vm);
+    board_set_alarm(vm);
 }
 
 void board_idle(struct vm *vm, bool idle)
@@ -202,9 +209,23 @@ void board_idle(struct vm *vm, bool idle)
         board_poll(vm);
 }
 
-void board_follow_disk(struct vm *vm)
+void board_set_alarm(struct vm *vm)
 {
-    timer_set_alarm(&vm->vcpu, host_disk_alarm(vm->host));
+    uint64_t disk = host_disk_alarm(vm->host);
+    timer_set_alarm(&vm->vcpu, disk < vm->resume_time ? disk : vm->resume_time);
+}
+
+void board_resume_soon(struct vm *vm)
+{
+    vm->resume_time = io_time() + RESUME_TICKS;
+    board_set_alarm(vm);
+}
+
+void board_finish(struct vm *vm)
+{
+    uint64_t start = io_time();
+    while (vm->resume_time != UINT64_MAX && io_time() - start < vm->host->timebase)
+        board_poll(vm);
 }
 
 void board_settle(struct vm *vm)

@@ -291,6 +291,8 @@ void trap_wait(struct vcpu *vcpu)
                  now - vcpu->exit_time);
     vcpu->exit_time = now;
     trap_host_interrupts(vcpu);
+    if (vcpu->vm->resume_time != UINT64_MAX)
+        board_poll(vcpu->vm);
 }
 
 RARE static void wait_for_control(struct vcpu *vcpu)

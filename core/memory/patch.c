@@ -16,9 +16,10 @@
 #define ECALL 0x00000073u
 #define BOUND 1ul /* bit of copy_gva: it is executed there */
 #define BOUND_TWICE \
-    UINT64_MAX          /* at several addresses: no trampoline could know which to return to */
-#define LOADS_MAX 8192u /* of its original, until a copy is dropped: it is data as much as code */
-#define DROPS_MAX 8u    /* a page whose copy was dropped this often is not patched again */
+    UINT64_MAX            /* at several addresses: no trampoline could know which to return to */
+#define LOADS_MAX   8192u /* of its original, until a copy is dropped: it is data as much as code */
+#define DROPS_APART 8u    /* copies at once from which on it is cheaper to drop all shadow tables */
+#define DROPS_MAX   8u    /* a page whose copy was dropped this often is not patched again */
 
 static uint8_t *original_of(const struct vm *vm, uint64_t frame)
 {
@@ -230,6 +231,44 @@ void patch_drop(struct vm *vm, uint64_t gpa)
     vm->stats.memory.patched_pages--;
     vm->stats.memory.dropped_patches++;
     shadow->copy_version[pool_index(&shadow->pool, copy)]++;
+}
+
+/* How many copies there are of frames first to last, up to limit. */
+static unsigned count_copies(const struct shadow *shadow, uint64_t first, uint64_t last,
+                             unsigned limit)
+{
+    unsigned count = 0;
+    for (uint64_t frame = first; frame <= last && count < limit; frame++) {
+        if (shadow->block_patches[frame >> 9] == 0)
+            frame |= 511;
+        else
+            count += shadow->patch[frame] != 0;
+    }
+    return count;
+}
+
+/* What makes dropping one copy dear is done once for all: finding its leaves, and its trampolines. */
+static void prepare_drops(struct vm *vm)
+{
+    shadow_drop_all(&vm->vcpu);
+    for (unsigned i = 0; vm->vcpu.inlined && i < INLINE_SITES; i++)
+        if (vm->vcpu.inlined->site[i].pc)
+            patch_take_back(vm, &vm->vcpu.inlined->site[i]);
+}
+
+void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+    const struct shadow *shadow = vm->shadow;
+    uint64_t first = shadow_frame(vm, gpa), last = shadow_frame(vm, gpa + len - 1);
+    if (last - first >= DROPS_APART &&
+        count_copies(shadow, first, last, DROPS_APART) == DROPS_APART)
+        prepare_drops(vm);
+    for (uint64_t frame = first; frame <= last; frame++) {
+        if (shadow->block_patches[frame >> 9] == 0)
+            frame |= 511; /* to the next block */
+        else if (shadow->patch[frame])
+            patch_drop(vm, vm->ram.gpa + (frame << PAGE_SHIFT));
+    }
 }
 
 void patch_note_load(struct vm *vm, uint64_t gpa)
