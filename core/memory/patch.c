@@ -212,10 +212,10 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
     return true;
 }
 
-void patch_drop(struct vm *vm, uint64_t gpa)
+/* written: by the guest or a device, which counts against patching the page again. */
+static void drop_copy(struct vm *vm, uint64_t frame, bool written)
 {
     struct shadow *shadow = vm->shadow;
-    uint64_t frame = shadow_frame(vm, gpa);
     uint8_t *copy = copy_of(vm, frame);
     if (!copy)
         return;
@@ -224,13 +224,18 @@ void patch_drop(struct vm *vm, uint64_t gpa)
     take_back(vm, frame, 0, true);
     shadow->patch[frame] = 0;
     shadow->block_patches[frame >> 9]--;
-    if (shadow->drops[frame] < DROPS_MAX)
+    if (written && shadow->drops[frame] < DROPS_MAX)
         shadow->drops[frame]++;
     pool_give(&shadow->pool, copy);
     shadow->copies--;
     vm->stats.memory.patched_pages--;
     vm->stats.memory.dropped_patches++;
     shadow->copy_version[pool_index(&shadow->pool, copy)]++;
+}
+
+void patch_drop(struct vm *vm, uint64_t gpa)
+{
+    drop_copy(vm, shadow_frame(vm, gpa), true);
 }
 
 /* How many copies there are of frames first to last, up to limit. */
@@ -256,10 +261,10 @@ static void prepare_drops(struct vm *vm)
             patch_take_back(vm, &vm->vcpu.inlined->site[i]);
 }
 
-void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len)
+/* Of frames first to last. */
+static void drop_copies(struct vm *vm, uint64_t first, uint64_t last, bool written)
 {
     const struct shadow *shadow = vm->shadow;
-    uint64_t first = shadow_frame(vm, gpa), last = shadow_frame(vm, gpa + len - 1);
     if (last - first >= DROPS_APART &&
         count_copies(shadow, first, last, DROPS_APART) == DROPS_APART)
         prepare_drops(vm);
@@ -267,8 +272,18 @@ void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len)
         if (shadow->block_patches[frame >> 9] == 0)
             frame |= 511; /* to the next block */
         else if (shadow->patch[frame])
-            patch_drop(vm, vm->ram.gpa + (frame << PAGE_SHIFT));
+            drop_copy(vm, frame, written);
     }
+}
+
+void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+    drop_copies(vm, shadow_frame(vm, gpa), shadow_frame(vm, gpa + len - 1), true);
+}
+
+void patch_drop_all(struct vm *vm)
+{
+    drop_copies(vm, 0, (vm->ram.size >> PAGE_SHIFT) - 1, false);
 }
 
 void patch_note_load(struct vm *vm, uint64_t gpa)
@@ -282,10 +297,8 @@ void patch_note_load(struct vm *vm, uint64_t gpa)
 
 void patch_reset(struct vm *vm)
 {
-    uint64_t frames = vm->ram.size >> PAGE_SHIFT;
-    for (uint64_t frame = 0; frame < frames; frame++)
-        patch_drop(vm, vm->ram.gpa + (frame << PAGE_SHIFT));
-    memset(vm->shadow->drops, 0, frames);
+    patch_drop_all(vm);
+    memset(vm->shadow->drops, 0, vm->ram.size >> PAGE_SHIFT);
 }
 
 void patch_drop_at(struct vcpu *vcpu, uint64_t pc)

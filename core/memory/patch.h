@@ -48,6 +48,9 @@ void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len);
 /* A load at gpa was read from the original of a copy. Too many, and the copy is dropped. */
 void patch_note_load(struct vm *vm, uint64_t gpa);
 
+/* Drops every copy, which no write was the reason for: they are to be made anew. */
+void patch_drop_all(struct vm *vm);
+
 /* Drops every copy and forgets which pages were dropped often: the VM starts anew. */
 void patch_reset(struct vm *vm);
 
