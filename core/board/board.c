@@ -182,17 +182,25 @@ void board_set_line(struct vm *vm, unsigned source, bool level)
     update_external(vm);
 }
 
+/* Whether a device is to be served at a host interrupt. resume: unfinished ones have waited long enough. */
+static bool wants_turn(struct device *dev, bool resume)
+{
+    if (!dev->unfinished)
+        return dev->unasked;
+    return resume && !device_yield(dev); /* the interrupt may have cost enough already */
+}
+
 void board_poll(struct vm *vm)
 {
     if (vm->options.plic_mapped)
         host_plic_poll(vm->host);
-    vm->resume_time = UINT64_MAX; /* what is still unfinished then will say so */
+    bool resume = vm->resume_time != UINT64_MAX && io_time() >= vm->resume_time;
+    if (resume)
+        vm->resume_time = UINT64_MAX; /* who is still unfinished then will say so */
     for (unsigned i = 0; i < vm->devices; i++) {
         struct device *dev = &vm->device[i];
-        if (!dev->unasked && !dev->unfinished)
+        if (!wants_turn(dev, resume))
             continue;
-        if (dev->unfinished && device_yield(dev))
-            continue; /* the interrupt has cost enough */
         dev->unfinished = false;
         dev->strategy->service(dev);
         if (dev->host == &vm->host->disk.end)
@@ -224,8 +232,10 @@ void board_resume_soon(struct vm *vm)
 void board_finish(struct vm *vm)
 {
     uint64_t start = io_time();
-    while (vm->resume_time != UINT64_MAX && io_time() - start < vm->host->timebase)
+    while (vm->resume_time != UINT64_MAX && io_time() - start < vm->host->timebase) {
+        vm->vcpu.exit_time = io_time(); /* each piece is as good as an exit */
         board_poll(vm);
+    }
 }
 
 void board_settle(struct vm *vm)

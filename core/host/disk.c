@@ -284,6 +284,10 @@ static bool interrupt(void *argument, unsigned irq)
     if (disk->registers == 0)
         return true;
     virtio_acknowledge(disk->registers);
+    if (disk->end.owner && disk->end.owner->unfinished) {
+        disk->behind = true; /* the guest has its turn first */
+        return true;
+    }
     reap(disk);
     host_disk_settle((struct host *)((char *)disk - offsetof(struct host, disk)));
     return true;
