@@ -6,7 +6,7 @@ BARE_FLAGS := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany -std=gnu
 	-Wall -Wextra -Wshadow -Wmissing-prototypes -Werror \
 	-isystem $(PICOLIBC_INC) -isystem $(LIBFDT_INC) -Icore -Itests/guests
 BARE_CASES :=
-BARE_CASES += floodconsole-2 flooddisk-2 floodahci-2 floodfence-2
+BARE_CASES += floodconsole-2 flooddisk-2 floodahci-2 floodfence-2 floodmarks-2
 BARE_NAMES := $(patsubst tests/guests/%.c,%,$(filter-out tests/guests/bare.c,$(wildcard tests/guests/*.c))) $(BARE_CASES)
 
 .PHONY: guests-bare

@@ -32,6 +32,12 @@ EVERY_STRATEGY = [{"DEVICE": device} for device in STRATEGIES]
 GUESTS = [
     Guest("faults", [{"DEVICE": "virtio", "TIMEOUT": "4"}], status=124,
           expect=["the guest had not ended after 4 s"]),
+    Guest("floodconsole", [{"DEVICE": "virtio"}, {"DEVICE": "virtio", "PATCH": "off"}],
+          expect=["^and this is all$"], seconds=90),
+    Guest("flooddisk", [*NATIVE, {"DEVICE": "virtio"}, {"DEVICE": "virtio", "ABLATE": "copy"}]),
+    Guest("floodahci", [{"DEVICE": "emulated"}, {"DEVICE": "emulated", "ABLATE": "copy"}]),
+    Guest("floodfence", [*NATIVE, *EVERY_LEVEL]),
+    Guest("floodmarks", [*NATIVE, {"DEVICE": "virtio"}]),
 ]
 RUNS = [(guest, options) for guest in GUESTS for options in guest.runs]
 
