@@ -135,6 +135,7 @@ void vm_end(struct vm *vm, enum vm_end end, unsigned status)
     board_settle(vm);
     board_finish(vm);
     host_console_flush(vm->host);
+    control_finish(vm->host);
     if (end == VM_REBOOT)
         on_fresh_stack(vm, restart);
     trace_finish(vm);

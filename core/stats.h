@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "device.h"
+
 struct vm;
 
 /* Why the guest stopped. Detail's meaning is in the comment. */
@@ -102,11 +104,37 @@ void stats_note_longest(struct stats *stats, const struct stats_longest *exit);
 /* Forgets everything counted so far, of the devices too. */
 void stats_reset(struct vm *vm);
 
-/* Writes the line {"event":event,"status":status,"statistics":{...}} into the control channel. */
-void stats_send(struct vm *vm, const char *event, int status);
+/* --- The report (stats_report.c): one line in the control channel ----------------------------------- */
 
-/* Writes the object of statistics alone (docs/statistics.schema.json), without a newline. */
-void stats_write(struct vm *vm);
+#define STATS_DEVICES 4u
+
+struct stats_cost {
+    uint64_t instructions, ticks;
+};
+
+/* Of what was counted when it began. */
+struct stats_report {
+    bool active;   /* the line has begun and has not ended */
+    bool listed;   /* an exit has been written */
+    unsigned next; /* piece: a row of the table, then what follows them */
+    uint64_t ticks;
+    struct stats_cost vmm, idle; /* of the rows written so far */
+    struct device_count device[STATS_DEVICES];
+    struct stats stats;
+};
+
+/* Begins the line {head,"statistics":{...}} (docs/statistics.schema.json). None may have begun before. */
+void stats_report_begin(struct vm *vm, const char *head);
+
+/* Writes the next piece, less than 4 KiB. False: that was the last, or there is none. */
+bool stats_report_step(struct vm *vm);
+
+/* Writes all that is left. */
+void stats_report_finish(struct vm *vm);
+
+/* Ends a report that has begun, and writes the line {"event":event,"status":status,"statistics":{...}}. All at
+ * once: for the end of a VM. */
+void stats_send(struct vm *vm, const char *event, int status);
 
 /* What SHADOW= calls enum shadow_switch, by bit; ends with a null. */
 extern const char *const stats_switch_names[];

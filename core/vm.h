@@ -35,6 +35,7 @@ struct vm_options {
 };
 
 #define VM_DEVICES 2u /* uart, disk */
+_Static_assert(VM_DEVICES <= STATS_DEVICES, "STATS_DEVICES (stats.h)");
 
 /* Guest RAM: VM 0 has gpa == hpa. The firmware below reserved_end is no RAM to the guest. */
 struct vm_ram_range {
@@ -63,6 +64,7 @@ struct vm {
     unsigned devices;
     uint64_t resume_time;  /* when unfinished devices go on; UINT64_MAX: there is none */
     struct device *recent; /* the one that was accessed last, or null */
+    struct stats_report report;
 };
 
 enum vm_end { VM_POWEROFF, VM_REBOOT };

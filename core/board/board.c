@@ -207,6 +207,8 @@ void board_poll(struct vm *vm)
             host_disk_settle(vm->host);
     }
     host_disk_look(vm->host);
+    if (resume)
+        control_poll(vm->host);
     board_set_alarm(vm);
 }
 

@@ -174,10 +174,12 @@ static struct sbi_answer call_trident(struct vcpu *vcpu, uint64_t fid)
 {
     if (fid > 1)
         return (struct sbi_answer){SBI_ERR_NOT_SUPPORTED, 0};
-    if (fid == 0)
+    if (fid == 0) {
         stats_reset(vcpu->vm);
-    else
-        stats_send(vcpu->vm, "mark", (int)vcpu->x[10]);
+    } else if (!control_mark(vcpu->vm->host, (int)vcpu->x[10])) {
+        vcpu->pc -= 4; /* the guest makes the call again, after its interrupts */
+        return (struct sbi_answer){(long)vcpu->x[10], vcpu->x[11]};
+    }
     return (struct sbi_answer){SBI_SUCCESS, 0};
 }
 
