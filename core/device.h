@@ -81,6 +81,7 @@ struct device {
     bool line;       /* current level of the interrupt line */
     bool unasked;    /* the guest may have work and was told not to say so: serve before it idles */
     bool deferred;   /* serve before the guest goes on */
+    bool unfinished; /* stopped in the middle of its work: serve again soon */
     struct device_count count;
 };
 
@@ -95,6 +96,11 @@ void device_set_irq(struct device *dev, bool level);
 /* May the device put off what others will add to? Only while the VMM itself carries out the guest's next
  * instructions. True: its service is called before the guest goes on, and before the VM ends. */
 bool device_may_defer(struct device *dev);
+
+/* To be asked between two pieces of work of which the guest can make many. True: this exit has cost enough. The
+ * device remembers where it is and returns; its service is called again soon, when the guest, interrupts and the
+ * control channel have had their turn. No piece may cost more than some 100,000 instructions. */
+bool device_yield(struct device *dev);
 
 /* Checked pointer to guest RAM: null unless all of [gpa, gpa+len) is guest RAM (len 0: null).
  * The bytes may be changed by the guest at any time: copy before validating. */

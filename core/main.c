@@ -136,6 +136,8 @@ static void restart(struct vm *vm)
 void vm_end(struct vm *vm, enum vm_end end, unsigned status)
 {
     board_settle(vm);
+    board_finish(vm);
+    control_finish(vm->host);
     if (end == VM_REBOOT) /* what the console still holds leaves while the guest starts */
         on_fresh_stack(vm, restart);
     host_console_flush(vm->host);

@@ -3,8 +3,11 @@
  * trap entry/exit (core/cpu/trap.c) and the device seam (core/board/device.c).
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "device.h"
 
 struct vm;
 
@@ -65,8 +68,17 @@ struct stats_memory {
     uint64_t fixed_bytes;                       /* of the VMM's own memory that is not the pool */
 };
 
+/* The exit that cost most. */
+struct stats_longest {
+    uint64_t instructions, ticks; /* both 0: no exit yet */
+    uint64_t pc;                  /* the guest's, where it stopped */
+    uint32_t detail;
+    uint8_t class, mode;
+};
+
 struct stats {
     struct stats_memory memory;
+    struct stats_longest longest;
     uint64_t begin_time; /* of the bracket: boot, or the last reset */
     uint64_t begin_instret;
     uint64_t
@@ -79,14 +91,54 @@ struct stats {
 void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
                 uint64_t instructions, uint64_t ticks);
 
+/* The guest has waited so long in an exit that has not ended: to be added to what stats_exit() will be told. */
+void stats_waited(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
+                  uint64_t ticks);
+
+/* Whether an exit of so many instructions is the longest so far, and worth stats_note_longest(). */
+static inline bool stats_is_longest(const struct stats *stats, uint64_t instructions)
+{
+    return instructions > stats->longest.instructions;
+}
+
+/* Remembers the exit as the longest so far. While the guest waits, in WFI or paused, each time that the hart
+ * wakes counts as an exit of its own here: what woke it is served, and it waits again. */
+void stats_note_longest(struct stats *stats, const struct stats_longest *exit);
+
 /* Forgets everything counted so far, of the devices too. */
 void stats_reset(struct vm *vm);
 
-/* Writes the line {"event":event,"status":status,"statistics":{...}} into the control channel. */
-void stats_send(struct vm *vm, const char *event, int status);
+/* --- The report (stats_report.c): one line in the control channel ----------------------------------- */
 
-/* Writes the object of statistics alone (docs/statistics.schema.json), without a newline. */
-void stats_write(struct vm *vm);
+#define STATS_DEVICES 4u
+
+struct stats_cost {
+    uint64_t instructions, ticks;
+};
+
+/* Of what was counted when it began. */
+struct stats_report {
+    bool active;   /* the line has begun and has not ended */
+    bool listed;   /* an exit has been written */
+    unsigned next; /* piece: a row of the table, then what follows them */
+    uint64_t ticks;
+    struct stats_cost vmm, idle; /* of the rows written so far */
+    struct device_count device[STATS_DEVICES];
+    struct stats stats;
+};
+
+/* Begins the line {head,"statistics":{...}} (docs/statistics.schema.json). None may have begun before. */
+void stats_report_begin(struct vm *vm, const char *head);
+
+/* Writes the next piece, less than 4 KiB. False: that was the last, or there is none. */
+bool stats_report_step(struct vm *vm);
+
+/* Writes all that is left. */
+void stats_report_finish(struct vm *vm);
+
+/* Ends a report that has begun, and writes the line {"event":event,"status":status,"statistics":{...}}. All at
+ * once: for the end of a VM. */
+void stats_send(struct vm *vm, const char *event, int status);
 
 /* What SHADOW= calls enum shadow_switch, by bit; ends with a null. */
 extern const char *const stats_switch_names[];

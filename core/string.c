@@ -21,15 +21,34 @@ void *memset(void *to, int value, size_t size)
     return to;
 }
 
+/* Whole words to an aligned place from one that is not: each is shifted together out of two aligned words, which
+ * both hold some of it. Returns the bytes that are done. */
+static size_t copy_shifted(uint8_t *to, const uint8_t *from, size_t size)
+{
+    unsigned shift = 8 * ((uintptr_t)from % sizeof(word));
+    const word *source = (const word *)(from - shift / 8);
+    size_t done = 0;
+    for (word low = *source; size - done >= sizeof(word); done += sizeof(word)) {
+        word high = *++source;
+        *(word *)(to + done) = low >> shift | high << (64 - shift);
+        low = high;
+    }
+    return done;
+}
+
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
     uint8_t *next = to, *end = next + size;
     const uint8_t *source = from;
-    if (((uintptr_t)next ^ (uintptr_t)source) % sizeof(word) == 0) {
-        for (; next < end && (uintptr_t)next % sizeof(word); next++)
-            *next = *source++;
+    for (; next < end && (uintptr_t)next % sizeof(word); next++)
+        *next = *source++;
+    if ((uintptr_t)source % sizeof(word) == 0) {
         for (; (size_t)(end - next) >= sizeof(word); next += sizeof(word), source += sizeof(word))
             *(word *)next = *(const word *)source;
+    } else if ((size_t)(end - next) >= sizeof(word)) {
+        size_t done = copy_shifted(next, source, (size_t)(end - next));
+        next += done;
+        source += done;
     }
     while (next < end)
         *next++ = *source++;

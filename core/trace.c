@@ -287,6 +287,7 @@ void trace_send(struct vm *vm)
     struct trace *trace = vm->trace;
     if (!trace)
         return;
+    stats_report_finish(vm);
     for (unsigned i = 0, lines = 1; i < trace->filled; i += TRACE_LINE, lines++) {
         unsigned left = trace->filled - i;
         send_line(vm, &trace->record[i], left < TRACE_LINE ? left : TRACE_LINE);

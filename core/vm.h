@@ -35,6 +35,7 @@ struct vm_options {
 };
 
 #define VM_DEVICES 2u /* uart, disk */
+_Static_assert(VM_DEVICES <= STATS_DEVICES, "STATS_DEVICES (stats.h)");
 
 _Static_assert(VPLIC_SOURCES <= HOST_IRQS, "struct vm.plic_sources has a bit for each");
 
@@ -65,7 +66,11 @@ struct vm {
     unsigned routed[VPLIC_SOURCES]; /* host source behind a guest source, 0 = none */
     struct device device[VM_DEVICES];
     unsigned devices;
+    uint64_t
+        plic_look_time; /* PLIC=mapped: when the VMM's own sources are looked at, whatever the guest does */
+    uint64_t resume_time;  /* when unfinished devices go on; UINT64_MAX: there is none */
     struct device *recent; /* the one that was accessed last, or null */
+    struct stats_report report;
 };
 
 enum vm_end { VM_POWEROFF, VM_REBOOT };

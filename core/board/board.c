@@ -16,6 +16,7 @@
 #include "board/vplic.h"
 #include "cpu/timer.h"
 #include "host/bounce.h"
+#include "host/io.h"
 #include "host/log.h"
 #include "host/machine.h"
 #include "memory/map.h"
@@ -25,6 +26,7 @@
 #include "vm.h"
 
 #define VIRTIO_ID_BLOCK 2u
+#define RESUME_TICKS    1000u /* 0.1 ms at QEMU's 10 MHz: the guest's turn */
 
 struct row {
     const char *name;
@@ -156,11 +158,12 @@ int board_init(struct vm *vm, uint64_t *free_hpa)
 
 int board_reset(struct vm *vm)
 {
+    vm->resume_time = UINT64_MAX;
     vplic_reset(&vm->plic);
     rtc_reset(vm);
     for (unsigned i = 0; i < vm->devices; i++) {
         struct device *dev = &vm->device[i];
-        dev->line = false;
+        dev->line = dev->unfinished = false;
         int status = dev->strategy->attach(dev);
         if (status < 0)
             return status;
@@ -184,23 +187,34 @@ void board_set_line(struct vm *vm, unsigned source, bool level)
         board_follow_plic(vm);
 }
 
+/* Whether a device is to be served at a host interrupt. resume: unfinished ones have waited long enough. */
+static bool wants_turn(struct device *dev, bool resume)
+{
+    if (!dev->unfinished)
+        return dev->unasked;
+    return resume && !device_yield(dev); /* the interrupt may have cost enough already */
+}
+
 void board_poll(struct vm *vm)
 {
     if (vm->options.plic_mapped)
         plicmap_poll(vm);
+    bool resume = vm->resume_time != UINT64_MAX && io_time() >= vm->resume_time;
+    if (resume)
+        vm->resume_time = UINT64_MAX; /* who is still unfinished then will say so */
     for (unsigned i = 0; i < vm->devices; i++) {
         struct device *dev = &vm->device[i];
-        if (!dev->unasked)
+        if (!wants_turn(dev, resume))
             continue;
+        dev->unfinished = false;
         dev->strategy->service(dev);
         if (dev->host == &vm->host->disk.end)
             host_disk_settle(vm->host);
     }
-    /* With PLIC=mapped the disk is the guest's, and the alarm plicmap_poll()'s. */
-    if (!vm->options.plic_mapped) {
-        host_disk_look(vm->host);
-        board_follow_disk(vm);
-    }
+    host_disk_look(vm->host);
+    if (resume)
+        control_poll(vm->host);
+    board_set_alarm(vm);
 }
 
 void board_idle(struct vm *vm, bool idle)
@@ -209,12 +223,31 @@ void board_idle(struct vm *vm, bool idle)
     if (idle)
         board_poll(vm);
     else if (vm->options.plic_mapped)
-        plicmap_poll(vm); /* its alarm may have rung meanwhile */
+        board_set_alarm(vm); /* it may have rung meanwhile */
 }
 
-void board_follow_disk(struct vm *vm)
+void board_set_alarm(struct vm *vm)
 {
-    timer_set_alarm(&vm->vcpu, host_disk_alarm(vm->host));
+    uint64_t next = host_disk_alarm(vm->host);
+    next = vm->resume_time < next ? vm->resume_time : next;
+    if (vm->options.plic_mapped && vm->plic_look_time < next)
+        next = vm->plic_look_time;
+    timer_set_alarm(&vm->vcpu, next);
+}
+
+void board_resume_soon(struct vm *vm)
+{
+    vm->resume_time = io_time() + RESUME_TICKS;
+    board_set_alarm(vm);
+}
+
+void board_finish(struct vm *vm)
+{
+    uint64_t start = io_time();
+    while (vm->resume_time != UINT64_MAX && io_time() - start < vm->host->timebase) {
+        vm->vcpu.exit_time = io_time(); /* each piece is as good as an exit */
+        board_poll(vm);
+    }
 }
 
 void board_settle(struct vm *vm)

@@ -30,15 +30,22 @@ void board_set_line(struct vm *vm, unsigned source, bool level);
 /* The vcpu's external interrupt becomes what the PLIC's S context says: after anything that may have changed it. */
 void board_follow_plic(struct vm *vm);
 
-/* Serves the devices whose guest was told not to notify, and the disk whose completions wait. At host
+/* Serves the devices whose guest was told not to notify, those that are unfinished, and the disk whose completions wait. At host
  * interrupts. */
 void board_poll(struct vm *vm);
 
 /* The guest begins to idle (and then board_poll's work is done once more), or is through with it. */
 void board_idle(struct vm *vm, bool idle);
 
-/* The host's disk had its turn: the VMM's alarm is the time at which it wants the next. */
-void board_follow_disk(struct vm *vm);
+/* A device is unfinished: board_poll() goes on with it when the guest has had its turn. */
+void board_resume_soon(struct vm *vm);
+
+/* Goes on with unfinished devices until none is left, or too much time has gone. Before the VM ends. */
+void board_finish(struct vm *vm);
+
+/* The VMM's alarm is the time at which the host's disk or an unfinished device wants its next turn. To be called
+ * when the disk had one. */
+void board_set_alarm(struct vm *vm);
 
 /* Ends a run of the guest's instructions in the VMM: serves the devices that have put something off. */
 void board_settle(struct vm *vm);

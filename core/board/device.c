@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "board/board.h"
+#include "cpu/trap.h"
 #include "host/guard.h"
 #include "host/machine.h"
 #include "host/plic.h"
@@ -56,7 +57,7 @@ bool device_access(struct device *dev, struct mmio *io)
     bool done = device_carry_out(dev, io);
     if (dev->host == &dev->vm->host->disk.end &&
         (host_disk_settle(dev->vm->host) || dev->vm->vcpu.alarm != UINT64_MAX))
-        board_follow_disk(dev->vm);
+        board_set_alarm(dev->vm);
     return done;
 }
 
@@ -70,6 +71,15 @@ bool device_may_defer(struct device *dev)
     if (!dev->vm->runs_ahead || (dev->ablate & ABLATE_COALESCE))
         return false;
     dev->deferred = dev->vm->deferred = true;
+    return true;
+}
+
+bool device_yield(struct device *dev)
+{
+    if (!trap_is_spent(&dev->vm->vcpu))
+        return false;
+    dev->unfinished = true;
+    board_resume_soon(dev->vm);
     return true;
 }
 

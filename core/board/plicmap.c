@@ -9,7 +9,6 @@
 #include <errno.h>
 
 #include "board/rtc.h"
-#include "cpu/timer.h"
 #include "host/guard.h"
 #include "host/io.h"
 #include "host/log.h"
@@ -37,9 +36,11 @@ void plicmap_look(struct vm *vm)
 
 void plicmap_poll(struct vm *vm)
 {
+    uint64_t now = io_time();
+
     host_plic_poll(vm->host);
-    if (vm->vcpu.alarm == UINT64_MAX)
-        timer_set_alarm(&vm->vcpu, io_time() + vm->host->timebase / LOOKS_A_SECOND);
+    if (now >= vm->plic_look_time)
+        vm->plic_look_time = now + vm->host->timebase / LOOKS_A_SECOND;
 }
 
 static void output_changed(void *argument)

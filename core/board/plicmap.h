@@ -24,6 +24,6 @@ bool plicmap_access(struct vm *vm, struct mmio *io);
  * change that the vcpu has not seen. Call it whenever the guest may have claimed. */
 void plicmap_look(struct vm *vm);
 
-/* Handles the VMM's own sources, which do not interrupt the guest, and sets an alarm for the next look: a guest
- * may go on without a trap. Call it at each interrupt, and whenever the alarm was lost. */
+/* Handles the VMM's own sources, which do not interrupt the guest, and says when the next look is due
+ * (vm->plic_look_time): a guest may go on without a trap. Call it at each interrupt. */
 void plicmap_poll(struct vm *vm);

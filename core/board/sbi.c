@@ -9,6 +9,7 @@
 #include "board/sbi_internal.h"
 #include "cpu/timer.h"
 #include "host/firmware.h"
+#include "host/machine.h"
 #include "vm.h"
 
 #define SBI_SPEC_VERSION 0x02000000ul
@@ -48,10 +49,12 @@ static struct sbi_answer call_trident(struct vcpu *vcpu, uint64_t fid)
 {
     if (fid > 1)
         return sbi_error(SBI_ERR_NOT_SUPPORTED);
-    if (fid == 0)
+    if (fid == 0) {
         stats_reset(vcpu->vm);
-    else
-        stats_send(vcpu->vm, "mark", (int)vcpu->x[10]);
+    } else if (!control_mark(vcpu->vm->host, (int)vcpu->x[10])) {
+        vcpu->pc -= 4; /* the guest makes the call again, after its interrupts */
+        return (struct sbi_answer){.elsewhere = true};
+    }
     return sbi_value(0);
 }
 

@@ -105,8 +105,7 @@ static size_t write(struct vm *vm, const uint8_t *bytes, size_t len)
 static struct sbi_answer again(struct vcpu *vcpu)
 {
     if (uart_of(vcpu->vm)->strategy->access) {
-        host_wait(vcpu->vm->host, true);
-        trap_host_interrupts(vcpu);
+        trap_wait(vcpu, true);
     }
     vcpu->pc -= 4;
     return (struct sbi_answer){.elsewhere = true};

@@ -12,11 +12,13 @@
 #include "cpu/emulate.h"
 #include "cpu/interpret.h"
 #include "cpu/priv.h"
+#include "cpu/trap.h"
 #include "memory/map.h"
 #include "memory/shadow_internal.h"
 #include "vm.h"
 
-#define REACH_LATER 15u /* after a long access, so many others at the same pc are taken for long */
+#define REACH_LATER   15u /* after a long access, so many others at the same pc are taken for long */
+#define DEVICES_APART 16u /* accesses of devices between two looks at the clock */
 #define GENERATIONS \
     512u /* fit between a page's number and the bits that an aligned address clears */
 
@@ -103,6 +105,14 @@ static bool is_known_device(const struct vcpu *vcpu, const struct insn *insn, ui
     return device_of(vcpu, insn)->tag == tag && insn->op != INSN_SC;
 }
 
+/* Whether accesses of devices have used up what the exit may cost. Most cost little and are not measured one by
+ * one: a device that does much work in one access asks itself (device_yield). */
+static bool devices_have_spent(const struct vcpu *vcpu)
+{
+    bool look = ++vcpu->ahead->devices % DEVICES_APART == 0 || vcpu->vm->resume_time != UINT64_MAX;
+    return look && trap_is_spent(vcpu);
+}
+
 /* A load or store of a device, whose address was translated lately or is now. */
 static bool access_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gva)
 {
@@ -114,7 +124,9 @@ static bool access_device(struct vcpu *vcpu, const struct insn *insn, uint64_t g
             return false;
         *device = (struct ahead_device){tag_of(ahead, gva), gpa & ~PAGE_MASK};
     }
-    return emulate_device(vcpu, insn, device->gpa | (gva & PAGE_MASK));
+    bool done = emulate_device(vcpu, insn, device->gpa | (gva & PAGE_MASK));
+    ahead->spent = devices_have_spent(vcpu);
+    return done;
 }
 
 /* A load, store or SC of any width. False: the guest shall execute it itself. */
@@ -171,6 +183,12 @@ static bool may_go_on(struct vcpu *vcpu)
     return true;
 }
 
+/* Whether a fence, whose cost is not that of one instruction, has used up what the exit may cost. */
+static bool has_spent(const struct vcpu *vcpu, const struct insn *insn)
+{
+    return (insn->op == INSN_SFENCE_VMA || insn->op == INSN_SINVAL_VMA) && trap_is_spent(vcpu);
+}
+
 /* One trace. True: all of it, or it was left by a jump, and another may follow. */
 static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64_t *executed)
 {
@@ -214,7 +232,7 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
             if (!access_memory(vcpu, insn))
                 return false;
             vcpu->pc = next;
-            if (vcpu->interrupts_stale && !may_go_on(vcpu))
+            if (vcpu->ahead->spent || (vcpu->interrupts_stale && !may_go_on(vcpu)))
                 return false;
             break;
         case AHEAD_PLAIN:
@@ -226,7 +244,7 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
         case AHEAD_SENSITIVE:
             vcpu->pc = pc;
             priv_execute(vcpu, insn);
-            if (!may_go_on(vcpu))
+            if (!may_go_on(vcpu) || has_spent(vcpu, insn))
                 return false;
             if (vcpu->pc != next)
                 return true;
@@ -247,6 +265,7 @@ static uint64_t run(struct vcpu *vcpu, const struct ahead_trace *trace, uint64_t
     uint64_t executed = 0;
     check_pages(vcpu);
     vcpu->vm->runs_ahead = true;
+    vcpu->ahead->spent = false;
     while (trace && ++executed < limit && run_trace(vcpu, trace, &executed) &&
            (!reach || (vcpu->csr.sstatus & SSTATUS_SUM)))
         trace = ahead_find(vcpu, reach); /* the jump that left the last one has been counted, too */

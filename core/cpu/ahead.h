@@ -16,7 +16,7 @@ struct vcpu;
 
 #define AHEAD_TRACE  64u   /* instructions of a trace at most */
 #define AHEAD_TRACES 256u  /* by pc; a power of two */
-#define AHEAD_BUDGET 512u  /* instructions per trap: bounds how long an interrupt may wait */
+#define AHEAD_BUDGET 512u  /* instructions per trap, if what the exit may cost lasts (cpu/trap.h) */
 #define AHEAD_REACH  128u  /* instructions while SUM is set */
 #define AHEAD_PAGES  32u   /* by gva; a power of two */
 #define AHEAD_HINTS  1024u /* pcs of device accesses; a power of two */
@@ -70,6 +70,8 @@ struct ahead {
     uint64_t flush_epoch; /* of shadow */
     uint64_t generation;  /* counts both; in bits 3 to 11 of each valid tag */
     uint64_t hint_epoch;  /* counts changes of device_pc */
+    unsigned devices;     /* counts accesses of devices */
+    bool spent;           /* the exit has cost what it may: the guest goes on */
     /* By whether SUM is set, and whether it is a store. Valid for one root until a flush. */
     struct ahead_page page[2][2][AHEAD_PAGES];
     struct ahead_device device[2][2]; /* the same, of devices */

@@ -299,11 +299,40 @@ void trap_host_interrupts(struct vcpu *vcpu)
         host_interrupt(vcpu->vm->host);
 }
 
+/* The exit being handled, up to now, may be the longest. */
+RARE static void note_longest(struct vcpu *vcpu, uint64_t instret)
+{
+    bool woken = vcpu->woken_of == vcpu->begin_instret;
+    struct stats_longest exit = {
+        .instructions = instret - (woken ? vcpu->woken_instret : vcpu->begin_instret),
+        .ticks = csr_read(CSR_TIME) - vcpu->exit_time,
+        .pc = csr_read(CSR_SEPC), /* as the guest left it: the VMM does not trap */
+        .detail = vcpu->exit_detail,
+        .class = vcpu->exit_class,
+        .mode = vcpu->exit_mode,
+    };
+    stats_note_longest(&vcpu->vm->stats, &exit);
+}
+
+void trap_wait(struct vcpu *vcpu, bool for_guest)
+{
+    note_longest(vcpu, csr_read(CSR_INSTRET));
+    host_wait(vcpu->vm->host, for_guest);
+    vcpu->woken_of = vcpu->begin_instret;
+    vcpu->woken_instret = csr_read(CSR_INSTRET);
+    uint64_t now = csr_read(CSR_TIME);
+    stats_waited(&vcpu->vm->stats, vcpu->exit_class, vcpu->exit_mode, vcpu->exit_detail,
+                 now - vcpu->exit_time);
+    vcpu->exit_time = now;
+    trap_host_interrupts(vcpu);
+    if (vcpu->vm->resume_time != UINT64_MAX)
+        board_poll(vcpu->vm);
+}
+
 RARE static void wait_for_control(struct vcpu *vcpu)
 {
     while (vcpu->vm->paused) {
-        host_wait(vcpu->vm->host, false);
-        trap_host_interrupts(vcpu);
+        trap_wait(vcpu, false);
         if (!vcpu->vm->paused)
             board_poll(vcpu->vm); /* which may pause it again */
     }
@@ -311,16 +340,18 @@ RARE static void wait_for_control(struct vcpu *vcpu)
 
 struct vcpu *trap_handle(struct vcpu *vcpu)
 {
-    struct stats *stats = &vcpu->vm->stats;
-    uint64_t begin_instret = csr_read(CSR_INSTRET), begin_time = csr_read(CSR_TIME);
-    stats->guest_instructions += begin_instret - vcpu->exit_instret;
+    struct vm *vm = vcpu->vm;
+    struct stats *stats = &vm->stats;
+    vcpu->begin_instret = csr_read(CSR_INSTRET);
+    vcpu->exit_time = csr_read(CSR_TIME);
+    stats->guest_instructions += vcpu->begin_instret - vcpu->exit_instret;
     vcpu->scause = csr_read(CSR_SCAUSE);
     vcpu->stval = csr_read(CSR_STVAL);
     vcpu->exit_mode = vcpu->mode;
 
     inline_pull(vcpu);
-    if (vcpu->external && vcpu->vm->options.plic_mapped)
-        plicmap_look(vcpu->vm); /* the guest may have claimed */
+    if (vcpu->external && vm->options.plic_mapped)
+        plicmap_look(vm); /* the guest may have claimed */
     if (vcpu->pc < INLINE_LOW && inline_has_low(vcpu) && handle_trampoline(vcpu))
         ; /* done */
     else if (vcpu->scause & SCAUSE_INTERRUPT)
@@ -330,20 +361,22 @@ struct vcpu *trap_handle(struct vcpu *vcpu)
     else
         panic("trap: cause %#lx cannot come from U-mode", vcpu->scause);
 
-    if (vcpu->vm->paused)
+    if (vm->paused)
         wait_for_control(vcpu);
     vcpu_prepare(vcpu);
-    bool may_run_ahead = vcpu->vm->options.patch >= PATCH_CLUSTER &&
-                         vcpu->exit_class != EXIT_SHADOW_FILL;
+    bool may_run_ahead = vm->options.patch >= PATCH_CLUSTER && vcpu->exit_class != EXIT_SHADOW_FILL;
     if (may_run_ahead && vcpu->mode == VMODE_S)
         ahead_run(vcpu);
-    if (vcpu->vm->runs_ahead) {
-        board_settle(vcpu->vm);
+    if (vm->runs_ahead) {
+        board_settle(vm);
         vcpu_prepare(vcpu);
     }
     inline_push(vcpu);
     vcpu->exit_instret = csr_read(CSR_INSTRET);
-    stats_exit(stats, vcpu->exit_class, vcpu->exit_mode, vcpu->exit_detail,
-               vcpu->exit_instret - begin_instret, csr_read(CSR_TIME) - begin_time);
+    uint64_t instructions = vcpu->exit_instret - vcpu->begin_instret;
+    if (stats_is_longest(stats, instructions))
+        note_longest(vcpu, vcpu->exit_instret);
+    stats_exit(stats, vcpu->exit_class, vcpu->exit_mode, vcpu->exit_detail, instructions,
+               csr_read(CSR_TIME) - vcpu->exit_time);
     return vcpu;
 }

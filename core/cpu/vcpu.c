@@ -141,8 +141,7 @@ void vcpu_wfi(struct vcpu *vcpu)
 {
     board_idle(vcpu->vm, true);
     while (!(vcpu_sip(vcpu) & vcpu->csr.sie)) {
-        host_wait(vcpu->vm->host, !vcpu->external);
-        trap_host_interrupts(vcpu);
+        trap_wait(vcpu, !vcpu->external);
     }
     board_idle(vcpu->vm, false);
     vcpu->interrupts_stale = true;

@@ -79,10 +79,13 @@ struct vcpu {
 
     /* The exit being handled. */
     uint64_t scause, stval;
-    uint64_t exit_instret, exit_time;
-    uint32_t exit_detail; /* for the statistics: CSR number, SBI function, ... */
-    uint8_t exit_class;   /* enum exit_class (core/stats.h) */
-    uint8_t exit_mode;    /* mode at the exit */
+    uint64_t begin_instret;           /* when it began */
+    uint64_t exit_instret;            /* when the last exit ended */
+    uint64_t exit_time;               /* when this one began, or when the hart last woke in it */
+    uint64_t woken_of, woken_instret; /* of the exit that began at woken_of: when it last woke */
+    uint32_t exit_detail;             /* for the statistics: CSR number, SBI function, ... */
+    uint8_t exit_class;               /* enum exit_class (core/stats.h) */
+    uint8_t exit_mode;                /* mode at the exit */
 
     /* For whoever asks what a guest that gets nowhere does: the last fault, and the one before it that was
      * another, which may be where it went wrong. */

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "board/board.h"
+#include "cpu/trap.h"
 #include "host/io.h"
 #include "host/log.h"
 #include "host/machine.h"
@@ -118,13 +120,76 @@ void control_flush(struct host *host)
     } while (control->busy != 0 && io_time() - start < host->timebase);
 }
 
+/* --- Reports. -------------------------------------------------------------------------------- */
+
+/* Whether a piece of a report can be written without waiting for the reader, and one answer besides. A reader that
+ * has not read for a second loses the rest of the line. */
+static bool has_room(struct host *host, struct control *control)
+{
+    unsigned busy = 0;
+
+    reclaim(control);
+    for (uint32_t bits = control->busy; bits; bits &= bits - 1)
+        busy++;
+    if (control->registers == 0 || control->dropping || busy + 3 <= control->transmit.size) {
+        control->stuck_since = 0;
+        return true;
+    }
+    if (control->stuck_since == 0)
+        control->stuck_since = io_time();
+    control->dropping = io_time() - control->stuck_since >= host->timebase;
+    return control->dropping;
+}
+
+bool control_go_on(struct host *host)
+{
+    struct vm *vm = host->vm;
+
+    while (vm->report.active) {
+        if (vm->trace) {
+            stats_report_finish(
+                vm); /* it has lines of its own, and a run that is traced no bound */
+        } else if (!has_room(host, &host->control) ||
+                   (stats_report_step(vm) && trap_is_spent(&vm->vcpu))) {
+            board_resume_soon(vm);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool control_mark(struct host *host, int label)
+{
+    struct vm *vm = host->vm;
+    struct control *control = &host->control;
+    uint64_t call = vm->vcpu.pc;
+    char head[48];
+
+    if (control->marked != call || control->label != label) {
+        if (!control_go_on(host))
+            return false; /* another report comes first */
+        snprintf(head, sizeof head, "\"event\":\"mark\",\"status\":%d", label);
+        stats_report_begin(vm, head);
+        control->marked = call;
+        control->label = label;
+    }
+    if (!control_go_on(host))
+        return false;
+    control->marked = 0;
+    return true;
+}
+
+void control_finish(struct host *host)
+{
+    stats_report_finish(host->vm);
+    host->control.marked = 0;
+}
+
 /* --- Commands. ------------------------------------------------------------------------------ */
 
 static void command_stats(struct vm *vm)
 {
-    control_printf(vm->host, "{\"reply\":\"stats\",\"statistics\":");
-    stats_write(vm);
-    control_printf(vm->host, "}\n");
+    stats_report_begin(vm, "\"reply\":\"stats\"");
 }
 
 static void command_reset(struct vm *vm)
@@ -266,26 +331,45 @@ static void take_input(struct host *host, struct control *control, char byte)
     control_command(host, control->line, len);
 }
 
+/* The next byte that has come, with what it is in given back behind its last. False: there is none. */
+static bool next_byte(struct control *control, char *byte)
+{
+    uint32_t head, len;
+
+    while (control->taken == control->taking_len) {
+        if (control->taking_len)
+            give_input_buffer(control, control->taking);
+        control->taken = control->taking_len = 0;
+        if (!virtio_queue_pop(&control->receive, &head, &len))
+            return false;
+        if (head >= CONTROL_INPUTS || len > CONTROL_INPUT_SIZE)
+            continue;
+        control->taking = head;
+        control->taking_len = len;
+        if (len == 0)
+            give_input_buffer(control, head);
+    }
+    *byte = control->input[control->taking][control->taken++];
+    return true;
+}
+
+/* Commands wait while a report is being written, since its line must stay whole, and so that each exit has an end
+ * however many come. */
 static bool interrupt(void *argument, unsigned irq)
 {
     struct host *host = argument;
     struct control *control = &host->control;
-    uint32_t head, len;
-    uint32_t taken = 0; /* given back at the end, so that the loop ends with the last one */
+    char byte;
 
     (void)irq;
     virtio_acknowledge(control->registers);
     reclaim(control);
-    while (virtio_queue_pop(&control->receive, &head, &len)) {
-        if (head >= CONTROL_INPUTS || len > CONTROL_INPUT_SIZE)
-            continue;
-        taken |= 1u << head;
-        for (uint32_t i = 0; i < len; i++)
-            take_input(host, control, control->input[head][i]);
-    }
-    for (unsigned i = 0; i < CONTROL_INPUTS; i++) {
-        if (taken & 1u << i)
-            give_input_buffer(control, i);
+    while (control_go_on(host) && next_byte(control, &byte)) {
+        take_input(host, control, byte);
+        if (byte == '\n' && !host->vm->report.active && trap_is_spent(&host->vm->vcpu)) {
+            board_resume_soon(host->vm);
+            break;
+        }
     }
     return true;
 }

@@ -25,10 +25,14 @@ struct control {
     struct virtio_queue receive, transmit;
     char input[CONTROL_INPUTS][CONTROL_INPUT_SIZE];
     char output[CONTROL_OUTPUTS][CONTROL_OUTPUT_SIZE];
-    uint32_t busy;   /* bit i: the device has output[i] */
-    int filling;     /* the output buffer being filled, -1: none */
-    uint32_t filled; /* bytes in it */
-    bool dropping;   /* nobody reads: the rest of this line is lost */
+    uint32_t busy;        /* bit i: the device has output[i] */
+    int filling;          /* the output buffer being filled, -1: none */
+    uint32_t filled;      /* bytes in it */
+    bool dropping;        /* nobody reads: the rest of this line is lost */
+    uint64_t stuck_since; /* a report has waited for the reader since then; 0: it does not */
+    uint64_t marked;      /* pc of the guest's call whose report has begun; 0: none */
+    int label;            /* of that call */
+    uint32_t taking, taken, taking_len; /* input buffer, bytes of it that are done, bytes in it */
     char line[CONTROL_LINE];
     uint32_t line_len;
 };
@@ -47,6 +51,17 @@ __attribute__((format(printf, 2, 3))) void control_printf(struct host *host, con
 
 /* Sends what is queued and waits, a bounded time, until the device has taken it. */
 void control_flush(struct host *host);
+
+/* Goes on with the report that has begun, as far as this exit may cost. False: there is more, and board_poll()
+ * has it gone on with. */
+bool control_go_on(struct host *host);
+
+/* The guest's call for a report with this label, made at the instruction before the vcpu's pc. False: it is to be
+ * made again, since the report is not all written. */
+bool control_mark(struct host *host, int label);
+
+/* Ends a report that has begun, at once, and forgets who asked for it. Before the VM ends. */
+void control_finish(struct host *host);
 
 /* Takes what has come in, without waiting for the interrupt that announces it. */
 void control_poll(struct host *host);

@@ -112,6 +112,12 @@ static void consider_hold(struct disk *disk)
 
 static void reap(struct disk *disk);
 
+/* Has the guest's turn come before the owner's next piece of work? */
+static bool must_yield(const struct disk *disk)
+{
+    return disk->end.owner && device_yield(disk->end.owner);
+}
+
 /* ABLATE_QUEUE: stays until the device has finished everything. After too long it is as without. */
 static void wait_idle(struct disk *disk)
 {
@@ -148,7 +154,8 @@ static void reap(struct disk *disk)
 {
     uint32_t head, len;
 
-    while (virtio_queue_pop(&disk->queue, &head, &len)) {
+    disk->behind = false;
+    while (!disk->behind && virtio_queue_pop(&disk->queue, &head, &len)) {
         struct disk_slot *slot = head < disk->end.depth ? &disk->slot[head] : NULL;
 
         if (!slot || !slot->request)
@@ -169,8 +176,15 @@ static void reap(struct disk *disk)
                 disk->hold.until = 0;
         }
         disk->queue.patience = patience(disk);
+        disk->behind = disk->bounce && must_yield(disk); /* a copy is dear */
     }
     virtio_queue_kick(&disk->queue);
+}
+
+/* Whether the device has finished what is worth looking at, or reap() has left something and has its turn. */
+static bool is_due(const struct disk *disk)
+{
+    return disk->behind ? !must_yield(disk) : virtio_queue_due(&disk->queue);
 }
 
 /* ABLATE_BATCH: no further completion before the guest is through with the interrupt for the last. */
@@ -188,7 +202,7 @@ static struct host_disk_request *disk_completed(struct host_disk *end)
 
     if (disk->registers == 0 || is_held(disk))
         return NULL;
-    if (!disk->delivering && virtio_queue_due(&disk->queue))
+    if (!disk->delivering && is_due(disk))
         reap(disk);
     if (!disk->delivering && !is_ripe(disk))
         return NULL;
@@ -220,13 +234,15 @@ static __attribute__((noinline)) void settle(struct disk *disk)
     virtio_queue_kick(&disk->queue);
     for (;;) {
         disk->given = false;
-        if (virtio_queue_due(&disk->queue))
+        if (is_due(disk))
             reap(disk);
         if (!is_ripe(disk) || is_held(disk))
             return;
         serve(disk);
         if (!disk->given)
             return; /* an owner that takes nothing is not asked for ever */
+        if (must_yield(disk))
+            return;
     }
 }
 
@@ -281,6 +297,10 @@ static bool interrupt(void *argument, unsigned irq)
     if (disk->registers == 0)
         return true;
     virtio_acknowledge(disk->registers);
+    if (disk->end.owner && disk->end.owner->unfinished) {
+        disk->behind = true; /* the guest has its turn first */
+        return true;
+    }
     reap(disk);
     host_disk_settle((struct host *)((char *)disk - offsetof(struct host, disk)));
     return true;
@@ -303,7 +323,7 @@ static int bring_up(struct disk *disk, uintptr_t registers)
     for (unsigned i = 0; i < DISK_DEPTH; i++)
         disk->slot[i].request = NULL;
     disk->in_flight = disk->urgent = disk->finished = 0;
-    disk->delivering = false;
+    disk->delivering = disk->behind = false;
     hold_reset(&disk->hold);
     disk->done = NULL;
     disk->done_end = &disk->done;

@@ -47,6 +47,7 @@ struct disk {
     unsigned ablate;            /* enum ablation */
     uint16_t in_flight, urgent; /* requests with the device; of these, the urgent ones */
     uint16_t finished;          /* length of the list `done` */
+    bool behind;                /* finished requests were left in the used ring, for later */
     bool delivering;            /* the owner is taking what is finished: all of it */
     struct hold hold;
     bool given;      /* ABLATE_BATCH: one completion was fetched since the last service */

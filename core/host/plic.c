@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "cpu/trap.h"
 #include "host/io.h"
 #include "host/machine.h"
 #include "memory/map.h"
 #include "riscv.h"
+#include "vm.h"
 
 #define PLIC_PRIORITY(source)   (4u * (source))
 #define PLIC_PENDING            0x1000u
@@ -98,6 +100,8 @@ static void handle_pending(struct host *host)
         handler = irq < HOST_IRQS ? &host->plic.irq[irq] : NULL;
         if (!handler || !handler->handle || handler->handle(handler->argument, irq))
             host_irq_complete(host, irq);
+        if (trap_is_spent(&host->vm->vcpu))
+            return;
     }
 }
 

@@ -18,9 +18,10 @@
 #define ECALL 0x00000073u
 #define BOUND 1ul /* bit of copy_gva: it is executed there */
 #define BOUND_TWICE \
-    UINT64_MAX          /* at several addresses: no trampoline could know which to return to */
-#define LOADS_MAX 8192u /* of its original, until a copy is dropped: it is data as much as code */
-#define DROPS_MAX 8u    /* a page whose copy was dropped this often is not patched again */
+    UINT64_MAX            /* at several addresses: no trampoline could know which to return to */
+#define LOADS_MAX   8192u /* of its original, until a copy is dropped: it is data as much as code */
+#define DROPS_APART 8u    /* copies at once from which on it is cheaper to drop all shadow tables */
+#define DROPS_MAX   8u    /* a page whose copy was dropped this often is not patched again */
 
 static uint8_t *original_of(const struct vm *vm, uint64_t frame)
 {
@@ -241,10 +242,10 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
     return true;
 }
 
-void patch_drop(struct vm *vm, uint64_t gpa)
+/* written: by the guest or a device, which counts against patching the page again. */
+static void drop_copy(struct vm *vm, uint64_t frame, bool written)
 {
     struct shadow *shadow = vm->shadow;
-    uint64_t frame = shadow_frame(vm, gpa);
     uint8_t *copy = copy_of(vm, frame);
     if (!copy)
         return;
@@ -253,13 +254,18 @@ void patch_drop(struct vm *vm, uint64_t gpa)
     take_back(vm, frame, 0, true);
     shadow->patch[frame] = 0;
     shadow->block_patches[frame >> 9]--;
-    if (shadow->drops[frame] < DROPS_MAX)
+    if (written && shadow->drops[frame] < DROPS_MAX)
         shadow->drops[frame]++;
     pool_give(&shadow->pool, copy);
     shadow->copies--;
     vm->stats.memory.patched_pages--;
     vm->stats.memory.dropped_patches++;
     shadow->copy_version[pool_index(&shadow->pool, copy)]++;
+}
+
+void patch_drop(struct vm *vm, uint64_t gpa)
+{
+    drop_copy(vm, shadow_frame(vm, gpa), true);
 }
 
 /* Whether none of four frames from a multiple of four on has a copy. (patch[] begins a page.) */
@@ -272,23 +278,49 @@ static bool four_are_plain(const struct shadow *shadow, uint64_t frame)
     return copies == 0;
 }
 
-void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len)
+/* The first of frames frame to last that has a copy, or one beyond last. */
+static uint64_t next_copy(const struct shadow *shadow, uint64_t frame, uint64_t last)
+{
+    while (frame <= last && shadow->patch[frame] == 0) {
+        if (shadow->block_patches[frame >> 9] == 0)
+            frame = (frame | 511) + 1;
+        else
+            frame += frame % 4 == 0 && last - frame >= 3 && four_are_plain(shadow, frame) ? 4 : 1;
+    }
+    return frame <= last ? frame : last + 1;
+}
+
+/* What makes dropping one copy dear is done once for all: finding its leaves, and its trampolines. */
+static void prepare_drops(struct vm *vm)
+{
+    shadow_drop_all(&vm->vcpu);
+    for (unsigned i = 0; vm->vcpu.inlined && i < INLINE_SITES; i++)
+        if (vm->vcpu.inlined->site[i].pc)
+            patch_take_back(vm, &vm->vcpu.inlined->site[i]);
+}
+
+/* Of frames first to last. */
+static void drop_copies(struct vm *vm, uint64_t first, uint64_t last, bool written)
 {
     const struct shadow *shadow = vm->shadow;
-    uint64_t frame = shadow_frame(vm, gpa), end = shadow_frame(vm, gpa + len - 1) + 1;
-    while (frame < end) {
-        uint64_t next = (frame | 511) + 1 < end ? (frame | 511) + 1 : end;
-        while (shadow->block_patches[frame >> 9] && frame < next) {
-            if (frame % 4 == 0 && next - frame >= 4 && four_are_plain(shadow, frame)) {
-                frame += 4;
-                continue;
-            }
-            if (shadow->patch[frame])
-                patch_drop(vm, vm->ram.gpa + (frame << PAGE_SHIFT));
-            frame++;
-        }
-        frame = next;
-    }
+    uint64_t frame = next_copy(shadow, first, last);
+    unsigned count = 0;
+    for (uint64_t at = frame; at <= last && count < DROPS_APART; count++)
+        at = next_copy(shadow, at + 1, last);
+    if (count == DROPS_APART)
+        prepare_drops(vm);
+    for (; frame <= last; frame = next_copy(shadow, frame + 1, last))
+        drop_copy(vm, frame, written);
+}
+
+void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+    drop_copies(vm, shadow_frame(vm, gpa), shadow_frame(vm, gpa + len - 1), true);
+}
+
+void patch_drop_all(struct vm *vm)
+{
+    drop_copies(vm, 0, (vm->ram.size >> PAGE_SHIFT) - 1, false);
 }
 
 void patch_note_load(struct vm *vm, uint64_t gpa)
@@ -302,7 +334,7 @@ void patch_note_load(struct vm *vm, uint64_t gpa)
 
 void patch_reset(struct vm *vm)
 {
-    patch_drop_range(vm, vm->ram.gpa, vm->ram.size);
+    patch_drop_all(vm);
     memset(vm->shadow->drops, 0, vm->ram.size >> PAGE_SHIFT);
 }
 

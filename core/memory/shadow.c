@@ -300,5 +300,7 @@ void shadow_init(struct vm *vm, void *base, uint64_t size, uint64_t host_satp, u
     uint64_t left = (uint64_t)(end - next);
     pool_reset(&shadow->pool, next, left < POOL_MAX ? left : POOL_MAX, &vm->stats.memory);
     shadow->copies_limit = shadow->pool.pages / 2;
+    if (shadow->copies_limit > SHADOW_COPIES)
+        shadow->copies_limit = SHADOW_COPIES;
     vm->shadow = shadow;
 }

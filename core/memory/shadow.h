@@ -66,6 +66,9 @@ struct shadow_space {
     struct shadow_root root[SHADOW_ROOTS]; /* by shadow_root_index(view, mxr) */
 };
 
+#define SHADOW_COPIES \
+    4096u /* patched copies at most: one access of a device may have to drop them all */
+
 /* Host pages given to the guest (pass-through windows). */
 struct shadow_mapping {
     uint64_t gpa, hpa, size;

@@ -459,29 +459,55 @@ void ahcicmd_run(struct device *dev)
         if (!(ahci->cmd & PXCMD_ST) || ahci->halted || ahci->busy != AHCI_NO_SLOT ||
             (ahci->tfd & (ATA_STATUS_BSY | ATA_STATUS_DRQ)))
             return;
-        if ((ahci->ci & 1u << i) && ahci->slot[i].state == SLOT_FREE)
-            start(dev, &ahci->slot[i]);
+        if (!(ahci->ci & 1u << i) || ahci->slot[i].state != SLOT_FREE)
+            continue;
+        start(dev, &ahci->slot[i]);
+        if (device_yield(dev))
+            return;
     }
+}
+
+/* False: the rest follows later, as it does for what the host's disk refused before. */
+static bool finish_requests(struct device *dev)
+{
+    struct host_disk *disk = dev->host;
+    struct host_disk_request *request;
+
+    while ((request = disk->completed(disk))) {
+        complete(dev, request->cookie);
+        if (device_yield(dev))
+            return false;
+    }
+    return true;
+}
+
+static bool submit_waiting(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+
+    for (unsigned i = 0; i < AHCI_SLOTS; i++) {
+        if (ahci->slot[i].state != SLOT_WAITING)
+            continue;
+        submit(dev, &ahci->slot[i]);
+        if (device_yield(dev))
+            return false;
+    }
+    return true;
 }
 
 void ahcicmd_service(struct device *dev)
 {
     struct ahci *ahci = dev->state;
-    struct host_disk *disk = dev->host;
-    struct host_disk_request *request;
+    bool all = finish_requests(dev) && submit_waiting(dev);
 
-    while ((request = disk->completed(disk)))
-        complete(dev, request->cookie);
-    for (unsigned i = 0; i < AHCI_SLOTS; i++)
-        if (ahci->slot[i].state == SLOT_WAITING)
-            submit(dev, &ahci->slot[i]);
     if (ahci->finished) {
         uint32_t finished = ahci->finished;
 
         ahci->finished = 0;
         ahci_receive_sdb(dev, finished, ATA_STATUS_READY, 0);
     }
-    ahcicmd_run(dev);
+    if (all)
+        ahcicmd_run(dev);
 }
 
 void ahcicmd_abandon(struct device *dev)

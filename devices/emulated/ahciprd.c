@@ -4,12 +4,14 @@
  * AHCI 1.3.1, section 4.2.3.3 (physical region descriptor table).
  *
  * The surprise: a PRD may be as short as two bytes, the host wants whole sectors in at most
- * HOST_DISK_MAX_SEGMENTS pieces. A transfer is cut at the last whole sector that fits, continued when the
- * host is done with that, and a sector in too many pieces for one request goes through a buffer.
+ * HOST_DISK_MAX_SEGMENTS pieces. A transfer is cut at the last whole sector that fits, or that the first
+ * PRDS_AT_ONCE entries hold, continued when the host is done with that, and a sector in too many pieces for one request goes through a buffer.
  */
 #include "devices/emulated/ahci.h"
 
 #include <string.h>
+
+#define PRDS_AT_ONCE 256u /* entries that are looked at for one request to the host's disk */
 
 #define PRD_BYTES 16u
 #define PRD_DBC   0x3fffffu  /* byte count less one */
@@ -104,7 +106,7 @@ uint32_t ahciprd_collect(struct device *dev, struct ahci_slot *slot)
 
     slot->request.nsegments = 0;
     slot->chunk = 0;
-    while (total < wanted) {
+    for (unsigned seen = 0; total < wanted && seen < PRDS_AT_ONCE; seen++) {
         struct prd prd;
         uint32_t len, tail, error = prd_at_cursor(dev, slot, &prd);
         uint8_t *base;

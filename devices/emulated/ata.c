@@ -510,8 +510,11 @@ static void ata_service(struct device *dev)
     struct ata *ata = dev->state;
     struct host_disk *disk = dev->host;
 
-    while (disk->completed(disk))
+    while (disk->completed(disk)) {
         host_done(dev);
+        if (device_yield(dev))
+            break; /* a VERIFY of 65,536 sectors, from a disk that answers at once */
+    }
     if (ata->phase == PHASE_WAITING)
         submit(dev);
     update_irq(dev);

@@ -3,13 +3,15 @@
  * the driver, queue 1 takes its output.
  *
  * The surprise: both queues may stop in the middle of a buffer. Output waits there until the host has
- * room; an input buffer is kept, still empty, until somebody types. So the chain and the position in
+ * room, or until the guest has had its turn; an input buffer is kept, still empty, until somebody types. So the chain and the position in
  * it are device state. Input for which the driver has no buffer stays in the host.
  */
 #include "device.h"
 #include "host/host.h"
 #include "mmio.h"
 #include "paravirt.h"
+
+#define PIECE 1024u /* bytes that are moved before the exit's cost is looked at */
 
 enum { RECEIVE, TRANSMIT, QUEUES };
 _Static_assert(QUEUES <= VIRTIO_MMIO_QUEUES, "VIRTIO_MMIO_QUEUES (mmio.h)");
@@ -60,7 +62,8 @@ static void chain_release(struct device *dev, unsigned queue, uint32_t written)
     virtio_mmio_push(dev, queue, at->chain.head, written);
 }
 
-/* Moves bytes between the host and segments up to end. False: the host takes or gives no more. */
+/* Moves bytes between the host and segments up to end. False: the host takes or gives no more, or the rest
+ * follows later. */
 static bool chain_move(struct device *dev, unsigned queue, unsigned end)
 {
     struct host_console *host = dev->host;
@@ -68,7 +71,8 @@ static bool chain_move(struct device *dev, unsigned queue, unsigned end)
 
     while (at->segment < end) {
         uint64_t gpa = at->chain.segment[at->segment].gpa + at->offset;
-        uint32_t len = at->chain.segment[at->segment].len - at->offset;
+        uint32_t left = at->chain.segment[at->segment].len - at->offset;
+        uint32_t len = left < PIECE ? left : PIECE;
         size_t moved = queue == RECEIVE ? host->read(host, vm_ram_for_write(dev->vm, gpa, len), len)
                                         : host->write(host, vm_ram(dev->vm, gpa, len), len);
 
@@ -76,8 +80,12 @@ static bool chain_move(struct device *dev, unsigned queue, unsigned end)
         at->offset += (uint32_t)moved;
         if (moved < len)
             return false;
-        at->segment++;
-        at->offset = 0;
+        if (len == left) {
+            at->segment++;
+            at->offset = 0;
+        }
+        if (at->segment < end && device_yield(dev))
+            return false;
     }
     return true;
 }
@@ -87,8 +95,11 @@ static void transmit(struct device *dev)
 {
     struct position *at = position_of(dev, TRANSMIT);
 
-    while (chain_hold(dev, TRANSMIT) && chain_move(dev, TRANSMIT, at->chain.readable))
+    while (chain_hold(dev, TRANSMIT) && chain_move(dev, TRANSMIT, at->chain.readable)) {
         chain_release(dev, TRANSMIT, 0);
+        if (device_yield(dev))
+            break;
+    }
     virtio_mmio_signal(dev, TRANSMIT);
 }
 
@@ -103,7 +114,7 @@ static void receive(struct device *dev)
 
         if (full || at->moved)
             chain_release(dev, RECEIVE, at->moved);
-        if (!full)
+        if (!full || device_yield(dev))
             break;
     }
     virtio_mmio_signal(dev, RECEIVE);

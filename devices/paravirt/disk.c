@@ -365,20 +365,50 @@ static bool disk_pop(struct device *dev, struct slot *slot)
     return virtio_mmio_pop(dev, 0, &slot->chain);
 }
 
-static void disk_service(struct device *dev)
+/* The three parts of the work. False: the rest follows later. */
+static bool finish_requests(struct device *dev)
 {
     struct host_disk *host = dev->host;
-    struct disk *disk = state_of(dev);
     struct host_disk_request *request;
+
+    while ((request = host->completed(host)) != NULL) {
+        slot_complete(dev, request->cookie);
+        if (device_yield(dev))
+            return false;
+    }
+    return true;
+}
+
+static bool submit_waiting(struct device *dev)
+{
+    struct disk *disk = state_of(dev);
+
+    for (unsigned i = 0; i < SLOTS && disk->waiting; i++) {
+        if (!(disk->waiting >> i & 1))
+            continue;
+        if (!slot_submit(dev, &disk->slot[i]))
+            break;
+        if (device_yield(dev))
+            return false;
+    }
+    return true;
+}
+
+static void take_requests(struct device *dev)
+{
     struct slot *slot;
 
-    while ((request = host->completed(host)) != NULL)
-        slot_complete(dev, request->cookie);
-    for (unsigned i = 0; i < SLOTS && disk->waiting; i++)
-        if ((disk->waiting >> i & 1) && !slot_submit(dev, &disk->slot[i]))
-            break;
-    while ((slot = slot_free(disk)) != NULL && disk_pop(dev, slot))
+    while ((slot = slot_free(state_of(dev))) != NULL && disk_pop(dev, slot)) {
         disk_take(dev, slot);
+        if (device_yield(dev))
+            return;
+    }
+}
+
+static void disk_service(struct device *dev)
+{
+    if (finish_requests(dev) && submit_waiting(dev))
+        take_requests(dev);
     virtio_mmio_signal(dev, 0);
 }
 

@@ -37,6 +37,11 @@ def table(statistics, counted=True):
         cost = (instructions if counted else nanoseconds) // max(count, 1)
         lines.append(f"{name:<14}{number(count):>14}{number(cost):>20}"
                      f"{100 * nanoseconds / spent:>14.1f} %")
+    longest = statistics.get("longest")
+    if longest:
+        cost = longest["instructions"] if counted else longest["nanoseconds"]
+        lines.append(f"longest exit: {number(cost)} {'instructions' if counted else 'ns'}, {longest['class']} "
+                     f"{longest['detail']}".rstrip() + f" in {longest['mode']} at {longest['pc']}")
     lines.append(f"{'device':<26}{'loads':>9}{'stores':>9}{'irqs':>8}{'notify':>8}"
                  f"{'requests':>9}{'bytes':>11}")
     for name, row in statistics.get("devices", {}).items():

@@ -91,6 +91,12 @@ GUESTS = [
     Guest("trapped", NATIVE + EVERY_LEVEL + EAGER),
     Guest("stale", NATIVE + EVERY_LEVEL + EAGER),
     Guest("overlap", NATIVE + EVERY_LEVEL + EAGER),
+    Guest("floodconsole", [{"DEVICE": "virtio"}, {"DEVICE": "virtio", "PATCH": "off"}],
+          expect=["^and this is all$"], seconds=90),
+    Guest("flooddisk", [*NATIVE, {"DEVICE": "virtio"}, {"DEVICE": "virtio", "ABLATE": "copy"}]),
+    Guest("floodahci", [{"DEVICE": "emulated"}, {"DEVICE": "emulated", "ABLATE": "copy"}]),
+    Guest("floodfence", [*NATIVE, *EVERY_LEVEL]),
+    Guest("floodmarks", [*NATIVE, {"DEVICE": "virtio"}]),
 ]
 RUNS = [(guest, options) for guest in GUESTS for options in guest.runs]
 

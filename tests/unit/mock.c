@@ -67,6 +67,15 @@ bool device_may_defer(struct device *dev)
     return dev->vm->runs_ahead;
 }
 
+bool device_yield(struct device *dev)
+{
+    if (dev->vm->yield_after == 0 || ++dev->vm->asked < dev->vm->yield_after)
+        return false;
+    dev->vm->asked = 0;
+    dev->unfinished = true;
+    return true;
+}
+
 bool device_access(struct device *dev, struct mmio *io)
 {
     if (io->store)
@@ -232,7 +241,7 @@ void mock_disk_complete(struct mock *mock, unsigned nth)
 
 void mock_disk_finish(struct mock *mock)
 {
-    while (mock->disk.inflight || mock->disk.done) {
+    while (mock->disk.inflight || mock->disk.done || mock->dev.unfinished) {
         while (mock->disk.inflight)
             mock_disk_complete(mock, 0);
         mock_service(mock);
@@ -385,6 +394,7 @@ void mock_store(struct mock *mock, uint64_t offset, unsigned width, uint64_t val
 
 void mock_service(struct mock *mock)
 {
+    mock->dev.unfinished = false;
     if (mock->dev.strategy->service)
         mock->dev.strategy->service(&mock->dev);
 }

@@ -26,7 +26,9 @@ struct vm {
     uint64_t map_gpa, map_hpa, map_size;
     unsigned routes; /* calls of vm_route_irq, with the last one's argument */
     unsigned route_irq;
-    bool runs_ahead; /* what device_may_defer says; a test ends that with mock_settle */
+    unsigned yield_after; /* device_yield says yes at each so many-th question; 0: never */
+    unsigned asked;       /* so many questions since it did last */
+    bool runs_ahead;      /* what device_may_defer says; a test ends that with mock_settle */
 };
 
 struct mock_disk {

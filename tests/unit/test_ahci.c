@@ -995,6 +995,58 @@ static void all_slots_in_flight(void **state)
     assert_int_equal(mock->dev.count.bytes, 32 * 4096);
 }
 
+/* One command is started, or completed, for each time that the disk has its turn. */
+static void in_pieces(void **state)
+{
+    struct mock *mock = *state;
+
+    mock->vm.yield_after = 1;
+    for (unsigned slot = 0; slot < 32; slot++)
+        queued(mock, slot, 0x60, 64 * slot, 8);
+    issue_queued(mock, 0xffffffff);
+    for (unsigned slot = 0; slot < 31; slot++) {
+        assert_int_equal(mock->disk.ninflight, slot + 1);
+        assert_int_equal(get(mock, CI), ~((2u << slot) - 1));
+        assert_true(mock->dev.unfinished);
+        mock_service(mock);
+    }
+    assert_int_equal(get(mock, CI), 0);
+    while (mock->disk.ninflight)
+        mock_disk_complete(mock, 0);
+    for (unsigned slot = 0; slot < 32; slot++) {
+        mock_service(mock);
+        assert_int_equal(get(mock, SACT), slot < 31 ? ~((2u << slot) - 1) : 0);
+        assert_sectors(mock, page_of(slot), 64 * slot, 8);
+    }
+    assert_int_equal(mock->dev.count.requests, 32);
+
+    issue_queued(mock, 0xff); /* the port stops before it has come to most of them */
+    put(mock, CMD, FRE);
+    finish(mock);
+    assert_int_equal(mock->disk.submits[HOST_DISK_READ], 33);
+    assert_false(mock->dev.unfinished);
+    assert_int_equal(get(mock, CMD) & CR, 0);
+    assert_int_equal(get(mock, SACT), 0);
+}
+
+/* A list of entries of one byte each: not more of them than 256 are looked at for one request. */
+static void tiny_prds(void **state)
+{
+    struct mock *mock = *state;
+
+    scatter(mock, 0, 7 * 512, 1, 0);
+    command(mock, 0, 0x25, 64, 7);
+    header(mock, 0, 7 * 512);
+    run_ok(mock, 0, DHRS);
+    assert_sectors(mock, PAGES, 64, 7);
+    assert_int_equal(mock->disk.submits[HOST_DISK_READ], 7);
+
+    scatter(mock, 0, 7 * 512, 4, 0); /* two sectors in 256 of them */
+    run_ok(mock, 0, DHRS);
+    assert_sectors(mock, PAGES, 64, 7);
+    assert_int_equal(mock->disk.submits[HOST_DISK_READ], 7 + 4);
+}
+
 static void queued_write_fua(void **state)
 {
     struct mock *mock = *state;
@@ -1453,6 +1505,8 @@ int main(void)
                                               TEST(adjacent_prds_join),
                                               TEST(many_segments),
                                               TEST(odd_prds),
+                                              TEST(in_pieces),
+                                              TEST(tiny_prds),
                                               TEST(prd_interrupt),
                                               TEST(spare_prds),
                                               TEST(too_few_prds),

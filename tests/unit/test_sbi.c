@@ -151,15 +151,11 @@ static size_t end_read(struct host_console *end, uint8_t *bytes, size_t len)
     return got;
 }
 
-void host_wait(struct host *of)
-{
-    assert_ptr_equal(of, &host);
-    waits++;
-}
-
-void trap_host_interrupts(struct vcpu *hart)
+void trap_wait(struct vcpu *hart, bool for_guest)
 {
     assert_ptr_equal(hart, vcpu);
+    assert_true(for_guest);
+    waits++;
 }
 
 /* --- The guest ---------------------------------------------------------------------------------------- */

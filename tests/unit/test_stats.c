@@ -72,7 +72,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- A JSON reader that accepts or does not: RFC 8259 without escapes and fractions. -------- */
+/* --- A JSON reader that accepts or does not: RFC 8259 without escapes, fractions and booleans. -------- */
 
 static const char *accept_value(const char *p);
 
@@ -110,6 +110,8 @@ static const char *accept_value(const char *p)
         return accept_list(p, *p == '{' ? '}' : ']');
     if (*p == '"')
         return accept_string(p);
+    if (strncmp(p, "null", 4) == 0)
+        return p + 4;
     assert_true(digits > 0 && (digits == 1 || *p != '0'));
     return p + digits;
 }
@@ -263,6 +265,87 @@ static void line_is_json(void **state)
     assert_sent("\"guest\":{\"instructions\":0,\"nanoseconds\":1234067800}");
 }
 
+/* A report is of what was counted when it began, however long it takes; the next one begins behind its end. */
+static void report_in_pieces(void **state)
+{
+    struct bench *bench = *state;
+    struct vm *vm = &bench->vm;
+    unsigned pieces = 1;
+
+    stats_exit(&vm->stats, EXIT_CSR, VMODE_S, CSR_SSTATUS, 100, 7);
+    stats_exit(&vm->stats, EXIT_SRET, VMODE_S, 0, 50, 7);
+    vm->device[0].count.loads = 5;
+    now = 100;
+    stats_report_begin(vm, "\"reply\":\"stats\"");
+    assert_true(vm->report.active);
+    for (bool more = true; more; pieces++) {
+        size_t before = nsent;
+
+        stats_exit(&vm->stats, EXIT_CSR, VMODE_S, pieces, 1000, 1);
+        vm->device[0].count.loads++;
+        now += 1000;
+        more = stats_report_step(vm);
+        assert_in_range(nsent - before, 1, 4000);
+    }
+    assert_int_equal(pieces, 1 + 2 + 4);
+    assert_false(vm->report.active);
+    assert_false(stats_report_step(vm));
+    assert_string_equal(accept_value(sent), "\n");
+    assert_sent("{\"reply\":\"stats\",\"statistics\":{\"config\"");
+    assert_sent("\"loads\":5,");
+    assert_sent("\"vmm\":{\"instructions\":150,\"nanoseconds\":1400}");
+    assert_sent("\"guest\":{\"instructions\":0,\"nanoseconds\":8600}");
+
+    nsent = 0;
+    stats_report_begin(vm, "\"reply\":\"stats\"");
+    stats_send(vm, "poweroff", 0); /* ends the other first */
+    assert_string_equal(accept_value(accept_value(sent) + 1), "\n");
+}
+
+static void longest_is_kept(void **state)
+{
+    struct bench *bench = *state;
+    struct vm *vm = &bench->vm;
+    const struct stats_longest exits[] = {
+        {.instructions = 500, .ticks = 7, .pc = 0x80200004, .class = EXIT_SRET, .mode = VMODE_S},
+        {.instructions = 900,
+         .ticks = 3,
+         .pc = 0xffffffff80001234,
+         .class = EXIT_CSR,
+         .mode = VMODE_S,
+         .detail = CSR_SATP},
+        {.instructions = 900, .ticks = 9, .pc = 0x1000, .class = EXIT_SYSCALL, .mode = VMODE_U},
+        {.instructions = 1, .pc = 0x2000, .class = EXIT_WFI, .mode = VMODE_S},
+    };
+
+    stats_send(vm, "mark", 1);
+    assert_sent("],\"longest\":null,\"devices\"");
+    for (unsigned i = 0; i < sizeof exits / sizeof exits[0]; i++) {
+        assert_int_equal(stats_is_longest(&vm->stats, exits[i].instructions), i < 2);
+        stats_note_longest(&vm->stats, &exits[i]);
+    }
+    stats_send(vm, "mark", 2);
+    assert_sent("],\"longest\":{\"class\":\"csr\",\"mode\":\"vS\",\"detail\":\"satp\","
+                "\"pc\":\"0xffffffff80001234\",\"instructions\":900,\"nanoseconds\":300},"
+                "\"devices\"");
+    stats_reset(vm);
+    assert_true(stats_is_longest(&vm->stats, 1));
+}
+
+/* Waiting takes time and is no exit of its own. */
+static void waiting_is_added(void **state)
+{
+    struct bench *bench = *state;
+    struct stats *stats = &bench->vm.stats;
+
+    stats_waited(stats, EXIT_WFI, VMODE_S, 0, 40);
+    assert_int_equal(total(stats), 0);
+    stats_exit(stats, EXIT_WFI, VMODE_S, 0, 5, 2);
+    assert_int_equal(total(stats), 1);
+    for (unsigned i = 0; i < STATS_ROWS; i++)
+        assert_true(stats->rows[i].count == 0 || stats->rows[i].ticks == 42);
+}
+
 static void reset_forgets(void **state)
 {
     struct bench *bench = *state;
@@ -291,8 +374,9 @@ static void reset_forgets(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(adds_up), TEST(histogram_ends), TEST(overflow),
-        TEST(names),   TEST(line_is_json),   TEST(reset_forgets),
+        TEST(adds_up),       TEST(histogram_ends),  TEST(overflow),         TEST(names),
+        TEST(line_is_json),  TEST(longest_is_kept), TEST(report_in_pieces), TEST(waiting_is_added),
+        TEST(reset_forgets),
     };
 
     return cmocka_run_group_tests_name("statistics", tests, NULL, NULL);

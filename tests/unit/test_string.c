@@ -36,7 +36,7 @@ static void test_memset(void **state)
 static void test_memcpy(void **state)
 {
     (void)state;
-    uint8_t from[SIZE];
+    _Alignas(uint64_t) uint8_t from[SIZE];
     for (unsigned i = 0; i < SIZE; i++)
         from[i] = (uint8_t)(i * 37 + 1);
     for (unsigned at = 0; at < 16; at++) {

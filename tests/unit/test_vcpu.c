@@ -38,16 +38,11 @@ void board_idle(struct vm *vm, bool idle)
     idles = idle;
 }
 
-void host_wait(struct host *host, bool for_guest)
+void trap_wait(struct vcpu *waiting, bool for_guest)
 {
-    (void)host;
+    (void)waiting;
     (void)for_guest;
     riscv_wfi();
-}
-
-void trap_host_interrupts(struct vcpu *vcpu)
-{
-    (void)vcpu;
     assert_true(idles);
     polls++;
 }

@@ -535,6 +535,51 @@ static void test_depth(void **state)
     }
 }
 
+/* One request, or one completion, for each time that the device has its turn: all arrive, in order. */
+static void test_pieces(void **state)
+{
+    struct rig rig = rig_up(USUAL);
+    uint32_t id, len;
+
+    (void)state;
+    rig.mock->vm.yield_after = 1;
+    for (unsigned slot = 0; slot < 40; slot++) /* every other one is answered at once */
+        offer(&rig, slot, slot % 2 ? IN : 99, 100 + slot, DATA_GPA + 4096 * slot, 1024);
+    guest_notify(rig.mock, 0);
+    for (unsigned i = 1; i < 40; i++) {
+        assert_int_equal(rig.mock->disk.ninflight, i / 2);
+        assert_int_equal(guest_used(&rig.queue)[1], (i + 1) / 2);
+        assert_true(rig.mock->dev.unfinished);
+        mock_service(rig.mock);
+    }
+    while (rig.mock->disk.ninflight)
+        mock_disk_complete(rig.mock, 0);
+    for (unsigned i = 0; i <= 20; i++) {
+        assert_int_equal(guest_used(&rig.queue)[1], 20 + i);
+        mock_service(rig.mock);
+    }
+    for (unsigned i = 0; i < 40; i++) {
+        unsigned slot = i < 20 ? 2 * i : 2 * (i - 20) + 1;
+
+        assert_true(guest_take(&rig.queue, &id, &len));
+        assert_int_equal(id, 3 * slot);
+        assert_int_equal(*status_byte(&rig, slot), slot % 2 ? OK : UNSUPP);
+        if (slot % 2)
+            assert_pattern(mock_ram(rig.mock, DATA_GPA + 4096 * slot, 1024), 100 + slot, 1024);
+    }
+    assert_false(rig.mock->dev.unfinished);
+
+    for (unsigned slot = 0; slot < 8; slot++) /* reset while some wait in the ring */
+        offer(&rig, slot, IN, slot, DATA_GPA, 512);
+    guest_notify(rig.mock, 0);
+    assert_int_equal(rig.mock->disk.ninflight, 1);
+    mock_store(rig.mock, REG_STATUS, 4, 0);
+    mock_service(rig.mock);
+    assert_int_equal(rig.mock->disk.ninflight, 0);
+    assert_int_equal(guest_used(&rig.queue)[1], 40);
+    mock_free(rig.mock);
+}
+
 /* A queue of the largest size, full: all of it is served, SLOTS of the device's at a time. */
 static void test_large_queue(void **state)
 {
@@ -739,25 +784,16 @@ static void test_notify_ablated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_in_out),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_read_only),
-        cmocka_unit_test(test_get_id),
-        cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_writethrough),
-        cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_asks),
-        cmocka_unit_test(test_segments),
-        cmocka_unit_test(test_no_request),
-        cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_large_queue),
-        cmocka_unit_test(test_legacy_types),
-        cmocka_unit_test(test_header_changes),
-        cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_broken_in_flight),
-        cmocka_unit_test(test_interrupts),
-        cmocka_unit_test(test_unasked),
+        cmocka_unit_test(test_identity),       cmocka_unit_test(test_in_out),
+        cmocka_unit_test(test_errors),         cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_get_id),         cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_writethrough),   cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_asks),           cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_no_request),     cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_pieces),         cmocka_unit_test(test_large_queue),
+        cmocka_unit_test(test_legacy_types),   cmocka_unit_test(test_header_changes),
+        cmocka_unit_test(test_reset),          cmocka_unit_test(test_broken_in_flight),
+        cmocka_unit_test(test_interrupts),     cmocka_unit_test(test_unasked),
         cmocka_unit_test(test_notify_ablated),
     };
 

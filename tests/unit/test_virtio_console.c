@@ -251,6 +251,128 @@ static void test_reset(void **state)
     }
 }
 
+/* --- In pieces ------------------------------------------------------------------------------- */
+
+#define FLOOD_GPA (MOCK_RAM_BASE + 0x20000)
+#define FLOOD     (3u << 20) /* bytes of one segment */
+#define SEGMENTS  128u
+#define TABLE_GPA (MOCK_RAM_BASE + 0x8000)
+
+/* Offers one chain of 128 segments, all of them the same 3 MiB, in an indirect table. */
+static void flood(struct rig *rig)
+{
+    uint8_t *bytes = mock_ram(rig->mock, FLOOD_GPA, FLOOD);
+
+    for (unsigned i = 0; i < FLOOD; i++)
+        bytes[i] = (uint8_t)(i * 31 + (i >> 8));
+    for (unsigned i = 0; i < SEGMENTS; i++)
+        guest_table(&rig->mock->vm, TABLE_GPA, i, FLOOD_GPA, FLOOD,
+                    i + 1 < SEGMENTS ? DESC_NEXT : 0, (uint16_t)(i + 1));
+    guest_desc(&rig->tx, 0, TABLE_GPA, 16 * SEGMENTS, DESC_INDIRECT, 0);
+    guest_offer(&rig->tx, 0);
+    rig->mock->vm.yield_after = 4;
+}
+
+/* One service's worth of it: the bytes in order, and a bounded number of them. */
+static uint64_t flood_piece(struct rig *rig, uint64_t seen)
+{
+    struct mock_console *console = &rig->mock->console;
+    const uint8_t *bytes = mock_ram(rig->mock, FLOOD_GPA, FLOOD);
+    size_t at = seen % FLOOD, first = FLOOD - at < console->noutput ? FLOOD - at : console->noutput;
+
+    assert_true(console->noutput > 0 && console->noutput <= 4 * 1024);
+    assert_memory_equal(console->output, bytes + at, first);
+    assert_memory_equal(console->output + first, bytes, console->noutput - first);
+    seen += console->noutput;
+    console->noutput = 0;
+    return seen;
+}
+
+/* 384 MiB from one notify: piece by piece, and given back when all of it has gone. */
+static void test_flood(void **state)
+{
+    struct rig rig = rig_up(FEATURE_INDIRECT);
+    uint64_t seen = 0;
+
+    (void)state;
+    flood(&rig);
+    say(&rig, 1, "behind it");
+    guest_notify(rig.mock, 1);
+    for (;;) {
+        seen = flood_piece(&rig, seen);
+        if (seen == (uint64_t)SEGMENTS * FLOOD)
+            break;
+        assert_true(rig.mock->dev.unfinished);
+        assert_int_equal(guest_used(&rig.tx)[1], 0);
+        assert_false(rig.mock->dev.line);
+        mock_service(rig.mock);
+    }
+    while (rig.mock->dev.unfinished)
+        mock_service(rig.mock);
+    assert_output(&rig, "behind it");
+    assert_used(&rig.tx, 0, 0);
+    assert_used(&rig.tx, 1, 0);
+    assert_unused(&rig.tx);
+    assert_true(rig.mock->dev.line);
+    assert_int_equal(rig.mock->dev.count.bytes, (uint64_t)SEGMENTS * FLOOD + 9);
+    mock_free(rig.mock);
+}
+
+/* More chains than one exit may look at, of which each costs little. */
+static void test_many_chains(void **state)
+{
+    struct rig rig = rig_up(0);
+
+    (void)state;
+    rig.mock->vm.yield_after = 1;
+    for (unsigned i = 0; i < NUM; i++)
+        say(&rig, i, "x");
+    guest_notify(rig.mock, 1);
+    for (unsigned i = 0; i < NUM; i++) {
+        assert_used(&rig.tx, i, 0);
+        assert_unused(&rig.tx);
+        assert_true(rig.mock->dev.unfinished);
+        mock_service(rig.mock);
+    }
+    assert_false(rig.mock->dev.unfinished);
+    assert_output(&rig, "xxxxxxxx");
+    mock_free(rig.mock);
+}
+
+/* The device is reset, or the queue stopped, while more is to come: it does not come. */
+static void test_reset_in_pieces(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 2; round++) {
+        struct rig rig = rig_up(FEATURE_INDIRECT);
+
+        flood(&rig);
+        guest_notify(rig.mock, 1);
+        flood_piece(&rig, 0);
+        assert_true(rig.mock->dev.unfinished);
+        if (round == 0) {
+            mock_store(rig.mock, REG_STATUS, 4, 0);
+        } else {
+            mock_store(rig.mock, 0x030, 4, 1);
+            mock_store(rig.mock, 0x044, 4, 0);
+        }
+        mock_service(rig.mock);
+        assert_int_equal(rig.mock->console.noutput, 0);
+        assert_false(rig.mock->dev.unfinished);
+        assert_int_equal(guest_used(&rig.tx)[1], 0);
+
+        rig.tx = guest_queue_at(&rig.mock->vm, MOCK_RAM_BASE + 0x4000, NUM);
+        guest_negotiate(rig.mock, FEATURE_VERSION_1);
+        guest_queue_start(rig.mock, 1, &rig.tx);
+        guest_driver_ok(rig.mock);
+        say(&rig, 0, "new");
+        guest_notify(rig.mock, 1);
+        assert_output(&rig, "new");
+        assert_used(&rig.tx, 0, 0);
+        mock_free(rig.mock);
+    }
+}
+
 /* --- Both directions at random --------------------------------------------------------------- */
 
 /* Byte n of either stream. */
@@ -330,9 +452,10 @@ static void flow_check(struct flow *flow)
 static void test_streams(void **state)
 {
     (void)state;
-    for (unsigned round = 0; round < 2; round++) {
-        struct flow flow = {.rig = rig_up(round ? FEATURE_EVENT_IDX : 0), .noise = 99 + round};
+    for (unsigned round = 0; round < 4; round++) {
+        struct flow flow = {.rig = rig_up(round & 1 ? FEATURE_EVENT_IDX : 0), .noise = 99 + round};
 
+        flow.rig.mock->vm.yield_after = round & 2;
         flow.rig.mock->console.room = 0;
         for (unsigned i = 0; i < 40000; i++)
             switch (mock_random(&flow.noise) % 4) {
@@ -360,7 +483,8 @@ int main(void)
         cmocka_unit_test(test_transmit), cmocka_unit_test(test_transmit_slowly),
         cmocka_unit_test(test_receive),  cmocka_unit_test(test_receive_odd),
         cmocka_unit_test(test_events),   cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_flood),    cmocka_unit_test(test_many_chains),
+        cmocka_unit_test(test_streams),  cmocka_unit_test(test_reset_in_pieces),
     };
 
     return cmocka_run_group_tests_name("virtio_console", tests, NULL, NULL);

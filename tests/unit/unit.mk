@@ -28,7 +28,7 @@ rtc_SOURCES            := core/board/rtc.c
 shadow_SOURCES         := $(addprefix core/memory/,walk.c shadow.c shadow_fill.c shadow_drop.c shadow_fence.c patch.c pool.c ram.c) \
 	core/cpu/decode.c core/cpu/decode_compressed.c core/cpu/overlap.c tests/unit/hart.c tests/unit/no_inline.c
 sbi_SOURCES            := core/board/sbi_console.c core/board/sbi_harts.c
-stats_SOURCES          := core/stats.c core/stats_names.c
+stats_SOURCES          := core/stats.c core/stats_names.c core/stats_report.c
 tree_SOURCES           := core/board/tree.c core/host/machine.c
 uart_SOURCES           := devices/emulated/uart.c tests/unit/mock.c
 vcpu_SOURCES           := core/cpu/vcpu.c core/cpu/timer.c tests/unit/hart.c tests/unit/no_inline.c
