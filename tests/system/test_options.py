@@ -53,9 +53,10 @@ NAMES = ("rel:name", "json:{}", "nbd:localhost:10809", "a,b", "a b", "a'b\"c", "
          "a=b;c", "ü#%s")
 
 
-@pytest.mark.parametrize("device", ("native", "virtio"))
+@pytest.mark.parametrize("more", ({"DEVICE": "native", "DISK_ERROR": "64+1"}, {"DEVICE": "virtio"}),
+                         ids=lambda more: "-".join(more))
 @pytest.mark.parametrize("name", NAMES)
-def test_name_is_a_file_name(name, device):
+def test_name_is_a_file_name(name, more):
     """No protocol or option of QEMU's, of another program or of make's. The files are in the project's folder,
     since a name that begins with a folder is none of these anyway."""
     status, output = front_door.run(["-s", "guest"])
@@ -65,9 +66,9 @@ def test_name_is_a_file_name(name, device):
         shutil.copy(f"{front_door.TOP}/build/guest/trident-guest.elf", kernel)
         with open(initrd, "wb") as file:
             file.write(b"070701" * 100)
-        status, output = front_door.make({"DEVICE": device, "DISK_IMG": f"{name}.img", "GUEST": f"{name}.elf",
+        status, output = front_door.make({"DISK_IMG": f"{name}.img", "GUEST": f"{name}.elf",
                                           "INITRD": f"{name}.cpio", "RUN": "disk write 0 8; disk verify 0 8",
-                                          "DISK_ERROR": "64+1", "TIMEOUT": "40"})
+                                          "TIMEOUT": "40", **more})
         print(output[-3000:])
         assert status == 0
         with open(disk, "rb") as file:
