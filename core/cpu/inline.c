@@ -79,7 +79,8 @@ void inline_map(struct vcpu *vcpu)
 void inline_map_low(struct vcpu *vcpu)
 {
     struct inlined *inlined = vcpu->inlined;
-    if (!inline_has_low(vcpu) || inlined->float_open || (vcpu->root->table[0] & PTE_SHARED))
+    bool shared = vcpu->root->table[0] & PTE_SHARED;
+    if (!inline_has_low(vcpu) || shadow_is_bare(vcpu) || inlined->float_open || shared)
         return;
     for (unsigned i = 0; i < INLINE_PAGES; i++) {
         const void *page = inlined->low + i * PAGE_SIZE / 4;
