@@ -1,8 +1,8 @@
 /*
  * One decoded load or store: rd, sign extension and pc are settled here, once, for every device.
  *
- * Only naturally aligned accesses reach a device. AMO, LR and SC to a device, and misaligned accesses, are
- * access faults.
+ * Only naturally aligned accesses reach a device. AMO and LR to a device, and misaligned accesses, are access faults;
+ * an SC fails.
  */
 #include "cpu/emulate.h"
 
@@ -86,6 +86,20 @@ bool emulate_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa)
     return true;
 }
 
+/* An SC where there is no RAM. No LR can have made a reservation there, so it fails and stores nothing. QEMU up to
+ * 10.0.2 does not look at the address then and never traps; 10.0.13 asks whether a store would be permitted, not whether
+ * there is memory. False: the firmware's memory is not permitted. */
+static bool fail_sc(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa)
+{
+    const struct vm_ram_range *ram = &vcpu->vm->ram;
+    if (insn->op != INSN_SC || (gpa >= ram->gpa && gpa < ram->first))
+        return false;
+    vcpu->x[insn->rd] = 1;
+    vcpu->x[0] = 0;
+    vcpu->pc += insn->length;
+    return true;
+}
+
 void emulate_mmio(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, enum access access)
 {
     struct insn insn;
@@ -94,6 +108,8 @@ void emulate_mmio(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, enum access acc
         return;
     }
     if (!fetch(vcpu, &insn))
+        return;
+    if (fail_sc(vcpu, &insn, gpa))
         return;
     bool load = is_load(&insn), store = is_store(&insn);
     uint64_t target = vcpu->x[insn.rs1] + (uint64_t)(int64_t)insn.imm;
