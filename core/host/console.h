@@ -25,9 +25,9 @@ struct console {
 /* Sets the UART up, takes its interrupt. The end has no owner yet. 0 or a negative errno. */
 int host_console_start(struct host *host);
 
+/* Waits until the UART has taken what was written, a bounded time. For power-off and panic. */
+void host_console_flush(struct host *host);
+
 /* The firmware is asked to write to the UART (true) or has done so (false): what it writes at other times may be kept
  * from it, see console.c. */
 void host_console_lend(bool lent);
-
-/* Waits until the UART has taken what was written, a bounded time. For power-off and panic. */
-void host_console_flush(struct host *host);
