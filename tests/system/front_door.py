@@ -29,8 +29,9 @@ def make(options, seconds=120):
 
 
 def run(arguments, seconds=120, whole=False):
-    """Calls make; (status, output), the output without what the firmware says in between unless it is to be whole. Never leaves a QEMU behind. The status is that of the command
-    that make ran (make itself says 2 whatever that was), or None if there was no end in time."""
+    """Calls make; (status, output). Never leaves a QEMU behind. The status is that of the command that make
+    ran (make itself says 2 whatever that was), or None if there was no end in time. What the firmware says
+    in between is left out of the output unless it is to be whole."""
     process = subprocess.Popen([*MAKE, *arguments], cwd=TOP, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                start_new_session=True)
