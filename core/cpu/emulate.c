@@ -4,8 +4,8 @@
  * Surprise: the instruction is read from memory some time after it trapped, and may be another by then. It is only
  * carried out if it is one that traps so; else the guest runs again what is there.
  *
- * Only naturally aligned accesses reach a device. AMO, LR and SC to a device, and misaligned accesses, are
- * access faults.
+ * Only naturally aligned accesses reach a device. AMO and LR to a device, and misaligned accesses, are access faults;
+ * an SC fails.
  */
 #include "cpu/emulate.h"
 
@@ -123,6 +123,20 @@ bool emulate_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa)
     return true;
 }
 
+/* An SC where there is no RAM. No LR can have made a reservation there, so it fails and stores nothing. QEMU up to
+ * 10.0.2 does not look at the address then and never traps; 10.0.13 asks whether a store would be permitted, not whether
+ * there is memory. False: the firmware's memory is not permitted. */
+static bool fail_sc(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa)
+{
+    const struct vm_ram_range *ram = &vcpu->vm->ram;
+    if (insn->op != INSN_SC || (gpa >= ram->gpa && gpa < ram->first))
+        return false;
+    vcpu->x[insn->rd] = 1;
+    vcpu->x[0] = 0;
+    vcpu->pc += insn->length;
+    return true;
+}
+
 void emulate_mmio(struct vcpu *vcpu, const struct insn *insn, uint64_t gva, uint64_t gpa,
                   enum access access)
 {
@@ -130,6 +144,8 @@ void emulate_mmio(struct vcpu *vcpu, const struct insn *insn, uint64_t gva, uint
         emulate_again(vcpu);
         return;
     }
+    if (fail_sc(vcpu, insn, gpa))
+        return;
     bool plain = is_load(insn) || is_store(insn);
     uint64_t target = vcpu->x[insn->rs1] + (uint64_t)(int64_t)insn->imm;
     if (!plain || target != gva || (gva & (insn->width - 1u))) {

@@ -69,13 +69,13 @@ struct vcpu {
     bool fs_hidden; /* the machine's FS is Off, and the guest's is fs_behind (cpu/inline.h) */
     uint64_t fs_behind;
 
-    uint64_t upper_tag; /* tag of pcs in the upper half */
-    uint64_t alarm;     /* the VMM's own (cpu/timer.h); UINT64_MAX: none */
+    uint64_t counters_given; /* read by vU whatever scounteren says, as natively on this machine */
+    uint64_t upper_tag;      /* tag of pcs in the upper half */
+    uint64_t alarm;          /* the VMM's own (cpu/timer.h); UINT64_MAX: none */
 
     struct shadow_root *root;               /* satp's */
     uint64_t host_scounteren, host_senvcfg; /* as last written to the host's CSRs */
     uint64_t counters;                      /* writable bits of scounteren: the machine's */
-    uint64_t counters_given; /* read by vU whatever scounteren says, as natively here */
 
     /* The exit being handled. */
     uint64_t scause, stval;

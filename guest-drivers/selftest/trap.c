@@ -93,6 +93,10 @@
       .ended = TRAP(CAUSE_STORE_ACCESS), .stval = NOWHERE, .a0 = 3, .a1 = NOWHERE)                 \
     S(trap_lr_no, "trap-lr-access-fault", "lr.d a0, (a1)", .in = {3, NOWHERE},                     \
       .ended = TRAP(CAUSE_LOAD_ACCESS), .stval = NOWHERE, .a0 = 3, .a1 = NOWHERE)                  \
+    S(trap_sc_no, "trap-sc-without-memory", "sc.d a0, a0, (a1)", .in = {3, NOWHERE}, .a0 = 1,      \
+      .a1 = NOWHERE)                                                                               \
+    S(trap_sc_nou, "trap-sc-without-memory-user", "sc.w a0, a0, (a1)", .in = {3, NOWHERE},         \
+      .mode = MODE_U, .a0 = 1, .a1 = NOWHERE)                                                      \
     S(trap_fetch_no, "trap-fetch-access-fault", "jr a0", .in = {NOWHERE}, .offset = OFFSET_A0,     \
       .ended = TRAP(CAUSE_FETCH_ACCESS), .stval = NOWHERE, .a0 = NOWHERE, FROM_S(0))               \
     S(trap_fetch_uno, "trap-fetch-access-fault-user", "jr a0", .in = {NOWHERE + 2},                \
@@ -194,6 +198,22 @@ static void sc_alone(void)
     expect("memory", memory[0], 5);
 }
 
+/* A failing SC may be treated like a store where memory is protected (unprivileged specification, "A" extension). */
+static const struct answer sc_protected[] = {
+    {END_DONE, "QEMU 10.0.2"},
+    {TRAP(CAUSE_STORE_ACCESS), "QEMU 10.0.13"},
+    {0, NULL},
+};
+static void sc_firmware(void)
+{
+    struct run run = RUN(trap_sc_alone, .a = {FIRMWARE, 6, 7});
+    harness_run(&run);
+    bool done = run.ended == END_DONE;
+    if (expect_answer("scause-plus-1", run.ended, sc_protected) && !done)
+        expect_end(&run, run.ended, 0, FIRMWARE);
+    expect("sc", run.x[12], done ? 1 : 7);
+}
+
 FRAGMENT(trap_lrsc, "1: lr.d a2, (a0)\n add a3, a2, a1\n sc.d a4, a3, (a0)\n bnez a4, 1b\n"
                     "amoswap.w a5, a1, (a0)\n amomaxu.d a6, a1, (a0)");
 static void lrsc(void)
@@ -257,6 +277,7 @@ static const struct check checks[] = {
     {"trap-misaligned-lr", lr_misaligned},
     {"trap-misaligned-amo-user", amo_misaligned_u},
     {"trap-sc-without-lr", sc_alone},
+    {"trap-sc-firmware", sc_firmware},
     {"trap-lr-sc-amo-user", lrsc},
     {"trap-cbo-zero-supervisor", cbo_s},
     {"trap-cbo-zero-user", cbo_u},

@@ -28,9 +28,10 @@ def make(options, seconds=120):
     return run([*words(options), "qemu"], seconds)
 
 
-def run(arguments, seconds=120):
-    """Calls make; (status, output without what the firmware says in between). Never leaves a QEMU behind. The status is that of the command
-    that make ran (make itself says 2 whatever that was), or None if there was no end in time."""
+def run(arguments, seconds=120, whole=False):
+    """Calls make; (status, output). Never leaves a QEMU behind. The status is that of the command that make
+    ran (make itself says 2 whatever that was), or None if there was no end in time. What the firmware says
+    in between is left out of the output unless it is to be whole."""
     process = subprocess.Popen([*MAKE, *arguments], cwd=TOP, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                start_new_session=True)
@@ -41,7 +42,8 @@ def run(arguments, seconds=120):
         os.killpg(process.pid, signal.SIGTERM)
         output, _ = process.communicate(timeout=30)
         late = True
-    text = firmware.without(output.decode(errors="replace").replace("\r", ""))
+    text = output.decode(errors="replace").replace("\r", "")
+    text = text if whole else firmware.without(text)
     status = process.returncode
     if status == 2 and "] Error " in text:
         status = int(text.rsplit("] Error ", 1)[1].split()[0])
