@@ -90,6 +90,7 @@ static void enter_guest(void)
     if (vcpu->flush)
         memset(&tlb, 0, sizeof tlb);
     vcpu->flush = 0;
+    vcpu->exit_instret++; /* what an exit may spend, the next one may again */
 }
 
 static unsigned random_below(unsigned n)
@@ -562,23 +563,50 @@ struct recount {
     uint64_t giants, pages;
 };
 
-static void count_table(struct recount *count, const uint64_t *table, unsigned level, bool kernel)
+/* Of what tables a tree consists. Of buried ones it is no longer known whose they were. */
+enum tree { TREE_USER, TREE_KERNEL, TREE_BURIED };
+
+/* A copy is not counted: where it is mapped follows from copy_gva. */
+static bool is_counted(uint64_t pte, enum tree tree)
 {
+    uint64_t hpa = PTE_PPN(pte) << 12;
+    if (hpa == WINDOW_HPA || (pte & PTE_PATCHED))
+        return false;
+    return tree == TREE_BURIED ? pte & PTE_COUNTED
+                               : (pte & PTE_W) || (tree == TREE_KERNEL && (pte & PTE_X));
+}
+
+static void check_copy_leaf(uint64_t pte)
+{
+    if (!(pte & PTE_PATCHED))
+        return;
+    uint32_t page = pool_index(&shadow->pool, host_memory(PTE_PPN(pte) << 12));
+    assert_int_equal(shadow->patch[shadow->copy_frame[page]], page + 1);
+    assert_int_not_equal(shadow->copy_gva[page], 0);
+}
+
+static bool count_table(struct recount *count, const uint64_t *table, unsigned level,
+                        enum tree tree)
+{
+    uint32_t page = pool_index(&shadow->pool, table);
+    bool code = false;
     count->pages++;
     for (unsigned i = 0; i < 512; i++) {
         uint64_t pte = table[i], hpa = PTE_PPN(pte) << 12;
         bool top = level == shadow->host_levels - 1;
-        if (!(pte & PTE_V) || (top && (i == MAP_ROOT_SLOT || (pte & PTE_SHARED))))
+        if (!pte || (top && (i == MAP_ROOT_SLOT || (pte & PTE_SHARED))))
             continue;
+        assert_true(shadow->groups[page] >> (i / 8) & 1);
         if (!shadow_is_leaf(pte)) {
-            count_table(count, (uint64_t *)host_memory(hpa), level - 1, kernel);
+            if (tree != TREE_BURIED) /* what it names is buried when it is dug up */
+                code |= count_table(count, (uint64_t *)host_memory(hpa), level - 1, tree);
             continue;
         }
-        if (hpa == WINDOW_HPA || !((pte & PTE_W) || (kernel && (pte & PTE_X))))
+        if (tree != TREE_BURIED)
+            check_copy_leaf(pte);
+        code |= shadow_is_code(pte);
+        if (!is_counted(pte, tree))
             continue;
-        if (hpa >= VMM_HPA)
-            hpa = RAM_GPA +
-                  ((uint64_t)shadow->copy_frame[pool_index(&shadow->pool, map_hpa(hpa))] << 12);
         if (level == 0)
             count->leaves[(hpa - RAM_GPA) >> 12]++;
         else if (level == 1)
@@ -586,6 +614,18 @@ static void count_table(struct recount *count, const uint64_t *table, unsigned l
         else
             count->giants++;
     }
+    assert_true(shadow->code[page] || !code || tree == TREE_BURIED);
+    return code;
+}
+
+/* A table that is buried, and those that it names. */
+static void count_buried(struct recount *count, const uint64_t *table, unsigned level)
+{
+    count_table(count, table, level, TREE_BURIED);
+    for (unsigned i = 0; i < 512; i++)
+        if (table[i] && !shadow_is_leaf(table[i]) &&
+            !(level == shadow->host_levels - 1 && (table[i] & PTE_SHARED)))
+            count_buried(count, host_memory(PTE_PPN(table[i]) << 12), level - 1);
 }
 
 static void check_counts(void)
@@ -600,16 +640,22 @@ static void check_counts(void)
             assert_int_not_equal(space->used, 0);
             assert_int_equal(space->root[r].table[MAP_ROOT_SLOT], HOST_ENTRY);
             count_table(&count, space->root[r].table, shadow->host_levels - 1,
-                        r / 2 != VIEW_USER || !space->satp);
+                        r / 2 != VIEW_USER || !space->satp ? TREE_KERNEL : TREE_USER);
         }
     }
     for (unsigned i = 0; i < SHADOW_UPPERS; i++)
         if (shadow->upper[i])
-            count_table(&count, shadow->upper[i], shadow->host_levels - 2, true);
-    if (!shadow->saturated) {
-        assert_memory_equal(count.leaves, shadow->leaves, sizeof count.leaves);
-        assert_memory_equal(count.blocks, shadow->block_leaves, sizeof count.blocks);
+            count_table(&count, shadow->upper[i], shadow->host_levels - 2, TREE_KERNEL);
+    for (uint64_t next = shadow->buried; next;) {
+        uint32_t page = (uint32_t)(next >> 8) - 1;
+        count_buried(&count, (uint64_t *)(shadow->pool.base + ((uint64_t)page << 12)), next & 0xff);
+        next = shadow->origin[page];
     }
+    for (unsigned i = 0; i < sizeof count.leaves; i++) /* or it is "many" */
+        assert_true(count.leaves[i] == shadow->leaves[i] || shadow->leaves[i] == UINT8_MAX);
+    for (unsigned i = 0; i < sizeof count.blocks; i++)
+        assert_true(count.blocks[i] == shadow->block_leaves[i] ||
+                    shadow->block_leaves[i] == UINT8_MAX);
     assert_int_equal(count.giants, shadow->giant_leaves);
     assert_int_equal(count.pages + shadow->copies, vm->stats.memory.pool_pages);
     assert_in_range(vm->stats.memory.pool_pages, 1, shadow->pool.pages);
@@ -638,6 +684,8 @@ static void check_copies(void)
         }
     }
     assert_int_equal(copies, shadow->copies);
+    for (unsigned i = 0; i < copies; i++)
+        assert_int_equal(shadow->copy_slot[shadow->copy_list[i]], i);
     for (unsigned i = 0; i < RAM_SIZE >> 21; i++)
         assert_int_equal(blocks[i], shadow->block_patches[i]);
 }
@@ -772,7 +820,7 @@ static void run(unsigned host_levels, unsigned pool_pages, unsigned in_use, unsi
         if (rounds % 512 == 0)
             check_copies();
         if (rounds % 20000 == 19999) { /* the VM starts anew */
-            shadow_drop_all(vcpu);
+            shadow_reset(vcpu);
             patch_reset(vm);
             check_counts();
             assert_int_equal(vm->stats.memory.pool_pages, 1);

@@ -1,0 +1,332 @@
+/*
+ * Shadow page tables: comparing them with the guest's, which is what a fence asks for (privileged specification,
+ * "Supervisor Memory-Management Fence Instruction").
+ *
+ * Surprise: comparing may be put off. A table that fences have compared for long without a fault asking for it, or
+ * that one exit has no time for, is put aside: the entry that names it loses V. A fault in it takes it up again, and
+ * that is when its at most 512 entries are compared; tables below it stay aside until a fault asks for them.
+ */
+#include "memory/map.h"
+#include "memory/shadow_internal.h"
+
+#define LOW_BITS ((1ul << PTE_PPN_SHIFT) - 1)
+
+/* In one table most leaves have the same rights: the low bits of one guest entry of that level, and what a shadow
+ * entry that follows from such a one is more than it. */
+struct pattern {
+    uint64_t begin; /* the guest entry of RAM's first frame with these low bits */
+    uint64_t size;  /* such entries lie in [begin, begin + size) */
+    uint64_t more;
+};
+
+/* What is left in a table, or in eight entries of it. */
+enum left { LEFT_ASIDE = 1, LEFT_VALID = 2, LEFT_LEAF = 4 };
+
+static struct pattern no_pattern(const struct renewal *renewal)
+{
+    const struct vm_ram_range *ram = &renewal->vm->ram;
+    return (struct pattern){
+        .size = (ram->gpa + ram->size - ram->first) >> PAGE_SHIFT << PTE_PPN_SHIFT,
+        .more = 1, /* of no leaf: U, which each has, is more than that */
+    };
+}
+
+/* Whether a leaf is what follows from a guest's leaf of the same level, by what was seen before in its table. It
+ * leads to RAM: a window's address may be another frame's. */
+static inline bool is_same(const struct pattern *pattern, uint64_t entry, uint64_t pte)
+{
+    uint64_t offset = pte - pattern->begin;
+    return entry - pte == pattern->more && offset < pattern->size && !(offset & LOW_BITS);
+}
+
+static void learn(const struct renewal *renewal, struct pattern *pattern, uint64_t entry,
+                  uint64_t pte)
+{
+    const struct vm_ram_range *ram = &renewal->vm->ram;
+    uint64_t bits = pte & LOW_BITS;
+    pattern->begin = ram->first >> PAGE_SHIFT << PTE_PPN_SHIFT | bits;
+    pattern->more = (entry & LOW_BITS) - bits + (ram->hpa_offset >> PAGE_SHIFT << PTE_PPN_SHIFT);
+}
+
+static void forget(struct renewal *renewal, uint64_t *entry, unsigned level)
+{
+    shadow_forget_entry(renewal->vm, entry, level);
+    renewal->vm->stats.memory.forgotten++;
+    renewal->changed = true;
+}
+
+/* A leaf of this level: kept, replaced or cleared. walk: what the guest says now; null: nothing. in_super: the
+ * entry above is marked as part of one guest superpage. */
+static void renew_leaf(struct renewal *renewal, struct pattern *pattern, uint64_t *entry,
+                       unsigned level, uint64_t gva, const struct walk *walk, bool in_super)
+{
+    struct vm *vm = renewal->vm;
+    struct shadow_page page;
+    if (shadow_is_fixed(vm, *entry))
+        return;
+    bool keep = walk && (walk->pte & PTE_A) && shadow_in_view(&renewal->lens, walk->pte) &&
+                shadow_is_backed(vm, walk->gpa) &&
+                shadow_make_page(vm, &renewal->lens, gva, walk, &page) && page.level == level &&
+                (in_super || page.guest_level == 0) && (page.global || !renewal->shared) &&
+                shadow_may_be_early(vm->shadow, page.pte);
+    /* New code is filled by a fault, which notes it in the tables above (shadow.code). */
+    if (!keep || (shadow_is_code(page.pte) && !shadow_is_code(*entry))) {
+        forget(renewal, entry, level);
+        return;
+    }
+    vm->stats.memory.kept++;
+    if (!in_super)
+        learn(renewal, pattern, page.pte, walk->pte);
+    if (*entry == page.pte)
+        return;
+    shadow_forget_entry(vm, entry, level);
+    *entry = page.pte;
+    shadow_account(vm, page.pte, level, 1);
+    renewal->changed = true;
+}
+
+/* The guest superpage above gva: as if it had been walked to. */
+static struct walk inside(const struct walk *super, uint64_t gva)
+{
+    struct walk walk = *super;
+    uint64_t mask = (1ul << (PAGE_SHIFT + 9 * super->level)) - 1;
+    walk.gpa = (super->gpa & ~mask) | (gva & mask);
+    return walk;
+}
+
+/* With a satp of mode Bare there are no tables that could tell. */
+static bool is_bare(const struct renewal *renewal)
+{
+    return renewal->satp >> SATP_MODE_SHIFT == SATP_MODE_BARE;
+}
+
+static bool peek(const struct renewal *renewal, uint64_t gva, struct walk *walk)
+{
+    *walk = (struct walk){0};
+    return !is_bare(renewal) && walk_peek(renewal->vm, renewal->satp, gva, walk);
+}
+
+/* --- Tables ----------------------------------------------------------------------------------------- */
+
+static void put_aside(struct renewal *renewal, uint64_t *entry)
+{
+    struct shadow *shadow = renewal->vm->shadow;
+    *entry &= ~(uint64_t)PTE_V;
+    shadow->code_epoch += shadow->code[pool_index(&shadow->pool, shadow_table_of(*entry))];
+    renewal->vm->stats.memory.set_aside++;
+    renewal->changed = true;
+}
+
+/* Whether a fence may still compare a table, or must put it aside. */
+static bool may_compare(const struct renewal *renewal, const uint64_t *table)
+{
+    const struct shadow *shadow = renewal->vm->shadow;
+    return shadow->fence_rest && shadow->credit[pool_index(&shadow->pool, table)];
+}
+
+/* A fence has looked at so many groups of a table; if they held leaves, the table must prove its use some day. */
+static void charge(struct renewal *renewal, const uint64_t *table, uint32_t groups, bool leaves)
+{
+    struct shadow *shadow = renewal->vm->shadow;
+    uint16_t *credit = &shadow->credit[pool_index(&shadow->pool, table)];
+    shadow->fence_rest -= groups < shadow->fence_rest ? groups : shadow->fence_rest;
+    if (leaves)
+        *credit = (uint16_t)(groups < *credit ? *credit - groups : 0);
+}
+
+/* How a table is compared. */
+struct pass {
+    uint64_t *table;
+    unsigned level;
+    uint64_t gva;             /* of its first entry */
+    const struct walk *super; /* the guest superpage that all in it stems from, or null */
+    const uint64_t *guest;    /* the guest's table of the same addresses, if there is one */
+    bool global;              /* G on the way to that */
+    bool alone;               /* and not what is below it: that is put aside */
+    struct pattern pattern;
+};
+
+static unsigned renew_table(struct renewal *renewal, uint64_t *table, unsigned level, uint64_t gva,
+                            const struct walk *super, bool alone);
+
+/* Whether all below a table stems from one guest superpage that is as it was. */
+static bool is_unchanged(const struct renewal *renewal, const uint64_t *table,
+                         const struct walk *super)
+{
+    const struct shadow *shadow = renewal->vm->shadow;
+    return shadow->origin[pool_index(&shadow->pool, table)] == super->pte &&
+           (super->global || !renewal->shared) && !shadow->unseen_writes;
+}
+
+/* An entry that names a table. It is cleared if nothing is left below it, and put aside if nothing that is in use
+ * is. */
+static void renew_pointer(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
+                          const struct walk *super)
+{
+    struct shadow *shadow = renewal->vm->shadow;
+    struct walk walk;
+    uint64_t *table = shadow_table_of(*entry);
+    if (!may_compare(renewal, table)) {
+        put_aside(renewal, entry);
+        return;
+    }
+    if (!super && (*entry & PTE_SPLIT)) {
+        if (!peek(renewal, gva, &walk) || walk.level != level) {
+            forget(renewal, entry, level);
+            return;
+        }
+        if (is_unchanged(renewal, table, &walk)) {
+            renewal->vm->stats.memory.kept++;
+            charge(renewal, table, 1, true);
+            return;
+        }
+        super = &walk;
+    }
+    unsigned left = renew_table(renewal, table, level - 1, gva, super, false);
+    if (super == &walk)
+        shadow->origin[pool_index(&shadow->pool, table)] = walk.pte;
+    if (!left)
+        forget(renewal, entry, level);
+    else if (!(left & LEFT_VALID))
+        put_aside(renewal, entry);
+}
+
+/* A leaf of any table but one of level 0 that the guest has too. */
+static void renew_entry(struct renewal *renewal, struct pass *pass, uint64_t *entry, uint64_t gva)
+{
+    struct walk walk;
+    bool found = true;
+    unsigned index = shadow_index(gva, pass->level);
+    uint64_t pte = pass->guest ? __atomic_load_n(&pass->guest[index], __ATOMIC_RELAXED) : 0;
+    if (!pass->super && is_same(&pass->pattern, *entry, pte)) {
+        renewal->vm->stats.memory.kept++;
+        return;
+    }
+    if (pass->super)
+        walk = inside(pass->super, gva);
+    else
+        found = peek(renewal, gva, &walk);
+    renew_leaf(renewal, &pass->pattern, entry, pass->level, gva, found ? &walk : NULL,
+               pass->super != NULL);
+}
+
+/* Eight entries of a level-0 table, from index on. The guest's stand side by side, if it has such a table. */
+static unsigned renew_group(struct renewal *renewal, struct pass *pass, unsigned index)
+{
+    static const uint64_t none[8];
+    uint64_t *entry = pass->table + index;
+    const uint64_t *guest = pass->guest ? pass->guest + index : none;
+    uint64_t gva = pass->gva + ((uint64_t)index << PAGE_SHIFT), any = 0;
+    const struct walk above = {.global = pass->global};
+    unsigned kept = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        if (!entry[i])
+            continue;
+        uint64_t pte = __atomic_load_n(&guest[i], __ATOMIC_RELAXED);
+        if (is_same(&pass->pattern, entry[i], pte)) {
+            kept++;
+            continue;
+        }
+        struct walk walk = shadow_neighbour(&above, pte);
+        renew_leaf(renewal, &pass->pattern, &entry[i], 0, gva + ((uint64_t)i << PAGE_SHIFT),
+                   walk_is_cacheable(pte) ? &walk : NULL, false);
+        any |= entry[i];
+    }
+    renewal->vm->stats.memory.kept += kept;
+    return any || kept ? LEFT_VALID | LEFT_LEAF : 0;
+}
+
+/* Eight entries of any other table. */
+static unsigned renew_entries(struct renewal *renewal, struct pass *pass, unsigned index)
+{
+    unsigned level = pass->level, left = 0;
+    bool top = level == renewal->vm->shadow->host_levels - 1;
+    for (unsigned i = index; i < index + 8; i++) {
+        uint64_t *entry = &pass->table[i];
+        uint64_t gva = pass->gva | (uint64_t)i << (PAGE_SHIFT + 9 * level);
+        if (top && i >= 256)
+            gva |= -(1ul << (PAGE_SHIFT + 9 * (level + 1)));
+        if (!*entry || (top && i == MAP_ROOT_SLOT))
+            continue;
+        if (shadow_is_leaf(*entry)) {
+            renew_entry(renewal, pass, entry, gva);
+            left |= LEFT_LEAF;
+        } else if ((*entry & PTE_V) && !(top && (*entry & PTE_SHARED))) {
+            if (pass->alone)
+                *entry &= ~(uint64_t)PTE_V; /* the machine does not see it yet */
+            else
+                renew_pointer(renewal, entry, level, gva, pass->super);
+        }
+        if (*entry)
+            left |= *entry & PTE_V ? LEFT_VALID : LEFT_ASIDE;
+    }
+    return left;
+}
+
+/* All entries of a table of this level, the first of which is for gva. What is left in it. alone: not what is below
+ * it. */
+static unsigned renew_table(struct renewal *renewal, uint64_t *table, unsigned level, uint64_t gva,
+                            const struct walk *super, bool alone)
+{
+    struct vm *vm = renewal->vm;
+    uint64_t *groups = &vm->shadow->groups[pool_index(&vm->shadow->pool, table)];
+    struct pass pass = {table, level, gva, super, NULL, false, alone, no_pattern(renewal)};
+    if (!super && !is_bare(renewal))
+        pass.guest = walk_table(vm, renewal->satp, gva, level, &pass.global);
+    unsigned left = 0;
+    uint32_t looked = 0;
+    uint64_t bits = *groups;
+    for (unsigned i = 0; bits; i += 8, bits >>= 1) {
+        if (!(bits & 1))
+            continue;
+        unsigned these = level == 0 && !super ? renew_group(renewal, &pass, i)
+                                              : renew_entries(renewal, &pass, i);
+        if (!these)
+            *groups &= ~(1ul << (i / 8));
+        left |= these;
+        looked++;
+    }
+    if (!alone)
+        charge(renewal, table, super ? 8 * looked : looked, left & LEFT_LEAF);
+    return left & (LEFT_VALID | LEFT_ASIDE);
+}
+
+bool shadow_renew_table(struct renewal *renewal, uint64_t *table, unsigned level, uint64_t gva)
+{
+    return renew_table(renewal, table, level, gva, NULL, false);
+}
+
+void shadow_renew_found(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
+                        const struct walk *walk)
+{
+    uint64_t first = gva & -(1ul << (PAGE_SHIFT + 9 * level));
+    struct pattern pattern = no_pattern(renewal);
+    if (shadow_is_leaf(*entry))
+        renew_leaf(renewal, &pattern, entry, level, first, walk, false);
+    else
+        renew_pointer(renewal, entry, level, first, NULL);
+}
+
+void shadow_attach(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
+                   unsigned split)
+{
+    struct shadow *shadow = renewal->vm->shadow;
+    uint64_t *table = shadow_table_of(*entry);
+    uint64_t first = gva & -(1ul << (PAGE_SHIFT + 9 * level));
+    struct walk walk = {0};
+    unsigned of = split ? split : *entry & PTE_SPLIT ? level : 0;
+    if (of && (!peek(renewal, first, &walk) || walk.level != of)) {
+        forget(renewal, entry, level);
+        return;
+    }
+    bool unchanged = of == level && !split && is_unchanged(renewal, table, &walk);
+    if (!unchanged && !renew_table(renewal, table, level - 1, first, of ? &walk : NULL, true)) {
+        forget(renewal, entry, level);
+        return;
+    }
+    if (of == level && !split)
+        shadow->origin[pool_index(&shadow->pool, table)] = walk.pte;
+    shadow->credit[pool_index(&shadow->pool, table)] = SHADOW_CREDIT;
+    *entry |= PTE_V;
+    renewal->vm->stats.memory.taken_up++;
+}
