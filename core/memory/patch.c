@@ -197,7 +197,8 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
 {
     uint64_t frame, offset = pc & PAGE_MASK;
     bool patched;
-    if (offset < 2 || !frame_at(vcpu, pc, &frame, &patched) || !patched)
+    if (!vcpu->vm->shadow->copies || offset < 2 || !frame_at(vcpu, pc, &frame, &patched) ||
+        !patched)
         return false;
     uint8_t *original = original_of(vcpu->vm, frame) + offset - 2;
     uint8_t *copy = copy_of(vcpu->vm, frame) + offset - 2;
@@ -311,31 +312,42 @@ void patch_verify(struct vm *vm, uint64_t gpa)
     }
 }
 
-/* Two bytes of code, as the guest wrote them. */
-static uint64_t fetch_half(struct vcpu *vcpu, uint64_t gva, uint16_t *half)
+/* Where code at gva is, as the guest wrote it: null, and *cause is the fault's. */
+static const uint8_t *code_at(struct vcpu *vcpu, uint64_t gva, uint64_t *cause)
 {
     struct vm *vm = vcpu->vm;
     uint64_t frame;
     bool patched;
-    if (frame_at(vcpu, gva, &frame, &patched)) {
-        memcpy(half, original_of(vm, frame) + (gva & PAGE_MASK), sizeof(*half));
-        return 0;
-    }
+    if (frame_at(vcpu, gva, &frame, &patched))
+        return original_of(vm, frame) + (gva & PAGE_MASK);
     struct walk_mode mode = shadow_walk_mode(vcpu);
     struct walk walk;
-    uint64_t cause = walk_guest(vm, &mode, gva, ACCESS_FETCH, &walk);
-    const void *bytes = cause ? NULL : vm_ram(vm, walk.gpa, sizeof(*half));
-    if (bytes)
-        memcpy(half, bytes, sizeof(*half));
-    return cause ? cause : bytes ? 0 : CAUSE_FETCH_ACCESS;
+    *cause = walk_guest(vm, &mode, gva, ACCESS_FETCH, &walk);
+    const uint8_t *bytes = *cause ? NULL : vm_ram(vm, walk.gpa, sizeof(uint16_t));
+    if (!*cause && !bytes)
+        *cause = CAUSE_FETCH_ACCESS;
+    return bytes;
+}
+
+static uint16_t half_word(const uint8_t *code)
+{
+    uint16_t half;
+    memcpy(&half, code, sizeof(half));
+    return half;
 }
 
 uint64_t patch_fetch(struct vcpu *vcpu, uint64_t gva, uint32_t *raw)
 {
-    uint16_t low, high = 0;
-    uint64_t cause = fetch_half(vcpu, gva, &low);
-    if (!cause && insn_length(low) == 4)
-        cause = fetch_half(vcpu, gva + 2, &high);
-    *raw = low | (uint32_t)high << 16;
+    uint64_t cause = 0;
+    const uint8_t *code = code_at(vcpu, gva, &cause);
+    *raw = 0;
+    if (!code)
+        return cause;
+    *raw = half_word(code);
+    if (insn_length((uint16_t)*raw) != 4)
+        return 0;
+    code = (gva + 2) & PAGE_MASK ? code + 2 : code_at(vcpu, gva + 2, &cause);
+    if (code)
+        *raw |= (uint32_t)half_word(code) << 16;
     return cause;
 }

@@ -10,23 +10,22 @@
 #include "memory/map.h"
 #include "memory/shadow_internal.h"
 
-static bool renew_root(struct vm *vm, struct shadow_space *space, struct shadow_root *root)
-{
-    struct renewal renewal = {.vm = vm, .satp = space->satp, .lens = shadow_lens_of(space, root)};
-    shadow_renew_table(&renewal, root->table, vm->shadow->host_levels - 1, 0);
-    return renewal.changed;
-}
-
 void shadow_renew_space(struct vcpu *vcpu, struct shadow_space *space)
 {
-    bool changed = false, bare = shadow_is_bare(vcpu); /* then nothing depends on tables */
-    shadow_begin_work(vcpu->vm);
-    for (unsigned i = 0; i < SHADOW_ROOTS && !bare; i++)
-        if (space->root[i].table)
-            changed |= renew_root(vcpu->vm, space, &space->root[i]);
+    struct vm *vm = vcpu->vm;
+    struct renewal renewal = {.vm = vm, .satp = space->satp};
+    bool bare = shadow_is_bare(vcpu); /* then nothing depends on tables */
+    shadow_begin_work(vm);
+    for (struct shadow_root *root = space->root; root < space->root + SHADOW_ROOTS && !bare;
+         root++) {
+        if (!root->table)
+            continue;
+        renewal.lens = shadow_lens_of(space, root);
+        shadow_renew_table(&renewal, root->table, vm->shadow->host_levels - 1, 0);
+    }
     space->stale = false;
-    if (changed)
-        shadow_tlb_flush(vcpu->vm);
+    if (renewal.changed)
+        shadow_tlb_flush(vm);
 }
 
 /* The renewal of a shared table. One for another mode than the current has nothing to be compared with. */

@@ -153,23 +153,10 @@ static unsigned ram_level(const struct vm *vm, uint64_t gpa, unsigned limit)
     return 0;
 }
 
-/* Shadow permissions of a guest leaf. */
-static uint64_t permissions(const struct shadow_lens *lens, uint64_t pte)
-{
-    uint64_t bits = pte & (PTE_R | PTE_X);
-    if (lens->mxr && (pte & PTE_X))
-        bits |= PTE_R;
-    if ((pte & PTE_W) && (pte & PTE_D))
-        bits |= PTE_W;
-    if (lens->view != VIEW_USER && (pte & PTE_U))
-        bits &= ~PTE_X;
-    return bits;
-}
-
 bool shadow_make_page(struct vm *vm, const struct shadow_lens *lens, uint64_t gva,
                       const struct walk *walk, struct shadow_page *page)
 {
-    uint64_t bits = permissions(lens, walk->pte);
+    uint64_t bits = shadow_rights(lens, walk->pte);
     uint64_t hpa = walk->gpa + vm->ram.hpa_offset;
     bool ram = shadow_is_ram(vm, walk->gpa);
     unsigned level = 0;
@@ -177,6 +164,7 @@ bool shadow_make_page(struct vm *vm, const struct shadow_lens *lens, uint64_t gv
     if (!ram) {
         const struct shadow_mapping *mapping = shadow_mapping_at(vm->shadow, walk->gpa);
         hpa = walk->gpa - mapping->gpa + mapping->hpa;
+        bits &= ~PTE_COUNTED;
     } else {
         level = ram_level(vm, walk->gpa, walk->level);
         uint64_t frame = shadow_frame(vm, walk->gpa);
@@ -187,10 +175,8 @@ bool shadow_make_page(struct vm *vm, const struct shadow_lens *lens, uint64_t gv
             hpa = map_pointer_hpa(vm->shadow->pool.base) + ((uint64_t)(copy - 1) << PAGE_SHIFT);
             bits = PTE_X | PTE_PATCHED;
         } else if (copy) {
-            bits &= ~PTE_W;
+            bits &= ~(PTE_W | PTE_COUNTED);
         }
-        if (!(bits & PTE_PATCHED) && ((bits & PTE_W) || (kernel && (bits & PTE_X))))
-            bits |= PTE_COUNTED;
     }
     if (!(bits & (PTE_R | PTE_X)))
         return false;

@@ -134,6 +134,20 @@ static inline bool shadow_in_view(const struct shadow_lens *lens, uint64_t pte)
     return (lens->view == VIEW_USER) == ((pte & PTE_U) != 0);
 }
 
+/* What a leaf of RAM that is not patched lets the guest do: R, W, X, and PTE_COUNTED if that is counted. */
+static inline uint64_t shadow_rights(const struct shadow_lens *lens, uint64_t pte)
+{
+    uint64_t bits = pte & (PTE_R | PTE_X);
+    bool kernel = lens->view != VIEW_USER || lens->bare;
+    if (lens->mxr && (pte & PTE_X))
+        bits |= PTE_R;
+    if ((pte & PTE_W) && (pte & PTE_D))
+        bits |= PTE_W;
+    if (lens->view != VIEW_USER && (pte & PTE_U))
+        bits &= ~PTE_X;
+    return (bits & PTE_W) || (kernel && (bits & PTE_X)) ? bits | PTE_COUNTED : bits;
+}
+
 /* What another entry of walk's level-0 table leads to. */
 static inline struct walk shadow_neighbour(const struct walk *walk, uint64_t pte)
 {

@@ -11,41 +11,39 @@
 
 #define LOW_BITS ((1ul << PTE_PPN_SHIFT) - 1)
 
-/* In one table most leaves have the same rights: the low bits of one guest entry of that level, and what a shadow
- * entry that follows from such a one is more than it. */
+/* What follows from guest entries with the same rights. In one table most are such. */
 struct pattern {
     uint64_t begin; /* the guest entry of RAM's first frame with these low bits */
     uint64_t size;  /* such entries lie in [begin, begin + size) */
-    uint64_t more;
+    uint64_t more;  /* what the shadow's entry is more than the guest's */
 };
 
 /* What is left in a table, or in eight entries of it. */
 enum left { LEFT_ASIDE = 1, LEFT_VALID = 2, LEFT_LEAF = 4 };
 
-static struct pattern no_pattern(const struct renewal *renewal)
-{
-    const struct vm_ram_range *ram = &renewal->vm->ram;
-    return (struct pattern){
-        .size = (ram->gpa + ram->size - ram->first) >> PAGE_SHIFT << PTE_PPN_SHIFT,
-        .more = 1, /* of no leaf: U, which each has, is more than that */
-    };
-}
-
-/* Whether a leaf is what follows from a guest's leaf of the same level, by what was seen before in its table. It
- * leads to RAM: a window's address may be another frame's. */
+/* Whether a leaf is what follows from a guest's leaf of the same level that fits the pattern. It leads to RAM: a
+ * window's address may be another frame's. */
 static inline bool is_same(const struct pattern *pattern, uint64_t entry, uint64_t pte)
 {
     uint64_t offset = pte - pattern->begin;
     return entry - pte == pattern->more && offset < pattern->size && !(offset & LOW_BITS);
 }
 
-static void learn(const struct renewal *renewal, struct pattern *pattern, uint64_t entry,
-                  uint64_t pte)
+/* The pattern that a guest's entry fits: of RAM that is not patched. global: G above the entry. False: nothing may be
+ * there because of it. */
+static bool expect(const struct renewal *renewal, struct pattern *pattern, uint64_t pte,
+                   bool global)
 {
     const struct vm_ram_range *ram = &renewal->vm->ram;
-    uint64_t bits = pte & LOW_BITS;
-    pattern->begin = ram->first >> PAGE_SHIFT << PTE_PPN_SHIFT | bits;
-    pattern->more = (entry & LOW_BITS) - bits + (ram->hpa_offset >> PAGE_SHIFT << PTE_PPN_SHIFT);
+    if (!walk_is_cacheable(pte) || !shadow_in_view(&renewal->lens, pte) ||
+        (renewal->shared && !global && !(pte & PTE_G)))
+        return false;
+    uint64_t low = pte & LOW_BITS, bits = shadow_rights(&renewal->lens, pte);
+    pattern->begin = ram->first >> PAGE_SHIFT << PTE_PPN_SHIFT | low;
+    pattern->size = (ram->gpa + ram->size - ram->first) >> PAGE_SHIFT << PTE_PPN_SHIFT;
+    pattern->more = (bits | PTE_V | PTE_U | PTE_A | PTE_D) - low +
+                    (ram->hpa_offset >> PAGE_SHIFT << PTE_PPN_SHIFT);
+    return true;
 }
 
 static void forget(struct renewal *renewal, uint64_t *entry, unsigned level)
@@ -57,8 +55,8 @@ static void forget(struct renewal *renewal, uint64_t *entry, unsigned level)
 
 /* A leaf of this level: kept, replaced or cleared. walk: what the guest says now; null: nothing. in_super: the
  * entry above is marked as part of one guest superpage. */
-static void renew_leaf(struct renewal *renewal, struct pattern *pattern, uint64_t *entry,
-                       unsigned level, uint64_t gva, const struct walk *walk, bool in_super)
+static void renew_leaf(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
+                       const struct walk *walk, bool in_super)
 {
     struct vm *vm = renewal->vm;
     struct shadow_page page;
@@ -75,8 +73,6 @@ static void renew_leaf(struct renewal *renewal, struct pattern *pattern, uint64_
         return;
     }
     vm->stats.memory.kept++;
-    if (!in_super)
-        learn(renewal, pattern, page.pte, walk->pte);
     if (*entry == page.pte)
         return;
     shadow_forget_entry(vm, entry, level);
@@ -138,13 +134,26 @@ static void charge(struct renewal *renewal, const uint64_t *table, uint32_t grou
 struct pass {
     uint64_t *table;
     unsigned level;
+    bool top;                 /* it is a root */
+    bool alone;               /* what is below it is put aside */
+    bool asked;               /* guest and global were looked for */
+    bool global;              /* G on the way to guest */
     uint64_t gva;             /* of its first entry */
     const struct walk *super; /* the guest superpage that all in it stems from, or null */
     const uint64_t *guest;    /* the guest's table of the same addresses, if there is one */
-    bool global;              /* G on the way to that */
-    bool alone;               /* and not what is below it: that is put aside */
     struct pattern pattern;
 };
+
+/* Before the first leaf of a table is compared. */
+static void ask_guest(const struct renewal *renewal, struct pass *pass)
+{
+    pass->asked = true;
+    pass->global = false;
+    pass->guest = NULL;
+    pass->pattern.begin = pass->pattern.size = pass->pattern.more = 0; /* none */
+    if (!pass->super && !is_bare(renewal))
+        pass->guest = walk_table(renewal->vm, renewal->satp, pass->gva, pass->level, &pass->global);
+}
 
 static unsigned renew_table(struct renewal *renewal, uint64_t *table, unsigned level, uint64_t gva,
                             const struct walk *super, bool alone);
@@ -191,14 +200,25 @@ static void renew_pointer(struct renewal *renewal, uint64_t *entry, unsigned lev
         put_aside(renewal, entry);
 }
 
+/* Whether a leaf is what follows from the guest's entry of the same table, in the common case. */
+static inline bool fits(const struct renewal *renewal, struct pass *pass, uint64_t entry,
+                        uint64_t pte)
+{
+    return is_same(&pass->pattern, entry, pte) ||
+           (expect(renewal, &pass->pattern, pte, pass->global) &&
+            is_same(&pass->pattern, entry, pte));
+}
+
 /* A leaf of any table but one of level 0 that the guest has too. */
-static void renew_entry(struct renewal *renewal, struct pass *pass, uint64_t *entry, uint64_t gva)
+static void renew_one(struct renewal *renewal, struct pass *pass, uint64_t *entry, uint64_t gva)
 {
     struct walk walk;
     bool found = true;
+    if (!pass->asked)
+        ask_guest(renewal, pass);
     unsigned index = shadow_index(gva, pass->level);
     uint64_t pte = pass->guest ? __atomic_load_n(&pass->guest[index], __ATOMIC_RELAXED) : 0;
-    if (!pass->super && is_same(&pass->pattern, *entry, pte)) {
+    if (fits(renewal, pass, *entry, pte)) {
         renewal->vm->stats.memory.kept++;
         return;
     }
@@ -206,88 +226,113 @@ static void renew_entry(struct renewal *renewal, struct pass *pass, uint64_t *en
         walk = inside(pass->super, gva);
     else
         found = peek(renewal, gva, &walk);
-    renew_leaf(renewal, &pass->pattern, entry, pass->level, gva, found ? &walk : NULL,
-               pass->super != NULL);
+    renew_leaf(renewal, entry, pass->level, gva, found ? &walk : NULL, pass->super);
 }
 
-/* Eight entries of a level-0 table, from index on. The guest's stand side by side, if it has such a table. */
-static unsigned renew_group(struct renewal *renewal, struct pass *pass, unsigned index)
+/* An entry of such a table that is not 0. What is left of it. */
+__attribute__((noinline)) static unsigned renew_entry(struct renewal *renewal, struct pass *pass,
+                                                      uint64_t *entry)
+{
+    uint64_t pte = *entry, index = (uint64_t)(entry - pass->table);
+    uint64_t gva = pass->gva | index << (PAGE_SHIFT + 9 * pass->level);
+    if (pass->top && index == MAP_ROOT_SLOT)
+        return 0;
+    if (pass->top && index > MAP_ROOT_SLOT)
+        gva |= -(1ul << (PAGE_SHIFT + 9 * (pass->level + 1)));
+    if (shadow_is_leaf(pte))
+        renew_one(renewal, pass, entry, gva);
+    else if (!(pte & PTE_V) || (pass->top && (pte & PTE_SHARED)))
+        ; /* it stays as it is */
+    else if (pass->alone)
+        *entry = pte & ~(uint64_t)PTE_V; /* the machine does not see it yet */
+    else
+        renew_pointer(renewal, entry, pass->level, gva, pass->super);
+    if (!*entry)
+        return 0;
+    return *entry & PTE_V ? shadow_is_leaf(pte) ? LEFT_VALID | LEFT_LEAF : LEFT_VALID : LEFT_ASIDE;
+}
+
+/* Eight entries of a level-0 table. The guest's stand side by side, if it has such a table. False: none is left. */
+static bool renew_group(struct renewal *renewal, struct pass *pass, uint64_t *entry)
 {
     static const uint64_t none[8];
-    uint64_t *entry = pass->table + index;
+    uint64_t index = (uint64_t)(entry - pass->table), gva = pass->gva + (index << PAGE_SHIFT);
     const uint64_t *guest = pass->guest ? pass->guest + index : none;
-    uint64_t gva = pass->gva + ((uint64_t)index << PAGE_SHIFT), any = 0;
     const struct walk above = {.global = pass->global};
-    unsigned kept = 0;
-    for (unsigned i = 0; i < 8; i++) {
-        if (!entry[i])
+    unsigned kept = 0, any = 0;
+    for (const uint64_t *end = entry + 8; entry < end; entry++, guest++, gva += PAGE_SIZE) {
+        if (!*entry)
             continue;
-        uint64_t pte = __atomic_load_n(&guest[i], __ATOMIC_RELAXED);
-        if (is_same(&pass->pattern, entry[i], pte)) {
+        uint64_t pte = __atomic_load_n(guest, __ATOMIC_RELAXED);
+        if (fits(renewal, pass, *entry, pte)) {
             kept++;
             continue;
         }
         struct walk walk = shadow_neighbour(&above, pte);
-        renew_leaf(renewal, &pass->pattern, &entry[i], 0, gva + ((uint64_t)i << PAGE_SHIFT),
-                   walk_is_cacheable(pte) ? &walk : NULL, false);
-        any |= entry[i];
+        renew_leaf(renewal, entry, 0, gva, walk_is_cacheable(pte) ? &walk : NULL, false);
+        any |= *entry != 0;
     }
     renewal->vm->stats.memory.kept += kept;
-    return any || kept ? LEFT_VALID | LEFT_LEAF : 0;
+    return any || kept;
 }
 
-/* Eight entries of any other table. */
-static unsigned renew_entries(struct renewal *renewal, struct pass *pass, unsigned index)
+/* A level-0 table that stems from no superpage. What is left in it. */
+static unsigned renew_last(struct renewal *renewal, uint64_t *table, uint64_t gva, bool alone)
 {
-    unsigned level = pass->level, left = 0;
-    bool top = level == renewal->vm->shadow->host_levels - 1;
-    for (unsigned i = index; i < index + 8; i++) {
-        uint64_t *entry = &pass->table[i];
-        uint64_t gva = pass->gva | (uint64_t)i << (PAGE_SHIFT + 9 * level);
-        if (top && i >= 256)
-            gva |= -(1ul << (PAGE_SHIFT + 9 * (level + 1)));
-        if (!*entry || (top && i == MAP_ROOT_SLOT))
+    struct shadow *shadow = renewal->vm->shadow;
+    uint64_t *groups = &shadow->groups[pool_index(&shadow->pool, table)];
+    struct pass pass; /* not by an initializer, which would be a call of memset */
+    pass.table = table;
+    pass.level = 0;
+    pass.gva = gva;
+    pass.super = NULL;
+    ask_guest(renewal, &pass);
+    uint32_t looked = 0;
+    for (uint64_t bits = *groups, bit = 1; bits; bits >>= 1, bit <<= 1, table += 8) {
+        if (!(bits & 1))
             continue;
-        if (shadow_is_leaf(*entry)) {
-            renew_entry(renewal, pass, entry, gva);
-            left |= LEFT_LEAF;
-        } else if ((*entry & PTE_V) && !(top && (*entry & PTE_SHARED))) {
-            if (pass->alone)
-                *entry &= ~(uint64_t)PTE_V; /* the machine does not see it yet */
-            else
-                renew_pointer(renewal, entry, level, gva, pass->super);
-        }
-        if (*entry)
-            left |= *entry & PTE_V ? LEFT_VALID : LEFT_ASIDE;
+        if (!renew_group(renewal, &pass, table))
+            *groups &= ~bit;
+        looked++;
     }
-    return left;
+    if (!alone)
+        charge(renewal, pass.table, looked, true);
+    return *groups ? LEFT_VALID : 0;
 }
 
-/* All entries of a table of this level, the first of which is for gva. What is left in it. alone: not what is below
- * it. */
+/* All entries of a table of this level, the first of which is for gva. What is left in it. super: the guest superpage
+ * that they all stem from, or null. alone: not what is below it. */
 static unsigned renew_table(struct renewal *renewal, uint64_t *table, unsigned level, uint64_t gva,
                             const struct walk *super, bool alone)
 {
-    struct vm *vm = renewal->vm;
-    uint64_t *groups = &vm->shadow->groups[pool_index(&vm->shadow->pool, table)];
-    struct pass pass = {table, level, gva, super, NULL, false, alone, no_pattern(renewal)};
-    if (!super && !is_bare(renewal))
-        pass.guest = walk_table(vm, renewal->satp, gva, level, &pass.global);
+    if (level == 0 && !super)
+        return renew_last(renewal, table, gva, alone);
+    struct shadow *shadow = renewal->vm->shadow;
+    uint64_t *groups = &shadow->groups[pool_index(&shadow->pool, table)];
+    struct pass pass;
+    pass.table = table;
+    pass.level = level;
+    pass.gva = gva;
+    pass.super = super;
+    pass.alone = alone;
+    pass.top = level == shadow->host_levels - 1;
+    pass.asked = false;
     unsigned left = 0;
     uint32_t looked = 0;
-    uint64_t bits = *groups;
-    for (unsigned i = 0; bits; i += 8, bits >>= 1) {
+    for (uint64_t bits = *groups, bit = 1; bits; bits >>= 1, bit <<= 1, table += 8) {
         if (!(bits & 1))
             continue;
-        unsigned these = level == 0 && !super ? renew_group(renewal, &pass, i)
-                                              : renew_entries(renewal, &pass, i);
+        unsigned these = 0;
+        for (uint64_t *entry = table; entry < table + 8; entry++)
+            if (*entry)
+                these |= renew_entry(renewal, &pass, entry);
         if (!these)
-            *groups &= ~(1ul << (i / 8));
+            *groups &= ~bit;
         left |= these;
         looked++;
     }
     if (!alone)
-        charge(renewal, table, super ? 8 * looked : looked, left & LEFT_LEAF);
+        charge(renewal, pass.table, super ? 8 * looked : looked, left & LEFT_LEAF);
     return left & (LEFT_VALID | LEFT_ASIDE);
 }
 
@@ -300,9 +345,8 @@ void shadow_renew_found(struct renewal *renewal, uint64_t *entry, unsigned level
                         const struct walk *walk)
 {
     uint64_t first = gva & -(1ul << (PAGE_SHIFT + 9 * level));
-    struct pattern pattern = no_pattern(renewal);
     if (shadow_is_leaf(*entry))
-        renew_leaf(renewal, &pattern, entry, level, first, walk, false);
+        renew_leaf(renewal, entry, level, first, walk, false);
     else
         renew_pointer(renewal, entry, level, first, NULL);
 }
