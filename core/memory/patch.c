@@ -13,8 +13,8 @@
 #include "cpu/inline.h"
 #include "memory/shadow_internal.h"
 
-#define ECALL 0x00000073u
-#define BOUND 1ul /* bit of copy_gva: it is executed there */
+#define ECALL     0x00000073u
+#define BOUND     1ul   /* bit of copy_gva: it is executed there */
 #define LOADS_MAX 8192u /* of its original, until a copy is dropped: it is data as much as code */
 #define DROPS_MAX 8u    /* a page whose copy was dropped this often is not patched again */
 
@@ -329,13 +329,6 @@ static const uint8_t *code_at(struct vcpu *vcpu, uint64_t gva, uint64_t *cause)
     return bytes;
 }
 
-static uint16_t half_word(const uint8_t *code)
-{
-    uint16_t half;
-    memcpy(&half, code, sizeof(half));
-    return half;
-}
-
 uint64_t patch_fetch(struct vcpu *vcpu, uint64_t gva, uint32_t *raw)
 {
     uint64_t cause = 0;
@@ -343,11 +336,11 @@ uint64_t patch_fetch(struct vcpu *vcpu, uint64_t gva, uint32_t *raw)
     *raw = 0;
     if (!code)
         return cause;
-    *raw = half_word(code);
+    *raw = *(const uint16_t *)code;
     if (insn_length((uint16_t)*raw) != 4)
         return 0;
     code = (gva + 2) & PAGE_MASK ? code + 2 : code_at(vcpu, gva + 2, &cause);
     if (code)
-        *raw |= (uint32_t)half_word(code) << 16;
+        *raw |= (uint32_t) * (const uint16_t *)code << 16;
     return cause;
 }

@@ -295,6 +295,7 @@ void shadow_init(struct vm *vm, void *base, uint64_t size, uint64_t host_satp, u
     shadow->host_levels = host_satp >> SATP_MODE_SHIFT == SATP_MODE_SV48 ? 4 : 5;
     uint64_t left = (uint64_t)(end - next);
     pool_reset(&shadow->pool, next, left < POOL_MAX ? left : POOL_MAX, &vm->stats.memory);
-    shadow->copies_limit = shadow->pool.pages / 2 < COPIES_MAX ? shadow->pool.pages / 2 : COPIES_MAX;
+    shadow->copies_limit = shadow->pool.pages / 2 < COPIES_MAX ? shadow->pool.pages / 2
+                                                               : COPIES_MAX;
     vm->shadow = shadow;
 }

@@ -108,17 +108,19 @@ struct shadow {
     uint8_t *copy_jumps;    /* by pool page: sites of the copy that jump to trampolines */
     uint32_t *copy_version; /* by pool page: counts what was read from the copy and is stale */
     uint32_t *copy_frame;   /* by pool page: the frame that it is a patched copy of */
-    uint16_t *copy_list;    /* pool pages that are copies, in no order; copy_slot: by pool page, where in it */
+    uint16_t *
+        copy_list; /* pool pages that are copies, in no order; copy_slot: by pool page, where in it */
     uint16_t *copy_slot;
     uint64_t *groups; /* by pool page, of tables: bit i: entries 8 * i to 8 * i + 7 may be set */
     uint64_t *
         origin; /* by pool page, of tables below PTE_SPLIT: the guest's superpage entry that all in it
                            * stems from; 0: it is not only one. Of buried tables: the next */
-    uint64_t buried;    /* the first table that is forgotten and not yet given back; 0: none */
-    uint16_t *credit;   /* by pool page, of tables: groups that fences may still compare until it is put aside */
-    bool *code;         /* by pool page, of tables: code of the kernel may be mapped in it or below it */
-    uint64_t exit;      /* the exit that the two rests are of (vcpu.exit_instret) */
-    uint32_t fence_rest; /* groups that fences may still compare in this exit */
+    uint64_t buried; /* the first table that is forgotten and not yet given back; 0: none */
+    uint16_t *
+        credit; /* by pool page, of tables: groups that fences may still compare until it is put aside */
+    bool *code;    /* by pool page, of tables: code of the kernel may be mapped in it or below it */
+    uint64_t exit; /* the exit that the two rests are of (vcpu.exit_instret) */
+    uint32_t fence_rest;  /* groups that fences may still compare in this exit */
     uint32_t search_rest; /* groups that searches for leaves may still look at in this exit */
     struct shadow_space space[SHADOW_SPACES];
 };

@@ -10,7 +10,8 @@
 
 #include "memory/shadow_internal.h"
 
-#define LEVEL_BITS 8u /* shadow.buried and origin[] of a buried table: (page of the pool + 1) << 8 | level */
+#define LEVEL_BITS \
+    8u /* shadow.buried and origin[] of a buried table: (page of the pool + 1) << 8 | level */
 
 void shadow_tlb_flush(struct vm *vm)
 {

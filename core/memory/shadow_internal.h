@@ -186,7 +186,8 @@ uint64_t *shadow_fill(struct vcpu *vcpu, struct shadow_root *root, const struct 
 void shadow_fill_early(struct vcpu *vcpu, uint64_t gva, const struct walk *walk);
 
 /* What may be spent, of work that a guest can lengthen. One group: eight entries that are looked at. */
-#define SHADOW_CREDIT       256u  /* groups that fences compare of a table until it must prove its use by a fault */
+#define SHADOW_CREDIT \
+    256u /* groups that fences compare of a table until it must prove its use by a fault */
 #define SHADOW_FENCE_GROUPS 256u  /* that all fences of an exit compare; the rest is put aside */
 #define SHADOW_SEARCH       4096u /* groups that searches of an exit look at; then all is dropped */
 
@@ -206,8 +207,9 @@ struct renewal {
     struct vm *vm;
     uint64_t satp; /* 0: nothing is known of the guest's tables */
     struct shadow_lens lens;
-    bool shared;  /* a table of global kernel pages only */
-    bool changed; /* something was dropped, put aside or became another: the machine's TLB must forget it */
+    bool shared; /* a table of global kernel pages only */
+    bool
+        changed; /* something was dropped, put aside or became another: the machine's TLB must forget it */
 };
 
 /* Compares a table of this level, the first entry of which is for gva, and all below it that is in use. False:

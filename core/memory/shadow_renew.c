@@ -169,8 +169,10 @@ static bool is_unchanged(const struct renewal *renewal, const uint64_t *table,
 
 /* An entry that names a table. It is cleared if nothing is left below it, and put aside if nothing that is in use
  * is. */
-static void renew_pointer(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
-                          const struct walk *super)
+static inline __attribute__((always_inline)) void renew_pointer(struct renewal *renewal,
+                                                                uint64_t *entry, unsigned level,
+                                                                uint64_t gva,
+                                                                const struct walk *super)
 {
     struct shadow *shadow = renewal->vm->shadow;
     struct walk walk;

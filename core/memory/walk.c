@@ -61,8 +61,7 @@ static unsigned levels_of(uint64_t satp)
 /* Whether an entry that is no leaf leads to a table. */
 static bool is_pointer(uint64_t pte)
 {
-    return (pte & PTE_V) &&
-           !(pte & (PTE_R | PTE_W | PTE_X | PTE_U | PTE_A | PTE_D | PTE_RESERVED));
+    return (pte & PTE_V) && !(pte & (PTE_R | PTE_W | PTE_X | PTE_U | PTE_A | PTE_D | PTE_RESERVED));
 }
 
 static enum found find(struct vm *vm, uint64_t satp, uint64_t gva, struct walk *walk,
