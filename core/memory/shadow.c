@@ -284,6 +284,7 @@ void shadow_init(struct vm *vm, void *base, uint64_t size, uint64_t host_satp, u
     shadow->origin = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->origin));
     shadow->credit = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->credit));
     shadow->code = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->code));
+    shadow->taken_up = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->taken_up));
     shadow->copy_slot = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_slot));
     shadow->copy_list = cut(&next, COPIES_MAX * sizeof(*shadow->copy_list));
     shadow->code_epoch = 1;

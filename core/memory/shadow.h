@@ -118,6 +118,7 @@ struct shadow {
     uint64_t buried; /* the first table that is forgotten and not yet given back; 0: none */
     uint16_t *
         credit; /* by pool page, of tables: groups that fences may still compare until it is put aside */
+    uint8_t *taken_up; /* by pool page, of tables: how often it was put aside and taken up again */
     bool *code;    /* by pool page, of tables: code of the kernel may be mapped in it or below it */
     uint64_t exit; /* the exit that the two rests are of (vcpu.exit_instret) */
     uint32_t fence_rest;  /* groups that fences may still compare in this exit */

@@ -98,8 +98,10 @@ void *shadow_take(struct vm *vm)
     for (unsigned i = 0; i < 2 && shadow->buried; i++)
         dig_up(vm);
     void *page = pool_take(&shadow->pool);
-    if (page)
+    if (page) {
         shadow->code[pool_index(&shadow->pool, page)] = false;
+        shadow->taken_up[pool_index(&shadow->pool, page)] = 0;
+    }
     return page;
 }
 

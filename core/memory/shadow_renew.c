@@ -9,6 +9,9 @@
 #include "memory/map.h"
 #include "memory/shadow_internal.h"
 
+#define FEW_GROUPS   8u /* of a level-0 table: so many cost no more to compare than to fill again */
+#define TAKEN_UP_MAX 3u /* times that a table with more is taken up as a whole */
+
 #define LOW_BITS ((1ul << PTE_PPN_SHIFT) - 1)
 
 /* What follows from guest entries with the same rights. In one table most are such. */
@@ -254,28 +257,41 @@ __attribute__((noinline)) static unsigned renew_entry(struct renewal *renewal, s
     return *entry & PTE_V ? shadow_is_leaf(pte) ? LEFT_VALID | LEFT_LEAF : LEFT_VALID : LEFT_ASIDE;
 }
 
+/* An entry of a level-0 table that does not fit the pattern, and what the guest's is. False: it is cleared. */
+static bool renew_unlike(struct renewal *renewal, struct pass *pass, uint64_t *entry, uint64_t pte)
+{
+    if (expect(renewal, &pass->pattern, pte, pass->global) &&
+        is_same(&pass->pattern, *entry, pte)) {
+        renewal->vm->stats.memory.kept++;
+        return true;
+    }
+    const struct walk above = {.global = pass->global};
+    struct walk walk = shadow_neighbour(&above, pte);
+    uint64_t gva = pass->gva + ((uint64_t)(entry - pass->table) << PAGE_SHIFT);
+    renew_leaf(renewal, entry, 0, gva, walk_is_cacheable(pte) ? &walk : NULL, false);
+    return *entry;
+}
+
 /* Eight entries of a level-0 table. The guest's stand side by side, if it has such a table. False: none is left. */
 static bool renew_group(struct renewal *renewal, struct pass *pass, uint64_t *entry)
 {
     static const uint64_t none[8];
-    uint64_t index = (uint64_t)(entry - pass->table), gva = pass->gva + (index << PAGE_SHIFT);
-    const uint64_t *guest = pass->guest ? pass->guest + index : none;
-    const struct walk above = {.global = pass->global};
-    unsigned kept = 0, any = 0;
-    for (const uint64_t *end = entry + 8; entry < end; entry++, guest++, gva += PAGE_SIZE) {
+    const uint64_t *guest = pass->guest ? pass->guest + (entry - pass->table) : none;
+    struct pattern pattern = pass->pattern; /* in registers */
+    unsigned kept = 0, others = 0;
+    for (const uint64_t *end = entry + 8; entry < end; entry++, guest++) {
         if (!*entry)
             continue;
         uint64_t pte = __atomic_load_n(guest, __ATOMIC_RELAXED);
-        if (fits(renewal, pass, *entry, pte)) {
+        if (is_same(&pattern, *entry, pte)) {
             kept++;
-            continue;
+        } else {
+            others += renew_unlike(renewal, pass, entry, pte);
+            pattern = pass->pattern;
         }
-        struct walk walk = shadow_neighbour(&above, pte);
-        renew_leaf(renewal, entry, 0, gva, walk_is_cacheable(pte) ? &walk : NULL, false);
-        any |= *entry != 0;
     }
     renewal->vm->stats.memory.kept += kept;
-    return any || kept;
+    return kept + others;
 }
 
 /* A level-0 table that stems from no superpage. What is left in it. */
@@ -353,6 +369,18 @@ void shadow_renew_found(struct renewal *renewal, uint64_t *entry, unsigned level
         renew_pointer(renewal, entry, level, first, NULL);
 }
 
+/* Whether a level-0 table is better forgotten than taken up: it holds much, and was put aside and taken up before, so
+ * only a part of it may be in use. What is, comes back. */
+static bool is_sparse(struct shadow *shadow, const uint64_t *table)
+{
+    uint32_t page = pool_index(&shadow->pool, table);
+    uint64_t groups = shadow->groups[page];
+    unsigned count = 0;
+    for (; groups && count <= FEW_GROUPS; count++)
+        groups &= groups - 1;
+    return count > FEW_GROUPS && ++shadow->taken_up[page] >= TAKEN_UP_MAX;
+}
+
 void shadow_attach(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
                    unsigned split)
 {
@@ -362,6 +390,10 @@ void shadow_attach(struct renewal *renewal, uint64_t *entry, unsigned level, uin
     struct walk walk = {0};
     unsigned of = split ? split : *entry & PTE_SPLIT ? level : 0;
     if (of && (!peek(renewal, first, &walk) || walk.level != of)) {
+        forget(renewal, entry, level);
+        return;
+    }
+    if (!of && level == 1 && is_sparse(shadow, table)) {
         forget(renewal, entry, level);
         return;
     }

@@ -100,7 +100,6 @@ void enter_guest(void)
 
 /* --- The guest's tables ----------------------------------------------------------------------- */
 
-
 struct table tables[TABLES];
 static unsigned ntables;
 unsigned root_of[2][ROOTS];

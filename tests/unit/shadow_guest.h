@@ -25,10 +25,10 @@
 #define WINDOW_HPA 0x20005000ul
 #define HOST_ENTRY 0x2000000000000001ul /* the VMM's: anything that is no user page */
 
-#define ROOTS      4u /* of each mode */
-#define TABLES     64u
-#define FRAMES     24u /* that pages map */
-#define PLENTY     400u /* pages of the pool, that never run out */
+#define ROOTS  4u /* of each mode */
+#define TABLES 64u
+#define FRAMES 24u  /* that pages map */
+#define PLENTY 400u /* pages of the pool, that never run out */
 
 /* A table of the guest's. */
 struct table {

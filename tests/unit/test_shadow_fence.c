@@ -182,7 +182,8 @@ static void test_taken_up_is_nothing(void **state)
     take_snapshot();
     full_fence();
     expect(0x5000, ACCESS_STORE, SHADOW_GUEST);
-    expect(REGION + RAM_FIRST - RAM_GPA, ACCESS_STORE, SHADOW_RETRY); /* page by page: not all RAM */
+    expect(REGION + RAM_FIRST - RAM_GPA, ACCESS_STORE,
+           SHADOW_RETRY); /* page by page: not all RAM */
     assert_false(is_mapped(REGION, ACCESS_LOAD));
     expect(2 * REGION + 0x5000, ACCESS_STORE, SHADOW_RETRY);
     assert_true(is_mapped(2 * REGION + 0x1ff000, ACCESS_STORE));
