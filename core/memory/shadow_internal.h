@@ -189,7 +189,7 @@ void shadow_fill_early(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
 #define SHADOW_CREDIT \
     256u /* groups that fences compare of a table until it must prove its use by a fault */
 #define SHADOW_FENCE_GROUPS 256u  /* that all fences of an exit compare; the rest is put aside */
-#define SHADOW_SEARCH       4096u /* groups that searches of an exit look at; then all is dropped */
+#define SHADOW_SEARCH       2048u /* groups that searches of an exit look at; then all is dropped */
 
 /* Sees to it that the two rests are the current exit's. */
 static inline void shadow_begin_work(struct vm *vm)
