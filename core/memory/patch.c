@@ -15,13 +15,12 @@
 #include "host/disk.h"
 #include "memory/shadow_internal.h"
 
-#define ECALL 0x00000073u
-#define BOUND 1ul /* bit of copy_gva: it is executed there */
-#define BOUND_TWICE \
-    UINT64_MAX            /* at several addresses: no trampoline could know which to return to */
+#define ECALL       0x00000073u
+#define BOUND       1ul   /* bit of copy_gva: it is executed there */
 #define LOADS_MAX   8192u /* of its original, until a copy is dropped: it is data as much as code */
-#define DROPS_APART 8u    /* copies at once from which on it is cheaper to drop all shadow tables */
+#define DROPS_APART 8u    /* copies at once, beyond which it is cheaper to drop all shadow tables */
 #define DROPS_MAX   8u    /* a page whose copy was dropped this often is not patched again */
+#define RANGE_LARGE 65536u /* frames: all copies are fewer */
 
 static uint8_t *original_of(const struct vm *vm, uint64_t frame)
 {
@@ -63,7 +62,7 @@ static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
     if (shadow->drops[frame] >= DROPS_MAX || shadow->copies >= shadow->copies_limit ||
         host_disk_writes_to(vm->host, map_pointer_hpa(original_of(vm, frame)), PAGE_SIZE))
         return false; /* the site stays a slow trap */
-    uint8_t *copy = pool_take(&shadow->pool);
+    uint8_t *copy = shadow_take(vm);
     if (!copy)
         return false; /* eviction is for tables */
     memcpy(copy, original_of(vm, frame), PAGE_SIZE);
@@ -75,7 +74,8 @@ static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
     shadow->copy_loads[index] = 0;
     shadow->patch[frame] = (uint16_t)(index + 1);
     shadow->block_patches[frame >> 9]++;
-    shadow->copies++;
+    shadow->copy_slot[index] = (uint16_t)shadow->copies;
+    shadow->copy_list[shadow->copies++] = (uint16_t)index;
     vm->stats.memory.patched_pages++;
     if (shadow->leaves[frame] || shadow->block_leaves[frame >> 9] || shadow->giant_leaves)
         shadow_drop_frame(vm, frame);
@@ -180,7 +180,7 @@ bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
     bool patched;
     if (!frame_at(vcpu, pc, &frame, &patched) || !patched)
         return false;
-    if (vm->shadow->copy_gva[vm->shadow->patch[frame] - 1u] == BOUND_TWICE)
+    if (vm->shadow->copy_gva[vm->shadow->patch[frame] - 1u] == SHADOW_BOUND_TWICE)
         return false;
     uint32_t jump = inline_make(vcpu, pc, insn, original_of(vm, frame), (uint32_t)frame);
     if (!jump)
@@ -198,7 +198,7 @@ void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva)
     uint64_t *bound = &vm->shadow->copy_gva[vm->shadow->patch[frame] - 1u];
     gva &= ~PAGE_MASK;
     if (*bound && *bound != (gva | BOUND))
-        gva = BOUND_TWICE & ~BOUND;
+        gva = SHADOW_BOUND_TWICE & ~BOUND;
     *bound = gva | BOUND;
     take_back(vm, frame, gva, false);
 }
@@ -242,30 +242,38 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
     return true;
 }
 
-/* written: by the guest or a device, which counts against patching the page again. */
-static void drop_copy(struct vm *vm, uint64_t frame, bool written)
+/* Drops the copy of a frame, which has one. */
+static void drop_copy(struct vm *vm, uint64_t frame)
 {
     struct shadow *shadow = vm->shadow;
     uint8_t *copy = copy_of(vm, frame);
-    if (!copy)
-        return;
-    if (shadow->leaves[frame])
-        shadow_drop_frame(vm, frame);
+    uint32_t index = pool_index(&shadow->pool, copy);
+    shadow_drop_copy(vm, frame);
     take_back(vm, frame, 0, true);
     shadow->patch[frame] = 0;
     shadow->block_patches[frame >> 9]--;
-    if (written && shadow->drops[frame] < DROPS_MAX)
-        shadow->drops[frame]++;
     pool_give(&shadow->pool, copy);
-    shadow->copies--;
+    uint16_t last = shadow->copy_list[--shadow->copies];
+    shadow->copy_list[shadow->copy_slot[index]] = last;
+    shadow->copy_slot[last] = shadow->copy_slot[index];
     vm->stats.memory.patched_pages--;
     vm->stats.memory.dropped_patches++;
-    shadow->copy_version[pool_index(&shadow->pool, copy)]++;
+    shadow->copy_version[index]++;
+}
+
+/* The same because it was written. */
+static void drop_written(struct vm *vm, uint64_t frame)
+{
+    drop_copy(vm, frame);
+    if (vm->shadow->drops[frame] < DROPS_MAX)
+        vm->shadow->drops[frame]++;
 }
 
 void patch_drop(struct vm *vm, uint64_t gpa)
 {
-    drop_copy(vm, shadow_frame(vm, gpa), true);
+    uint64_t frame = shadow_frame(vm, gpa);
+    if (vm->shadow->patch[frame])
+        drop_written(vm, frame);
 }
 
 /* Whether none of four frames from a multiple of four on has a copy. (patch[] begins a page.) */
@@ -299,28 +307,29 @@ static void prepare_drops(struct vm *vm)
             patch_take_back(vm, &vm->vcpu.inlined->site[i]);
 }
 
-/* Of frames first to last. */
-static void drop_copies(struct vm *vm, uint64_t first, uint64_t last, bool written)
+/* Drops the copy of a frame that was written, the count-th of several: beyond a few, all tables with it. */
+static void drop_one_of_many(struct vm *vm, uint64_t frame, unsigned count)
 {
-    const struct shadow *shadow = vm->shadow;
-    uint64_t frame = next_copy(shadow, first, last);
-    unsigned count = 0;
-    for (uint64_t at = frame; at <= last && count < DROPS_APART; count++)
-        at = next_copy(shadow, at + 1, last);
     if (count == DROPS_APART)
         prepare_drops(vm);
-    for (; frame <= last; frame = next_copy(shadow, frame + 1, last))
-        drop_copy(vm, frame, written);
+    drop_written(vm, frame);
 }
 
 void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len)
 {
-    drop_copies(vm, shadow_frame(vm, gpa), shadow_frame(vm, gpa + len - 1), true);
-}
-
-void patch_drop_all(struct vm *vm)
-{
-    drop_copies(vm, 0, (vm->ram.size >> PAGE_SHIFT) - 1, false);
+    const struct shadow *shadow = vm->shadow;
+    uint64_t first = shadow_frame(vm, gpa), last = shadow_frame(vm, gpa + len - 1);
+    unsigned count = 0;
+    if (last - first < RANGE_LARGE) {
+        for (uint64_t at = first; (at = next_copy(shadow, at, last)) <= last; at++)
+            drop_one_of_many(vm, at, count++);
+        return;
+    }
+    for (uint32_t i = shadow->copies; i-- > 0;) {
+        uint64_t frame = shadow->copy_frame[shadow->copy_list[i]];
+        if (frame - first <= last - first)
+            drop_one_of_many(vm, frame, count++); /* another takes its place that was looked at */
+    }
 }
 
 void patch_note_load(struct vm *vm, uint64_t gpa)
@@ -330,6 +339,13 @@ void patch_note_load(struct vm *vm, uint64_t gpa)
     vm->stats.memory.patched_loads++;
     if (copy && ++shadow->copy_loads[copy - 1u] == LOADS_MAX)
         patch_drop(vm, gpa);
+}
+
+void patch_drop_all(struct vm *vm)
+{
+    const struct shadow *shadow = vm->shadow;
+    while (shadow->copies)
+        drop_copy(vm, shadow->copy_frame[shadow->copy_list[shadow->copies - 1]]);
 }
 
 void patch_reset(struct vm *vm)

@@ -27,6 +27,7 @@ class Guest:
 
 NATIVE = [{"DEVICE": "native"}]
 EVERY_LEVEL = [{"DEVICE": "virtio", "PATCH": patch} for patch in PATCHES]
+COUNTED = {"ICOUNT": "1", "MEM": "64M"}  # costs are asserted
 EVERY_STRATEGY = [{"DEVICE": device} for device in STRATEGIES]
 PATCHED = PATCHES[1:]
 
@@ -97,6 +98,8 @@ GUESTS = [
     Guest("floodahci", [{"DEVICE": "emulated"}, {"DEVICE": "emulated", "ABLATE": "copy"}]),
     Guest("floodfence", [*NATIVE, *EVERY_LEVEL]),
     Guest("floodmarks", [*NATIVE, {"DEVICE": "virtio"}]),
+    Guest("floodshadow", [{**options, "ICOUNT": "1"} for options in NATIVE + EVERY_LEVEL], seconds=120),
+    Guest("fence", [{**options, **COUNTED} for options in NATIVE + EVERY_LEVEL], seconds=120),
 ]
 RUNS = [(guest, options) for guest in GUESTS for options in guest.runs]
 

@@ -25,8 +25,11 @@ liveness_SOURCES       := $(addprefix core/cpu/,liveness.c decode.c decode_compr
 overlap_SOURCES        := $(addprefix core/cpu/,overlap.c decode.c decode_compressed.c)
 ring_SOURCES           := $(PARAVIRT)
 rtc_SOURCES            := core/board/rtc.c
-shadow_SOURCES         := $(addprefix core/memory/,walk.c shadow.c shadow_fill.c shadow_drop.c shadow_fence.c patch.c pool.c ram.c) \
-	core/cpu/decode.c core/cpu/decode_compressed.c core/cpu/overlap.c tests/unit/hart.c tests/unit/no_inline.c
+PAGING := $(addprefix core/memory/,walk.c shadow.c shadow_fill.c shadow_drop.c shadow_search.c shadow_fence.c shadow_renew.c \
+	patch.c pool.c ram.c) core/cpu/decode.c core/cpu/decode_compressed.c core/cpu/overlap.c \
+	$(addprefix tests/unit/,shadow_guest.c hart.c no_inline.c)
+shadow_SOURCES         := $(PAGING)
+shadow_fence_SOURCES   := $(PAGING)
 sbi_SOURCES            := core/board/sbi_console.c core/board/sbi_harts.c
 stats_SOURCES          := core/stats.c core/stats_names.c core/stats_report.c
 tree_SOURCES           := core/board/tree.c core/host/machine.c
