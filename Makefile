@@ -47,7 +47,7 @@ LIBGCC = $(shell $(CROSS)gcc -march=rv64imac -mabi=lp64 -print-libgcc-file-name)
 CORE_OBJS := \
 	core/boot.o core/main.o core/options.o core/panic.o core/stats.o core/stats_names.o core/string.o core/trace.o \
 	core/cpu/entry.o core/cpu/vector.o core/cpu/trap.o core/cpu/vcpu.o core/cpu/csr.o core/cpu/priv.o core/cpu/emulate.o core/cpu/fp.o core/cpu/ahead.o core/cpu/ahead_trace.o core/cpu/inline.o core/cpu/inline_code.o core/cpu/interpret.o core/cpu/liveness.o core/cpu/decode.o core/cpu/decode_compressed.o core/cpu/timer.o \
-	core/memory/ram.o core/memory/walk.o core/memory/pool.o core/memory/shadow.o core/memory/shadow_fill.o core/memory/shadow_drop.o core/memory/shadow_fence.o core/memory/patch.o \
+	core/memory/ram.o core/memory/walk.o core/memory/pool.o core/memory/shadow.o core/memory/shadow_fill.o core/memory/shadow_drop.o core/memory/shadow_search.o core/memory/shadow_fence.o core/memory/shadow_renew.o core/memory/patch.o \
 	core/board/board.o core/board/device.o core/board/loader.o core/board/rtc.o core/board/sbi.o core/board/tree.o core/board/plicmap.o core/board/vplic.o \
 	core/host/bounce.o core/host/console.o core/host/control.o core/host/disk.o core/host/disk_request.o core/host/fwcfg.o core/host/hold.o core/host/log.o core/host/machine.o core/host/plic.o core/host/virtio.o
 DEVICE_OBJS := \

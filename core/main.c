@@ -124,7 +124,7 @@ static void restart(struct vm *vm)
 {
     vm->vcpu.csr.satp = 0;
     vm->vcpu.mode = VMODE_S;
-    shadow_drop_all(&vm->vcpu);
+    shadow_reset(&vm->vcpu);
     patch_reset(vm); /* the loader is about to overwrite the code */
     load_guest(vm);
     enter_guest(vm);

@@ -235,11 +235,13 @@ static void write_memory(struct vm *vm)
     control_printf(vm->host,
                    "\"superpages\":%llu,\"shared_fills\":%llu,\"early_fills\":%llu,"
                    "\"space_hits\":%llu,\"space_misses\":%llu,\"kept\":%llu,\"forgotten\":%llu,"
+                   "\"set_aside\":%llu,\"taken_up\":%llu,"
                    "\"full_drops\":%llu,\"frame_drops\":%llu,",
                    COUNT(memory->superpages), COUNT(memory->shared_fills),
                    COUNT(memory->early_fills), COUNT(memory->space_hits),
                    COUNT(memory->space_misses), COUNT(memory->kept), COUNT(memory->forgotten),
-                   COUNT(memory->full_drops), COUNT(memory->frame_drops));
+                   COUNT(memory->set_aside), COUNT(memory->taken_up), COUNT(memory->full_drops),
+                   COUNT(memory->frame_drops));
     control_printf(vm->host, "\"ahead_runs\":%llu,\"ahead_instructions\":%llu,",
                    COUNT(memory->ahead_runs), COUNT(memory->ahead_instructions));
     control_printf(vm->host, "\"pool_pages\":%llu,\"pool_peak\":%llu,\"pool_limit\":%llu,",

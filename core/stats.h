@@ -51,6 +51,7 @@ struct stats_memory {
         early_fills;                   /* of the fills, and of those made ahead of a fault */
     uint64_t space_hits, space_misses; /* changes of satp: the space was kept, or is new */
     uint64_t kept, forgotten;          /* shadow entries that fences looked at */
+    uint64_t set_aside, taken_up;      /* shadow tables that fences put aside, and faults in them */
     uint64_t full_drops, frame_drops;
     uint64_t patched_pages, patched_sites, dropped_patches;
     uint64_t patched_loads;             /* of patched pages, carried out on the original */

@@ -132,9 +132,9 @@ static void change(struct vcpu *vcpu, bool lost, bool low_lost)
     inlined->low_lost = low_lost;
     inlined->losses += less;
     vcpu->vm->stats.memory.inline_lost += less;
-    patch_reset(vcpu->vm);
+    shadow_drop_all(vcpu); /* first: then no copy is looked for */
+    patch_drop_all(vcpu->vm);
     inline_mode_changed(vcpu);
-    shadow_drop_all(vcpu);
 }
 
 RARE static void check_conflicts(struct vcpu *vcpu)

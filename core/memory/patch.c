@@ -13,10 +13,8 @@
 #include "cpu/inline.h"
 #include "memory/shadow_internal.h"
 
-#define ECALL 0x00000073u
-#define BOUND 1ul /* bit of copy_gva: it is executed there */
-#define BOUND_TWICE \
-    UINT64_MAX          /* at several addresses: no trampoline could know which to return to */
+#define ECALL     0x00000073u
+#define BOUND     1ul   /* bit of copy_gva: it is executed there */
 #define LOADS_MAX 8192u /* of its original, until a copy is dropped: it is data as much as code */
 #define DROPS_MAX 8u    /* a page whose copy was dropped this often is not patched again */
 
@@ -58,7 +56,7 @@ static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
     struct shadow *shadow = vm->shadow;
     if (shadow->drops[frame] >= DROPS_MAX || shadow->copies >= shadow->copies_limit)
         return false; /* the site stays a slow trap */
-    uint8_t *copy = pool_take(&shadow->pool);
+    uint8_t *copy = shadow_take(vm);
     if (!copy)
         return false; /* eviction is for tables */
     memcpy(copy, original_of(vm, frame), PAGE_SIZE);
@@ -70,7 +68,8 @@ static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
     shadow->copy_loads[index] = 0;
     shadow->patch[frame] = (uint16_t)(index + 1);
     shadow->block_patches[frame >> 9]++;
-    shadow->copies++;
+    shadow->copy_slot[index] = (uint16_t)shadow->copies;
+    shadow->copy_list[shadow->copies++] = (uint16_t)index;
     vm->stats.memory.patched_pages++;
     if (shadow->leaves[frame] || shadow->block_leaves[frame >> 9] || shadow->giant_leaves)
         shadow_drop_frame(vm, frame);
@@ -151,8 +150,8 @@ bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
     bool patched;
     if (!frame_at(vcpu, pc, &frame, &patched) || !patched)
         return false;
-    if (vm->shadow->copy_gva[vm->shadow->patch[frame] - 1u] == BOUND_TWICE)
-        return false;
+    if (vm->shadow->copy_gva[vm->shadow->patch[frame] - 1u] == SHADOW_BOUND_TWICE)
+        return false; /* no trampoline could know which to return to */
     uint32_t jump = inline_make(vcpu, pc, insn, original_of(vm, frame), (uint32_t)frame);
     if (!jump)
         return false;
@@ -169,7 +168,7 @@ void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva)
     uint64_t *bound = &vm->shadow->copy_gva[vm->shadow->patch[frame] - 1u];
     gva &= ~PAGE_MASK;
     if (*bound && *bound != (gva | BOUND))
-        gva = BOUND_TWICE & ~BOUND;
+        gva = SHADOW_BOUND_TWICE & ~BOUND;
     *bound = gva | BOUND;
     take_back(vm, frame, gva, false);
 }
@@ -198,7 +197,8 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
 {
     uint64_t frame, offset = pc & PAGE_MASK;
     bool patched;
-    if (offset < 2 || !frame_at(vcpu, pc, &frame, &patched) || !patched)
+    if (!vcpu->vm->shadow->copies || offset < 2 || !frame_at(vcpu, pc, &frame, &patched) ||
+        !patched)
         return false;
     uint8_t *original = original_of(vcpu->vm, frame) + offset - 2;
     uint8_t *copy = copy_of(vcpu->vm, frame) + offset - 2;
@@ -211,25 +211,52 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
     return true;
 }
 
-void patch_drop(struct vm *vm, uint64_t gpa)
+/* Drops the copy of a frame, which has one. */
+static void drop_copy(struct vm *vm, uint64_t frame)
 {
     struct shadow *shadow = vm->shadow;
-    uint64_t frame = shadow_frame(vm, gpa);
     uint8_t *copy = copy_of(vm, frame);
-    if (!copy)
-        return;
-    if (shadow->leaves[frame])
-        shadow_drop_frame(vm, frame);
+    uint32_t index = pool_index(&shadow->pool, copy);
+    shadow_drop_copy(vm, frame);
     take_back(vm, frame, 0, true);
     shadow->patch[frame] = 0;
     shadow->block_patches[frame >> 9]--;
-    if (shadow->drops[frame] < DROPS_MAX)
-        shadow->drops[frame]++;
     pool_give(&shadow->pool, copy);
-    shadow->copies--;
+    uint16_t last = shadow->copy_list[--shadow->copies];
+    shadow->copy_list[shadow->copy_slot[index]] = last;
+    shadow->copy_slot[last] = shadow->copy_slot[index];
     vm->stats.memory.patched_pages--;
     vm->stats.memory.dropped_patches++;
-    shadow->copy_version[pool_index(&shadow->pool, copy)]++;
+    shadow->copy_version[index]++;
+}
+
+/* The same because it was written. */
+static void drop_written(struct vm *vm, uint64_t frame)
+{
+    drop_copy(vm, frame);
+    if (vm->shadow->drops[frame] < DROPS_MAX)
+        vm->shadow->drops[frame]++;
+}
+
+void patch_drop(struct vm *vm, uint64_t gpa)
+{
+    uint64_t frame = shadow_frame(vm, gpa);
+    if (vm->shadow->patch[frame])
+        drop_written(vm, frame);
+}
+
+void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+    const struct shadow *shadow = vm->shadow;
+    uint64_t first = shadow_frame(vm, gpa), frames = shadow_frame(vm, gpa + len - 1) - first + 1;
+    for (uint64_t i = 0; i < frames && frames <= shadow->copies; i++)
+        if (shadow->patch[first + i])
+            drop_written(vm, first + i);
+    for (uint32_t i = shadow->copies; i-- > 0 && frames > shadow->copies;) {
+        uint64_t frame = shadow->copy_frame[shadow->copy_list[i]];
+        if (frame - first < frames)
+            drop_written(vm, frame); /* another takes its place that was looked at */
+    }
 }
 
 void patch_note_load(struct vm *vm, uint64_t gpa)
@@ -241,12 +268,17 @@ void patch_note_load(struct vm *vm, uint64_t gpa)
         patch_drop(vm, gpa);
 }
 
+void patch_drop_all(struct vm *vm)
+{
+    const struct shadow *shadow = vm->shadow;
+    while (shadow->copies)
+        drop_copy(vm, shadow->copy_frame[shadow->copy_list[shadow->copies - 1]]);
+}
+
 void patch_reset(struct vm *vm)
 {
-    uint64_t frames = vm->ram.size >> PAGE_SHIFT;
-    for (uint64_t frame = 0; frame < frames; frame++)
-        patch_drop(vm, vm->ram.gpa + (frame << PAGE_SHIFT));
-    memset(vm->shadow->drops, 0, frames);
+    patch_drop_all(vm);
+    memset(vm->shadow->drops, 0, vm->ram.size >> PAGE_SHIFT);
 }
 
 void patch_drop_at(struct vcpu *vcpu, uint64_t pc)
@@ -280,31 +312,35 @@ void patch_verify(struct vm *vm, uint64_t gpa)
     }
 }
 
-/* Two bytes of code, as the guest wrote them. */
-static uint64_t fetch_half(struct vcpu *vcpu, uint64_t gva, uint16_t *half)
+/* Where code at gva is, as the guest wrote it: null, and *cause is the fault's. */
+static const uint8_t *code_at(struct vcpu *vcpu, uint64_t gva, uint64_t *cause)
 {
     struct vm *vm = vcpu->vm;
     uint64_t frame;
     bool patched;
-    if (frame_at(vcpu, gva, &frame, &patched)) {
-        memcpy(half, original_of(vm, frame) + (gva & PAGE_MASK), sizeof(*half));
-        return 0;
-    }
+    if (frame_at(vcpu, gva, &frame, &patched))
+        return original_of(vm, frame) + (gva & PAGE_MASK);
     struct walk_mode mode = shadow_walk_mode(vcpu);
     struct walk walk;
-    uint64_t cause = walk_guest(vm, &mode, gva, ACCESS_FETCH, &walk);
-    const void *bytes = cause ? NULL : vm_ram(vm, walk.gpa, sizeof(*half));
-    if (bytes)
-        memcpy(half, bytes, sizeof(*half));
-    return cause ? cause : bytes ? 0 : CAUSE_FETCH_ACCESS;
+    *cause = walk_guest(vm, &mode, gva, ACCESS_FETCH, &walk);
+    const uint8_t *bytes = *cause ? NULL : vm_ram(vm, walk.gpa, sizeof(uint16_t));
+    if (!*cause && !bytes)
+        *cause = CAUSE_FETCH_ACCESS;
+    return bytes;
 }
 
 uint64_t patch_fetch(struct vcpu *vcpu, uint64_t gva, uint32_t *raw)
 {
-    uint16_t low, high = 0;
-    uint64_t cause = fetch_half(vcpu, gva, &low);
-    if (!cause && insn_length(low) == 4)
-        cause = fetch_half(vcpu, gva + 2, &high);
-    *raw = low | (uint32_t)high << 16;
+    uint64_t cause = 0;
+    const uint8_t *code = code_at(vcpu, gva, &cause);
+    *raw = 0;
+    if (!code)
+        return cause;
+    *raw = *(const uint16_t *)code;
+    if (insn_length((uint16_t)*raw) != 4)
+        return 0;
+    code = (gva + 2) & PAGE_MASK ? code + 2 : code_at(vcpu, gva + 2, &cause);
+    if (code)
+        *raw |= (uint32_t) * (const uint16_t *)code << 16;
     return cause;
 }

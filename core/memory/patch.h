@@ -41,8 +41,14 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc);
 /* Drops the copy of the frame at gpa, if there is one: the guest, or a device, writes to it. */
 void patch_drop(struct vm *vm, uint64_t gpa);
 
+/* The same for all frames of [gpa, gpa + len), which is RAM and not empty. */
+void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len);
+
 /* A load at gpa was read from the original of a copy. Too many, and the copy is dropped. */
 void patch_note_load(struct vm *vm, uint64_t gpa);
+
+/* Drops every copy: sites are to be made in another way. */
+void patch_drop_all(struct vm *vm);
 
 /* Drops every copy and forgets which pages were dropped often: the VM starts anew. */
 void patch_reset(struct vm *vm);

@@ -18,7 +18,6 @@ void *vm_ram_for_write(struct vm *vm, uint64_t gpa, uint64_t len)
     void *bytes = vm_ram(vm, gpa, len);
     if (!bytes)
         return NULL;
-    for (uint64_t page = gpa & ~PAGE_MASK; page < gpa + len; page += PAGE_SIZE)
-        patch_drop(vm, page);
+    patch_drop_range(vm, gpa, len);
     return bytes;
 }

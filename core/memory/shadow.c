@@ -1,6 +1,6 @@
 /*
  * Shadow page tables: choosing a root, and faults. See shadow.h for the views, shadow_fill.c for filling,
- * shadow_drop.c and shadow_fence.c for forgetting.
+ * shadow_drop.c, shadow_search.c, shadow_fence.c and shadow_renew.c for forgetting.
  *
  * Surprise: guest A and D are exact although the shadow's are always set, because a page is only mapped
  * once the guest's A is set, and without W until the guest's D is.
@@ -16,7 +16,8 @@
 #include "panic.h"
 #include "vm.h"
 
-#define POOL_MAX (0xfffful << PAGE_SHIFT) /* patch[] has 16 bits for a page of the pool */
+#define POOL_MAX   (0xfffful << PAGE_SHIFT) /* patch[] has 16 bits for a page of the pool */
+#define COPIES_MAX 2048u                    /* so many may have to be dropped in one exit */
 
 /* --- The current address space ---------------------------------------------------------------- */
 
@@ -75,7 +76,7 @@ static void install(struct vcpu *vcpu, struct shadow_root *root)
 RARE static void build_root(struct vcpu *vcpu, unsigned index, enum shadow_view view)
 {
     struct shadow *shadow = vcpu->vm->shadow;
-    uint64_t *table = pool_take(&shadow->pool);
+    uint64_t *table = shadow_take(vcpu->vm);
     if (!table) {
         shadow_evict(vcpu);
         return;
@@ -281,14 +282,21 @@ void shadow_init(struct vm *vm, void *base, uint64_t size, uint64_t host_satp, u
     shadow->copy_frame = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_frame));
     shadow->groups = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->groups));
     shadow->origin = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->origin));
+    shadow->credit = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->credit));
+    shadow->code = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->code));
+    shadow->taken_up = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->taken_up));
+    shadow->copy_slot = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_slot));
+    shadow->copy_list = cut(&next, COPIES_MAX * sizeof(*shadow->copy_list));
     shadow->code_epoch = 1;
     shadow->flush_epoch = 1;
+    shadow->exit = UINT64_MAX; /* none yet */
     shadow->fault_gva = SHADOW_NO_FAULT;
     shadow->host_satp = host_satp;
     shadow->host_entry = host_entry;
     shadow->host_levels = host_satp >> SATP_MODE_SHIFT == SATP_MODE_SV48 ? 4 : 5;
     uint64_t left = (uint64_t)(end - next);
     pool_reset(&shadow->pool, next, left < POOL_MAX ? left : POOL_MAX, &vm->stats.memory);
-    shadow->copies_limit = shadow->pool.pages / 2;
+    shadow->copies_limit = shadow->pool.pages / 2 < COPIES_MAX ? shadow->pool.pages / 2
+                                                               : COPIES_MAX;
     vm->shadow = shadow;
 }

@@ -14,7 +14,10 @@
  * an access faults, and left when SUM is cleared.
  *
  * A fence does not empty the tables: each entry is compared with the guest's and stays if it still holds, as
- * if it had been forgotten and fetched again. Another address space is compared when it is next chosen.
+ * if it had been forgotten and fetched again. Another address space is compared when it is next chosen. So that a
+ * fence costs the same however much is mapped, tables that are not in use are put aside: the machine no longer
+ * reaches them, and they are compared when a fault asks for them (shadow_renew.c). What is forgotten is buried, and
+ * dug up table by table when the pool needs pages (shadow_drop.c).
  */
 #pragma once
 #include <stdbool.h>
@@ -87,8 +90,9 @@ struct shadow {
     uint64_t fault_satp;
     bool unseen_writes; /* a device was given away: its DMA is not seen (patch_verify) */
 
-    /* By guest page frame, from ram.first on: writable or kernel-executable leaves that map it, and the
-     * pool page + 1 of its patched copy. By 2 MiB block: the same for superpages, and patched frames. */
+    /* By guest page frame, from ram.first on: writable or kernel-executable leaves that map it, those in buried
+     * tables included, and the pool page + 1 of its patched copy. By 2 MiB block: the same for superpages, and
+     * patched frames. A count that reached UINT8_MAX is "many". */
     uint8_t *leaves;
     uint16_t *patch;
     uint8_t *block_leaves;
@@ -99,16 +103,26 @@ struct shadow {
     uint64_t giant_leaves;
     uint64_t flush_epoch;   /* counts the machine's TLB flushes: what was cached before is stale */
     uint64_t code_epoch;    /* counts up when kernel code is unmapped or a patched site changes */
-    bool saturated;         /* a count reached its maximum and is "many" until all is dropped */
     uint64_t *copy_gva;     /* by pool page: where the copy is executed, 0: nowhere yet */
     uint16_t *copy_loads;   /* by pool page: loads of the original of the copy */
     uint8_t *copy_jumps;    /* by pool page: sites of the copy that jump to trampolines */
     uint32_t *copy_version; /* by pool page: counts what was read from the copy and is stale */
     uint32_t *copy_frame;   /* by pool page: the frame that it is a patched copy of */
+    uint16_t *
+        copy_list; /* pool pages that are copies, in no order; copy_slot: by pool page, where in it */
+    uint16_t *copy_slot;
     uint64_t *groups; /* by pool page, of tables: bit i: entries 8 * i to 8 * i + 7 may be set */
     uint64_t *
         origin; /* by pool page, of tables below PTE_SPLIT: the guest's superpage entry that all in it
-                           * stems from; 0: it is not only one */
+                           * stems from; 0: it is not only one. Of buried tables: the next */
+    uint64_t buried; /* the first table that is forgotten and not yet given back; 0: none */
+    uint16_t *
+        credit; /* by pool page, of tables: groups that fences may still compare until it is put aside */
+    uint8_t *taken_up; /* by pool page, of tables: how often it was put aside and taken up again */
+    bool *code;    /* by pool page, of tables: code of the kernel may be mapped in it or below it */
+    uint64_t exit; /* the exit that the two rests are of (vcpu.exit_instret) */
+    uint32_t fence_rest;  /* groups that fences may still compare in this exit */
+    uint32_t search_rest; /* groups that searches for leaves may still look at in this exit */
     struct shadow_space space[SHADOW_SPACES];
 };
 
@@ -142,12 +156,22 @@ void shadow_reach_user(struct vcpu *vcpu);
 /* SFENCE.VMA: by_address and by_asid as rs1 and rs2 are not x0. */
 void shadow_fence(struct vcpu *vcpu, bool by_address, uint64_t gva, bool by_asid, uint64_t asid);
 
-/* Forgets every translation (VM reset, no memory left). */
+/* Forgets every translation (no memory left, a search that would be too long). Costs the same whatever is mapped. */
 void shadow_drop_all(struct vcpu *vcpu);
 
+/* The same, and gives back all memory, however long that takes: the VM is reset. */
+void shadow_reset(struct vcpu *vcpu);
+
 /* Forgets, in all spaces, every translation by which the guest could write a frame of RAM or its kernel execute
- * it, patched or not. */
+ * it, patched or not. If the exit has searched too much already, every translation there is: hold no entry and no
+ * root over a call. */
 void shadow_drop_frame(struct vm *vm, uint64_t frame);
+
+/* The same for the patched copy of a frame alone: looks only where it is bound to. */
+void shadow_drop_copy(struct vm *vm, uint64_t frame);
+
+/* A zeroed page of the pool, for a table or a copy; null: there is none, though buried tables were given back. */
+void *shadow_take(struct vm *vm);
 
 /* Whether the installed root is still the one for the vcpu's mode, SUM, MXR and satp. */
 bool shadow_view_holds(const struct vcpu *vcpu);

@@ -1,10 +1,17 @@
 /*
  * Shadow page tables: forgetting. Whole tables, eviction, and the counts that tell the patcher whether a frame
  * is mapped anywhere else. Fences are in shadow_fence.c.
+ *
+ * Surprise: what is forgotten is not given back at once, for that takes the longer the more the guest has mapped.
+ * The table is buried with all below it, which is one step; when the pool is asked for a page, one or two tables are
+ * dug up, and those that they named are buried in their place. Until then their leaves count as if they were mapped.
  */
 #include <string.h>
 
 #include "memory/shadow_internal.h"
+
+#define LEVEL_BITS \
+    8u /* shadow.buried and origin[] of a buried table: (page of the pool + 1) << 8 | level */
 
 void shadow_tlb_flush(struct vm *vm)
 {
@@ -13,47 +20,89 @@ void shadow_tlb_flush(struct vm *vm)
     vm->vcpu.flush = 1;
 }
 
-static void count_leaf(struct shadow *shadow, uint8_t *count, int delta)
+static void count_leaf(uint8_t *count, int delta)
 {
-    if (*count == UINT8_MAX)
-        return;
-    *count = (uint8_t)(*count + delta);
-    shadow->saturated |= *count == UINT8_MAX;
+    if (*count != UINT8_MAX)
+        *count = (uint8_t)(*count + delta);
 }
 
-void shadow_account(struct vm *vm, uint64_t pte, unsigned level, int delta)
+static void count(struct vm *vm, uint64_t pte, unsigned level, int delta)
 {
     struct shadow *shadow = vm->shadow;
     if (!(pte & PTE_COUNTED))
         return;
-    if (delta < 0 && (pte & PTE_X))
-        shadow->code_epoch++;
-    uint64_t hpa = PTE_PPN(pte) << PAGE_SHIFT;
-    if (pte & PTE_PATCHED) {
-        uint32_t frame = shadow->copy_frame[pool_index(&shadow->pool, map_hpa(hpa))];
-        count_leaf(shadow, &shadow->leaves[frame], delta);
-        return;
-    }
-    uint64_t gpa = hpa - vm->ram.hpa_offset;
+    uint64_t gpa = (PTE_PPN(pte) << PAGE_SHIFT) - vm->ram.hpa_offset;
     if (level == 0)
-        count_leaf(shadow, &shadow->leaves[shadow_frame(vm, gpa)], delta);
+        count_leaf(&shadow->leaves[shadow_frame(vm, gpa)], delta);
     else if (level == 1)
-        count_leaf(shadow, &shadow->block_leaves[(gpa - vm->ram.gpa) >> 21], delta);
+        count_leaf(&shadow->block_leaves[(gpa - vm->ram.gpa) >> 21], delta);
     else
         shadow->giant_leaves += (uint64_t)(int64_t)delta;
 }
 
-/* Gives back a table of this level and all below it. What was never written is not looked at. */
-static void free_table(struct vm *vm, uint64_t *table, unsigned level)
+void shadow_account(struct vm *vm, uint64_t pte, unsigned level, int delta)
 {
-    uint64_t *groups = &vm->shadow->groups[pool_index(&vm->shadow->pool, table)];
+    if (delta < 0 && shadow_is_code(pte))
+        vm->shadow->code_epoch++;
+    count(vm, pte, level, delta);
+}
+
+/* --- Burying ---------------------------------------------------------------------------------------- */
+
+/* Forgets a table of this level and all below it. */
+static void bury(struct shadow *shadow, uint64_t *table, unsigned level)
+{
+    uint32_t page = pool_index(&shadow->pool, table);
+    shadow->code_epoch += shadow->code[page];
+    if (!shadow->groups[page]) {
+        pool_give_clean(&shadow->pool, table);
+        return;
+    }
+    shadow->origin[page] = shadow->buried;
+    shadow->buried = (page + 1ul) << LEVEL_BITS | level;
+}
+
+/* The table that an entry of this level names, if it is the entry's own. */
+static void bury_below(struct shadow *shadow, uint64_t pte, unsigned level)
+{
+    if (!(pte & PTE_SHARED) || level != shadow->host_levels - 1)
+        bury(shadow, shadow_table_of(pte), level - 1);
+}
+
+/* Gives back the table buried last, and buries those that it names. What was never written is not looked at. */
+static void dig_up(struct vm *vm)
+{
+    struct shadow *shadow = vm->shadow;
+    uint32_t page = (uint32_t)(shadow->buried >> LEVEL_BITS) - 1;
+    unsigned level = shadow->buried & ((1u << LEVEL_BITS) - 1);
+    uint64_t *table = (uint64_t *)(shadow->pool.base + ((uint64_t)page << PAGE_SHIFT));
     uint64_t *entry = table;
-    for (uint64_t bits = *groups; bits; bits >>= 1, entry += 8)
-        for (unsigned i = 0; i < 8 && (bits & 1); i++)
-            if (entry[i] & PTE_V)
-                shadow_forget_entry(vm, &entry[i], level);
-    *groups = 0;
-    pool_give_clean(&vm->shadow->pool, table);
+    shadow->buried = shadow->origin[page];
+    for (uint64_t bits = shadow->groups[page]; bits; bits >>= 1, entry += 8) {
+        for (unsigned i = 0; i < 8 && (bits & 1); i++) {
+            uint64_t pte = entry[i];
+            entry[i] = 0;
+            if (shadow_is_leaf(pte))
+                count(vm, pte, level, -1);
+            else if (pte)
+                bury_below(shadow, pte, level);
+        }
+    }
+    shadow->groups[page] = 0;
+    pool_give_clean(&shadow->pool, table);
+}
+
+void *shadow_take(struct vm *vm)
+{
+    struct shadow *shadow = vm->shadow;
+    for (unsigned i = 0; i < 2 && shadow->buried; i++)
+        dig_up(vm);
+    void *page = pool_take(&shadow->pool);
+    if (page) {
+        shadow->code[pool_index(&shadow->pool, page)] = false;
+        shadow->taken_up[pool_index(&shadow->pool, page)] = 0;
+    }
+    return page;
 }
 
 void shadow_forget_entry(struct vm *vm, uint64_t *entry, unsigned level)
@@ -62,25 +111,25 @@ void shadow_forget_entry(struct vm *vm, uint64_t *entry, unsigned level)
     *entry = 0;
     if (shadow_is_leaf(pte))
         shadow_account(vm, pte, level, -1);
-    else if (!(pte & PTE_SHARED) || level != vm->shadow->host_levels - 1)
-        free_table(vm, map_hpa(PTE_PPN(pte) << PAGE_SHIFT), level - 1);
+    else if (pte)
+        bury_below(vm->shadow, pte, level);
 }
 
 /* A root, and everything below it but the VMM's entry, which is not marked. */
-static void free_root(struct vm *vm, uint64_t *root)
+static void bury_root(struct shadow *shadow, uint64_t *root)
 {
     root[MAP_ROOT_SLOT] = 0;
     root[0] &= root[0] & PTE_SHARED ? 0 : ~0ul; /* trampolines (cpu/inline.h): nor is this one */
-    free_table(vm, root, vm->shadow->host_levels - 1);
+    bury(shadow, root, shadow->host_levels - 1);
 }
 
-static void free_roots(struct vm *vm, struct shadow_space *space)
+static void bury_roots(struct shadow *shadow, struct shadow_space *space)
 {
     for (unsigned i = 0; i < SHADOW_ROOTS; i++) {
         struct shadow_root *root = &space->root[i];
         if (!root->table)
             continue;
-        free_root(vm, root->table);
+        bury_root(shadow, root->table);
         root->table = NULL;
     }
     space->used = 0;
@@ -100,16 +149,8 @@ void shadow_free_space(struct vm *vm, struct shadow_space *space)
     if (vcpu->root >= space->root && vcpu->root < space->root + SHADOW_ROOTS)
         vcpu->root = NULL; /* between two spaces: the one left may be the one to go */
     leave_root(vcpu);
-    free_roots(vm, space);
+    bury_roots(vm->shadow, space);
     shadow_tlb_flush(vm);
-}
-
-void shadow_free_upper(struct vm *vm, unsigned index)
-{
-    struct shadow *shadow = vm->shadow;
-    if (shadow->upper[index])
-        free_table(vm, shadow->upper[index], shadow->host_levels - 2);
-    shadow->upper[index] = NULL;
 }
 
 void shadow_drop_all(struct vcpu *vcpu)
@@ -120,20 +161,31 @@ void shadow_drop_all(struct vcpu *vcpu)
     leave_root(vcpu);
     for (unsigned i = 0; i < shadow->spaces; i++)
         if (shadow->space[i].used)
-            free_roots(vm, &shadow->space[i]);
-    for (unsigned i = 0; i < SHADOW_UPPERS; i++)
-        shadow_free_upper(vm, i);
-    if (shadow->saturated) {
-        uint64_t frames = vm->ram.size >> PAGE_SHIFT;
-        memset(shadow->leaves, 0, frames);
-        memset(shadow->block_leaves, 0, (frames + 511) >> 9);
-        shadow->saturated = false;
+            bury_roots(shadow, &shadow->space[i]);
+    for (unsigned i = 0; i < SHADOW_UPPERS; i++) {
+        if (shadow->upper[i])
+            bury(shadow, shadow->upper[i], shadow->host_levels - 2);
+        shadow->upper[i] = NULL;
     }
+    for (uint32_t i = 0; i < shadow->copies; i++)
+        shadow->copy_gva[shadow->copy_list[i]] = 0; /* executed nowhere */
     shadow->current = NULL;
     shadow->private_upper = false;
     shadow->pool.stats->full_drops++;
     shadow_select(vcpu);
     shadow_tlb_flush(vm);
+}
+
+void shadow_reset(struct vcpu *vcpu)
+{
+    struct vm *vm = vcpu->vm;
+    uint64_t frames = vm->ram.size >> PAGE_SHIFT;
+    vm->shadow->fault_gva = SHADOW_NO_FAULT;
+    shadow_drop_all(vcpu);
+    while (vm->shadow->buried)
+        dig_up(vm);
+    memset(vm->shadow->leaves, 0, frames); /* those that were many, too */
+    memset(vm->shadow->block_leaves, 0, (frames + 511) >> 9);
 }
 
 void shadow_evict(struct vcpu *vcpu)
@@ -159,99 +211,4 @@ uint64_t **shadow_shared_upper(struct vcpu *vcpu, const struct shadow_lens *lens
     if ((int64_t)gva >= 0 || !global || lens->view == VIEW_USER || !shadow_is_on(vm, SWITCH_SHARED))
         return NULL;
     return &vm->shadow->upper[shadow_upper_index(vcpu->csr.satp, lens->mxr)];
-}
-
-/* --- One frame ------------------------------------------------------------------------------------- */
-
-/* Whether a leaf of this level lets the guest write the frame, or its kernel execute it. */
-static bool maps_frame(const struct vm *vm, uint64_t pte, unsigned level, uint64_t frame)
-{
-    const struct shadow *shadow = vm->shadow;
-    uint64_t hpa = PTE_PPN(pte) << PAGE_SHIFT;
-    if (!(pte & PTE_COUNTED))
-        return false;
-    if (pte & PTE_PATCHED)
-        return shadow->copy_frame[pool_index(&shadow->pool, map_hpa(hpa))] == frame;
-    return (frame - shadow_frame(vm, hpa - vm->ram.hpa_offset)) >> 9 * level == 0;
-}
-
-static bool drop_frame_below(struct vm *vm, uint64_t *table, unsigned level, uint64_t frame)
-{
-    struct shadow *shadow = vm->shadow;
-    bool top = level == shadow->host_levels - 1, any = false;
-    uint64_t *entry = table;
-    for (uint64_t bits = shadow->groups[pool_index(&shadow->pool, table)]; bits; bits >>= 1) {
-        for (uint64_t *end = entry + 8; entry < end; entry++) {
-            bool vmm = top && entry == &table[MAP_ROOT_SLOT];
-            if (!(*entry & PTE_V) || vmm || (top && (*entry & PTE_SHARED)))
-                continue;
-            if (!shadow_is_leaf(*entry)) {
-                any |= drop_frame_below(vm, map_hpa(PTE_PPN(*entry) << PAGE_SHIFT), level - 1,
-                                        frame);
-            } else if (maps_frame(vm, *entry, level, frame)) {
-                shadow_forget_entry(vm, entry, level);
-                any = true;
-            }
-        }
-    }
-    return any;
-}
-
-void shadow_drop_frame(struct vm *vm, uint64_t frame)
-{
-    struct shadow *shadow = vm->shadow;
-    bool any = false;
-    for (unsigned i = 0; i < shadow->spaces * SHADOW_ROOTS; i++) {
-        struct shadow_root *root = &shadow->space[i / SHADOW_ROOTS].root[i % SHADOW_ROOTS];
-        if (root->table)
-            any |= drop_frame_below(vm, root->table, shadow->host_levels - 1, frame);
-    }
-    for (unsigned i = 0; i < SHADOW_UPPERS; i++)
-        if (shadow->upper[i])
-            any |= drop_frame_below(vm, shadow->upper[i], shadow->host_levels - 2, frame);
-    shadow->leaves[frame] = 0; /* exactly, even if it was "many" */
-    shadow->block_leaves[frame >> 9] = 0;
-    shadow->pool.stats->frame_drops++;
-    if (any)
-        shadow_tlb_flush(vm);
-}
-
-static uint64_t *leaf_in(const struct shadow *shadow, uint64_t *table, uint64_t gva,
-                         unsigned *level)
-{
-    unsigned unused = 64 - (PAGE_SHIFT + 9 * shadow->host_levels);
-    bool canonical = (uint64_t)((int64_t)(gva << unused) >> unused) == gva;
-    if (!table || !canonical || shadow_index(gva, shadow->host_levels - 1) == MAP_ROOT_SLOT)
-        return NULL;
-    for (*level = shadow->host_levels - 1;; --*level) {
-        uint64_t *entry = &table[shadow_index(gva, *level)];
-        if (!(*entry & PTE_V))
-            return NULL;
-        if (shadow_is_leaf(*entry))
-            return entry;
-        table = map_hpa(PTE_PPN(*entry) << PAGE_SHIFT);
-    }
-}
-
-uint64_t *shadow_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level)
-{
-    return leaf_in(vcpu->vm->shadow, vcpu->root->table, gva, level);
-}
-
-uint64_t *shadow_user_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level)
-{
-    bool mxr = vcpu->csr.sstatus & SSTATUS_MXR;
-    const struct shadow *shadow = vcpu->vm->shadow;
-    uint64_t *table = shadow->current->root[shadow_root_index(VIEW_USER, mxr)].table;
-    return leaf_in(shadow, table, gva, level);
-}
-
-void shadow_drop_leaf(struct vcpu *vcpu, uint64_t gva)
-{
-    unsigned level;
-    uint64_t *entry = shadow_leaf(vcpu, gva, &level);
-    if (entry) {
-        shadow_forget_entry(vcpu->vm, entry, level);
-        shadow_tlb_flush(vcpu->vm);
-    }
 }

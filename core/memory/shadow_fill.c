@@ -25,17 +25,51 @@ static void note_origin(struct shadow *shadow, uint64_t *entry, const uint64_t *
         *origin = 0;
 }
 
-/* The table that holds the page's entry in this root, made when absent. Null: no memory. */
+/* Notes in the tables above a page, and in its own, that the kernel may execute it. Not above the shared table, which
+ * is not forgotten with a root. */
+static void note_code(struct shadow *shadow, uint64_t *table, const struct shadow_page *page)
+{
+    for (unsigned level = shadow->host_levels - 1;; level--) {
+        uint64_t entry = table[shadow_index(page->gva, level)];
+        if (level < shadow->host_levels - 1 || !(entry & PTE_SHARED))
+            shadow->code[pool_index(&shadow->pool, table)] = true;
+        if (level == page->level)
+            return;
+        table = shadow_table_of(entry);
+    }
+}
+
+/* Takes up a table that was put aside, which the entry of this level names. */
+static void attach(struct vm *vm, const struct shadow_lens *lens, uint64_t *entry, unsigned level,
+                   uint64_t gva, bool shared, unsigned split)
+{
+    struct renewal renewal = {
+        .vm = vm, .satp = vm->shadow->current->satp, .lens = *lens, .shared = shared};
+    if (shared)
+        renewal.lens.view = VIEW_KERNEL; /* one table for all of the kernel's views */
+    shadow_attach(&renewal, entry, level, gva, split);
+}
+
+/* The table that holds the page's entry in this root, made when absent. Null: no memory. *attached: a table was taken
+ * up on the way. */
 static uint64_t *table_for(struct vcpu *vcpu, struct shadow_root *root,
-                           const struct shadow_lens *lens, const struct shadow_page *page)
+                           const struct shadow_lens *lens, const struct shadow_page *page,
+                           bool *attached)
 {
     struct vm *vm = vcpu->vm;
     struct shadow *shadow = vm->shadow;
     uint64_t *table = root->table;
+    unsigned split = 0;
+    bool in_shared = false;
+    *attached = false;
     for (unsigned level = shadow->host_levels - 1; level > page->level; level--) {
         uint64_t *entry = &table[shadow_index(page->gva, level)];
         bool top = level == shadow->host_levels - 1;
         bool upper = (int64_t)page->gva < 0;
+        if (shadow_is_aside(*entry)) {
+            attach(vm, lens, entry, level, page->gva, in_shared, split);
+            *attached = true;
+        }
         if (top && (*entry & PTE_SHARED) && !(page->global && upper)) {
             *entry = 0; /* this space has kernel pages of its own: leave the shared table */
             if (upper && root == vcpu->root)
@@ -51,7 +85,7 @@ static uint64_t *table_for(struct vcpu *vcpu, struct shadow_root *root,
         if (fresh) {
             uint64_t **shared = top ? shadow_shared_upper(vcpu, lens, page->gva, page->global)
                                     : NULL;
-            uint64_t *child = shared && *shared ? *shared : pool_take(&shadow->pool);
+            uint64_t *child = shared && *shared ? *shared : shadow_take(vm);
             if (!child)
                 return NULL;
             if (shared)
@@ -62,8 +96,12 @@ static uint64_t *table_for(struct vcpu *vcpu, struct shadow_root *root,
                      (shared ? PTE_SHARED : 0);
             shadow_mark(shadow, entry);
         }
-        table = map_hpa(PTE_PPN(*entry) << PAGE_SHIFT);
+        table = shadow_table_of(*entry);
         note_origin(shadow, entry, table, level, page, fresh);
+        shadow->credit[pool_index(&shadow->pool, table)] = SHADOW_CREDIT;
+        in_shared |= top && (*entry & PTE_SHARED);
+        if (!top && (*entry & PTE_SPLIT) && !split)
+            split = level;
     }
     return table;
 }
@@ -74,19 +112,22 @@ static uint64_t *put_page(struct vcpu *vcpu, struct shadow_root *root,
                           bool *same)
 {
     struct vm *vm = vcpu->vm;
-    uint64_t *table = table_for(vcpu, root, lens, page);
+    bool attached;
+    uint64_t *table = table_for(vcpu, root, lens, page, &attached);
     if (!table)
         return NULL;
     uint64_t *entry = &table[shadow_index(page->gva, page->level)];
-    *same = *entry == page->pte;
-    if (*same)
+    *same = *entry == page->pte && !attached;
+    if (*entry == page->pte)
         return entry;
-    bool replaced = *entry & PTE_V;
+    bool replaced = *entry;
     if (replaced)
         shadow_forget_entry(vm, entry, page->level);
     *entry = page->pte;
     shadow_mark(vm->shadow, entry);
     shadow_account(vm, page->pte, page->level, 1);
+    if (shadow_is_code(page->pte))
+        note_code(vm->shadow, root->table, page);
     if (replaced)
         shadow_tlb_flush(vm);
     return entry;
@@ -112,23 +153,10 @@ static unsigned ram_level(const struct vm *vm, uint64_t gpa, unsigned limit)
     return 0;
 }
 
-/* Shadow permissions of a guest leaf. */
-static uint64_t permissions(const struct shadow_lens *lens, uint64_t pte)
-{
-    uint64_t bits = pte & (PTE_R | PTE_X);
-    if (lens->mxr && (pte & PTE_X))
-        bits |= PTE_R;
-    if ((pte & PTE_W) && (pte & PTE_D))
-        bits |= PTE_W;
-    if (lens->view != VIEW_USER && (pte & PTE_U))
-        bits &= ~PTE_X;
-    return bits;
-}
-
 bool shadow_make_page(struct vm *vm, const struct shadow_lens *lens, uint64_t gva,
                       const struct walk *walk, struct shadow_page *page)
 {
-    uint64_t bits = permissions(lens, walk->pte);
+    uint64_t bits = shadow_rights(lens, walk->pte);
     uint64_t hpa = walk->gpa + vm->ram.hpa_offset;
     bool ram = shadow_is_ram(vm, walk->gpa);
     unsigned level = 0;
@@ -136,6 +164,7 @@ bool shadow_make_page(struct vm *vm, const struct shadow_lens *lens, uint64_t gv
     if (!ram) {
         const struct shadow_mapping *mapping = shadow_mapping_at(vm->shadow, walk->gpa);
         hpa = walk->gpa - mapping->gpa + mapping->hpa;
+        bits &= ~PTE_COUNTED;
     } else {
         level = ram_level(vm, walk->gpa, walk->level);
         uint64_t frame = shadow_frame(vm, walk->gpa);
@@ -146,10 +175,8 @@ bool shadow_make_page(struct vm *vm, const struct shadow_lens *lens, uint64_t gv
             hpa = map_pointer_hpa(vm->shadow->pool.base) + ((uint64_t)(copy - 1) << PAGE_SHIFT);
             bits = PTE_X | PTE_PATCHED;
         } else if (copy) {
-            bits &= ~PTE_W;
+            bits &= ~(PTE_W | PTE_COUNTED);
         }
-        if ((bits & PTE_W) || (kernel && (bits & PTE_X)))
-            bits |= PTE_COUNTED;
     }
     if (!(bits & (PTE_R | PTE_X)))
         return false;
@@ -167,12 +194,13 @@ bool shadow_make_page(struct vm *vm, const struct shadow_lens *lens, uint64_t gv
 }
 
 /* Fills the neighbours of a 4 KiB page whose guest entries already have A set: as a TLB may. They lie in
- * the same guest table and in the same shadow table, around entry. */
-static void prefill(struct vm *vm, const struct shadow_lens *lens, uint64_t gva,
+ * the same guest table and in the same shadow table, around entry. Whether there is code among them. */
+static bool prefill(struct vm *vm, const struct shadow_lens *lens, uint64_t gva,
                     const struct walk *walk, bool shared, uint64_t *entry)
 {
     unsigned self = shadow_index(gva, 0);
     unsigned first = self & ~(PREFILL_GROUP - 1);
+    bool code = false;
     for (unsigned i = first; i < first + PREFILL_GROUP; i++) {
         uint64_t pte = __atomic_load_n(&walk->table[i], __ATOMIC_RELAXED);
         uint64_t *slot = entry + ((int)i - (int)self);
@@ -188,8 +216,10 @@ static void prefill(struct vm *vm, const struct shadow_lens *lens, uint64_t gva,
         *slot = page.pte;
         shadow_mark(vm->shadow, slot);
         shadow_account(vm, page.pte, 0, 1);
+        code |= shadow_is_code(page.pte);
         vm->stats.memory.prefills++;
     }
+    return code;
 }
 
 uint64_t *shadow_fill(struct vcpu *vcpu, struct shadow_root *root, const struct walk *walk,
@@ -203,8 +233,9 @@ uint64_t *shadow_fill(struct vcpu *vcpu, struct shadow_root *root, const struct 
     vm->stats.memory.superpages += page->level > 0;
     vm->stats.memory.shared_fills += shadow_shared_upper(vcpu, &lens, page->gva, page->global) !=
                                      NULL;
-    if (walk->table && page->level == 0 && shadow_is_on(vm, SWITCH_PREFILL))
-        prefill(vm, &lens, page->gva, walk, page->global, entry);
+    if (walk->table && page->level == 0 && shadow_is_on(vm, SWITCH_PREFILL) &&
+        prefill(vm, &lens, page->gva, walk, page->global, entry))
+        note_code(vm->shadow, root->table, page);
     return entry;
 }
 

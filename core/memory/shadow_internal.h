@@ -1,5 +1,5 @@
-/* What shadow.c (choosing, faults), shadow_fill.c (filling), shadow_drop.c (forgetting), shadow_fence.c (fences)
- * and patch.c share. */
+/* What shadow.c (choosing, faults), shadow_fill.c (filling), shadow_drop.c (forgetting), shadow_search.c (one frame),
+ * shadow_fence.c (fences), shadow_renew.c (comparing) and patch.c share. */
 #pragma once
 #include "cpu/inline.h"
 #include "memory/map.h"
@@ -8,7 +8,8 @@
 
 /* Software bits. Leaves: PTE_PATCHED (shadow.h), PTE_COUNTED: it is in the leaves[] counts.
  * Tables: PTE_SHARED: the shared table of global kernel pages; PTE_SPLIT: everything below stems from one
- * guest superpage of this level, so a fence for any address in it drops all. */
+ * guest superpage of this level, so a fence for any address in it drops all.
+ * An entry that is not 0 and has V clear names a table that was put aside. */
 #define PTE_COUNTED (1ul << 9)
 #define PTE_SHARED  (1ul << 8)
 #define PTE_SPLIT   (1ul << 9)
@@ -21,6 +22,27 @@ static inline unsigned shadow_index(uint64_t gva, unsigned level)
 static inline bool shadow_is_leaf(uint64_t pte)
 {
     return pte & (PTE_R | PTE_X);
+}
+
+/* Whether an entry names a table that a fence put aside: the machine does not see it, and before it does again the
+ * table is compared with the guest's (shadow_attach). */
+static inline bool shadow_is_aside(uint64_t pte)
+{
+    return pte && !(pte & PTE_V);
+}
+
+/* copy_gva of a copy that is executed at several addresses. */
+#define SHADOW_BOUND_TWICE UINT64_MAX
+
+/* Whether the guest's kernel executes what a leaf maps: traces and sites are remembered of it (code_epoch). */
+static inline bool shadow_is_code(uint64_t pte)
+{
+    return (pte & PTE_X) && (pte & (PTE_COUNTED | PTE_PATCHED));
+}
+
+static inline uint64_t *shadow_table_of(uint64_t pte)
+{
+    return map_hpa(PTE_PPN(pte) << PAGE_SHIFT);
 }
 
 static inline uint64_t shadow_frame(const struct vm *vm, uint64_t gpa)
@@ -112,6 +134,20 @@ static inline bool shadow_in_view(const struct shadow_lens *lens, uint64_t pte)
     return (lens->view == VIEW_USER) == ((pte & PTE_U) != 0);
 }
 
+/* What a leaf of RAM that is not patched lets the guest do: R, W, X, and PTE_COUNTED if that is counted. */
+static inline uint64_t shadow_rights(const struct shadow_lens *lens, uint64_t pte)
+{
+    uint64_t bits = pte & (PTE_R | PTE_X);
+    bool kernel = lens->view != VIEW_USER || lens->bare;
+    if (lens->mxr && (pte & PTE_X))
+        bits |= PTE_R;
+    if ((pte & PTE_W) && (pte & PTE_D))
+        bits |= PTE_W;
+    if (lens->view != VIEW_USER && (pte & PTE_U))
+        bits &= ~PTE_X;
+    return (bits & PTE_W) || (kernel && (bits & PTE_X)) ? bits | PTE_COUNTED : bits;
+}
+
 /* What another entry of walk's level-0 table leads to. */
 static inline struct walk shadow_neighbour(const struct walk *walk, uint64_t pte)
 {
@@ -149,20 +185,59 @@ uint64_t *shadow_fill(struct vcpu *vcpu, struct shadow_root *root, const struct 
  * if there is one. */
 void shadow_fill_early(struct vcpu *vcpu, uint64_t gva, const struct walk *walk);
 
+/* What may be spent, of work that a guest can lengthen. One group: eight entries that are looked at. */
+#define SHADOW_CREDIT \
+    256u /* groups that fences compare of a table until it must prove its use by a fault */
+#define SHADOW_FENCE_GROUPS 256u  /* that all fences of an exit compare; the rest is put aside */
+#define SHADOW_SEARCH       2048u /* groups that searches of an exit look at; then all is dropped */
+
+/* Sees to it that the two rests are the current exit's. */
+static inline void shadow_begin_work(struct vm *vm)
+{
+    struct shadow *shadow = vm->shadow;
+    if (shadow->exit == vm->vcpu.exit_instret)
+        return;
+    shadow->exit = vm->vcpu.exit_instret;
+    shadow->fence_rest = SHADOW_FENCE_GROUPS;
+    shadow->search_rest = SHADOW_SEARCH;
+}
+
+/* One pass over the tables of a root, or over a shared table: what they are compared by, and what came of it. */
+struct renewal {
+    struct vm *vm;
+    uint64_t satp; /* 0: nothing is known of the guest's tables */
+    struct shadow_lens lens;
+    bool shared; /* a table of global kernel pages only */
+    bool
+        changed; /* something was dropped, put aside or became another: the machine's TLB must forget it */
+};
+
+/* Compares a table of this level, the first entry of which is for gva, and all below it that is in use. False:
+ * nothing is left in it. */
+bool shadow_renew_table(struct renewal *renewal, uint64_t *table, unsigned level, uint64_t gva);
+
+/* Compares one entry, as found for gva: a leaf, or the table of a guest superpage. walk: what the guest says of gva
+ * now; null: nothing. */
+void shadow_renew_found(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
+                        const struct walk *walk);
+
+/* Lets the machine see a table again that was put aside: what no longer holds in it is dropped, and the entry is
+ * cleared if nothing is left. gva: any address below the entry. split: the level of the PTE_SPLIT entry that is
+ * above it, or 0. */
+void shadow_attach(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
+                   unsigned split);
+
 /* Brings what a space holds in line with the guest's tables, which its satp, the current one, names. */
 void shadow_renew_space(struct vcpu *vcpu, struct shadow_space *space);
 
 /* Adds delta to the counts of what a leaf maps. */
 void shadow_account(struct vm *vm, uint64_t pte, unsigned level, int delta);
 
-/* Clears an entry of this level and gives back all below it. */
+/* Clears an entry of this level and buries all below it. */
 void shadow_forget_entry(struct vm *vm, uint64_t *entry, unsigned level);
 
-/* Gives back all tables of a space; it is free afterwards. */
+/* Buries all tables of a space; it is free afterwards. */
 void shadow_free_space(struct vm *vm, struct shadow_space *space);
-
-/* Gives back the shared tables of kernel pages that no root names any more. */
-void shadow_free_upper(struct vm *vm, unsigned index);
 
 /* Makes room in the pool: the least recently used other space, else everything. */
 void shadow_evict(struct vcpu *vcpu);

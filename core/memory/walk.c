@@ -53,10 +53,21 @@ struct place {
     uint64_t *table, *entry; /* the last table looked at, and its entry */
 };
 
+static unsigned levels_of(uint64_t satp)
+{
+    return satp >> SATP_MODE_SHIFT == SATP_MODE_SV39 ? 3 : 4;
+}
+
+/* Whether an entry that is no leaf leads to a table. */
+static bool is_pointer(uint64_t pte)
+{
+    return (pte & PTE_V) && !(pte & (PTE_R | PTE_W | PTE_X | PTE_U | PTE_A | PTE_D | PTE_RESERVED));
+}
+
 static enum found find(struct vm *vm, uint64_t satp, uint64_t gva, struct walk *walk,
                        struct place *place)
 {
-    unsigned levels = satp >> SATP_MODE_SHIFT == SATP_MODE_SV39 ? 3 : 4;
+    unsigned levels = levels_of(satp);
     *walk = (struct walk){0};
     if (!is_canonical(gva, levels))
         return FOUND_NOTHING;
@@ -74,7 +85,7 @@ static enum found find(struct vm *vm, uint64_t satp, uint64_t gva, struct walk *
         if (!(pte & PTE_V) || (pte & (PTE_R | PTE_W)) == PTE_W || (pte & PTE_RESERVED))
             return FOUND_NOTHING;
         bool leaf = pte & (PTE_R | PTE_X);
-        if (!leaf && (level == 0 || (pte & (PTE_U | PTE_A | PTE_D))))
+        if (!leaf && (level == 0 || !is_pointer(pte)))
             return FOUND_NOTHING;
         walk->global |= (pte & PTE_G) != 0;
         if (!leaf) {
@@ -120,4 +131,26 @@ bool walk_peek(struct vm *vm, uint64_t satp, uint64_t gva, struct walk *walk)
 {
     struct place place;
     return find(vm, satp, gva, walk, &place) == FOUND_LEAF;
+}
+
+const uint64_t *walk_table(struct vm *vm, uint64_t satp, uint64_t gva, unsigned level, bool *global)
+{
+    unsigned levels = levels_of(satp);
+    uint64_t table_gpa = (satp & SATP_PPN_MASK) << PAGE_SHIFT;
+    *global = false;
+    if (!is_canonical(gva, levels) || level >= levels)
+        return NULL;
+    for (unsigned at = levels - 1;; at--) {
+        if (!shadow_is_ram(vm, table_gpa))
+            return NULL;
+        const uint64_t *table = map_hpa(table_gpa + vm->ram.hpa_offset);
+        if (at == level)
+            return table;
+        uint64_t pte = __atomic_load_n(&table[(gva >> (PAGE_SHIFT + 9 * at)) & 511],
+                                       __ATOMIC_RELAXED);
+        if (!is_pointer(pte))
+            return NULL;
+        *global |= (pte & PTE_G) != 0;
+        table_gpa = PTE_PPN(pte) << PAGE_SHIFT;
+    }
 }

@@ -37,6 +37,11 @@ uint64_t walk_guest(struct vm *vm, const struct walk_mode *mode, uint64_t gva, e
  * level-0 table is in walk->table even if its entry is no leaf. Not for satp's mode Bare. */
 bool walk_peek(struct vm *vm, uint64_t satp, uint64_t gva, struct walk *walk);
 
+/* The guest's table of a level that translates gva, or null: there is none. *global: G on the way to it. Not for
+ * satp's mode Bare. */
+const uint64_t *walk_table(struct vm *vm, uint64_t satp, uint64_t gva, unsigned level,
+                           bool *global);
+
 /* Whether a level-0 entry is a leaf that may be cached: valid, well-formed, and its A set. */
 static inline bool walk_is_cacheable(uint64_t pte)
 {

@@ -24,8 +24,11 @@ inline_sites_SOURCES   := $(INLINE)
 liveness_SOURCES       := $(addprefix core/cpu/,liveness.c decode.c decode_compressed.c)
 ring_SOURCES           := $(PARAVIRT)
 rtc_SOURCES            := core/board/rtc.c
-shadow_SOURCES         := $(addprefix core/memory/,walk.c shadow.c shadow_fill.c shadow_drop.c shadow_fence.c patch.c pool.c ram.c) \
-	core/cpu/decode.c core/cpu/decode_compressed.c tests/unit/hart.c tests/unit/no_inline.c
+PAGING := $(addprefix core/memory/,walk.c shadow.c shadow_fill.c shadow_drop.c shadow_search.c shadow_fence.c shadow_renew.c \
+	patch.c pool.c ram.c) core/cpu/decode.c core/cpu/decode_compressed.c \
+	$(addprefix tests/unit/,shadow_guest.c hart.c no_inline.c)
+shadow_SOURCES         := $(PAGING)
+shadow_fence_SOURCES   := $(PAGING)
 stats_SOURCES          := core/stats.c core/stats_names.c
 tree_SOURCES           := core/board/tree.c core/host/machine.c
 uart_SOURCES           := devices/emulated/uart.c tests/unit/mock.c
