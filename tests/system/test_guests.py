@@ -27,11 +27,14 @@ class Guest:
 
 NATIVE = [{"DEVICE": "native"}]
 EVERY_LEVEL = [{"DEVICE": "virtio", "PATCH": patch} for patch in PATCHES]
+COUNTED = {"ICOUNT": "1", "MEM": "64M"}  # costs are asserted
 EVERY_STRATEGY = [{"DEVICE": device} for device in STRATEGIES]
 
 GUESTS = [
     Guest("faults", [{"DEVICE": "virtio", "TIMEOUT": "4"}], status=124,
           expect=["the guest had not ended after 4 s"]),
+    Guest("floodshadow", [{**options, "ICOUNT": "1"} for options in NATIVE + EVERY_LEVEL], seconds=120),
+    Guest("fence", [{**options, **COUNTED} for options in NATIVE + EVERY_LEVEL], seconds=120),
 ]
 RUNS = [(guest, options) for guest in GUESTS for options in guest.runs]
 
