@@ -47,7 +47,8 @@ def test_is_the_other_release(host, tmp_path):
     said = subprocess.run(["qemu-system-riscv64", "--version"], capture_output=True, text=True, check=True).stdout
     assert f"(Debian {host['qemu-system-riscv']})" in said
     status, output = front_door.make({"DEVICE": "native", "RUN": "true", "DISK_IMG": f"{tmp_path}/disk.img"})
-    assert f"OpenSBI v{re.match('[0-9.]+', host['opensbi'])[0]}\n" in output
+    said = re.search(r"^OpenSBI v(\S+)", output, re.MULTILINE)  # without the third number
+    assert host["opensbi"].startswith(said[1])
 
 
 def test_selftest_as_native(host, tmp_path):

@@ -266,7 +266,7 @@ def going_on(tmp_path):
 
 def terminal():
     return pexpect.spawn(front_door.MAKE[0], [*front_door.MAKE[1:], "top"], cwd=front_door.TOP, timeout=20,
-                         encoding="utf-8", dimensions=(24, 80))
+                         encoding="utf-8", dimensions=(24, 80), env={**os.environ, "TERM": "xterm"})
 
 
 def test_top_of_a_run(going_on):
