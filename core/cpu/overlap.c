@@ -16,7 +16,7 @@
 
 #define CHAIN_MAX 64u /* half-words looked at; a longer chain counts as reached */
 
-#define OPCODE(half)  ((half)&0x7fu)
+#define OPCODE(half)  (0x7fu & (half))
 #define OPCODE_BRANCH 0x63u
 #define OPCODE_JAL    0x6fu
 

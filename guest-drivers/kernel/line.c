@@ -10,7 +10,7 @@
 
 #define HISTORY      16u /* lines kept */
 #define ESCAPE       0x1b
-#define CTRL(letter) ((letter)&0x1f)
+#define CTRL(letter) (0x1f & (letter))
 
 /* Keys that are no bytes of their own. */
 enum key { KEY_UP = 0x100, KEY_DOWN, KEY_RIGHT, KEY_LEFT, KEY_HOME, KEY_END, KEY_DELETE, KEY_NONE };

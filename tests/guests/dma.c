@@ -39,7 +39,8 @@ static void make_code(uint8_t *page, uint32_t result)
 static uint32_t run(const void *page)
 {
     __asm__ volatile("fence.i" : : : "memory");
-    return (uint32_t)((uint64_t(*)(void))page)();
+    uint64_t (*code)(void) = (void *)page;
+    return (uint32_t)code();
 }
 
 /* What the page would return. */

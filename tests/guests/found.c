@@ -21,7 +21,8 @@
 static uint64_t run(uint64_t address, uint64_t unused)
 {
     (void)unused;
-    return ((uint64_t(*)(uint64_t, uint64_t))address)(0, 0);
+    uint64_t (*code)(uint64_t, uint64_t) = (void *)address;
+    return code(0, 0);
 }
 
 static uint64_t load(uint64_t address, uint64_t width)

@@ -31,7 +31,8 @@ static uint8_t *code_page(uint32_t access)
 
 static bool call(uint64_t pc, uint64_t a0)
 {
-    return bare_try((uint64_t(*)(uint64_t, uint64_t))pc, a0, 0);
+    uint64_t (*code)(uint64_t, uint64_t) = (void *)pc;
+    return bare_try(code, a0, 0);
 }
 
 static uint64_t leaf(uint64_t gpa, uint64_t bits)
