@@ -2,7 +2,7 @@
 
 # --- Options. scripts/run explains, checks and uses them; they reach it by the environment. -------
 OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR WATCH EAGER RUN \
-	PATCH SHADOW PLIC ABLATE STATS TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT ONCE
+	PATCH SHADOW PLIC ABLATE STATS TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT HTML ONCE
 # What was set on the command line, so that a misspelt option is refused and not ignored.
 export GIVEN := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v)))
 # Other variables that are set from outside, and those of them that become part of file names in rules.
@@ -26,7 +26,7 @@ GUEST      ?= trident
 MEM        ?= 512M
 MMU        ?= sv39
 DISK_SIZE  ?= 64M
-PATCH      ?= inline
+PATCH      ?= $(if $(filter walk,$(MAKECMDGOALS)),off,inline)
 SHADOW     ?= all
 export OPTIONS $(OPTIONS)
 
