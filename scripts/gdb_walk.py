@@ -154,7 +154,7 @@ class Walk:
         go()  # the VMM has moved, and the guest is about to start
         self.at_sret = gdb.Breakpoint(f"*{find_sret(number('$pc')):#x}", internal=True)
         self.at_sret.enabled = False
-        self.starts = {}
+        self.starts, self.begun = {}, set()
         for name, address in addresses("TRIDENT_STARTS").items():
             self.starts[name] = gdb.Breakpoint(f"*{address:#x}", internal=True)
             self.starts[name].enabled = False
@@ -164,8 +164,9 @@ class Walk:
             if point.enabled != (name in names):
                 point.enabled = name in names
 
-    def start(self, name, skip):
+    def start(self, name, skip=0):
         """Runs to the guest's function, the first time or after so many calls."""
+        self.begun.add(name)
         self.watch([])
         self.starts[name].enabled = True
         for _ in range(skip + 1):
@@ -233,6 +234,8 @@ class Walk:
 
     def find(self, event):
         """An event as the report has it."""
+        if event.after and event.after not in self.begun:
+            self.start(event.after)
         self.start(event.start, event.skip)
         record = {"exits": [], "missing": []}
         for part in event.parts:

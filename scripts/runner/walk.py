@@ -54,7 +54,7 @@ def read_options():
             continue
         options = front_door.parse({**os.environ, "PATCH": os.environ.get("PATCH") or DEFAULT_PATCH,
                                     "DEVICE": "virtio", "GUEST": "trident", **fixed})
-        options.disk_latency = walk_steps.LATENCY_NS
+        options.disk_latency, options.icount = walk_steps.LATENCY_NS, True
         runs.append((options, mine))
     return runs, page
 
@@ -66,7 +66,8 @@ def pairs(symbols, base=0):
 def guest_names(events):
     """The guest's functions at which the search begins and ends."""
     found = (walk_steps.EVENTS[event] for event in events)
-    return list(dict.fromkeys(name for event in found for name in (event.start, event.end) if name))
+    return list(dict.fromkeys(name for event in found for name in (event.after, event.start, event.end)
+                              if name))
 
 
 def carry_out(options, events):

@@ -99,12 +99,13 @@ class Part:
 
 
 class Event:
-    """title: what is shown. start: the guest's function from whose begin on it is looked for, after skip calls;
-    end: the one where the search ends. parts: the exits that it has. machine: the run that it is in."""
+    """title: what is shown. start: the guest's function from whose begin on it is looked for, after skip calls,
+    and once the guest has come to the function after; end: the one where the search ends. parts: the exits that
+    it has. machine: the run that it is in."""
 
-    def __init__(self, title, start, *parts, skip=0, end=None, machine="virtio"):
-        self.title, self.start, self.parts, self.skip, self.end = title, start, parts, skip, end
-        self.machine = machine
+    def __init__(self, title, start, *parts, skip=0, after=None, end=None, machine="virtio"):
+        self.title, self.start, self.parts, self.skip = title, start, parts, skip
+        self.after, self.end, self.machine = after, end, machine
 
 
 def at(function, word):
@@ -156,14 +157,14 @@ HANDLER = (Part("the guest's handler asks which source it was: claim",
            Part("the guest's handler has served it: complete",
                 access(STORE_FAULT, PLIC + CLAIM_OFFSET), "EXIT_PLIC", plic(1), "vplic_access"))
 
-# The runs. A disk that takes its time, and a guest that spins until its interrupt: so the interrupt comes
-# while the guest runs, and not in the middle of another exit.
-LATENCY_NS = 200_000_000
+# The runs. A disk that takes its time, a guest that spins until its interrupt, and a VMM that does not hold it
+# back: so the interrupt comes while the guest runs, and not in the middle of another exit.
+LATENCY_NS = 600_000_000
 READ = "bench spin; bench disk read 4096 1 1"
 MACHINES = {
     "virtio": {"UART": "emulated", "DISK": "virtio", "RUN": f"bench trap; {READ}"},
-    "ahci": {"UART": "emulated", "DISK": "emulated", "DISK_MODEL": "ahci", "RUN": READ},
-    "passthrough": {"UART": "passthrough", "DISK": "virtio", "RUN": "bench uart 100"},
+    "ahci": {"UART": "emulated", "DISK": "emulated", "RUN": READ},
+    "passthrough": {"UART": "passthrough", "DISK": "virtio", "RUN": "mem"},
 }
 # In the order in which the guest does them, those of one run together.
 EVENTS = {
@@ -187,18 +188,19 @@ EVENTS = {
                  Part("the ecall", at("op_sbi", "ecall"), "EXIT_SBI")),
     "virtio": Event("a virtio request: the guest's driver tells the disk of a request in its queue", "ring_kick",
                     Part("the store to QueueNotify", access(STORE_FAULT, DISK_NOTIFY), "EXIT_MMIO",
-                         reaches("virtio_mmio_access")),
-                    Part("the real disk has finished", external, "EXIT_INTERRUPT", reaches("virtio_mmio_push"))),
+                         reaches("virtio_mmio_pop", "disk_submit")),
+                    Part("the real disk has finished", external, "EXIT_INTERRUPT", reaches("virtio_mmio_push")),
+                    after="time_spin_set"),
     "interrupt": Event("an interrupt, from the device to the guest's handler", "ring_kick",
                        Part("the real disk interrupts the VMM, and the virtual disk the guest", external,
-                            "EXIT_INTERRUPT", injects("virtio_mmio_push")), *HANDLER),
+                            "EXIT_INTERRUPT", injects("virtio_mmio_push")), *HANDLER, after="time_spin_set"),
     "ahci": Event("an AHCI command: the guest's driver sets a bit of PxCI", "disk_run",
                   Part("the store to PxCI", lambda exit: exit.stval & 0xFFF == AHCI_PXCI, "EXIT_MMIO",
-                       reaches("ahcicmd_run")),
+                       reaches("ahcicmd_run", "disk_submit")),
                   Part("the real disk has finished", external, "EXIT_INTERRUPT", reaches("ahcicmd_service")),
                   machine="ahci"),
-    "passthrough": Event("an interrupt of a passed-through UART", "console_output_take",
-                         Part("the real UART interrupts, and the VMM injects it", external, "EXIT_INTERRUPT",
-                              injects("routed_irq")), *HANDLER, machine="passthrough"),
+    "passthrough": Event("an interrupt of a passed-through UART, whose registers do not trap", "console_start",
+                         Part("the real UART interrupts: only the guest can serve it", external, "EXIT_INTERRUPT",
+                              reaches("routed_irq", "vplic_set_line")), *HANDLER, machine="passthrough"),
 }
 EXITS = 100  # looked at for one part of an event, before it is said that it did not trap

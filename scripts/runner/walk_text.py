@@ -66,7 +66,7 @@ def way_in(exit, patch):
     if patch != "off" and exit["scause"] == ECALL and exit["text"].split()[:1] not in ([], ["ecall"]):
         note = ", which stands here in its place: the site is patched"
     if exit["delegated"]:
-        return [("VMM", f"a trap, {cause}{note}")]
+        return [("VMM", f"{'' if exit['scause'] & INTERRUPT else 'a trap, '}{cause}{note}")]
     return [("M-mode", f"a trap, {cause}: not delegated (medeleg), so OpenSBI gets it first, and passes it on")]
 
 
@@ -85,10 +85,10 @@ def goes_on(exit):
 def missing_sentence(part, patch):
     """Why a part of an event is not shown: all of it from the run."""
     looked = sum(part["looked"].values())
-    text = f"{part['what']}: at PATCH={patch} it is no trap of its own. "
-    text += "Until the guest had come to its next function, " if part["ended"] else f"Among the {looked} next exits "
-    text += f"no exit was counted as {part['class']}"
-    text += f"; there were {total(part['looked'])}." if looked else ", and there were no others."
+    text = f"{part['what']}: no trap of its own at PATCH={patch}. "
+    text += "Until the guest had come to its next function" if part["ended"] else f"Among the {looked} exits that followed"
+    text += f" there was none that began so and was counted as {part['class']}"
+    text += f": there were {total(part['looked'])}." if looked else ", nor any other."
     if part["carried"]:
         text += (f" The VMM carried it out ({part['step']}) in another instruction's exit: "
                  f"{total(part['carried'])}.")
