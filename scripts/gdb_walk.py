@@ -126,13 +126,14 @@ class Exit:
 
     def record(self, skipped, what):
         before = {"mode": self.mode, "pc": self.pc, **{name: self.virtual[name] for name in REAL}}
+        after = {name: self.after[1][name] for name in before}
         return {"what": what, "skipped": skipped, "mode": self.mode, "pc": self.pc, "symbol": self.symbol,
                 "text": self.text, "source": self.source, "scause": self.scause,
-                "delegated": self.delegated, "class": self.exit_class, "detail": self.detail,
+                "delegated": self.delegated, "next": [symbol(after["pc"]), line_of(after["pc"])], "class": self.exit_class, "detail": self.detail,
                 "steps": [{"name": name, "file": where[0], "line": where[1], "changes": rows}
                           for name, where, rows in self.rows],
                 "real": [self.real, self.after[0]],
-                "virtual": [before, {name: self.after[1][name] for name in before}]}
+                "virtual": [before, after]}
 
 
 def counted(exits):
