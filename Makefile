@@ -26,6 +26,7 @@ GUEST      ?= trident
 MEM        ?= 512M
 MMU        ?= sv39
 DISK_SIZE  ?= 64M
+# `make walk` shows the textbook, unless told otherwise.
 PATCH      ?= $(if $(filter walk,$(MAKECMDGOALS)),off,inline)
 SHADOW     ?= all
 export OPTIONS $(OPTIONS)
@@ -66,7 +67,7 @@ DEVICE_OBJS := \
 OBJS := $(addprefix $O/,$(CORE_OBJS) $(DEVICE_OBJS))
 TRIDENT := $O/trident.elf
 
-.PHONY: help trident qemu gdb trace walk top stats check bench fmt loc clean options
+.PHONY: help trident qemu gdb trace walk examples top stats check bench fmt loc clean options
 help:
 	@cat scripts/help.txt
 
@@ -136,6 +137,11 @@ qemu gdb trace: options | $(BUILD)/.setup-run
 walk: options | $(BUILD)/.setup-run
 	@$(MAKE) --no-print-directory -s trident $(BUILD)/guest/trident-guest.elf
 	@scripts/walk
+
+# The examples in the documentation, from real runs.
+examples: | $(BUILD)/.setup-check
+	@$(MAKE) --no-print-directory -s trident $(BUILD)/guest/trident-guest.elf
+	@scripts/examples
 
 top:
 	@scripts/top

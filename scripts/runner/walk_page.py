@@ -3,10 +3,12 @@ does it. Without a script all of it is shown."""
 
 import html
 import os
+import re
 import tempfile
 
 from . import walk_steps, walk_text
 
+NARROW = ("user", "kern", "M", "VMM", "dev", "host")  # LANES on a small screen
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -96,8 +98,9 @@ def event_html(event, patch):
 
 def page(patch, events):
     links = "".join(f'<li><a href="#{event["event"]}">{event["event"]}</a></li>' for event in events)
-    lanes = "".join(f'<span class="l{i}">{name}</span>' for i, name in enumerate(walk_steps.LANES))
-    level = html.escape(f"PATCH={patch}: {walk_steps.LEVELS[patch]}")
+    lanes = "".join(f'<span class="l{i}"><i>{name}</i><i>{short}</i></span>'
+                    for i, (name, short) in enumerate(zip(walk_steps.LANES, NARROW)))
+    level = re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(f"PATCH={patch}: {walk_steps.LEVELS[patch]}"))
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
