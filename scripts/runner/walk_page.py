@@ -32,6 +32,7 @@ def guest_lane(mode):
 
 def moments(exit, patch):
     """An exit as steps: {lane, name, text, place, changes, table}."""
+
     def moment(lane, name, text, place=None, changes=(), table=()):
         return {"lane": lane, "name": name, "text": text, "place": place, "changes": changes, "table": table}
 
@@ -67,7 +68,8 @@ def moment_html(moment):
     parts = [f"<p>{moment['lane']}: {html.escape(moment['text'])}.</p>"]
     if moment["place"]:
         file, line = moment["place"]
-        parts.append(f"<pre><code>{html.escape(f'{file}:{line}')}\n{html.escape(source_line(moment['place']))}</code></pre>")
+        text = html.escape(source_line(moment["place"]))
+        parts.append(f"<pre><code>{html.escape(file)}:{line}</code>\n<code>{text}</code></pre>")
     if moment["changes"]:
         rows = [(f"{kind} {name}", walk_text.show(old), walk_text.show(new))
                 for kind, name, old, new in moment["changes"]]
