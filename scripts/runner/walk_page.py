@@ -37,15 +37,15 @@ def moments(exit, patch):
         return {"lane": lane, "name": name, "text": text, "place": place, "changes": changes, "table": table}
 
     after = exit["virtual"][1]
-    yield moment(guest_lane(exit["mode"]), exit["text"] or "(a process)", f"the guest, in {walk_text.where(exit)}",
-                 exit["source"])
-    for lane, text in walk_text.way_in(exit, patch):
-        if lane == "M-mode":
-            yield moment(lane, "OpenSBI", text)
-    why = walk_text.way_in(exit, patch)[0][1]
+    before = "before " if exit["scause"] & walk_text.INTERRUPT else ""
+    yield moment(guest_lane(exit["mode"]), before + (exit["text"] or "(a process)"),
+                 f"in {walk_text.where(exit)}", exit["source"])
+    lane, why = walk_text.way_in(exit, patch)
+    if lane == "M-mode":
+        yield moment(lane, "OpenSBI", why)
     for step, more in walk_text.mark_repeats(exit["steps"]):
         text = walk_steps.sentence(step["name"], patch) + (f" ({more})" if more else "")
-        if step["name"] == "trap_entry":
+        if step["name"] == "trap_entry" and lane == "VMM":
             text = f"{why}: {text}"
         yield moment(walk_steps.lane(step["file"]), step["name"], text, [step["file"], step["line"]],
                      step["changes"])

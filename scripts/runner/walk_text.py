@@ -60,14 +60,14 @@ def total(classes):
 
 
 def way_in(exit, patch):
-    """How the trap came to the VMM: [(lane, sentence)]."""
+    """How the trap came to the VMM: (the lane that it came to first, a sentence)."""
     cause = cause_name(exit["scause"])
     note = ""
     if patch != "off" and exit["scause"] == ECALL and exit["text"].split()[:1] not in ([], ["ecall"]):
         note = ", which stands here in its place: the site is patched"
     if exit["delegated"]:
-        return [("VMM", f"{'' if exit['scause'] & INTERRUPT else 'a trap, '}{cause}{note}")]
-    return [("M-mode", f"a trap, {cause}: not delegated (medeleg), so OpenSBI gets it first, and passes it on")]
+        return "VMM", f"{'' if exit['scause'] & INTERRUPT else 'a trap, '}{cause}{note}"
+    return "M-mode", f"a trap, {cause}: not delegated (medeleg), so OpenSBI gets it first, and passes it on"
 
 
 def where(exit):
@@ -129,7 +129,8 @@ def exit_text(exit, patch):
     lines += [f"  {text}" for text in [skipped_sentence(exit)] if text]
     source = f"  ({exit['source'][0]}:{exit['source'][1]})" if exit["source"] else ""
     lines.append(f"  guest, in {where(exit)}{source}")
-    lines += [f"  {'hardware' if lane == 'VMM' else lane}: {text}" for lane, text in way_in(exit, patch)]
+    lane, why = way_in(exit, patch)
+    lines.append(f"  {'hardware' if lane == 'VMM' else lane}: {why}")
     lines += step_rows(exit, patch)
     lines.append(f"  {goes_on(exit)}")
     lines.append(f"  {'':<16}{'at the trap':>20}{'at the sret':>20}")

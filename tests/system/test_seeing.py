@@ -312,6 +312,7 @@ document.body.insertAdjacentHTML("beforeend", `<pre id="seen">${JSON.stringify({
 
 def test_walk_names_a_missing_function():
     walk.find_symbols(machine.TRIDENT_ELF, walk_steps.STEPS)
+    walk.find_symbols("build/guest/trident-guest.elf", walk.guest_names(walk_steps.EVENTS))
     with pytest.raises(Refusal, match="no functions no_such_step.*walk_steps.py names one"):
         walk.find_symbols(machine.TRIDENT_ELF, [*walk_steps.STEPS, "no_such_step"])
 
