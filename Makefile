@@ -2,7 +2,7 @@
 
 # --- Options. scripts/run explains, checks and uses them; they reach it by the environment. -------
 OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR WATCH EAGER RUN \
-	PATCH SHADOW PLIC ABLATE STATS TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT ONCE
+	PATCH SHADOW PLIC ABLATE STATS TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT HTML ONCE
 # What was set on the command line, so that a misspelt option is refused and not ignored.
 export GIVEN := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v)))
 # Other variables that are set from outside, and those of them that become part of file names in rules.
@@ -26,7 +26,8 @@ GUEST      ?= trident
 MEM        ?= 512M
 MMU        ?= sv39
 DISK_SIZE  ?= 64M
-PATCH      ?= inline
+# `make walk` shows the textbook, unless told otherwise.
+PATCH      ?= $(if $(filter walk,$(MAKECMDGOALS)),off,inline)
 SHADOW     ?= all
 export OPTIONS $(OPTIONS)
 
@@ -66,7 +67,7 @@ DEVICE_OBJS := \
 OBJS := $(addprefix $O/,$(CORE_OBJS) $(DEVICE_OBJS))
 TRIDENT := $O/trident.elf
 
-.PHONY: help trident qemu gdb trace walk top stats check bench fmt loc clean options
+.PHONY: help trident qemu gdb trace walk examples top stats check bench fmt loc clean options
 help:
 	@cat scripts/help.txt
 
@@ -136,6 +137,11 @@ qemu gdb trace: options | $(BUILD)/.setup-run
 walk: options | $(BUILD)/.setup-run
 	@$(MAKE) --no-print-directory -s trident $(BUILD)/guest/trident-guest.elf
 	@scripts/walk
+
+# The examples in the documentation, from real runs.
+examples: | $(BUILD)/.setup-check
+	@$(MAKE) --no-print-directory -s trident $(BUILD)/guest/trident-guest.elf
+	@scripts/examples
 
 top:
 	@scripts/top
