@@ -358,6 +358,28 @@ def test_sentences_follow_the_intervals(whole):
     assert "In time" not in gap(whole) and "times as many instructions" in gap(whole)
 
 
+def compare(tmp_path, *wholes):
+    """(status, what bench/compare says of two results)"""
+    paths = [f"{tmp_path}/{name}.json" for name in "ab"]
+    for path, one in zip(paths, wholes):
+        write(path, one)
+    done = subprocess.run([f"{TOP}/bench/compare", *paths], text=True, timeout=60, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout
+
+
+def test_compare_leaves_out_spoilt_times(whole, tmp_path):
+    """A time that is dearer is a regression, unless a control of one of the two results is off."""
+    before = set_times(quiet(whole), READ1, ahci=(2, 1.9, 2.2))
+    after = set_times(quiet(whole), READ1, ahci=(3, 2.8, 3.1))
+    status, said = compare(tmp_path, before, after)
+    assert status == 1 and said.count("REGRESSION") == 1 and "not to be used" not in said, said
+    spoilt = set_times(copy.deepcopy(whole), READ1, ahci=(3, 2.8, 3.1))
+    status, said = compare(tmp_path, before, spoilt)
+    assert status == 0 and "B: Times of this run are not to be used" in said and "A: Times" not in said, said
+    assert "times are not compared for that" in said and "equal or not to be told apart from noise" in said
+
+
 def test_counts_that_vary(whole):
     """Two counts whose rounds overlap have no order, and a toggle between them adds nothing."""
     whole = quiet(whole)
