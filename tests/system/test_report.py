@@ -675,10 +675,10 @@ def test_readme(whole, folder, tmp_path):
     """bench/run --readme: picture and table of one run, or neither."""
     readme = tmp_path / "README.md"
     (tmp_path / "docs/figures").mkdir(parents=True)
-    readme.write_text(f"before\n{headline.BEGIN}old\n{headline.END}\nafter\n", encoding="utf-8")
+    readme.write_text(f"before\n{headline.BEGIN}former table\n{headline.END}\nafter\n", encoding="utf-8")
     headline.write_readme(whole, str(readme), str(folder))
     text = readme.read_text(encoding="utf-8")
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert text.startswith("before\n") and text.endswith("after\n") and "former" not in text
     assert headline.table(whole) in text and f"]({headline.FIGURE})" in text
     assert whole["machine"]["commit"] in text
     figure = tmp_path / headline.FIGURE
