@@ -88,7 +88,8 @@ def section(results):
         f"{method['boot_rounds']} rounds.",
         "Noise: the control row is native against native. A difference whose interval overlaps the "
         f"control's is {SAME}. A control whose own interval excludes 1, or is wider than "
-        f"{number(100 * controls.WIDE)} % of it, spoils the times of the run, and a banner says so. Every strategy has the same back end, disk image, queue "
+        f"{number(100 * controls.WIDE)} % of it, spoils the times of the run, and a banner says so. "
+        "Every strategy has the same back end, disk image, queue "
         "depth, cache mode, memory and guest; the tables below list what differs.",
         f"Classes of traps: {classes}.",
         "What may be concluded from all this, and what may not: docs/measuring.md."]

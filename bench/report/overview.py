@@ -82,11 +82,12 @@ def headline_rows(results):
 def headline_table(results):
     return Table("headline", "What each strategy costs",
                  ["per", "measure", "PATCH", *(words.MACHINES[name] for name in STRATEGIES)],
-                 list(headline_rows(results)), words=3, notes=["register accesses: of the device's registers, carried out by the VMM. "
-                                 "register traps: those that trapped; the others came along with one. "
-                                 "all traps: with those of the interrupt controller, of privileged "
-                                 f"instructions and the rest. {SAME_UART}: not measured twice. no driver: "
-                                 "Debian's Linux has none for that ATA."])
+                 list(headline_rows(results)), words=3,
+                 notes=["register accesses: of the device's registers, carried out by the VMM. "
+                        "register traps: those that trapped; the others came along with one. "
+                        "all traps: with those of the interrupt controller, of privileged "
+                        f"instructions and the rest. {SAME_UART}: not measured twice. no driver: "
+                        "Debian's Linux has none for that ATA."])
 
 
 def group_parts(cell):
