@@ -18,7 +18,8 @@ bench: | $(BUILD)/.setup-bench
 	@bench/run; status=$$?; [ $$status -le 1 ] || exit $$status; \
 		$(MAKE) --no-print-directory -s report RESULTS=$(BUILD)/bench/results.json && exit $$status
 
-# The page, tables and figures of what was measured; docs/results.md is made of the same.
+# The page, tables and figures of what was measured; docs/results.md is made of the same, which is then stored
+# beside it as docs/results.json.xz.
 RESULTS ?= $(BUILD)/bench/results.json
 report results: | $(BUILD)/.setup-bench
 	@/usr/bin/python3 -m bench.report $(if $(filter results,$@),--document) $(call quote,$(RESULTS)) \

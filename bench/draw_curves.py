@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Draws docs/figures/curves-*.svg from build/curves.json, and puts its tables into docs/growth.md.
+"""Draws the growth curves of build/curves.json, and writes their tables.
 
-  bench/draw_curves.py [RESULT]      `make curves` runs it
+  bench/draw_curves.py           build/growth/growth.md and its figures: `make curves` runs it
+  bench/draw_curves.py --docs    docs/growth.md, between its two marks, and docs/figures/: `make growth`
 """
 
 import json
@@ -20,7 +21,8 @@ sys.path.insert(0, os.path.join(TOP, "bench", "workloads"))
 
 import curves  # noqa: E402
 
-PAGE = "docs/growth.md"
+RESULT = "build/curves.json"
+PLACES = {False: "build/growth", True: "docs"}
 BEGIN, END = "<!-- begin: bench/draw_curves.py -->", "<!-- end -->"
 PANELS = (("ns", "time, ns"), ("instructions", "instructions"), ("traps", "traps"))
 # Okabe and Ito's colours, with a marker each, for those who cannot tell them apart.
@@ -115,21 +117,35 @@ def text(result):
     return "\n".join(lines)
 
 
+def whole_page(path, shown):
+    """The page with these tables between its marks; a page of nothing else if it has none."""
+    if not os.path.exists(path):
+        return f"# How cost grows\n\n{BEGIN}\n{shown}\n{END}\n"
+    with open(path, encoding="utf-8") as file:
+        before, mark, rest = file.read().partition(BEGIN)
+    if not mark or END not in rest:
+        raise SystemExit(f"draw_curves: {path} lacks the marks {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{shown}\n{END}{rest.partition(END)[2]}"
+
+
 def main(arguments):
-    with open(arguments[0] if arguments else f"{TOP}/build/curves.json", encoding="utf-8") as file:
-        result = json.load(file)
     os.chdir(TOP)
+    folder = PLACES["--docs" in arguments]
+    try:
+        with open(RESULT, encoding="utf-8") as file:
+            result = json.load(file)
+    except OSError:
+        raise SystemExit(f"draw_curves: {RESULT} is not there: `make curves DEVICE=virtio` measures it") from None
     # Text stays text, which is small; and the same figures give the same file.
     matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "trident"})
-    os.makedirs("docs/figures", exist_ok=True)
+    os.makedirs(f"{folder}/figures", exist_ok=True)
     for curve in dict.fromkeys(row["curve"] for row in result["rows"]):
-        draw(result, curve, f"docs/figures/curves-{curve}.svg")
-    with open(PAGE, encoding="utf-8") as file:
-        before, _, rest = file.read().partition(BEGIN)
-    after = rest.partition(END)[2]
-    with open(f"{PAGE}.new", "w", encoding="utf-8") as file:
-        file.write(f"{before}{BEGIN}\n{text(result)}\n{END}{after}")
-    os.replace(f"{PAGE}.new", PAGE)
+        draw(result, curve, f"{folder}/figures/curves-{curve}.svg")
+    page = whole_page(f"{folder}/growth.md", text(result))
+    with open(f"{folder}/growth.md.new", "w", encoding="utf-8") as file:
+        file.write(page)
+    os.replace(f"{folder}/growth.md.new", f"{folder}/growth.md")
+    print(f"{folder}/growth.md, {folder}/figures/curves-*.svg")
 
 
 if __name__ == "__main__":

@@ -1,104 +1,59 @@
-"""What each strategy costs, in one table: operations down, strategies across. For the README."""
+"""What each strategy costs, in one table: operations down, strategies across. For the README.
 
-import math
+The cells, and what is said of them, are the report's (bench/report/); what is left out here are the intervals.
+"""
+
 import os
+import sys
 
-import intervals
-import results
-from cells import Refusal
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, ".."))
+
+import results  # noqa: E402
+from bench.report.value import Value, number  # noqa: E402,F401: number is bench/compare's too
+from cells import Refusal  # noqa: E402
 
 REPORT = "build/report"
 FIGURE = "docs/figures/strategies.svg"  # a figure of the report, beside the README
 BEGIN, END = "<!-- begin: bench/run --readme -->\n", "<!-- end -->"
-COLUMNS = (("native", "Native"), ("ahci", "Emulated AHCI"), ("ata", "Emulated ATA"),
-           ("virtio", "Virtio"), ("passthrough", "Passthrough"))
-WORKLOADS = (("trident/disk-read-4096-d1", "4 KiB read, depth 1"),
-             ("trident/disk-read-4096-d8", "4 KiB read, depth 8"),
-             ("trident/console-out", "Byte of console output"))
+DIGITS = {"throughput, native = 1": 2, "wall time, native = 1": 3}
 
 
-def number(value, digits=3):
-    """So many digits that matter, thousands apart."""
-    if abs(value) >= 1000:
-        return f"{value:,.0f}".replace(",", "'")
-    places = digits - 1 - math.floor(math.log10(abs(value))) if value else 0
-    text = f"{value:.{max(0, places)}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def accesses(cell, device):
-    """Loads and stores of the device's registers that the VMM carried out, per operation."""
-    seams = [(sample["devices"].get(device, {}), sample["operations"]) for sample in results.used(cell)]
-    return intervals.median([(seam.get("loads", 0) + seam.get("stores", 0)) / n for seam, n in seams])
-
-
-def figure(cell, value):
-    """value(derived) as text: `failed`, `-` where there is none, `~` where it does not repeat."""
-    if cell is None:
-        return "-"
-    if cell["status"] == "failed":
-        return "failed"
-    result = value(cell["derived"])
-    return "-" if result is None else ("~" if cell["status"] == "unstable" else "") + number(result)
-
-
-def throughput(cell):
-    """Relative to native; with a mark if it cannot be told from native."""
-    if cell is None or not cell["derived"] or not cell["derived"]["ratio"]:
-        return "failed" if cell and cell["status"] == "failed" else "-"
-    text = number(1 / cell["derived"]["ratio"]["median"], 2)
-    return f"{text} (no difference)" if cell["derived"]["difference"] == "none" else text
-
-
-class Cells:
-    """The matrix's cells by method, workload and strategy."""
-
-    def __init__(self, whole):
-        self.cells = {(cell["method"], f"{cell['guest']}/{cell['workload']}", cell["strategy"]): cell
-                      for cell in whole["cells"] if cell["part"] == "matrix"}
-
-    def row(self, title, method, workload, show, native=None):
-        shown = [show(self.cells.get((method, workload, name))) for name, _ in COLUMNS]
-        return [title, *([native] if native else shown[:1]), *shown[1:]]
-
-    def has(self, method, workload):
-        return any(key[:2] == (method, workload) for key in self.cells)
-
-
-def counts(found, workload, title):
-    device = "uart" if "console" in workload else "disk"
-    yield found.row(f"**{title}**: register accesses", "count", workload, lambda cell: figure(
-        cell, lambda _: accesses(cell, device)))
-    yield found.row("register traps", "count", workload, lambda cell: figure(
-        cell, lambda d: sum(d["registers"].get(device, {}).values())))
-    yield found.row("all traps", "count", workload, lambda cell: figure(cell, lambda d: d["traps"]["total"]))
-    yield found.row("instructions", "count", workload, lambda cell: figure(
-        cell, lambda d: d["instructions"]))
+def figure(value, digits):
+    """Without its interval; `-` where there is none."""
+    if not value.there:
+        return "failed" if value.why == "failed" else "-"
+    return Value(value.value, unstable=value.unstable, same=value.same).text(digits)
 
 
 def rows(whole):
-    found = Cells(whole)
-    for workload, title in WORKLOADS:
-        title_of_time = f"**{title}**: throughput"
-        if found.has("count", workload):
-            yield from counts(found, workload, title)
-            title_of_time = "throughput"
-        if found.has("time", workload):
-            yield found.row(title_of_time, "time", workload, throughput, "1")
-    boot, title = "linux/boot", "**Linux boot**: "
-    if found.has("count", boot):
-        yield found.row(f"{title}instructions", "count", boot, lambda cell: figure(
-            cell, lambda d: d["ratio"] and d["ratio"]["median"]), "1")
-        title = ""
-    if found.has("boot-time", boot):
-        yield found.row(f"{title}wall time", "boot-time", boot, lambda cell: figure(
-            cell, lambda d: d["ratio"] and round(d["ratio"]["median"], 2)), "1")
+    """The report's headline rows, as far as they were measured at all."""
+    from bench.report import overview
+    from bench.report.results import Results
+    last = None
+    for title, measure, level, *values in overview.headline_rows(Results(whole)):
+        if not any(value.there for value in values[1:]):
+            continue
+        shown = [figure(value, DIGITS.get(measure, 3)) for value in values]
+        yield [f"**{title}**: {measure}" if title != last else measure, f"`{level}`", *shown]
+        last = title
 
 
 def table(whole):
-    lines = ["| per | " + " | ".join(title for _, title in COLUMNS) + " |",
-             "| --- |" + " ---: |" * len(COLUMNS)]
+    from bench.report.words import MACHINES
+    from bench.report.results import STRATEGIES
+    lines = ["| per | PATCH | " + " | ".join(MACHINES[name] for name in STRATEGIES) + " |",
+             "| --- | --- |" + " ---: |" * len(STRATEGIES)]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows(whole)]) + "\n"
+
+
+def said(whole):
+    """Paragraphs above the table: the banner, if the times are not to be used, and where the default level is
+    dearer than a lower one."""
+    from bench.report import levels
+    from bench.report.results import Results
+    of = Results(whole)
+    return "".join(f"{text}\n\n" for text in [*([f"**{of.banner}**"] if of.banner else []), *levels.dearer(of)])
 
 
 def sentence(machine):
@@ -136,5 +91,6 @@ def write_readme(whole, path, report=REPORT):
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]
     picture = f"![What traps and what does not for one read, by strategy]({FIGURE})"
-    replace(path, f"{before}{BEGIN}{picture}\n\n{table(whole)}\n{sentence(whole['machine'])}\n{END}{after}")
+    replace(path, f"{before}{BEGIN}{picture}\n\n{said(whole)}{table(whole)}\n"
+                  f"{sentence(whole['machine'])}\n{END}{after}")
     replace(os.path.join(os.path.dirname(path), FIGURE), figure)

@@ -4,6 +4,7 @@ import json
 
 import cells
 import intervals
+import stored
 from cells import Refusal
 
 SCHEMA = 2
@@ -147,8 +148,7 @@ def assemble(chosen, seen, machine, flags):
 def load(path):
     """A result, or a Refusal that says what is wrong with the file."""
     try:
-        with open(path, encoding="utf-8") as file:
-            whole = json.load(file)
+        whole = json.loads(stored.read(path))
     except OSError as error:
         raise Refusal(f"{path} cannot be read ({error.strerror}): run make bench, or name another file.") \
             from None

@@ -1,7 +1,9 @@
 """Makes build/report/ from build/bench/results.json: `make report`, or `make report RESULTS=file`.
 
   python3 -m bench.report [RESULTS [FOLDER]]
-  python3 -m bench.report --document RESULTS FILE    only docs/results.md: `make results`
+  python3 -m bench.report --document RESULTS FILE    only docs/results.md, and beside it the results that it
+                                                     was made of, compressed: `make results`
+RESULTS may be compressed (.xz, .gz).
 The folder is made anew beside its place and moved there when it is whole. On bad input: one sentence,
 status 1, and the old report stays.
 """
@@ -10,6 +12,8 @@ import os
 import shutil
 import sys
 import tempfile
+
+from .. import stored
 
 TOOLS = {"jinja2": "python3-jinja2", "jsonschema": "python3-jsonschema",
          "matplotlib": "python3-matplotlib", "numpy": "python3-numpy"}
@@ -30,7 +34,8 @@ def make(whole, source, folder):
     """All parts of the report, into a folder that is empty."""
     from . import assemble
     assemble.write(whole, folder)
-    shutil.copyfile(source, f"{folder}/results.json")
+    with open(f"{folder}/results.json", "w", encoding="utf-8") as file:
+        file.write(stored.read(source))
 
 
 def replace(new, place):
@@ -61,14 +66,16 @@ def report(source, place):
 
 
 def document(source, path):
-    """The page of the sources that shows the last measured figures."""
+    """The page of the sources that shows the last measured figures, and those figures themselves."""
     from . import assemble
     from .load import load
-    text = assemble.document(load(source))
-    with open(f"{path}.new", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(f"{path}.new", path)
-    print(path)
+    text, raw = assemble.document(load(source)), stored.packed(stored.read(source))
+    kept = f"{path.removesuffix('.md')}.json.xz"
+    for name, data in ((path, text.encode()), (kept, raw)):
+        with open(f"{name}.new", "wb") as file:
+            file.write(data)
+        os.replace(f"{name}.new", name)
+    print(f"{path}, {kept}")
 
 
 def main(arguments):

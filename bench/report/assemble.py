@@ -1,6 +1,6 @@
 """All parts of the report from the checked data."""
 
-from . import curves, details, load, method, overview, page, peer, published, research
+from . import cite, curves, details, load, method, overview, page, peer, published, research
 from .results import Results
 from .value import number
 
@@ -14,7 +14,8 @@ def sections(results):
             research.ablation_section(results), details.register_section(results),
             curves.section(results, shown_curves, why), *details.workload_sections(results),
             details.operation_section(results), peer.section(results, load.peer(), shown_curves),
-            published.section(results, load.published()), method.section(results)]
+            published.section(results, load.published()), method.section(results),
+            cite.section(results)]
     return [section for section in made if section]
 
 
@@ -29,7 +30,7 @@ def warnings(results):
     failed = results.find(status="failed")
     exact = [cell for cell in results.find(method="count") if not by_chance(cell)]
     unstable = [cell for cell in exact if cell["status"] == "unstable"]
-    said = []
+    said = [results.banner] if results.banner else []
     if failed:
         said.append(f"{number(len(failed))} of {number(len(results.cells))} cells failed; each, with the "
                     "reason, is in the table of failed cells.")
@@ -39,17 +40,19 @@ def warnings(results):
     return said
 
 
-DOCUMENT = ("overview", "ladder", "ablation", "registers", "peer")
+DOCUMENT = ("overview", "ladder", "ablation", "registers", "peer", "cite")
 
 
 def document(whole):
-    """docs/results.md: headline, ladder, ablation, registers and peer, in Markdown without pictures."""
+    """docs/results.md: headline, ladder, ablation, registers, peer and how to cite it, in Markdown without
+    pictures."""
     results = Results(whole)
     chosen = [section for section in sections(results) if section.name in DOCUMENT]
     text = page.markdown("Results", method.facts(whole), warnings(results), chosen, drawn=False)
     head, rest = text.split("\n\n", 1)
     return (f"{head}\n\nMade by `make results` out of a run of `make bench`; how it was measured, and what "
-            f"may be concluded: [measuring.md](measuring.md). The whole report: [report.md](report.md).\n\n"
+            f"may be concluded: [measuring.md](measuring.md). The whole report: [report.md](report.md). What was "
+            f"measured, every sample of it: [results.json.xz](results.json.xz).\n\n"
             f"{rest}")
 
 

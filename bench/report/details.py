@@ -2,10 +2,10 @@
 
 from . import draw, words
 from .exhibit import Exhibit, Section, sentence_list
-from .overview import OURS, device_of, split_exhibit, throughput_exhibit
-from .results import (PATCHES, STRATEGIES, instructions, nanoseconds, ratio, throughput, traps)
+from .overview import OURS, device_of, relative, relative_exhibit, split_exhibit
+from .results import (PATCHES, STRATEGIES, instructions, nanoseconds, ratio, traps)
 from .table import Table
-from .value import exact, missing, number
+from .value import SAME, apart, exact, missing, number, over
 
 KINDS = {"disk": "Disk", "console": "Console", "interrupt": "Interrupts", "boot": "Boot of Linux",
          "nano": "Single operations of Linux", "fio": "fio", "compile": "Compilation"}
@@ -47,18 +47,18 @@ def times(results, guest, workload, strategy):
 
 def workload_table(results, name, members):
     """All that was measured of these workloads."""
-    rows = []
+    rows, (take, heading, _) = [], relative(members[0][2])
     for guest, workload, params in members:
         for strategy in STRATEGIES:
             counted = results.matrix("count", guest, workload, strategy)
             timed = times(results, guest, workload, strategy)
             if counted or timed:
-                rows.append([words.workload(workload, params), words.strategy(strategy),
+                rows.append([words.workload(workload, params), words.strategy(strategy, params),
                              traps(counted), instructions(counted), ratio(counted),
-                             nanoseconds(timed), throughput(timed)])
+                             nanoseconds(timed), take(timed)])
     return Table(name, f"{family_title(members)}: all figures per {words.unit(members[0][2])}",
                  ["workload", "strategy", "traps", "instructions", "instructions, native = 1",
-                  "ns on this machine", "throughput, native = 1"], rows, words=2)
+                  "ns on this machine", heading], rows, words=2)
 
 
 def workload_sections(results):
@@ -75,8 +75,9 @@ def workload_sections(results):
         timed = [member for members in kinds.values() for member in members
                  if results.find(part="matrix", method="time", guest=member[0], workload=member[1])]
         if timed:
-            exhibits.append(throughput_exhibit(results, f"throughput-{kind}", timed,
-                                               f"{KINDS.get(kind, kind)}: throughput"))
+            measure = relative(timed[0][2])
+            exhibits.append(relative_exhibit(results, f"{measure[2]}-{kind}", timed,
+                                             f"{KINDS.get(kind, kind)}: {measure[2]}", measure))
         yield Section(f"workload-{kind}", KINDS.get(kind, kind), [], exhibits)
 
 
@@ -107,7 +108,8 @@ def ladder_points(results, method, take):
     for (_, _, strategy), of in sorted(steps.items(), key=lambda step: order.index(step[0][:2])):
         cell = next(iter(of.values()))
         name = words.workload(cell["workload"], cell["params"])
-        name = f"{name}, {words.in_text(strategy).removeprefix('emulated ')}" if several else name
+        device = words.in_text(strategy, cell["params"]).removeprefix("emulated ")
+        name = f"{name}, {device}" if several else name
         points.append((name, {level: take(of[level]) for level in LEVELS if level in of}))
     return points
 
@@ -144,17 +146,24 @@ def ladder_gain(results):
     for name, of in points:
         seen = [level for level in PATCHES if level in of and of[level].there]
         if len(seen) > 1 and of[seen[0]].value > 0:
-            gains.append((of[seen[-1]].value / of[seen[0]].value, name, seen))
+            gains.append((over(of[seen[-1]], of[seen[0]]), name, seen))
     if not gains:
         return []
-    left = sorted(gain for gain, _, _ in gains)
-    _, _, seen = gains[0]
-    share, best, _ = min(gains)
+    pair = max(((seen[0], seen[-1]) for _, _, seen in gains),
+               key=lambda pair: PATCHES.index(pair[1]) - PATCHES.index(pair[0]))
+    gains = [gain for gain in gains if (gain[2][0], gain[2][-1]) == pair]
+    gains.sort(key=lambda gain: gain[0].value)
+    share, best, seen = gains[0]
+    left = [f"{number(100 * gain.value, 2)}" for gain, _, _ in (gains[0], gains[-1])]
     if len(gains) == 1:
-        return [f"PATCH={seen[-1]} leaves {number(100 * share, 2)} % of the traps that PATCH={seen[0]} "
-                f"takes for: {best}."]
-    return [f"Over these {len(gains)} operations, PATCH={seen[-1]} leaves {number(100 * left[0], 2)} to "
-            f"{number(100 * left[-1], 2)} % of the traps of PATCH={seen[0]}; the least for: {best}."]
+        said = f"the traps of {best}: {left[0]} % of those of PATCH={seen[0]}"
+        return [f"PATCH={seen[-1]} leaves of {said}{', ' + SAME if share.same else ''}."]
+    least = f"; the least for: {best}" if apart(share, gains[1][0]) else ""
+    same = [name for gain, name, _ in gains if gain.same or gain.value == 1]
+    none = f" It changes nothing, or nothing that can be told apart from noise, for: {', '.join(same)}." \
+        if same else ""
+    return [f"Over these {len(gains)} operations, PATCH={seen[-1]} leaves {left[0]} to {left[1]} % of the traps of "
+            f"PATCH={seen[0]}{least}.{none}"]
 
 
 def ladder_section(results):
@@ -175,7 +184,7 @@ def ladder_section(results):
 
 
 def register_cells(results, device):
-    """[(workload in words, strategy, cell)] of what uses this device, small requests first."""
+    """[(workload in words, strategy in words, strategy, cell)] of what uses this device, small requests first."""
     for guest, workload, params in results.workloads(guest="trident"):
         wanted = params.get("kind") in (("disk",) if device == "disk" else ("console",))
         if not wanted or device_of(params) != device or params.get("bytes", 4096) != 4096:
@@ -183,20 +192,21 @@ def register_cells(results, device):
         for strategy in OURS:
             cell = results.matrix("count", guest, workload, strategy)
             if cell and cell["derived"] and cell["derived"]["registers"] is not None:
-                yield words.workload(workload, params).removeprefix("4 KiB "), strategy, cell
+                yield (words.workload(workload, params).removeprefix("4 KiB "), words.short(strategy, params),
+                       strategy, cell)
 
 
 def register_counts(results, device):
     """(rows, columns, {(row, column): traps per operation}) of the heat map; what was measured and did
     not trap is 0."""
     columns, of_strategy, measured = [], {}, {}
-    for workload, strategy, cell in register_cells(results, device):
+    for workload, shown, strategy, cell in register_cells(results, device):
         if workload not in columns:
             columns.append(workload)
         measured.setdefault(strategy, []).append(workload)
         for owner in (device, "plic"):
             for name, count in cell["derived"]["registers"].get(owner, {}).items():
-                row = f"{words.SHORT[strategy]}: {words.register(strategy, owner, name)}"
+                row = f"{shown}: {words.register(strategy, owner, name)}"
                 of_strategy.setdefault(strategy, {}).setdefault(row, {})[workload] = count
     rows, cells = [], {}
     for strategy, counts in of_strategy.items():

@@ -170,7 +170,7 @@ def stacked(bars, looks, label):
 @styled
 def intervals(groups, looks, label, band=None, log=True):
     """groups: [(title, [(name, Value)])], one under the other; looks: name -> (colour, marker).
-    band: (low, high), the control's interval, shaded; 1 is native; hollow: no difference."""
+    band: (low, high), the control's interval, shaded; 1 is native; hollow: not to be told apart from noise."""
     rows, labels, heads = [], [], []
     for title, members in groups:
         heads.append((len(labels), title))

@@ -26,13 +26,14 @@ class Exhibit:
 
 @dataclass
 class Section:
-    """text: paragraphs; name: of its anchor; short: its title in the list of sections."""
+    """text: paragraphs; name: of its anchor; short: its title in the list of sections; code: lines to copy."""
 
     name: str
     title: str
     text: list = field(default_factory=list)
     exhibits: list = field(default_factory=list)
     label: str = ""
+    code: str = ""
 
     @property
     def short(self):

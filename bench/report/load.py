@@ -3,6 +3,7 @@
 import json
 import os
 
+from .. import stored
 from . import TOP
 
 SCHEMA = 2
@@ -17,11 +18,10 @@ class Refusal(Exception):
 def read(path):
     """The file as data, whatever it holds."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        text = stored.read(path)
     except FileNotFoundError:
         raise Refusal(f"{path} is not there; `make bench` writes it.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise Refusal(f"{path} cannot be read: {error}.") from None
     try:
         return json.loads(text)

@@ -1,10 +1,11 @@
 """How it was measured, on what, with which configuration, and how each cell is repeated."""
 
+from .. import controls
 from . import words
 from .exhibit import Exhibit, Section
-from .results import STRATEGIES, used
+from .results import STRATEGIES, ratio, used
 from .table import Table
-from .value import number
+from .value import SAME, number
 
 FACTS = {"cpu": "processor", "dirty": "uncommitted changes", "qemu": "QEMU", "opensbi": "OpenSBI",
          "kernel": "Linux of the guest", "load": "load at the start", "seconds": "seconds of measuring"}
@@ -65,10 +66,9 @@ def failed_table(results):
 
 
 def control_table(results):
-    from .results import throughput
-    rows = [[words.workload(cell["workload"], cell["params"]), throughput(cell)]
+    rows = [[words.workload(cell["workload"], cell["params"]), ratio(cell)]
             for cell in results.find(part="control")]
-    return Table("control", "The control row: native against native", ["workload", "throughput"], rows,
+    return Table("control", "The control row: native against native", ["workload", "time, native = 1"], rows,
                  digits=2)
 
 
@@ -87,7 +87,9 @@ def section(results):
         f"({number(method['resamples'])} resamples). Boots are whole processes: "
         f"{method['boot_rounds']} rounds.",
         "Noise: the control row is native against native. A difference whose interval overlaps the "
-        "control's is called no difference. Every strategy has the same back end, disk image, queue "
+        f"control's is {SAME}. A control whose own interval excludes 1, or is wider than "
+        f"{number(100 * controls.WIDE)} % of it, spoils the times of the run, and a banner says so. "
+        "Every strategy has the same back end, disk image, queue "
         "depth, cache mode, memory and guest; the tables below list what differs.",
         f"Classes of traps: {classes}.",
         "What may be concluded from all this, and what may not: docs/measuring.md."]

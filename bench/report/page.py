@@ -86,7 +86,7 @@ def html_page(title, facts, warnings, sections, svgs):
                                      trim_blocks=True, lstrip_blocks=True)
     with open(os.path.join(HERE, "page.css"), encoding="utf-8") as file:
         css = file.read()
-    plain = [{"name": section.name, "title": section.title, "short": section.short,
+    plain = [{"name": section.name, "title": section.title, "short": section.short, "code": section.code,
               "text": [prose(text) for text in section.text],
               "exhibits": [shown(exhibit, svgs[exhibit.name]) for exhibit in section.exhibits]}
              for section in sections]
@@ -99,6 +99,7 @@ def markdown(title, facts, warnings, sections, drawn=True):
     parts = [f"# {title}", facts, *(f"**{warning}**" for warning in warnings)]
     for section in sections:
         parts += [f"## {section.title}", *section.text]
+        parts += [f"```\n{section.code}\n```"] if section.code else []
         for exhibit in section.exhibits:
             parts.append(f"### {exhibit.title}")
             if exhibit.figure and drawn:

@@ -8,7 +8,7 @@ from .exhibit import Exhibit, Section, sentence_list
 from .overview import OURS
 from .results import inverse, ratio, registers, throughput, used
 from .table import Table
-from .value import Value, missing, number
+from .value import Value, missing, number, over
 
 READ = {"P": "the primary text", "X": "an excerpt, a commit or a thread", "A": "an abstract",
         "S": "a text that quotes it", "M": "measured for this project"}
@@ -21,6 +21,7 @@ OPERATIONS = {"4 KiB request, AHCI": ("trident", DISK1), "4 KiB read": ("trident
               "Linux boot": ("linux", "boot"), "Byte of console output": ("trident", "console-out"),
               "virtio over emulated AHCI": ("trident", DISK8)}
 SHOWN = tuple(name for name in OURS if name != "ata")
+OURS_WORDS = {**words.STRATEGIES, "ahci": "Emulated"}  # of a disk the AHCI, of the console the 16550A
 
 
 def cell_of(results, ours, strategy, method):
@@ -63,8 +64,7 @@ def own(results, figure, strategy):
         if strategy != "virtio":
             return missing("-")
         pair = [throughput(cell_of(results, ours, name, "time")) for name in ("virtio", "ahci")]
-        absent = [value for value in pair if not value.there]
-        return absent[0] if absent else Value(pair[0].value / pair[1].value)
+        return over(*pair)
     cost = ratio(cell_of(results, ours, strategy, "time"))
     return cost if dearer(figure) else inverse(cost)
 
@@ -117,7 +117,7 @@ def beside_table(results, figures):
              *(own(results, figure, strategy) for strategy in SHOWN), READ[figure["read"]],
              figure["note"]] for figure in figures]
     head = ["what", "published by", "as printed", "compared as", "published",
-            *(f"ours, {words.strategy(name)}" for name in SHOWN), "read in", "what may be compared"]
+            *(f"ours, {OURS_WORDS[name]}" for name in SHOWN), "read in", "what may be compared"]
     return Table("published", "Published figures, and ours beside them", head, rows, words=4, tail=2)
 
 
@@ -128,14 +128,14 @@ def brief(text):
 
 def picture(results, figures):
     """Published ratios and ours, one line each."""
-    looks = {"published": words.PEER_LOOK, **{words.strategy(name): words.look(name) for name in SHOWN}}
+    looks = {"published": words.PEER_LOOK, **{OURS_WORDS[name]: words.look(name) for name in SHOWN}}
     rows = []
     for figure in figures:
         if figure["ours"]["as"] != "ratio":
             continue
         points = {"published": published(figure)}
-        points.update({words.strategy(name): own(results, figure, name) for name in SHOWN})
-        if points["published"].there and any(points[words.strategy(name)].there for name in SHOWN):
+        points.update({OURS_WORDS[name]: own(results, figure, name) for name in SHOWN})
+        if points["published"].there and any(points[OURS_WORDS[name]].there for name in SHOWN):
             rows.append((f"{brief(figure['metric'].split(' (')[0])}\n{brief(figure['system'])}", points))
     if not rows:
         return None, ""

@@ -5,7 +5,7 @@ from .exhibit import Exhibit, Section, sentence_list
 from .overview import READ1, READ8
 from .results import accesses, instructions, registers, throughput, traps
 from .table import Table
-from .value import Value, missing, number
+from .value import SAME, Value, apart, compared, missing, number
 
 GAP_LOOKS = {"emulated": (draw.VERMILION, ""), "toggle": (draw.ORANGE, "///"),
              "virtio": (draw.BLUE, ""), "other": (draw.GREY, "...")}
@@ -64,8 +64,9 @@ def change(cell, base):
     """Instructions that the toggle adds."""
     pair = [instructions(one) for one in (cell, base)]
     absent = [value for value in pair if not value.there]
-    return absent[0] if absent else Value(pair[0].value - pair[1].value,
-                                          unstable=pair[0].unstable or pair[1].unstable)
+    return absent[0] if absent else Value(
+        pair[0].value - pair[1].value, unstable=pair[0].unstable or pair[1].unstable,
+        same=pair[0].unstable + pair[1].unstable > 0 and not apart(*pair))
 
 
 # --- Tables and pictures -----------------------------------------------------------------------------
@@ -93,8 +94,9 @@ def ablation_table(results):
         added = change(cell, base)
         share = missing("-")
         if added.there and instructions(base).value:
-            share = Value(round(100 * added.value / instructions(base).value, 1), unstable=added.unstable)
-        rows.append([toggle_label(cell, base), words.strategy(cell["strategy"]),
+            share = Value(round(100 * added.value / instructions(base).value, 1), unstable=added.unstable,
+                          same=added.same)
+        rows.append([toggle_label(cell, base), words.strategy(cell["strategy"], cell["params"]),
                      words.workload(cell["workload"], cell["params"]), traps(base), traps(cell),
                      instructions(base), instructions(cell), share])
     return Table("ablation", "One toggle at a time, on the same device: counts",
@@ -105,7 +107,7 @@ def ablation_table(results):
 
 
 def time_table(results):
-    rows = [[toggle_label(cell, base), words.strategy(cell["strategy"]),
+    rows = [[toggle_label(cell, base), words.strategy(cell["strategy"], cell["params"]),
              words.workload(cell["workload"], cell["params"]), throughput(base), throughput(cell)]
             for cell, base in toggle_pairs(results, "time")]
     return Table("ablation-time", "One toggle at a time: throughput, native = 1",
@@ -145,9 +147,9 @@ def read_exhibit(results, workload, depth):
 
 
 def more(a, b, name):
-    """`4 more register accesses`, of a than of b."""
-    if a.value == b.value:
-        return f"as many {name}"
+    """`4 more register accesses`, of a than of b; not which is more where they are not apart."""
+    if not apart(a, b):
+        return f"{'as many ' if a.value == b.value else ''}{name}{'' if a.value == b.value else f' {SAME}'}"
     return f"{number(abs(a.value - b.value))} {'more' if a.value > b.value else 'fewer'} {name}"
 
 
@@ -157,21 +159,24 @@ def gap(results, workload, depth):
     ata, ahci, virtio = map(instructions, cells)
     if not ahci.there or not virtio.there or virtio.value <= 0:
         return []
-    said = [f"A 4 KiB read at {depth} retires {number(ahci.value / virtio.value)} times as many "
-            "instructions with the emulated AHCI as with virtio"]
-    if ata.there and ata.value != virtio.value:
+    how = compared(ahci, virtio)
+    said = [f"A 4 KiB read at {depth} retires {how[0]} instructions with the emulated AHCI {how[1]} with "
+            "virtio" if how else f"The instructions of a 4 KiB read at {depth} with the emulated AHCI and with "
+            f"virtio are {SAME}"]
+    if ata.value is not None and ata.ends[0] > virtio.ends[1] and ata.ends[0] > ahci.ends[1]:
         dma = 100 * (ata.value - ahci.value) / (ata.value - virtio.value)
-        said[0] += (f", and {number(ata.value / virtio.value)} times with the emulated ATA: "
-                    f"{number(dma)} % of that gap is the data register, which DMA replaces")
+        said.append(f"With the emulated ATA it is {number(ata.value / virtio.value)} times as many as with "
+                    f"virtio: {number(dma)} % of that gap is the data register, which DMA replaces")
     layout = [more(*(take(cell) for cell in cells[1:]), name) for take, name in (
         (lambda cell: accesses(cell, "disk"), "register accesses"),
         (lambda cell: registers(cell, "disk"), "register traps"), (traps, "traps in all"),
         (instructions, "instructions"))]
     said.append(f"Between AHCI and virtio lies the register layout: {sentence_list(layout)} per read")
-    times = [throughput(results.matrix("time", "trident", workload, name)) for name in ("ahci", "virtio")]
-    if all(value.there and value.value for value in times):
-        said.append(f"In time, virtio does {number(times[1].value / times[0].value, 2)} times as many of "
-                    "these reads as the emulated AHCI")
+    times = [throughput(results.matrix("time", "trident", workload, name)) for name in ("virtio", "ahci")]
+    if all(value.interval for value in times) and not results.banner:
+        how = compared(*times)
+        said.append(f"In time, virtio does {how[0]} of these reads {how[1]} the emulated AHCI" if how else
+                    f"In time, virtio and the emulated AHCI are {SAME}")
     return [sentence + "." for sentence in said]
 
 
@@ -182,15 +187,17 @@ def effects(results, workload, depth):
         added = change(cell, base)
         if cell["workload"] == workload and added.there and instructions(base).value:
             percent = 100 * added.value / instructions(base).value
-            found.setdefault(cell["strategy"], []).append((percent, added.value,
-                                                           toggle_words(cell, base)))
+            found.setdefault(cell["strategy"], []).append((percent, added, toggle_words(cell, base)))
     said = []
     for strategy, changes in found.items():
-        parts = [f"{number(added)} ({number(percent, 2)} %) {name}" for percent, added, name in
-                 sorted(changes, reverse=True) if abs(percent) >= LITTLE]
-        rest = len(changes) - len(parts)
-        parts += [f"less than {LITTLE} % by {'each of the others' if parts else 'any toggle'}"
+        changes.sort(key=lambda change: -change[0])
+        parts = [f"{number(added.value)} ({number(percent, 2)} %) {name}" for percent, added, name in changes
+                 if abs(percent) >= LITTLE and not added.same]
+        noise = [name for _, added, name in changes if added.same]
+        rest = len(changes) - len(parts) - len(noise)
+        parts += [f"less than {LITTLE} % by {'each of the others' if parts or noise else 'any toggle'}"
                   ] if rest else []
+        parts += [f"{SAME}: {sentence_list(noise)}"] if noise else []
         said.append(f"{words.strategy(strategy)} at {depth}, instructions added to a read by one toggle "
                     f"at a time: {sentence_list(parts)}.")
     return said

@@ -3,6 +3,7 @@
 import json
 from statistics import median
 
+from .. import controls
 from .value import Value, missing
 
 PATCHES = ("off", "ecall", "cluster", "inline")
@@ -35,11 +36,12 @@ def in_group(traps, group):
     return sum(count for name, count in traps.items() if name not in named)
 
 
-def varies(cell, of):
-    """Whether a count differed from round to round."""
+def spread(cell, of, scale=1):
+    """How a count differed from round to round: fields of a Value. Nothing if it did not."""
     if cell["method"] != "count":
-        return False
-    return len({of(sample) / sample["operations"] for sample in used(cell)}) > 1
+        return {}
+    seen = [of(sample) / sample["operations"] * scale for sample in used(cell)]
+    return {"unstable": True, "least": min(seen), "most": max(seen)} if len(set(seen)) > 1 else {}
 
 
 class Results:
@@ -72,6 +74,27 @@ class Results:
         return self.one(part="matrix", method=method, guest=guest, workload=workload,
                         strategy=strategy, patch=patch)
 
+    def at(self, patch, workload, strategy):
+        """The count of our guest at this PATCH level, of whichever part of the matrix has it."""
+        return self.one(part=("matrix", "ladder"), method="count", guest="trident", workload=workload,
+                        strategy=strategy, patch=None if strategy == "native" else patch)
+
+    def textbook(self, workload):
+        """PATCH=off, if what the matrix counts of this workload was counted there too; else None."""
+        strategies = {cell["strategy"] for cell in self.find(part="matrix", method="count", guest="trident",
+                                                              workload=workload)} - {"native"}
+        counted = strategies and all(self.at(PATCHES[0], workload, name) for name in strategies)
+        return PATCHES[0] if counted and self.level() != PATCHES[0] else None
+
+    def levels(self, workload):
+        """The levels at which a workload of our guest is shown: the textbook's, and the matrix's own."""
+        return [level for level in (self.textbook(workload), self.level()) if level]
+
+    @property
+    def banner(self):
+        """Why the times of this run are not to be used; empty if they may be."""
+        return controls.banner(self.cells)
+
     def workloads(self, part="matrix", guest=None):
         """[(guest, workload, params)] in the order of the file, each once."""
         seen = {}
@@ -99,8 +122,8 @@ def traps(cell, group="total"):
         table = derived["traps"] if group == "total" else derived["groups"]
         if table is None:
             return missing("not counted")
-        mark = varies(cell, lambda sample: in_group(sample["traps"] or {}, group))
-        return Value(float(table.get(group, 0)), unstable=mark)
+        return Value(float(table.get(group, 0)),
+                     **spread(cell, lambda sample: in_group(sample["traps"] or {}, group)))
     return answer(cell, take)
 
 
@@ -109,10 +132,10 @@ def registers(cell, device):
     def take(derived):
         if derived["registers"] is None:
             return missing("not counted")
-        mark = varies(cell, lambda s: sum((s["registers"] or {}).get(device, {}).values()))
+        marks = spread(cell, lambda s: sum((s["registers"] or {}).get(device, {}).values()))
         per_round = [sum((s["registers"] or {}).get(device, {}).values()) / s["operations"]
                      for s in used(cell)]
-        return Value(float(median(per_round)), unstable=mark)
+        return Value(float(median(per_round)), **marks)
     return answer(cell, take)
 
 
@@ -127,7 +150,7 @@ def accesses(cell, device):
         if all(sample["devices"] is None for sample in used(cell)):
             return missing("not counted")
         return Value(float(median(seam(sample) / sample["operations"] for sample in used(cell))),
-                     unstable=varies(cell, seam))
+                     **spread(cell, seam))
     return answer(cell, take)
 
 
@@ -136,7 +159,7 @@ def instructions(cell):
         if derived["instructions"] is None:
             return missing("not counted")
         return Value(float(derived["instructions"]),
-                     unstable=varies(cell, lambda sample: sample["instructions"]))
+                     **spread(cell, lambda sample: sample["instructions"]))
     return answer(cell, take)
 
 
@@ -151,10 +174,11 @@ def ratio(cell):
     def take(derived):
         if derived["ratio"] is None:
             return Value(1.0) if cell["strategy"] == "native" else missing("no native")
-        interval = derived["ratio"]
+        interval, own = derived["ratio"], derived["instructions"]
+        marks = spread(cell, lambda sample: sample["instructions"] or 0,
+                       interval["median"] / own if own else 1)  # native's count is not here, but it is in both
         return Value(float(interval["median"]), interval["low"], interval["high"],
-                     unstable=varies(cell, lambda sample: sample["instructions"] or 0),
-                     same=derived["difference"] == "none")
+                     same=derived["difference"] == "none", **marks)
     return answer(cell, take)
 
 
@@ -163,7 +187,8 @@ def inverse(value):
     if not value.there or value.value == 0:
         return value
     low, high = (1 / value.high, 1 / value.low) if value.interval else (None, None)
-    return Value(1 / value.value, low, high, value.unstable, value.same)
+    least, most = (None, None) if not value.least else (1 / value.most, 1 / value.least)
+    return Value(1 / value.value, low, high, value.unstable, value.same, least=least, most=most)
 
 
 def throughput(cell):

@@ -5,10 +5,12 @@ import html
 import io
 from dataclasses import dataclass, field
 
-from .value import Value
+from .value import SAME, Value
 
 LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
          "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+
+SMALL = ' class="same"'
 
 
 @dataclass
@@ -62,7 +64,8 @@ def html_cell(table, column, cell, first=0):
     """The raw number is kept beside the rounded one, for whoever reads the page by program."""
     text, marks = html.escape(table.shown(cell)), ""
     if isinstance(cell, Value) and len(cell.parts(table.digits)) > 1:
-        text = " ".join(f"<span>{html.escape(part)}</span>" for part in cell.parts(table.digits))
+        text = " ".join(f"<span{SMALL if part == SAME else ''}>{html.escape(part)}</span>"
+                        for part in cell.parts(table.digits))
     kind = []
     if table.is_number(column):
         kind.append("n")
@@ -145,7 +148,7 @@ def csv_columns(table, column):
             return ""
         marks = [cell.why] if not cell.there else []
         marks += ["unstable"] if cell.unstable else []
-        marks += ["no difference"] if cell.same else []
+        marks += [SAME] if cell.same else []
         return "; ".join(marks)
 
     columns = [("", lambda cell: str(cell) if not isinstance(cell, Value) else of("value")(cell))]

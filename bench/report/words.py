@@ -7,7 +7,8 @@ from .value import number
 
 STRATEGIES = {"native": "Native", "native-again": "Native again", "ahci": "Emulated AHCI",
               "ata": "Emulated ATA", "virtio": "Virtio", "passthrough": "Pass-through"}
-SHORT = {**STRATEGIES, "ahci": "AHCI", "ata": "ATA"}
+CONSOLES = {"ahci": "Emulated 16550A", "ata": "Emulated 16550A"}  # the device of console workloads
+MACHINES = {**STRATEGIES, "ahci": "Emulated (AHCI, 16550A)", "ata": "Emulated (ATA)"}  # disk and console
 
 # a strategy's colour and marker
 LOOKS = {"native": (draw.GREY, "o"), "native-again": (draw.GREY, "X"), "ahci": (draw.VERMILION, "s"),
@@ -58,15 +59,29 @@ NANO = {"null_syscall": "null system call", "read_1": "read of 1 byte", "write_1
         "console_line": "line on the console"}
 
 
-def strategy(name):
-    """How a strategy, or a peer, is called in the report."""
+def strategy(name, params=None):
+    """How a strategy, or a peer, is called in the report: by its disk, or by its console if the workload with
+    these params is the console's."""
+    if (params or {}).get("kind") == "console" and name in CONSOLES:
+        return CONSOLES[name]
     return STRATEGIES.get(name, name)
 
 
-def in_text(name):
+def in_text(name, params=None):
     """The same within a sentence."""
-    known = strategy(name)
+    known = strategy(name, params)
     return known if known[:2].isupper() else known[:1].lower() + known[1:]
+
+
+def short(name, params=None):
+    """The same where there is little room."""
+    return strategy(name, params).removeprefix("Emulated ")
+
+
+def looks():
+    """{every name that strategy() gives: its look}."""
+    return {**{strategy(name): of for name, of in LOOKS.items()},
+            **{console: LOOKS[name] for name, console in reversed(CONSOLES.items())}}
 
 
 def look(name):
@@ -81,10 +96,13 @@ def size(count):
 
 
 def register(of_strategy, device, name):
-    """`PxCI (+0x138), store`; a name that is not an offset stays."""
+    """`PxCI (+0x138), store`; a name that is not an offset stays. A store to the PLIC's claim completes."""
     found = OFFSET.fullmatch(name)
+    if not found and device == "plic":
+        name = name.replace(" S ", " ")
+        return f"PLIC {'complete' if name == 'claim store' else name}"
     if not found:
-        return f"{device.upper() if device == 'plic' else device} {name.replace(' S ', ' ')}"
+        return f"{device} {name}"
     offset = int(found[1], 16)
     known = REGISTERS.get((of_strategy, device), {}).get(offset)
     if known is None:

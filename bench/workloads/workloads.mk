@@ -1,6 +1,7 @@
 # Workloads in a Linux guest. Included by the top-level Makefile.
 #   make nano [DEVICE=...] [OPS='null_syscall ...']   without DEVICE: native and every strategy
-#   make curves DEVICE=virtio        native and this one; figures and table go to docs/
+#   make curves DEVICE=virtio        native and this one; figures and table go to build/growth/
+#   make growth                      the same into docs/, from what make curves measured last
 #   make workload W=nano|curves|fio|depth|stress-ng|compile DEVICE=... [MIN=minutes] [QUICK=1]
 WORKLOADS := $(BUILD)/workloads
 NANO_INITRD := $(WORKLOADS)/$(or $(KERNEL),trixie).cpio.gz
@@ -9,7 +10,7 @@ NANO_DEVICES := $(if $(filter file,$(origin DEVICE)),native emulated virtio pass
 WORKLOAD_RUN := OPS=$(call quote,$(OPS)) QUICK=$(call quote,$(QUICK)) MIN=$(call quote,$(if $(filter file,$(origin MIN)),,$(MIN))) \
 	bench/workloads/run
 
-.PHONY: nano curves workload workload-files guest-gcc
+.PHONY: nano curves growth workload workload-files guest-gcc
 $(WORKLOADS)/nano $(WORKLOADS)/curves: $(WORKLOADS)/%: bench/workloads/%.c bench/workloads/stretch.c bench/workloads/stretch.h \
 		| $(BUILD)/.setup-workload
 	@mkdir -p $(@D)
@@ -42,11 +43,13 @@ nano: | $(BUILD)/.setup-run
 	@$(MAKE) --no-print-directory -s W=nano workload-files
 	@$(WORKLOAD_RUN) nano $(NANO_DEVICES)
 
-# Into docs/, from build/curves.json alone: bench/draw_curves.py
 curves: | $(BUILD)/.setup-curves
 	@$(MAKE) --no-print-directory -s W=curves workload-files
 	@$(WORKLOAD_RUN) curves $(call quote,$(DEVICE))
 	@bench/draw_curves.py
 
+# From build/curves.json alone.
+growth: | $(BUILD)/.setup-curves
+	@bench/draw_curves.py --docs
 
 include bench/peer/peer.mk

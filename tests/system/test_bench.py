@@ -127,6 +127,20 @@ def test_passes():
     assert first["ns"] == 10_000 and second == "the guest did not carry it out"
 
 
+def test_headline_is_counted_at_every_level():
+    """The README's first table has the textbook's level beside the default's; where the default is dearer
+    than a level below it can be said of the smallest matrix too."""
+    names = {cell.id for cell in cells.select(cells.QUICK)}
+    deep = {cell.id for cell in cells.select(cells.DEFAULT)}
+    for level in cells.LEVELS:
+        for strategy in ("ahci", "virtio", "passthrough"):
+            assert f"count/trident/disk-read-4096-d1/{strategy}/{level}" in names
+            assert f"count/trident/console-out/{strategy}/{level}" in names
+    for strategy in cells.VMM:
+        assert f"count/trident/disk-read-4096-d1/{strategy}/{cells.TEXTBOOK}" in names
+        assert f"count/trident/disk-read-4096-d8/{strategy}/{cells.TEXTBOOK}" in deep
+
+
 @pytest.mark.parametrize("level", [cells.QUICK, cells.DEFAULT, cells.FULL])
 def test_boots_fit(level):
     """What a boot of our guest is to carry out is not more than its boot arguments can hold."""

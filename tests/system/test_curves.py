@@ -1,6 +1,11 @@
 """The growth curves: what counts as worse than linear, and one run in short."""
 
+import json
+import shutil
+import subprocess
 import sys
+
+import pytest
 
 import front_door
 import test_workloads
@@ -43,14 +48,59 @@ def test_curves_exponents():
 
 
 def test_curves_run():
-    arguments = ["workload", "W=curves", "DEVICE=virtio", "OPS=queue_depth", "MEM=512M"]
+    arguments = ["workload", "W=curves", "DEVICE=virtio", "OPS=queue_depth touch_again", "MEM=512M"]
     status, output = front_door.run(arguments, 300)
     print(output[-3000:])
     assert status == 0
     result = test_workloads.result("build/workload/curves-virtio.json", "curves")
-    assert [row["x"] for row in result["rows"]] == [1, 2, 4, 8, 16, 32, 64]
-    traps = [row["traps"] for row in result["rows"]]
-    assert traps[0] > traps[-1] > 0  # requests that are under way together share traps
+    found = {curve: {row["x"]: row["traps"] for row in result["rows"] if row["curve"] == curve}
+             for curve in ("queue_depth", "touch_again")}
+    assert list(found["queue_depth"]) == [1, 2, 4, 8, 16, 32, 64]
+    assert found["queue_depth"][1] > found["queue_depth"][64] > 0  # requests under way together share traps
+    assert list(found["touch_again"]) == [1, 4, 16, 64, 256]
+    assert max(found["touch_again"].values()) < 0.02  # what was filled is kept, with an empty TLB too
+
+
+@pytest.fixture(name="tree")
+def tree_fixture(tmp_path):
+    """As much of the sources as draws, with a page in docs/."""
+    for folder in ("bench", "scripts"):
+        shutil.copytree(f"{front_door.TOP}/{folder}", tmp_path / folder, symlinks=True)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/growth.md").write_text(
+        "before\n<!-- begin: bench/draw_curves.py -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
+    return tmp_path
+
+
+def draw(tree, *arguments):
+    done = subprocess.run([f"{tree}/bench/draw_curves.py", *arguments], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout
+
+
+def test_curves_are_drawn_into_build(tree):
+    """`make curves` touches no file of the sources; `make growth` renews docs/, between the marks."""
+    old = (tree / "docs/growth.md").read_text(encoding="utf-8")
+    status, said = draw(tree)
+    assert status == 1 and "build/curves.json is not there: `make curves DEVICE=virtio` measures it" in said
+    made = [{**row, "patch": "inline", "n": 8} for row in rows("native", [1000] * 3) + rows("virtio", [9000] * 3)]
+    (tree / "build").mkdir()
+    (tree / "build/curves.json").write_text(json.dumps({
+        "schema": 1, "commit": "0123456789ab", "mem": 512 << 20, "load": 0.1, "rows": made,
+        "growth": curves.growth(made)}), encoding="utf-8")
+    status, said = draw(tree)
+    assert status == 0, said
+    assert (tree / "docs/growth.md").read_text(encoding="utf-8") == old and not (tree / "docs/figures").exists()
+    assert "commit 0123456789ab" in (tree / "build/growth/growth.md").read_text(encoding="utf-8")
+    assert "<svg" in (tree / "build/growth/figures/curves-ring.svg").read_text(encoding="utf-8")
+    status, said = draw(tree, "--docs")
+    assert status == 0, said
+    new = (tree / "docs/growth.md").read_text(encoding="utf-8")
+    assert new.startswith("before\n") and new.endswith("<!-- end -->\nafter\n") and "old" not in new
+    assert "commit 0123456789ab" in new and (tree / "docs/figures/curves-ring.svg").exists()
+    (tree / "docs/growth.md").write_text("no marks\n", encoding="utf-8")
+    status, said = draw(tree, "--docs")
+    assert status == 1 and "lacks the marks" in said
 
 
 def test_curves_unknown():

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import html
 import json
+import lzma
 import os
 import re
 import shutil
@@ -21,8 +22,11 @@ import front_door
 TOP = front_door.TOP
 sys.path[:0] = [TOP, f"{TOP}/bench"]
 
+import controls  # noqa: E402
+from bench.report import (  # noqa: E402
+    assemble, cite, curves, details, levels, overview, peer, research, results, svg, table, words as names)
 import headline  # noqa: E402
-from bench.report import curves, peer, results, svg, table  # noqa: E402
+from bench.report.value import SAME, Value, apart, compared, missing  # noqa: E402
 
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "results.json")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -173,8 +177,9 @@ def cell(whole, name):
     return next(cell for cell in whole["cells"] if cell["id"] == name)
 
 
-COLUMNS = {"native": "Native", "ahci": "Emulated AHCI", "virtio": "Virtio",
+COLUMNS = {"native": "Native", "ahci": "Emulated (AHCI, 16550A)", "virtio": "Virtio",
            "passthrough": "Pass-through"}
+READ1, OUT = "disk-read-4096-d1", "console-out"
 
 
 def matrix(whole, method, workload, strategy):
@@ -185,7 +190,8 @@ def matrix(whole, method, workload, strategy):
 @pytest.mark.parametrize("strategy", COLUMNS)
 def test_headline_is_the_samples(whole, folder, strategy):
     """Counted again here, from the raw samples."""
-    table = {(row["per"], row["measure"]): row for row in rows_of(folder, "headline")}
+    table = {(row["per"], row["measure"]): row for row in rows_of(folder, "headline")
+             if row["PATCH"] == results.Results(whole).level()}
     for title, workload, device in (("4 KiB read, depth 1", "disk-read-4096-d1", "disk"),
                                     ("byte of console output", "console-out", "uart")):
         samples = [sample for sample in matrix(whole, "count", workload, strategy)["samples"]
@@ -252,7 +258,7 @@ def test_missing_failed_unstable_and_same(whole, tmp_path):
     headline = page[page.index('id="table-headline"'):]
     headline = headline[:headline.index("</table>")]
     assert 'title="no end after &lt;180&gt; s" class="n none">failed<' in headline
-    assert ">not measured<" in headline and ">no difference<" in headline and ">~" in headline
+    assert ">not measured<" in headline and f">{SAME}<" in headline and ">~" in headline
     assert "1 of" in page and "cells failed" in page and "build/bench/7.log" in page
     rows = {(row["per"], row["measure"]): row for row in rows_of(tmp_path / "out", "headline")}
     assert rows["4 KiB read, depth 1", "instructions"]["Virtio note"] == "unstable"
@@ -290,6 +296,249 @@ def test_peer(whole):
     ours = matrix(whole, "boot-time", "boot", "virtio")["derived"]["ratio"]["median"]
     assert columns["virtio"].value == ours and not columns["ahci"].there
     assert made["4 KiB read, 4 under way"][1]["kvm-emulated"].value == 2.5
+
+
+# --- What is said of the numbers ---------------------------------------------------------------------
+
+
+def quiet(whole):
+    """The same run on a quiet machine: each control is about 1."""
+    whole = copy.deepcopy(whole)
+    for one in whole["cells"]:
+        if one["part"] == "control":
+            one["derived"]["ratio"] = {"median": 1.01, "low": 0.97, "high": 1.04}
+    return whole
+
+
+def set_times(whole, workload, **ratios):
+    """Cost relative to native, by strategy: (median, low, high)."""
+    for strategy, ratio in ratios.items():
+        derived = matrix(whole, "time", workload, strategy)["derived"]
+        derived["ratio"] = dict(zip(("median", "low", "high"), ratio))
+    return whole
+
+
+@pytest.mark.parametrize("ratio, spoilt", [
+    ((0.55, 0.5, 0.61), True), ((1.3, 1.1, 1.6), True), ((1.0, 0.85, 1.06), True), ((1.0, 0.91, 1.1), False),
+    ((1.02, 0.99, 1.05), False)])
+def test_banner(whole, tmp_path, ratio, spoilt):
+    """A control that excludes 1, or is wider than 20 %, stands above page, Markdown and README's table."""
+    whole = quiet(whole)
+    assert not controls.banner(whole["cells"])
+    control = next(one for one in whole["cells"] if one["part"] == "control" and one["workload"] == OUT)
+    control["derived"]["ratio"] = dict(zip(("median", "low", "high"), ratio))
+    sentence = f"Times of this run are not to be used: native against itself {ratio[0]:.2f} "
+    assert (sentence in assemble.document(whole)) == spoilt
+    assert (sentence in headline.said(whole)) == spoilt
+    write(tmp_path / "results.json", {**whole, "cells": [one for one in whole["cells"]
+                                                         if one["workload"] == OUT]})
+    assert make(tmp_path / "results.json", tmp_path / "out")[0] == 0
+    assert (f'<p class="warn">{sentence}' in read(tmp_path / "out/index.html")) == spoilt
+    assert (f"**{sentence}" in read(tmp_path / "out/report.md")) == spoilt
+
+
+def test_no_interval_no_banner():
+    assert not controls.bad({"median": 0.5, "low": None, "high": None}) and not controls.bad(None)
+
+
+def gap(whole):
+    return " ".join(research.gap(results.Results(whole), READ1, "depth 1"))
+
+
+def test_sentences_follow_the_intervals(whole):
+    """An order in time is said only of intervals that do not overlap, in a run whose times may be used."""
+    whole = quiet(whole)
+    assert "In time, virtio does 1.5 times as many of these reads as" in gap(
+        set_times(whole, READ1, ahci=(3, 2.8, 3.1), virtio=(2, 1.9, 2.2)))
+    said = gap(set_times(whole, READ1, ahci=(3, 2.1, 3.1), virtio=(2, 1.9, 2.2)))
+    assert f"In time, virtio and the emulated AHCI are {SAME}." in said and "of these reads" not in said
+    assert "In time" not in gap(set_times(whole, READ1, ahci=(3, None, None), virtio=(2, None, None)))
+    set_times(whole, READ1, ahci=(3, 2.8, 3.1), virtio=(2, 1.9, 2.2))
+    next(one for one in whole["cells"] if one["part"] == "control")["derived"]["ratio"]["high"] = 0.98
+    assert "In time" not in gap(whole) and "times as many instructions" in gap(whole)
+
+
+def compare(tmp_path, *wholes):
+    """(status, what bench/compare says of two results)"""
+    paths = [f"{tmp_path}/{name}.json" for name in "ab"]
+    for path, one in zip(paths, wholes):
+        write(path, one)
+    done = subprocess.run([f"{TOP}/bench/compare", *paths], text=True, timeout=60, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout
+
+
+def test_compare_leaves_out_spoilt_times(whole, tmp_path):
+    """A time that is dearer is a regression, unless a control of one of the two results is off."""
+    before = set_times(quiet(whole), READ1, ahci=(2, 1.9, 2.2))
+    after = set_times(quiet(whole), READ1, ahci=(3, 2.8, 3.1))
+    status, said = compare(tmp_path, before, after)
+    assert status == 1 and said.count("REGRESSION") == 1 and "not to be used" not in said, said
+    spoilt = set_times(copy.deepcopy(whole), READ1, ahci=(3, 2.8, 3.1))
+    status, said = compare(tmp_path, before, spoilt)
+    assert status == 0 and "B: Times of this run are not to be used" in said and "A: Times" not in said, said
+    assert "times are not compared for that" in said and "equal or not to be told apart from noise" in said
+
+
+def test_counts_that_vary(whole):
+    """Two counts whose rounds overlap have no order, and a toggle between them adds nothing."""
+    whole = quiet(whole)
+    level = results.Results(whole).level()
+    toggle = cell(whole, f"count/trident/{READ1}/virtio/{level}/ABLATE=copy")
+    base = cell(whole, toggle["base"])
+    assert "by copying" in "".join(research.effects(results.Results(whole), READ1, "depth 1")).replace(SAME, "")
+    for one in (toggle, base):
+        one.update(status="unstable", repeatable=False)
+        for sample, instructions in zip(one["samples"], (160000, 320000)):
+            sample["instructions"] = instructions
+        one["derived"]["instructions"] = 30000.0
+    said = "".join(research.effects(results.Results(whole), READ1, "depth 1"))
+    assert re.search(rf"Virtio at depth 1.*{SAME}: by copying", said)
+    rows = [row for row in research.ablation_table(results.Results(whole)).rows
+            if row[0].endswith("by copying") and row[1:3] == ["Virtio", "4 KiB read, depth 1"]]
+    assert rows[0][-1].same and SAME in rows[0][-1].text()
+
+
+def test_compared():
+    def between(value, low, high):
+        return Value(value, low, high)
+
+    assert compared(Value(3.0), Value(2.0)) == ("1.5 times as many", "as")
+    assert compared(Value(2.0), Value(2.0)) == ("as many", "as")
+    assert compared(Value(1001.0), Value(1000.0)) == ("0.1 % more", "than")
+    assert compared(Value(999.0), Value(1000.0)) == ("0.999 times as many", "as")
+    assert compared(between(3, 2, 4), between(2, 1, 2.5)) is None and compared(missing(), Value(1.0)) is None
+    assert apart(between(3, 2.6, 4), between(2, 1, 2.5)) and not apart(between(3, 2.5, 4), between(2, 1, 2.5))
+    assert not apart(Value(3.0, unstable=True, least=2.0, most=4.0), Value(2.0))
+
+
+def with_textbook(whole):
+    """The run as one that counted the headline at PATCH=off as well: by twice the traps, and at twice the
+    instructions; but of pass-through's console at half of them."""
+    whole = copy.deepcopy(whole)
+    level = results.Results(whole).level()
+    for one in list(whole["cells"]):
+        if (one["part"], one["method"]) != ("matrix", "count") or one["strategy"] == "native":
+            continue
+        if one["workload"] in (READ1, OUT):
+            name = one["id"].replace(f"/{level}", "/off")
+            whole["cells"] = [other for other in whole["cells"] if other["id"] != name]
+            other = copy.deepcopy(one)
+            other.update(id=name, part="ladder", patch="off")
+            factor = 0.5 if (one["workload"], one["strategy"]) == (OUT, "passthrough") else 2
+            for sample in other["samples"]:
+                sample["instructions"] = int(sample["instructions"] * factor)
+                sample["traps"] = {kind: 2 * count for kind, count in sample["traps"].items()}
+            other["derived"]["instructions"] *= factor
+            other["derived"]["traps"] = {kind: 2 * count for kind, count in other["derived"]["traps"].items()}
+            whole["cells"].append(other)
+    return whole
+
+
+def test_textbook_first(whole):
+    """PATCH=off leads the first tables, with the default beside it, and where that is dearer is said."""
+    whole = with_textbook(whole)
+    of = results.Results(whole)
+    table_of = {(row[0], row[1], row[2]): row[3:] for row in overview.headline_rows(of)}
+    first = next(iter(overview.headline_rows(of)))
+    assert first[2] == "off"
+    off, own = (table_of["4 KiB read, depth 1", "all traps", level] for level in ("off", "ecall"))
+    assert [value.value for value in off[1:]] == [2 * value.value for value in own[1:]]
+    assert off[0].value == own[0].value == 0  # native
+    head = overview.strategies_table(of, ("ahci", "virtio", "passthrough")).head
+    assert head[2:] == ["register traps, PATCH=off", "all traps, PATCH=off", "register traps, PATCH=ecall",
+                        "all traps, PATCH=ecall"]
+    said = " ".join(levels.dearer(of))
+    assert said == headline.said(quiet(whole)).strip()
+    more, less = (table_of["byte of console output", "instructions", level][-1].text() for level in ("ecall", "off"))
+    assert f"pass-through, byte of console output: {more} against {less} at off." in said and "read" not in said
+    shown = headline.table(whole)
+    assert shown.index("`off`") < shown.index("`ecall`") and "| all traps | `off` |" in shown
+
+
+def test_the_level_of_the_matrix_alone(whole):
+    """Results that lack the textbook's level are shown at their own."""
+    assert {row[2] for row in overview.headline_rows(results.Results(whole))} == {"ecall"}
+
+
+def test_consoles_are_no_disks(whole, folder):
+    """The emulated console is a 16550A, a latency is no throughput, a store to claim completes."""
+    for exhibit in [exhibit for section in assemble.sections(results.Results(whole))
+                    for exhibit in section.exhibits]:
+        for row in exhibit.table.rows:
+            told = " ".join(word for word in row if isinstance(word, str))
+            if "console" in told and exhibit.name not in ("commands", "headline", "published", "published-others"):
+                assert "AHCI" not in told, (exhibit.name, row)
+    assert "Emulated 16550A" in read(folder / "report.md")
+    of = {section.name: section for section in assemble.sections(results.Results(whole))}
+    assert of["workload-interrupt"].exhibits
+    for exhibit in of["workload-interrupt"].exhibits:
+        assert not any("throughput" in text for text in (exhibit.name, exhibit.title, *exhibit.table.head))
+    assert names.register("virtio", "plic", "claim S store") == "PLIC complete"
+    assert names.register("virtio", "plic", "claim S load") == "PLIC claim load"
+
+
+def test_ladder_follows_the_rounds(whole, monkeypatch):
+    """What a level leaves as it was is said; of what cannot be told apart none is the least; and only the
+    same two levels are compared."""
+    points = [("a", {"off": Value(20.0), "inline": Value(5.0)}),
+              ("b", {"off": Value(20.0), "inline": Value(6.0, unstable=True, least=4.0, most=8.0)}),
+              ("c", {"off": Value(20.0), "inline": Value(20.0)}),
+              ("d", {"off": Value(20.0), "ecall": Value(1.0)})]
+    monkeypatch.setattr(details, "ladder_points", lambda *_: points)
+    said = " ".join(details.ladder_gain(results.Results(whole)))
+    assert "these 3 operations, PATCH=inline leaves 25 to 100 % of the traps of PATCH=off." in said
+    assert said.endswith("told apart from noise, for: c.")
+    points[1][1]["inline"] = Value(6.0)
+    assert "the least for: a." in " ".join(details.ladder_gain(results.Results(whole)))
+
+
+# --- The results that are kept -----------------------------------------------------------------------
+
+
+def commits(top):
+    """{file: the commit of which it shows the figures}"""
+    readme = read(f"{top}/README.md").split(headline.BEGIN, 1)[1].split(headline.END, 1)[0]
+    found = {name: re.search(r"^Commit (\w+)", text, re.MULTILINE)[1]
+             for name, text in (("README.md", readme), ("docs/results.md", read(f"{top}/docs/results.md")))}
+    with lzma.open(f"{top}/docs/results.json.xz", "rt", encoding="utf-8") as file:
+        found["docs/results.json.xz"] = json.load(file)["machine"]["commit"]
+    return found
+
+
+def test_kept_results(whole, folder, tmp_path):
+    """`make results` and `bench/run --readme` of one run: three files of one commit, of which the report can be
+    made again; a stored file that is cut off is refused."""
+    (tmp_path / "docs/figures").mkdir(parents=True)
+    write(tmp_path / "README.md", f"{headline.BEGIN}{headline.END}\n")
+    headline.write_readme(whole, f"{tmp_path}/README.md", str(folder))
+    done = subprocess.run([sys.executable, "-m", "bench.report", "--document", DATA,
+                           f"{tmp_path}/docs/results.md"], cwd=TOP, timeout=60, check=False)
+    assert done.returncode == 0
+    assert set(commits(tmp_path).values()) == {whole["machine"]["commit"]} and len(commits(tmp_path)) == 3
+    kept = tmp_path / "docs/results.json.xz"
+    assert make(kept, tmp_path / "again")[0] == 0
+    assert prints(tmp_path / "again") == prints(folder)
+    kept.write_bytes(kept.read_bytes()[:-2000])
+    status, said = make(kept, tmp_path / "again")
+    assert status == 1 and "cannot be read" in said and prints(tmp_path / "again") == prints(folder)
+
+
+def test_one_commit():
+    """README, docs/results.md and the stored results of this tree are of one run."""
+    found = commits(TOP)
+    assert len(set(found.values())) == 1, found
+
+
+def test_citation(whole, page):
+    """CITATION.cff has a version and a date, and the page an entry for BibTeX with the run's commit."""
+    of = cite.citation()
+    assert re.fullmatch(r"\d+\.\d+\.\d+", of["version"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", of["date-released"])
+    entry = next(words(section.find("pre")) for section in page.iter("section") if section.get("id") == "cite")
+    assert entry == cite.bibtex(whole["machine"]) and entry.startswith("@misc{trident-")
+    assert entry.count("{") == entry.count("}") and of["version"] in entry
+    assert whole["machine"]["commit"] in entry and entry in assemble.document(whole)
 
 
 # --- Bad input ---------------------------------------------------------------------------------------
@@ -377,10 +626,11 @@ def test_document(tmp_path):
     done = subprocess.run([sys.executable, "-m", "bench.report", "--document", DATA,
                            f"{tmp_path}/results.md"], cwd=TOP, timeout=60, check=False)
     text = read(tmp_path / "results.md")
-    assert done.returncode == 0 and os.listdir(tmp_path) == ["results.md"]
+    assert done.returncode == 0 and sorted(os.listdir(tmp_path)) == ["results.json.xz", "results.md"]
+    assert lzma.decompress((tmp_path / "results.json.xz").read_bytes()).decode() == read(DATA)
     for title in ("What each strategy costs", "The ladder", "Where the gap", "A peer"):
         assert re.search(f"^## {title}", text, re.MULTILINE), title
-    assert "| 4 KiB read, depth 1 | register accesses | 0 |" in text and "![" not in text
+    assert "| 4 KiB read, depth 1 | register accesses | ecall | 0 |" in text and "![" not in text
 
 
 def test_make_report():
@@ -425,10 +675,10 @@ def test_readme(whole, folder, tmp_path):
     """bench/run --readme: picture and table of one run, or neither."""
     readme = tmp_path / "README.md"
     (tmp_path / "docs/figures").mkdir(parents=True)
-    readme.write_text(f"before\n{headline.BEGIN}old\n{headline.END}\nafter\n", encoding="utf-8")
+    readme.write_text(f"before\n{headline.BEGIN}former table\n{headline.END}\nafter\n", encoding="utf-8")
     headline.write_readme(whole, str(readme), str(folder))
     text = readme.read_text(encoding="utf-8")
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert text.startswith("before\n") and text.endswith("after\n") and "former" not in text
     assert headline.table(whole) in text and f"]({headline.FIGURE})" in text
     assert whole["machine"]["commit"] in text
     figure = tmp_path / headline.FIGURE
