@@ -28,11 +28,13 @@ def sample(operations, **known):
 # --- The VMM's statistics ------------------------------------------------------------------------------
 
 
+REGISTER = re.compile(r"(\w+) ?(.+)")  # of a device, by name or by offset: core/stats_names.c
+
+
 def register_of(row):
-    """(device, register and direction) of an exit that is an access to a register; else None."""
+    """(device, register) of an exit that is an access to a register; else None."""
     if row["class"] == "mmio":
-        device, plus, register = row["detail"].partition("+")
-        return device, plus + register
+        return REGISTER.fullmatch(row["detail"]).groups()
     return ("plic", row["detail"]) if row["class"] == "plic" else None
 
 
