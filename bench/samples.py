@@ -44,8 +44,8 @@ def counters(statistics):
         return {"traps": {"total": 0}, "registers": {}, "devices": {}, "memory": {}}
     traps, registers = {"total": 0}, {}
     for row in statistics["exits"]:
-        if "Trident." in row["detail"]:
-            continue  # the mark's own
+        if "Trident." in row["detail"] or not row["count"]:
+            continue  # the mark's own, or a wait that has not ended
         traps[row["class"]] = traps.get(row["class"], 0) + row["count"]
         traps["total"] += row["count"]
         place = register_of(row)

@@ -17,7 +17,7 @@ struct vm;
 enum exit_class {
     EXIT_CSR, /* CSR number */
     EXIT_SRET,
-    EXIT_WFI,
+    EXIT_WFI,         /* and all waiting: in the firmware's calls, and while the guest is paused */
     EXIT_FENCE,       /* 0 sfence.vma all, 1 by address, 2 by ASID, 3 by both */
     EXIT_SBI,         /* STATS_SBI(EID, FID) */
     EXIT_SYSCALL,     /* ecall from vU */
@@ -99,9 +99,12 @@ struct stats {
 void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
                 uint64_t instructions, uint64_t ticks);
 
-/* The guest has waited so long in an exit that has not ended: to be added to what stats_exit() will be told. */
-void stats_waited(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
-                  uint64_t ticks);
+/* An exit that has not ended has taken so long so far: to be added to what stats_exit() will be told. */
+void stats_spent(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
+                 uint64_t ticks);
+
+/* The hart has slept so long, whatever the exit was for: the statistics say so while it lasts, under EXIT_WFI. */
+void stats_waited(struct stats *stats, unsigned mode, uint64_t ticks);
 
 /* Whether an exit of so many instructions is the longest so far, and worth stats_note_longest(). */
 static inline bool stats_is_longest(const struct stats *stats, uint64_t instructions)

@@ -354,12 +354,30 @@ static void waiting_is_added(void **state)
     struct bench *bench = *state;
     struct stats *stats = &bench->vm.stats;
 
-    stats_waited(stats, EXIT_WFI, VMODE_S, 0, 40);
+    stats_waited(stats, VMODE_S, 40);
     assert_int_equal(total(stats), 0);
     stats_exit(stats, EXIT_WFI, VMODE_S, 0, 5, 2);
     assert_int_equal(total(stats), 1);
     for (unsigned i = 0; i < STATS_ROWS; i++)
         assert_true(stats->rows[i].count == 0 || stats->rows[i].ticks == 42);
+}
+
+/* Who asks in the middle of a wait is told of it: idle is not the guest's time, whatever the exit is for. */
+static void waiting_is_told_while_it_lasts(void **state)
+{
+    struct bench *bench = *state;
+    struct vm *vm = &bench->vm;
+
+    stats_spent(&vm->stats, EXIT_SBI, VMODE_S, STATS_SBI(0x48534d, 3), 10);
+    stats_waited(&vm->stats, VMODE_S, 900);
+    now = 1000;
+    stats_send(vm, "mark", 0);
+    assert_sent("{\"class\":\"wfi\",\"mode\":\"vS\",\"detail\":\"wfi\",\"count\":0,"
+                "\"instructions\":0,\"nanoseconds\":90000,\"histogram\":[]}");
+    assert_sent("\"vmm\":{\"instructions\":0,\"nanoseconds\":1000}");
+    assert_sent("\"idle\":{\"instructions\":0,\"nanoseconds\":90000}");
+    assert_sent("\"guest\":{\"instructions\":0,\"nanoseconds\":9000}");
+    assert_string_equal(accept_value(sent), "\n");
 }
 
 static void reset_forgets(void **state)
@@ -390,8 +408,15 @@ static void reset_forgets(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(adds_up),       TEST(histogram_ends),  TEST(overflow),         TEST(names),
-        TEST(line_is_json),  TEST(longest_is_kept), TEST(report_in_pieces), TEST(waiting_is_added),
+        TEST(adds_up),
+        TEST(histogram_ends),
+        TEST(overflow),
+        TEST(names),
+        TEST(line_is_json),
+        TEST(longest_is_kept),
+        TEST(report_in_pieces),
+        TEST(waiting_is_added),
+        TEST(waiting_is_told_while_it_lasts),
         TEST(reset_forgets),
     };
 
