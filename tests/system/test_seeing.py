@@ -364,8 +364,8 @@ def test_tables_of_a_run(going_on):
 
 
 def test_walk_into_a_pipe():
-    said, lines = make_into("head -1", "EVENT=sbi", "walk")
-    assert len(lines) == 1 and said == "", said
+    said, _ = make_into("true", "EVENT=sbi", "walk")
+    assert said == "", said
 
 
 @pytest.mark.parametrize("word", ["where", "pause", "resume", "reset"])
