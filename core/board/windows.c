@@ -10,7 +10,6 @@
 #include "board/plicmap.h"
 #include "board/rtc.h"
 #include "board/vplic.h"
-#include "devices/paravirt/paravirt.h"
 #include "host/machine.h"
 #include "vm.h"
 
@@ -104,12 +103,12 @@ static const struct device_register finisher_registers[] = {
 
 const struct device_register *board_registers(unsigned window)
 {
-    static const struct device_register *const registers[EXIT_WINDOWS] = {
-        [EXIT_WINDOW_FINISHER] = finisher_registers,
-        [EXIT_WINDOW_RTC] = rtc_registers,
-        [EXIT_WINDOW_VIRTIO] = paravirt_registers,
-    };
-    return window < EXIT_WINDOWS ? registers[window] : NULL;
+    switch (window) {
+    case EXIT_WINDOW_FINISHER: return finisher_registers;
+    case EXIT_WINDOW_RTC: return rtc_registers;
+    case EXIT_WINDOW_VIRTIO: return board_transport_registers;
+    default: return NULL;
+    }
 }
 
 /* The one that is accessed most is looked for first. */

@@ -23,6 +23,7 @@
 /* --- What the modules ask of the rest: nothing here is carried out. ----------------------------- */
 
 uint64_t map_offset;
+const struct device_register *const board_transport_registers = paravirt_registers; /* board.c's */
 
 void host_log(const char *format, ...)
 {
