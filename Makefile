@@ -67,7 +67,7 @@ DEVICE_OBJS := \
 OBJS := $(addprefix $O/,$(CORE_OBJS) $(DEVICE_OBJS))
 TRIDENT := $O/trident.elf
 
-.PHONY: help trident qemu gdb trace walk examples top stats check bench fmt loc clean options
+.PHONY: help trident qemu gdb trace walk examples top stats where pause resume reset check bench fmt loc clean options
 help:
 	@cat scripts/help.txt
 
@@ -148,6 +148,9 @@ top:
 
 stats:
 	@scripts/stats
+
+where pause resume reset:
+	@scripts/stats $@
 
 # --- Tests and tidiness. --------------------------------------------------------------------------------
 include tests/unit/unit.mk

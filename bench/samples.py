@@ -8,6 +8,8 @@ import cells
 import measure
 from measure import Failed
 
+from runner import histogram  # noqa: E402  (scripts/, by measure)
+
 import debian  # noqa: E402  (bench/workloads, by measure)
 import marks  # noqa: E402
 import nano  # noqa: E402
@@ -21,29 +23,31 @@ NS_PER_TICK = 100  # QEMU's virt board: 10 MHz
 
 
 def sample(operations, **known):
-    fields = dict.fromkeys(("ticks", "ns", "instructions", "traps", "registers", "devices", "memory"))
+    fields = dict.fromkeys(("ticks", "ns", "instructions", "traps", "registers", "devices", "memory", "histograms"))
     return {"operations": operations, **fields, **known}
 
 
 # --- The VMM's statistics ------------------------------------------------------------------------------
 
 
+REGISTER = re.compile(r"(\w+) ?(.+)")  # of a device, by name or by offset: core/stats_names.c
+
+
 def register_of(row):
-    """(device, register and direction) of an exit that is an access to a register; else None."""
+    """(device, register) of an exit that is an access to a register; else None."""
     if row["class"] == "mmio":
-        device, plus, register = row["detail"].partition("+")
-        return device, plus + register
+        return REGISTER.fullmatch(row["detail"]).groups()
     return ("plic", row["detail"]) if row["class"] == "plic" else None
 
 
 def counters(statistics):
-    """traps, registers, devices and memory of one stretch; natively there is nothing."""
+    """traps, registers, devices, memory and histograms of one stretch; natively there is nothing."""
     if statistics is None:
-        return {"traps": {"total": 0}, "registers": {}, "devices": {}, "memory": {}}
+        return {"traps": {"total": 0}, "registers": {}, "devices": {}, "memory": {}, "histograms": {}}
     traps, registers = {"total": 0}, {}
-    for row in statistics["exits"]:
-        if "Trident." in row["detail"]:
-            continue  # the mark's own
+    rows = [row for row in statistics["exits"]  # but the mark's own, and a wait that has not ended
+            if "Trident." not in row["detail"] and row["count"]]
+    for row in rows:
         traps[row["class"]] = traps.get(row["class"], 0) + row["count"]
         traps["total"] += row["count"]
         place = register_of(row)
@@ -53,7 +57,9 @@ def counters(statistics):
     devices = {name: {key: value for key, value in row.items() if isinstance(value, int)}
                for name, row in statistics["devices"].items()}
     memory = {key: value for key, value in statistics["memory"].items() if isinstance(value, int)}
-    return {"traps": traps, "registers": registers, "devices": devices, "memory": memory}
+    histograms = {name: {str(entry): count for entry, count in entries.items()}
+                  for name, entries in histogram.of_classes({"exits": rows}).items()}
+    return {"traps": traps, "registers": registers, "devices": devices, "memory": memory, "histograms": histograms}
 
 
 def subtract(more, less):

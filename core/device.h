@@ -26,12 +26,20 @@ struct device_property {
     uint32_t value;
 };
 
+/* What a register of a window is called, for statistics and traces. A window's list ends with two nulls. */
+struct device_register {
+    uint32_t offset;          /* in the window */
+    const char *load, *store; /* two names, the same twice, or null: not for that */
+    uint16_t count, width;    /* not 0: so many of so many bytes, called NAME[0], NAME[1], ... */
+};
+
 /* How one device is given to the guest. A null function means "cannot happen here". */
 struct strategy {
     const char *name;       /* folder and file, as in options and reports: "emulated/uart" */
     const char *compatible; /* for the guest's device tree: "ns16550a" */
     const char *node;       /* device tree node name without the unit address: "serial" */
     const struct device_property *properties; /* may be null */
+    const struct device_register *registers;  /* may be null */
     uint64_t size;     /* of the register window in bytes; a multiple of the page size */
     size_t state_size; /* bytes of device state: plain data, allocated zeroed by the core */
 

@@ -82,10 +82,15 @@ void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_
     row->histogram[bucket < STATS_BUCKETS ? bucket : STATS_BUCKETS - 1]++;
 }
 
-void stats_waited(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
-                  uint64_t ticks)
+void stats_spent(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
+                 uint64_t ticks)
 {
     find_row_again(stats, exit_class, mode, detail)->ticks += ticks;
+}
+
+void stats_waited(struct stats *stats, unsigned mode, uint64_t ticks)
+{
+    stats_spent(stats, EXIT_WFI, mode, 0, ticks);
 }
 
 void stats_note_longest(struct stats *stats, const struct stats_longest *exit)

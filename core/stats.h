@@ -11,11 +11,13 @@
 
 struct vm;
 
+#define STATS_STORE 0x80000000u /* in a detail of EXIT_MMIO, EXIT_PLIC, EXIT_BOARD */
+
 /* Why the guest stopped. Detail's meaning is in the comment. */
 enum exit_class {
     EXIT_CSR, /* CSR number */
     EXIT_SRET,
-    EXIT_WFI,
+    EXIT_WFI,         /* and all waiting: in the firmware's calls, and while the guest is paused */
     EXIT_FENCE,       /* 0 sfence.vma all, 1 by address, 2 by ASID, 3 by both */
     EXIT_SBI,         /* STATS_SBI(EID, FID) */
     EXIT_SYSCALL,     /* ecall from vU */
@@ -36,6 +38,12 @@ enum exit_window { EXIT_WINDOW_FINISHER, EXIT_WINDOW_RTC, EXIT_WINDOW_VIRTIO, EX
 
 /* One number for an SBI call: different for all calls that are known. */
 #define STATS_SBI(eid, fid) ((uint32_t)(eid) ^ (uint32_t)(fid) << 24)
+
+/* The detail of EXIT_MMIO and EXIT_BOARD: an access to the register at offset of a device, or window. */
+static inline uint32_t stats_access_detail(unsigned index, uint64_t offset, bool store)
+{
+    return (uint32_t)index << 16 | (uint32_t)offset | (store ? STATS_STORE : 0);
+}
 
 #define STATS_ROWS    1024u /* distinct (class, mode, detail); the last row collects the rest */
 #define STATS_LATELY  64u   /* a power of two */
@@ -92,9 +100,12 @@ struct stats {
 void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
                 uint64_t instructions, uint64_t ticks);
 
-/* The guest has waited so long in an exit that has not ended: to be added to what stats_exit() will be told. */
-void stats_waited(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
-                  uint64_t ticks);
+/* An exit that has not ended has taken so long so far: to be added to what stats_exit() will be told. */
+void stats_spent(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
+                 uint64_t ticks);
+
+/* The hart has slept so long, whatever the exit was for: the statistics say so while it lasts, under EXIT_WFI. */
+void stats_waited(struct stats *stats, unsigned mode, uint64_t ticks);
 
 /* Whether an exit of so many instructions is the longest so far, and worth stats_note_longest(). */
 static inline bool stats_is_longest(const struct stats *stats, uint64_t instructions)
@@ -145,7 +156,8 @@ void stats_send(struct vm *vm, const char *event, int status);
 extern const char *const stats_switch_names[];
 
 /* The class as the statistics call it, and a row's detail in words: "sstatus", "TIME.set_timer",
- * "uart+0x05 load". Text is always terminated. */
+ * "uart LSR". A load and a store of one register are told apart, and what no name is known for has its offset:
+ * "disk PxCI store", "disk+0x1f8 load". Text is always terminated. */
 const char *stats_class_name(unsigned exit_class);
 void stats_detail_name(const struct vm *vm, unsigned exit_class, uint32_t detail, char *text,
                        size_t size);

@@ -3,12 +3,13 @@
  * The surprise: they are fixed texts in ASCII without quotes, so the JSON needs no escapes.
  */
 #include <stdio.h>
+#include <string.h>
 
+#include "board/board.h"
+#include "board/vplic.h"
 #include "riscv.h"
 #include "stats.h"
 #include "vm.h"
-
-#define DETAIL_STORE 0x80000000u /* MMIO, PLIC, BOARD */
 
 struct name {
     uint32_t detail;
@@ -151,64 +152,91 @@ const char *stats_class_name(unsigned exit_class)
     return exit_class < EXIT_CLASSES ? classes[exit_class] : classes[EXIT_CLASSES];
 }
 
-static void name_register(const char *window, uint32_t detail, char *text, size_t size)
+/* --- Registers, as the file that models them calls them (core/device.h). ------------------------------ */
+
+/* Null: nothing is called so. */
+static const struct device_register *find_register(const struct device_register *registers,
+                                                   uint32_t offset)
 {
-    snprintf(text, size, "%s+0x%02x %s", window, (unsigned)(detail & 0xffff),
-             detail & DETAIL_STORE ? "store" : "load");
+    for (; registers && (registers->load || registers->store); registers++) {
+        uint32_t beyond = offset - registers->offset;
+
+        if (beyond == 0 || (registers->count && beyond % registers->width == 0 &&
+                            beyond / registers->width < registers->count))
+            return registers;
+    }
+    return NULL;
 }
 
-static const char *device_name(const struct vm *vm, uint32_t detail)
+/* Appends "[number] direction". The direction is left out if the name tells it, and is what the register is for. */
+static void name_access(const struct device_register *found, uint32_t offset, bool store,
+                        char *text, size_t size)
 {
-    unsigned index = (detail & ~DETAIL_STORE) >> 16;
+    const char *name = store ? found->store : found->load;
+    const char *other = store ? found->load : found->store;
+    bool told = name && (!other || strcmp(name, other) != 0);
+    char number[16] = "";
 
-    return index < vm->devices ? vm->device[index].name : "device";
+    if (found->count)
+        snprintf(number, sizeof number, "[%u]",
+                 (unsigned)((offset - found->offset) / found->width));
+    snprintf(text, size, "%s%s%s", name ? name : other, number,
+             told    ? ""
+             : store ? " store"
+                     : " load");
 }
 
-/* Registers of which there are several get their number: the source, or the word of a bitmap. A
- * store to claim completes. */
-static void name_plic_register(uint32_t detail, char *text, size_t size)
+/* "window NAME", or "window+0x1f8 load"; where window is empty, without the space too. */
+static void name_register(const char *window, const struct device_register *registers,
+                          uint32_t offset, bool store, char *text, size_t size)
 {
-    static const struct {
-        uint32_t base, end;
-        const char *name;
-    } registers[] = {
-        {0x000000, 0x001000, "priority"},    {0x001000, 0x002000, "pending"},
-        {0x002000, 0x002080, "enable M"},    {0x002080, 0x002100, "enable S"},
-        {0x200000, 0x200004, "threshold M"}, {0x200004, 0x200008, "claim M"},
-        {0x201000, 0x201004, "threshold S"}, {0x201004, 0x201008, "claim S"},
-    };
-    uint32_t offset = (detail & ~DETAIL_STORE) << 2;
-    const char *direction = detail & DETAIL_STORE ? "store" : "load";
+    const struct device_register *found = find_register(registers, offset);
+    char name[32];
 
-    for (unsigned i = 0; i < sizeof registers / sizeof registers[0]; i++) {
-        uint32_t number = (offset - registers[i].base) / 4;
-
-        if (offset < registers[i].base || offset >= registers[i].end)
-            continue;
-        if (registers[i].end - registers[i].base == 4)
-            snprintf(text, size, "%s %s", registers[i].name, direction);
-        else
-            snprintf(text, size, "%s[%u] %s", registers[i].name, (unsigned)number, direction);
+    if (!found) {
+        snprintf(text, size, "%s+0x%02x %s", window, (unsigned)offset, store ? "store" : "load");
         return;
     }
-    snprintf(text, size, "plic+0x%06x %s", (unsigned)offset, direction);
+    name_access(found, offset, store, name, sizeof name);
+    snprintf(text, size, "%s%s%s", window, *window ? " " : "", name);
+}
+
+static void name_device(const struct vm *vm, uint32_t detail, bool store, char *text, size_t size)
+{
+    unsigned index = detail >> 16;
+    const struct device *dev = index < vm->devices ? &vm->device[index] : NULL;
+
+    name_register(dev ? dev->name : "device", dev ? dev->strategy->registers : NULL,
+                  detail & 0xffff, store, text, size);
+}
+
+/* Of the transports without a device there are several, one behind the other: each has its number. */
+static void name_window(uint32_t detail, bool store, char *text, size_t size)
+{
+    unsigned window = detail >> 16;
+    uint32_t offset = detail & 0xffff;
+    char name[24];
+
+    snprintf(name, sizeof name, "%s", window < EXIT_WINDOWS ? windows[window] : "board");
+    if (window == EXIT_WINDOW_VIRTIO) {
+        snprintf(name, sizeof name, "%s[%u]", windows[window],
+                 (unsigned)(offset / BOARD_TRANSPORT_SIZE));
+        offset %= BOARD_TRANSPORT_SIZE;
+    }
+    name_register(name, board_registers(window), offset, store, text, size);
 }
 
 void stats_detail_name(const struct vm *vm, unsigned exit_class, uint32_t detail, char *text,
                        size_t size)
 {
-    if (exit_class == EXIT_MMIO) {
-        name_register(device_name(vm, detail), detail, text, size);
-        return;
-    }
-    if (exit_class == EXIT_BOARD) {
-        unsigned window = (detail & ~DETAIL_STORE) >> 16;
-        name_register(window < EXIT_WINDOWS ? windows[window] : "board", detail, text, size);
-        return;
-    }
-    if (exit_class == EXIT_PLIC) {
-        name_plic_register(detail, text, size);
-        return;
+    bool store = detail & STATS_STORE;
+    uint32_t place = detail & ~STATS_STORE;
+
+    switch (exit_class) {
+    case EXIT_MMIO: name_device(vm, place, store, text, size); return;
+    case EXIT_BOARD: name_window(place, store, text, size); return;
+    case EXIT_PLIC: name_register("", vplic_registers, place << 2, store, text, size); return;
+    default: break;
     }
     if (exit_class > EXIT_CLASSES)
         exit_class = EXIT_CLASSES;

@@ -82,7 +82,13 @@ static void write_row(struct vm *vm, const struct stats_row *row, bool first)
     control_printf(vm->host, "]}");
 }
 
-/* Also adds up what the rows cost; waiting in WFI is apart. */
+/* An exit that waits and has not ended has time, and is not counted yet. */
+static bool is_empty(const struct stats_row *row)
+{
+    return row->count == 0 && row->ticks == 0;
+}
+
+/* Also adds up what the rows cost; waiting, which is under WFI, is apart. */
 static void write_exit(struct vm *vm, const struct stats_row *row)
 {
     struct stats_report *report = &vm->report;
@@ -223,7 +229,7 @@ bool stats_report_step(struct vm *vm)
 
     if (!report->active)
         return false;
-    while (report->next < STATS_ROWS && report->stats.rows[report->next].count == 0)
+    while (report->next < STATS_ROWS && is_empty(&report->stats.rows[report->next]))
         report->next++;
     if (report->next < STATS_ROWS) {
         write_exit(vm, &report->stats.rows[report->next++]);

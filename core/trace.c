@@ -234,21 +234,39 @@ static void send_base64(struct host *host, const uint8_t *bytes, size_t size)
     }
 }
 
-/* The names of the records' rows, unless they were sent lately. */
+/* What the statistics would call what a record is of: a device's access, too, has a name as if it had been an exit
+ * of its own. False: it has none. */
+static bool name_of(const struct trace_record *record, unsigned *exit_class, uint32_t *detail)
+{
+    bool store = record->flags & TRACE_STORE;
+    *exit_class = record->unit;
+    *detail = record->detail;
+    if (record->kind == TRACE_ACCESS) {
+        *exit_class = EXIT_MMIO;
+        *detail = stats_access_detail(record->unit, record->detail, store);
+    }
+    return record->kind == TRACE_EXIT || record->kind == TRACE_ACCESS;
+}
+
+/* The names of what the records are of, unless they were sent lately. */
 static void send_names(struct vm *vm, const struct trace_record *record, unsigned count)
 {
     struct trace *trace = vm->trace;
     const char *comma = "";
     for (const struct trace_record *end = record + count; record < end; record++) {
-        uint64_t key = (uint64_t)(record->unit + 1u) << 32 | record->detail;
+        unsigned exit_class;
+        uint32_t detail;
+        if (!name_of(record, &exit_class, &detail))
+            continue;
+        uint64_t key = (uint64_t)(exit_class + 1) << 32 | detail;
         uint64_t *named = &trace->named[(key ^ key >> 16 ^ key >> 32) & (TRACE_NAMES - 1)];
         char text[48];
-        if (record->kind != TRACE_EXIT || *named == key)
+        if (*named == key)
             continue;
         *named = key;
-        stats_detail_name(vm, record->unit, record->detail, text, sizeof(text));
-        control_printf(vm->host, "%s[%u,%u,\"%s\",\"%s\"]", comma, (unsigned)record->unit,
-                       (unsigned)record->detail, stats_class_name(record->unit), text);
+        stats_detail_name(vm, exit_class, detail, text, sizeof(text));
+        control_printf(vm->host, "%s[%u,%u,\"%s\",\"%s\"]", comma, exit_class, (unsigned)detail,
+                       stats_class_name(exit_class), text);
         comma = ",";
     }
 }

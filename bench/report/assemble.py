@@ -1,6 +1,6 @@
 """All parts of the report from the checked data."""
 
-from . import cite, curves, details, load, method, overview, page, peer, published, research
+from . import cite, classes, curves, details, load, method, overview, page, peer, published, research
 from .results import Results
 from .value import number
 
@@ -11,7 +11,7 @@ def sections(results):
     """In the order of the page."""
     shown_curves, why = load.curves(results.whole["machine"]["commit"])
     made = [overview.section(results), details.ladder_section(results),
-            research.ablation_section(results), details.register_section(results),
+            research.ablation_section(results), details.register_section(results), classes.section(results),
             curves.section(results, shown_curves, why), *details.workload_sections(results),
             details.operation_section(results), peer.section(results, load.peer(), shown_curves),
             published.section(results, load.published()), method.section(results),

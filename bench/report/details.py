@@ -206,7 +206,7 @@ def register_counts(results, device):
         measured.setdefault(strategy, []).append(workload)
         for owner in (device, "plic"):
             for name, count in cell["derived"]["registers"].get(owner, {}).items():
-                row = f"{shown}: {words.register(strategy, owner, name)}"
+                row = f"{shown}: {words.register(owner, name)}"
                 of_strategy.setdefault(strategy, {}).setdefault(row, {})[workload] = count
     rows, cells = [], {}
     for strategy, counts in of_strategy.items():

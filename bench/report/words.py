@@ -1,7 +1,5 @@
 """Names and looks: tables only."""
 
-import re
-
 from . import draw
 from .value import number
 
@@ -32,22 +30,6 @@ GROUP_MEANING = {
     "interrupt": "interrupts of the machine",
     "other": "system calls, exceptions and the rest",
 }
-
-# Registers, by strategy and offset: what a driver's author would call them.
-AHCI = {0x00: "CAP", 0x04: "GHC", 0x08: "IS", 0x0c: "PI", 0x10: "VS", 0x100: "PxCLB",
-        0x104: "PxCLBU", 0x108: "PxFB", 0x10c: "PxFBU", 0x110: "PxIS", 0x114: "PxIE", 0x118: "PxCMD",
-        0x120: "PxTFD", 0x124: "PxSIG", 0x128: "PxSSTS", 0x12c: "PxSCTL", 0x130: "PxSERR",
-        0x134: "PxSACT", 0x138: "PxCI", 0x13c: "PxSNTF"}
-ATA = {0x00: "data", 0x04: "features", 0x08: "sector count", 0x0c: "LBA low", 0x10: "LBA mid",
-       0x14: "LBA high", 0x18: "device", 0x1c: "status/command", 0x100: "alternate status/control"}
-VIRTIO = {0x10: "DeviceFeatures", 0x14: "DeviceFeaturesSel", 0x20: "DriverFeatures",
-          0x24: "DriverFeaturesSel", 0x30: "QueueSel", 0x34: "QueueNumMax", 0x38: "QueueNum",
-          0x44: "QueueReady", 0x50: "QueueNotify", 0x60: "InterruptStatus", 0x64: "InterruptACK",
-          0x70: "Status", 0xfc: "ConfigGeneration"}
-UART = {0: "RBR/THR", 1: "IER", 2: "IIR/FCR", 3: "LCR", 4: "MCR", 5: "LSR", 6: "MSR", 7: "SCR"}
-REGISTERS = {("ahci", "disk"): AHCI, ("ata", "disk"): ATA, ("virtio", "disk"): VIRTIO,
-             ("virtio", "uart"): VIRTIO, ("ahci", "uart"): UART, ("ata", "uart"): UART}
-OFFSET = re.compile(r"\+0x([0-9a-f]+) (load|store)")
 
 UNITS = {"disk": "request", "console": "byte", "interrupt": "interrupt", "boot": "boot",
          "nano": "call", "fio": "request", "compile": "compilation"}
@@ -95,19 +77,11 @@ def size(count):
     return f"{number(count)} B"
 
 
-def register(of_strategy, device, name):
-    """`PxCI (+0x138), store`; a name that is not an offset stays. A store to the PLIC's claim completes."""
-    found = OFFSET.fullmatch(name)
-    if not found and device == "plic":
-        name = name.replace(" S ", " ")
-        return f"PLIC {'complete' if name == 'claim store' else name}"
-    if not found:
-        return f"{device} {name}"
-    offset = int(found[1], 16)
-    known = REGISTERS.get((of_strategy, device), {}).get(offset)
-    if known is None:
-        return f"{device} {name}"
-    return f"{known} (+{offset:#x}) {found[2]}"
+def register(device, name):
+    """`PxCI store`, `PLIC claim`; an offset that has no name, with its device."""
+    if device == "plic":
+        return f"PLIC {name}"
+    return f"{device}{name}" if name.startswith("+") else name
 
 
 def workload(name, params):

@@ -77,6 +77,7 @@ def exits(statistics):
     """Exits by class, and accesses to device registers."""
     classes = {}
     for row in statistics["exits"]:
-        classes[row["class"]] = classes.get(row["class"], 0) + row["count"]
+        if row["count"]:  # 0: a wait that has not ended
+            classes[row["class"]] = classes.get(row["class"], 0) + row["count"]
     accesses = sum(row["loads"] + row["stores"] for row in statistics["devices"].values())
     return classes, accesses

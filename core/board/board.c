@@ -25,6 +25,8 @@
 #include "riscv.h"
 #include "vm.h"
 
+const struct device_register *const board_transport_registers = paravirt_registers;
+
 #define VIRTIO_ID_BLOCK 2u
 #define RESUME_TICKS    1000u /* 0.1 ms at QEMU's 10 MHz: the guest's turn */
 

@@ -50,5 +50,11 @@ void board_set_alarm(struct vm *vm);
 /* Ends a run of the guest's instructions in the VMM: serves the devices that have put something off. */
 void board_settle(struct vm *vm);
 
+/* What the registers of a transport without a device are called: as those of one with a device. */
+extern const struct device_register *const board_transport_registers;
+
+/* What the registers of enum exit_window are called; null: no such window. */
+const struct device_register *board_registers(unsigned window);
+
 /* One decoded, aligned access at gpa by the window that holds it. False: access fault. */
 bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io);

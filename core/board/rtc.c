@@ -30,6 +30,18 @@
 #define REG_CLEAR_INTERRUPT 0x1cu /* W: lowers the line */
 #define REG_END             0x24u /* what is behind it answers nobody, as on QEMU's board */
 
+const struct device_register rtc_registers[] = {
+    {REG_TIME_LOW, "TIME_LOW", "TIME_LOW", 0, 0},
+    {REG_TIME_HIGH, "TIME_HIGH", "TIME_HIGH", 0, 0},
+    {REG_ALARM_LOW, "ALARM_LOW", "ALARM_LOW", 0, 0},
+    {REG_ALARM_HIGH, "ALARM_HIGH", "ALARM_HIGH", 0, 0},
+    {REG_IRQ_ENABLED, "IRQ_ENABLED", "IRQ_ENABLED", 0, 0},
+    {REG_CLEAR_ALARM, NULL, "CLEAR_ALARM", 0, 0},
+    {REG_ALARM_STATUS, "ALARM_STATUS", NULL, 0, 0},
+    {REG_CLEAR_INTERRUPT, NULL, "CLEAR_INTERRUPT", 0, 0},
+    {0, NULL, NULL, 0, 0},
+};
+
 static uint64_t host_now(const struct rtc *rtc)
 {
     uint64_t low = io_read32(rtc->host + REG_TIME_LOW);

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct mmio;
+#include "device.h"
+
 struct vm;
 
 #define RTC_BASE 0x00101000ul
@@ -24,6 +25,9 @@ struct rtc {
     bool pending;        /* it has rung, and was not acknowledged */
     bool enabled;        /* the guest wants to be interrupted */
 };
+
+/* What the registers are called (core/device.h). */
+extern const struct device_register rtc_registers[];
 
 /* Takes the machine's clock and its interrupt. Without one the guest has none either: neither
  * window nor device tree node. 0, or a negative errno with a sentence logged. */

@@ -25,6 +25,22 @@
 #define THRESHOLD      0x0u /* priorities up to this one do not interrupt */
 #define CLAIM          0x4u /* read: claim, write: complete */
 
+#define ENABLE_OF(context)  (ENABLE + ENABLE_STRIDE * (context))
+#define CONTEXT_OF(context) (CONTEXT + CONTEXT_STRIDE * (context))
+
+/* What is called nothing else is S-mode's: a guest's kernel uses only that. */
+const struct device_register vplic_registers[] = {
+    {PRIORITY, "priority", "priority", (PENDING - PRIORITY) / 4, 4},
+    {PENDING, "pending", NULL, (ENABLE - PENDING) / 4, 4},
+    {ENABLE_OF(VPLIC_CONTEXT_M), "enable M", "enable M", ENABLE_STRIDE / 4, 4},
+    {ENABLE_OF(VPLIC_CONTEXT_S), "enable", "enable", ENABLE_STRIDE / 4, 4},
+    {CONTEXT_OF(VPLIC_CONTEXT_M) + THRESHOLD, "threshold M", "threshold M", 0, 0},
+    {CONTEXT_OF(VPLIC_CONTEXT_M) + CLAIM, "claim M", "complete M", 0, 0},
+    {CONTEXT_OF(VPLIC_CONTEXT_S) + THRESHOLD, "threshold", "threshold", 0, 0},
+    {CONTEXT_OF(VPLIC_CONTEXT_S) + CLAIM, "claim", "complete", 0, 0},
+    {0, NULL, NULL, 0, 0},
+};
+
 static bool test_bit(const uint32_t *map, unsigned source)
 {
     return map[source / 32] >> source % 32 & 1;

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct mmio;
+#include "device.h"
 
 #define VPLIC_BASE     0x0c000000ul
 #define VPLIC_SIZE     0x00600000ul
@@ -31,6 +31,9 @@ struct vplic {
     void (*completed)(struct vplic *plic, unsigned source, void *arg);
     void *arg;
 };
+
+/* What the registers are called (core/device.h). */
+extern const struct device_register vplic_registers[];
 
 /* The state in which the firmware hands the board to a kernel: nothing enabled, thresholds 7. All
  * lines are low: the devices are to be reset with it. */

@@ -24,21 +24,21 @@ struct window {
     bool (*access)(struct vcpu *vcpu, struct mmio *io);
 };
 
-static void exit_is(struct vcpu *vcpu, enum exit_class exit_class, uint32_t detail, bool store)
+static void exit_is(struct vcpu *vcpu, enum exit_class exit_class, uint32_t detail)
 {
     vcpu->exit_class = (uint8_t)exit_class;
-    vcpu->exit_detail = detail | (store ? 1u << 31 : 0);
+    vcpu->exit_detail = detail;
 }
 
 static void exit_is_board(struct vcpu *vcpu, enum exit_window window, const struct mmio *io)
 {
-    exit_is(vcpu, EXIT_BOARD, (uint32_t)window << 16 | (uint32_t)io->offset, io->store);
+    exit_is(vcpu, EXIT_BOARD, stats_access_detail(window, io->offset, io->store));
 }
 
 static bool access_plic(struct vcpu *vcpu, struct mmio *io)
 {
     struct vm *vm = vcpu->vm;
-    exit_is(vcpu, EXIT_PLIC, (uint32_t)io->offset >> 2, io->store);
+    exit_is(vcpu, EXIT_PLIC, (uint32_t)io->offset >> 2 | (io->store ? STATS_STORE : 0));
     bool done = vm->options.plic_mapped ? plicmap_access(vm, io) : vplic_access(&vm->plic, io);
     if (vm->options.ablate & ABLATE_BATCH)
         host_disk_settle(vm->host); /* the guest may be through with an interrupt */
@@ -96,6 +96,21 @@ static bool access_transport(struct vcpu *vcpu, struct mmio *io)
     return true;
 }
 
+static const struct device_register finisher_registers[] = {
+    {0, NULL, "status", 0, 0},
+    {0, NULL, NULL, 0, 0},
+};
+
+const struct device_register *board_registers(unsigned window)
+{
+    switch (window) {
+    case EXIT_WINDOW_FINISHER: return finisher_registers;
+    case EXIT_WINDOW_RTC: return rtc_registers;
+    case EXIT_WINDOW_VIRTIO: return board_transport_registers;
+    default: return NULL;
+    }
+}
+
 /* The one that is accessed most is looked for first. */
 static const struct window windows[] = {
     {VPLIC_BASE, VPLIC_SIZE, access_plic},
@@ -119,8 +134,8 @@ bool board_access(struct vcpu *vcpu, uint64_t gpa, struct mmio *io)
     struct device *dev = device_at(vm, gpa);
     if (dev) {
         io->offset = gpa - dev->base;
-        exit_is(vcpu, EXIT_MMIO, (uint32_t)(dev - vm->device) << 16 | (uint32_t)io->offset,
-                io->store);
+        exit_is(vcpu, EXIT_MMIO,
+                stats_access_detail((unsigned)(dev - vm->device), io->offset, io->store));
         return device_access(dev, io);
     }
     for (unsigned i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {

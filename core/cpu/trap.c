@@ -316,13 +316,16 @@ RARE static void note_longest(struct vcpu *vcpu, uint64_t instret)
 
 void trap_wait(struct vcpu *vcpu, bool for_guest)
 {
+    struct stats *stats = &vcpu->vm->stats;
     note_longest(vcpu, csr_read(CSR_INSTRET));
+    uint64_t asleep = csr_read(CSR_TIME);
+    stats_spent(stats, vcpu->exit_class, vcpu->exit_mode, vcpu->exit_detail,
+                asleep - vcpu->exit_time);
     host_wait(vcpu->vm->host, for_guest);
     vcpu->woken_of = vcpu->begin_instret;
     vcpu->woken_instret = csr_read(CSR_INSTRET);
     uint64_t now = csr_read(CSR_TIME);
-    stats_waited(&vcpu->vm->stats, vcpu->exit_class, vcpu->exit_mode, vcpu->exit_detail,
-                 now - vcpu->exit_time);
+    stats_waited(stats, vcpu->exit_mode, now - asleep);
     vcpu->exit_time = now;
     trap_host_interrupts(vcpu);
     if (vcpu->vm->resume_time != UINT64_MAX)

@@ -20,6 +20,8 @@ enum hba_register {
     HBA_IS = 0x08, /* ports with an interrupt */
     HBA_PI = 0x0c, /* ports implemented */
     HBA_VS = 0x10,
+    HBA_CAP2 = 0x24, /* 0: none of it is there */
+    HBA_BOHC = 0x28,
     HBA_PORT = 0x100, /* port 0: */
     PORT_CLB = 0x00,  /* command list, 1 KiB aligned */
     PORT_CLBU = 0x04,
@@ -35,7 +37,38 @@ enum hba_register {
     PORT_SERR = 0x30,
     PORT_SACT = 0x34,
     PORT_CI = 0x38,
+    PORT_SNTF = 0x3c, /* from here on: features that CAP says are not there */
+    PORT_FBS = 0x40,
+    PORT_DEVSLP = 0x44,
     PORT_END = 0x80,
+};
+
+static const struct device_register ahci_registers[] = {
+    {HBA_CAP, "CAP", NULL, 0, 0},
+    {HBA_GHC, "GHC", "GHC", 0, 0},
+    {HBA_IS, "IS", "IS", 0, 0},
+    {HBA_PI, "PI", NULL, 0, 0},
+    {HBA_VS, "VS", NULL, 0, 0},
+    {HBA_CAP2, "CAP2", NULL, 0, 0},
+    {HBA_BOHC, "BOHC", "BOHC", 0, 0},
+    {HBA_PORT + PORT_CLB, "PxCLB", "PxCLB", 0, 0},
+    {HBA_PORT + PORT_CLBU, "PxCLBU", "PxCLBU", 0, 0},
+    {HBA_PORT + PORT_FB, "PxFB", "PxFB", 0, 0},
+    {HBA_PORT + PORT_FBU, "PxFBU", "PxFBU", 0, 0},
+    {HBA_PORT + PORT_IS, "PxIS", "PxIS", 0, 0},
+    {HBA_PORT + PORT_IE, "PxIE", "PxIE", 0, 0},
+    {HBA_PORT + PORT_CMD, "PxCMD", "PxCMD", 0, 0},
+    {HBA_PORT + PORT_TFD, "PxTFD", NULL, 0, 0},
+    {HBA_PORT + PORT_SIG, "PxSIG", NULL, 0, 0},
+    {HBA_PORT + PORT_SSTS, "PxSSTS", NULL, 0, 0},
+    {HBA_PORT + PORT_SCTL, "PxSCTL", "PxSCTL", 0, 0},
+    {HBA_PORT + PORT_SERR, "PxSERR", "PxSERR", 0, 0},
+    {HBA_PORT + PORT_SACT, "PxSACT", "PxSACT", 0, 0},
+    {HBA_PORT + PORT_CI, "PxCI", "PxCI", 0, 0},
+    {HBA_PORT + PORT_SNTF, "PxSNTF", "PxSNTF", 0, 0},
+    {HBA_PORT + PORT_FBS, "PxFBS", "PxFBS", 0, 0},
+    {HBA_PORT + PORT_DEVSLP, "PxDEVSLP", "PxDEVSLP", 0, 0},
+    {0, NULL, NULL, 0, 0},
 };
 
 #define CAP_NCS   ((AHCI_SLOTS - 1) << 8)
@@ -435,6 +468,7 @@ const struct strategy emulated_ahci = {
     .name = "emulated/ahci",
     .compatible = "generic-ahci",
     .node = "sata",
+    .registers = ahci_registers,
     .size = 0x1000,
     .state_size = sizeof(struct ahci),
     .attach = ahci_attach,

@@ -532,6 +532,19 @@ static int ata_attach(struct device *dev)
     return 0;
 }
 
+static const struct device_register ata_registers[] = {
+    {4 * ATA_DATA, "Data", "Data", 0, 0},
+    {4 * ATA_FEATURE, "Error", "Features", 0, 0},
+    {4 * ATA_COUNT, "Sector Count", "Sector Count", 0, 0},
+    {4 * ATA_LBA_LOW, "LBA Low", "LBA Low", 0, 0},
+    {4 * ATA_LBA_MID, "LBA Mid", "LBA Mid", 0, 0},
+    {4 * ATA_LBA_HIGH, "LBA High", "LBA High", 0, 0},
+    {4 * ATA_DEVICE, "Device", "Device", 0, 0},
+    {4 * ATA_COMMAND, "Status", "Command", 0, 0},
+    {EMULATED_ATA_CONTROL, "Alternate Status", "Device Control", 0, 0},
+    {0, NULL, NULL, 0, 0},
+};
+
 static const struct device_property ata_properties[] = {
     {"reg-shift", 2},
     {"pio-mode", 4},
@@ -543,6 +556,7 @@ const struct strategy emulated_ata = {
     .compatible = "ata-generic",
     .node = "ata",
     .properties = ata_properties,
+    .registers = ata_registers,
     .size = 0x1000,
     .state_size = sizeof(struct ata),
     .attach = ata_attach,

@@ -154,6 +154,7 @@ const struct strategy paravirt_console = {
     .name = "paravirt/console",
     .compatible = "virtio,mmio",
     .node = "virtio_mmio",
+    .registers = paravirt_registers,
     .size = 0x1000,
     .state_size = sizeof(struct console),
     .attach = console_attach,

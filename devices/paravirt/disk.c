@@ -490,6 +490,7 @@ const struct strategy paravirt_disk = {
     .name = "paravirt/disk",
     .compatible = "virtio,mmio",
     .node = "virtio_mmio",
+    .registers = paravirt_registers,
     .size = 0x1000,
     .state_size = sizeof(struct disk),
     .attach = disk_attach,

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "paravirt.h"
 
 #define REG_MAGIC               0x000u /* R: "virt" */
 #define REG_VERSION             0x004u /* R: 2 */
@@ -35,6 +36,7 @@
 #define REG_QUEUE_DESC          0x080u /* W: descriptor table, low and high word */
 #define REG_QUEUE_DRIVER        0x090u /* W: available ring, low and high word */
 #define REG_QUEUE_DEVICE        0x0a0u /* W: used ring, low and high word */
+#define REG_SHM_SEL             0x0acu /* W: which shared memory; there is none */
 #define REG_SHM_LEN             0x0b0u /* R: shared memory, two words; -1 = no such region */
 #define REG_SHM_BASE            0x0b8u /* R: the same */
 #define REG_CONFIG_GENERATION   0x0fcu /* R: changes with the configuration space; ours is constant */
@@ -58,6 +60,39 @@
 #define FEATURE_VERSION_1     32u
 #define FEATURES_OF_TRANSPORT \
     (1ull << FEATURE_INDIRECT_DESC | 1ull << FEATURE_EVENT_IDX | 1ull << FEATURE_VERSION_1)
+
+const struct device_register paravirt_registers[] = {
+    {REG_MAGIC, "MagicValue", NULL, 0, 0},
+    {REG_VERSION, "Version", NULL, 0, 0},
+    {REG_DEVICE_ID, "DeviceID", NULL, 0, 0},
+    {REG_VENDOR_ID, "VendorID", NULL, 0, 0},
+    {REG_DEVICE_FEATURES, "DeviceFeatures", NULL, 0, 0},
+    {REG_DEVICE_FEATURES_SEL, NULL, "DeviceFeaturesSel", 0, 0},
+    {REG_DRIVER_FEATURES, NULL, "DriverFeatures", 0, 0},
+    {REG_DRIVER_FEATURES_SEL, NULL, "DriverFeaturesSel", 0, 0},
+    {REG_QUEUE_SEL, NULL, "QueueSel", 0, 0},
+    {REG_QUEUE_NUM_MAX, "QueueNumMax", NULL, 0, 0},
+    {REG_QUEUE_NUM, NULL, "QueueNum", 0, 0},
+    {REG_QUEUE_READY, "QueueReady", "QueueReady", 0, 0},
+    {REG_QUEUE_NOTIFY, NULL, "QueueNotify", 0, 0},
+    {REG_INTERRUPT_STATUS, "InterruptStatus", NULL, 0, 0},
+    {REG_INTERRUPT_ACK, NULL, "InterruptACK", 0, 0},
+    {REG_STATUS, "Status", "Status", 0, 0},
+    {REG_QUEUE_DESC, NULL, "QueueDescLow", 0, 0},
+    {REG_QUEUE_DESC + 4, NULL, "QueueDescHigh", 0, 0},
+    {REG_QUEUE_DRIVER, NULL, "QueueDriverLow", 0, 0},
+    {REG_QUEUE_DRIVER + 4, NULL, "QueueDriverHigh", 0, 0},
+    {REG_QUEUE_DEVICE, NULL, "QueueDeviceLow", 0, 0},
+    {REG_QUEUE_DEVICE + 4, NULL, "QueueDeviceHigh", 0, 0},
+    {REG_SHM_SEL, NULL, "SHMSel", 0, 0},
+    {REG_SHM_LEN, "SHMLenLow", NULL, 0, 0},
+    {REG_SHM_LEN + 4, "SHMLenHigh", NULL, 0, 0},
+    {REG_SHM_BASE, "SHMBaseLow", NULL, 0, 0},
+    {REG_SHM_BASE + 4, "SHMBaseHigh", NULL, 0, 0},
+    {REG_CONFIG_GENERATION, "ConfigGeneration", NULL, 0, 0},
+    {REG_CONFIG, "Config", "Config", END - REG_CONFIG, 1},
+    {0, NULL, NULL, 0, 0},
+};
 
 static struct virtio_mmio *state_of(const struct device *dev)
 {

@@ -9,3 +9,6 @@
 
 extern const struct strategy paravirt_console; /* virtio-console, device id 3 */
 extern const struct strategy paravirt_disk;    /* virtio-blk, device id 2 */
+
+/* What the registers of virtio-mmio are called, whoever has them. */
+extern const struct device_register paravirt_registers[];

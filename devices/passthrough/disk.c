@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 
+#include "devices/paravirt/paravirt.h"
 #include "host/host.h"
 #include "host/log.h"
 #include "host/virtio.h"
@@ -29,6 +30,7 @@ const struct strategy passthrough_disk = {
     .name = "passthrough/disk",
     .compatible = "virtio,mmio",
     .node = "virtio_mmio",
+    .registers = paravirt_registers,
     .size = 4096,
     .attach = attach,
 };

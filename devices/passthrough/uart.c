@@ -4,6 +4,7 @@
  * The surprise: a device keeps its state over a reset of the guest, so attach puts the registers
  * back to what the firmware leaves, or an interrupt would be enabled before there is a driver.
  */
+#include "devices/emulated/emulated.h"
 #include "host/host.h"
 #include "host/io.h"
 #include "passthrough.h"
@@ -42,6 +43,7 @@ const struct strategy passthrough_uart = {
     .compatible = "ns16550a",
     .node = "serial",
     .properties = properties,
+    .registers = emulated_uart_registers,
     .size = 4096,
     .attach = attach,
 };

@@ -7,6 +7,8 @@ import os
 import subprocess
 import tempfile
 
+from . import histogram
+
 
 INTERRUPT = 0x80  # of a cause, as records of a trace have it
 CAUSES = {0: "fetch misaligned", 1: "fetch access fault", 2: "illegal instruction", 3: "breakpoint",
@@ -16,6 +18,11 @@ CAUSES = {0: "fetch misaligned", 1: "fetch access fault", 2: "illegal instructio
           INTERRUPT | 9: "external interrupt"}
 ILLEGAL_INSTRUCTION = 2
 MRET = 0x30200073
+
+
+# What a table says of a device, and how many columns that takes: 80 with its name's 22.
+DEVICE_COLUMNS = {"loads": 10, "stores": 10, "irqs": 8, "notify": 8, "requests": 9, "bytes": 13}
+COUNTS = {"notify": "notifications"}  # whose heading is shorter
 
 
 def number(value):
@@ -42,13 +49,10 @@ def table(statistics, counted=True):
         cost = longest["instructions"] if counted else longest["nanoseconds"]
         lines.append(f"longest exit: {number(cost)} {'instructions' if counted else 'ns'}, {longest['class']} "
                      f"{longest['detail']}".rstrip() + f" in {longest['mode']} at {longest['pc']}")
-    lines.append(f"{'device':<26}{'loads':>9}{'stores':>9}{'irqs':>8}{'notify':>8}"
-                 f"{'requests':>9}{'bytes':>11}")
+    lines.append(f"{'device':<22}" + "".join(f"{name:>{wide}}" for name, wide in DEVICE_COLUMNS.items()))
     for name, row in statistics.get("devices", {}).items():
-        label = f"{name}: {row.get('strategy', '')}"
-        lines.append(f"{label[:26]:<26}{row.get('loads', 0):>9}{row.get('stores', 0):>9}"
-                     f"{row.get('irqs', 0):>8}{row.get('notifications', 0):>8}"
-                     f"{row.get('requests', 0):>9}{row.get('bytes', 0):>11}")
+        counts = [f" {row.get(COUNTS.get(key, key), 0):>{wide - 1}}" for key, wide in DEVICE_COLUMNS.items()]
+        lines.append(f"{name + ': ' + row.get('strategy', ''):<22.22}" + "".join(counts))
     memory = [f"{key.replace('_', ' ')} {number(value)}"
               for key, value in statistics.get("memory", {}).items()]
     line = "memory:"
@@ -59,6 +63,16 @@ def table(statistics, counted=True):
             line = "       "
         line += " " + item
     lines.append(line)
+    return "\n".join(lines)
+
+
+def spread_table(statistics):
+    """What an exit of each class costs, in 80 columns; the histograms know each figure to a factor of two."""
+    unit = "ns" if statistics["vmm"]["instructions"] is None else "instructions"
+    lines = [f"{unit + ' each':<20}" + "".join(f"{name:>15}" for name in histogram.SPREAD)]
+    for name, entries in histogram.of_classes(statistics).items():
+        cells = [histogram.words(entry) for entry in histogram.spread(entries)]
+        lines.append(f"{name:<20}" + "".join(f"{cell:>15}" for cell in cells))
     return "\n".join(lines)
 
 

@@ -2,9 +2,9 @@
 
 import collections
 
-from .report import number
+from .report import COUNTS, number
 
-COUNTS = ("loads", "stores", "irqs", "notifications", "requests", "bytes")
+COLUMNS = {"loads": 10, "stores": 10, "irqs": 8, "notify": 8, "requests": 9, "bytes": 12}
 MIB = 1 << 20
 NANOSECONDS = 1_000_000_000
 
@@ -24,7 +24,10 @@ def by(statistics, name):
 
 
 def each(row):
-    return row["class"] if row["detail"] == row["class"] else f"{row['class']} {row['detail']}"
+    """An exit by its name, which says the device where it is one of a register."""
+    if row["class"] in ("mmio", "board") or row["detail"] == row["class"]:
+        return row["detail"]
+    return f"{row['class']} {row['detail']}"
 
 
 class Rates:
@@ -59,38 +62,44 @@ class Rates:
         return (self.now["memory"].get(key, 0) - old) / self.seconds
 
 
-def rate(value):
-    return number(round(value))
+def fit(value, width):
+    """A whole number, right-aligned behind a blank: with its thousands apart if there is room, else in units of
+    thousands, millions ..., so that no digit is cut off."""
+    value, unit = round(value), ""
+    for following in ("", "k", "M", "G", "T", "P", "E"):
+        unit = following
+        for text in (number(value) + unit, f"{value}{unit}"):
+            if len(text) < width:
+                return text.rjust(width)
+        value = round(value / 1000)
+    return f"{value}{unit}".rjust(width)
 
 
 def exit_lines(rows):
-    return [f"{name:<28.28}{rate(per_second):>13}{share:>13.1f} %{number(cost):>11}{number(count):>13}"
+    return [f"{name:<28.28}{fit(per_second, 12)}{share:>11.1f} %{fit(cost, 12)}{fit(count, 14)}"
             for name, per_second, share, cost, count in rows]
 
 
 def screen(rates, width=80, height=24):
-    """Lines, at most height of at most width."""
+    """Lines, at most height of at most width; the tables take 79 columns, as a terminal's last one stays free."""
     config, memory = rates.now["config"], rates.now["memory"]
     disk = config["disk"] + (f" ({config['disk_model']})" if config["disk"] == "emulated" else "")
     head = [
         f"trident top: uart {config['uart']}, disk {disk}, patch {config['patch']}, "
-        f"{config['mem'] >> 20} MiB; {clock(rates.now) / NANOSECONDS:.1f} s",
+        f"{config['mem'] >> 20} MiB",
         f"time: VMM {rates.share('vmm'):.1f} %, guest {rates.share('guest'):.1f} %, "
-        f"idle {rates.share('idle'):.1f} %",
+        f"idle {rates.share('idle'):.1f} %; {clock(rates.now) / NANOSECONDS:.1f} s in all",
         "",
-        f"{'exits':<28}{'per second':>13}{'of the time':>15}{'ns each':>11}{'in all':>13}",
+        f"{'exits':<28}{'per second':>12}{'of the time':>13}{'ns each':>12}{'in all':>14}",
     ]
-    foot = ["", f"{'device, per second':<26}{'loads':>9}{'stores':>9}{'irqs':>8}{'notify':>8}"
-                f"{'requests':>9}{'bytes':>11}"]
+    foot = ["", f"{'device, per second':<22}" + "".join(f"{name:>{wide}}" for name, wide in COLUMNS.items())]
     for name, device in rates.now["devices"].items():
-        values = [rate(rates.device(name, key)) for key in COUNTS]
-        widths = (9, 9, 8, 8, 9, 11)
-        foot.append(f"{name + ': ' + device['strategy']:<26.26}"
-                    + "".join(f"{value:>{wide}}" for value, wide in zip(values, widths)))
-    foot += ["", f"TLB flushes {rate(rates.memory('tlb_flushes'))}/s, "
-                 f"root switches {rate(rates.memory('root_switches'))}/s, "
-                 f"shadow fills {rate(rates.memory('fills'))}/s, "
-                 f"memory {memory['vmm_bytes'] / MIB:.1f} of {memory['vmm_limit'] / MIB:.1f} MiB"]
+        foot.append(f"{name + ': ' + device['strategy']:<22.22}"
+                    + "".join(fit(rates.device(name, COUNTS.get(key, key)), wide)
+                              for key, wide in COLUMNS.items()))
+    each_second = (("TLB flushes", "tlb_flushes"), ("root switches", "root_switches"), ("shadow fills", "fills"))
+    foot += ["", ", ".join(f"{words} {fit(rates.memory(key), 10).strip()}/s" for words, key in each_second),
+             f"memory {memory['vmm_bytes'] / MIB:.1f} of {memory['vmm_limit'] / MIB:.1f} MiB"]
     room = max(height - len(head) - len(foot) - 1, 0)
     classes = exit_lines(rates.exits(lambda row: row["class"]))[:room]
     busiest = exit_lines(rates.exits(each))[:max(room - len(classes) - 2, 0)]

@@ -19,6 +19,7 @@ LAYOUT = struct.Struct("<QQQQQIBBBBBB6x")  # struct trace_record
 Record = collections.namedtuple(
     "Record", "begin length guest pc value detail kind flags unit mode cause irqs")
 EXIT, ACCESS, SERVICE, END = range(4)  # enum trace_kind
+MMIO = 8  # enum exit_class: under which a device's register has its name
 INJECTED, RETURNED, FROM_USER, RESET, STORE = 1, 2, 4, 8, 16  # enum trace_flag
 GAP = 2000  # instructions between two exits that are nobody's: more than recording takes
 
@@ -179,9 +180,12 @@ class Timeline:
         track = FIRST_DEVICE + record.unit
         self.calls += 1
         if record.kind == ACCESS:
-            word = "store" if record.flags & STORE else "load"
-            self.slice(track, f"{word} +{record.detail:#04x}", "emulate", record.begin, record.length,
-                       value=hex(record.value), width=record.mode)
+            store = bool(record.flags & STORE)
+            place = record.unit << 16 | record.detail | store << 31  # stats_access_detail()
+            direction = "store" if store else "load"
+            _, word = self.names.get((MMIO, place), ("", f"+{record.detail:#04x} {direction}"))
+            self.slice(track, word, "emulate", record.begin, record.length, direction=direction,
+                       offset=hex(record.detail), value=hex(record.value), width=record.mode)
         else:
             self.slice(track, "service", "emulate", record.begin, record.length)
         if record.irqs:

@@ -24,7 +24,7 @@ sys.path[:0] = [TOP, f"{TOP}/bench"]
 
 import controls  # noqa: E402
 from bench.report import (  # noqa: E402
-    assemble, cite, curves, details, levels, overview, peer, research, results, svg, table, words as names)
+    assemble, cite, classes, curves, details, levels, overview, peer, research, results, svg, table, words as names)
 import headline  # noqa: E402
 from bench.report.value import SAME, Value, apart, compared, missing  # noqa: E402
 
@@ -133,6 +133,23 @@ def test_sections(page):
     assert figures >= {"figure-strategies", "figure-traps-disk-read-4096-d1", "figure-throughput",
                        "figure-ladder-traps", "figure-ladder-instructions", "figure-ablation-depth-1",
                        "figure-registers-disk", "figure-registers-uart"}
+
+
+def test_exit_classes(whole, tmp_path):
+    """The table of what an exit costs is the rounds' histograms together, without what is below zero."""
+    few = few_cells(whole, "disk-read-4096-d1")
+    assert classes.section(results.Results(few)) is None  # of a run that kept none
+    for cell in few["cells"]:
+        for sample in cell["samples"] if cell["strategy"] == "virtio" and cell["method"] == "count" else ():
+            sample["histograms"] = {"csr": {"7": 90, "9": 1, "12": -1}, "mmio": {"11": 98, "12": 1, "23": 1}}
+    write(tmp_path / "results.json", few)
+    status, said = make(tmp_path / "results.json", tmp_path / "report")
+    assert status == 0, said
+    with open(tmp_path / "report/csv/classes.csv", encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["workload", "strategy", "exit class", "min", "median", "p99", "max"]
+    assert rows == [["4 KiB read, depth 1", "Virtio", "mmio", "2k to 4k", "2k to 4k", "4k to 8k", "8M or more"],
+                    ["4 KiB read, depth 1", "Virtio", "csr", "128 to 256", "128 to 256", "512 to 1k", "512 to 1k"]]
 
 
 def test_every_picture_has_its_table_and_words(page):
@@ -474,8 +491,8 @@ def test_consoles_are_no_disks(whole, folder):
     assert of["workload-interrupt"].exhibits
     for exhibit in of["workload-interrupt"].exhibits:
         assert not any("throughput" in text for text in (exhibit.name, exhibit.title, *exhibit.table.head))
-    assert names.register("virtio", "plic", "claim S store") == "PLIC complete"
-    assert names.register("virtio", "plic", "claim S load") == "PLIC claim load"
+    assert names.register("plic", "complete") == "PLIC complete"
+    assert names.register("plic", "claim") == "PLIC claim"
 
 
 def test_ladder_follows_the_rounds(whole, monkeypatch):

@@ -23,6 +23,9 @@ inline_SOURCES         := $(INLINE)
 inline_sites_SOURCES   := $(INLINE)
 liveness_SOURCES       := $(addprefix core/cpu/,liveness.c decode.c decode_compressed.c)
 overlap_SOURCES        := $(addprefix core/cpu/,overlap.c decode.c decode_compressed.c)
+names_SOURCES          := core/stats_names.c $(AHCI) $(addprefix devices/emulated/,ata.c uart.c) \
+	$(addprefix devices/passthrough/,assign.c disk.c uart.c) $(PARAVIRT) \
+	$(addprefix core/board/,rtc.c vplic.c windows.c)
 ring_SOURCES           := $(PARAVIRT)
 rtc_SOURCES            := core/board/rtc.c
 PAGING := $(addprefix core/memory/,walk.c shadow.c shadow_fill.c shadow_drop.c shadow_search.c shadow_fence.c shadow_renew.c \
@@ -31,7 +34,7 @@ PAGING := $(addprefix core/memory/,walk.c shadow.c shadow_fill.c shadow_drop.c s
 shadow_SOURCES         := $(PAGING)
 shadow_fence_SOURCES   := $(PAGING)
 sbi_SOURCES            := core/board/sbi_console.c core/board/sbi_harts.c
-stats_SOURCES          := core/stats.c core/stats_names.c core/stats_report.c
+stats_SOURCES          := core/stats.c core/stats_names.c core/stats_report.c core/board/vplic.c
 tree_SOURCES           := core/board/tree.c core/host/machine.c
 uart_SOURCES           := devices/emulated/uart.c tests/unit/mock.c
 vcpu_SOURCES           := core/cpu/vcpu.c core/cpu/timer.c tests/unit/hart.c tests/unit/no_inline.c
