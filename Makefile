@@ -1,8 +1,15 @@
 # Trident. `make help` lists targets and options; `make DEVICE=virtio qemu` runs it.
 
+# These are the shell's: what is meant by a slip for an option would take the recipes' programs away.
+SHELLS := PATH SHELL
+near_PATH := PATCH
+near_SHELL := SHADOW
+$(foreach v,$(SHELLS),$(if $(filter command,$(firstword $(origin $v))),$(error trident: there is no option $v: \
+	did you mean $(near_$v)=$(value $v)? ($v is the shell's; set it in the environment, before make))))
+
 # --- Options. scripts/run explains, checks and uses them; they reach it by the environment. -------
 OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR WATCH EAGER RUN \
-	PATCH SHADOW PLIC ABLATE STATS TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT ONCE
+	PATCH SHADOW PLIC ABLATE STATS QUIET TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT ONCE
 # What was set on the command line, so that a misspelt option is refused and not ignored.
 export GIVEN := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v)))
 # Other variables that are set from outside, and those of them that become part of file names in rules.

@@ -6,7 +6,7 @@ Its shell keeps the status of the last command in $?; the runner asks for it aft
 import re
 import subprocess
 
-from .session import Session, say
+from .session import Session
 
 AUTOBOOT = b"Hit any key to stop autoboot"
 PROMPT = b"=> "
@@ -61,7 +61,7 @@ class UBootSession(Session):
             self.asked = None
 
     def verdict(self):
-        status = super().verdict()
+        status, say = super().verdict(), self.reasons.append
         for failure in self.failures:
             say(failure)
         if status == 0 and (self.failures or self.failed):
