@@ -6,6 +6,7 @@ guest's (terminal.py): Ctrl-C reaches it and Ctrl-A X quits.
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import re
@@ -24,6 +25,8 @@ from .options import FIRMWARE, RAM_BASE, Refusal
 # %s: the run's number. A failure is believed without it too, as of a Linux that U-Boot has started.
 FAILED = rb"^trident-run(?: %s)?: '.*' ended with status \d+"
 DONE = rb"^trident-run %s: done$"
+BLAMED = rb"^(?:trident-run(?: %s)?|shell): ('.*' ended with status \d+)"  # of our own guest too; for a sentence only
+BLAMED_MAX, BLAMED_LENGTH = 8, 200
 PR_SET_PDEATHSIG = 1
 TAIL_MAX = 4096  # bytes of an unfinished line that are read along: its beginning
 CLIENT_PATIENCE = 1  # seconds
@@ -66,8 +69,9 @@ class Session:
         self.failed = self.done = False
         # What the guest says of RUN, with the number that only this run's guest was told.
         self.markers = [re.compile(pattern % options.number.encode(), re.MULTILINE)
-                        for pattern in (FAILED, DONE)]
+                        for pattern in (FAILED, DONE, BLAMED)]
         self.trace = trace.Collector() if options.trace else None
+        self.failures = []      # commands of RUN, with their status
         self.reasons = []       # sentences that are said at the very end, after the table
         self.clients = []
         self.selector = selectors.DefaultSelector()
@@ -186,19 +190,25 @@ class Session:
 
     def on_console(self, stdout):
         data = os.read(stdout.fileno(), 65536)
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        self.show(data)
         text = firmware.without((self.tail + data).replace(b"\r", b""))
         whole, _, self.tail = text.rpartition(b"\n")
         self.tail = self.tail[:TAIL_MAX]
         self.hear(whole)
         return bool(data)
 
+    def show(self, data):
+        """What the guest prints."""
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
     def hear(self, whole):
         """Whole lines that the guest has printed."""
-        failed, done = (pattern.search(whole) for pattern in self.markers)
-        self.failed |= bool(failed)
-        self.done |= bool(done)
+        failed, done, blamed = (pattern.finditer(whole) for pattern in self.markers)
+        self.failed |= any(failed)
+        self.done |= any(done)
+        room = BLAMED_MAX - len(self.failures)
+        self.failures += [match[1][:BLAMED_LENGTH].decode(errors="replace") for match in itertools.islice(blamed, room)]
         self.heard(whole.decode(errors="replace"))
 
     def heard(self, text):
@@ -284,9 +294,14 @@ class Session:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.relay[1])
 
+    def blame(self, sentence):
+        """Notes why the run was not good: its commands that failed, and the sentence."""
+        self.reasons += [*self.failures, sentence]
+        self.failures = []
+
     def verdict(self):
         """The exit status of a run that ended by itself; notes a sentence if it was not good."""
-        say, code = self.reasons.append, self.process.returncode
+        say, code = self.blame, self.process.returncode
         if code < 0:
             say(f"QEMU was ended by signal {-code}")
             return 128 - code

@@ -27,7 +27,6 @@ class UBootSession(Session):
         self.commands = split(options.run)
         self.stopped = False  # the countdown
         self.asked = None     # the command whose status is not known yet
-        self.failures = []
         self.status = re.compile(STATUS % options.number, re.MULTILINE)
 
     def on_console(self, stdout):
@@ -61,9 +60,7 @@ class UBootSession(Session):
             self.asked = None
 
     def verdict(self):
-        status, say = super().verdict(), self.reasons.append
-        for failure in self.failures:
-            say(failure)
+        status, say = super().verdict(), self.blame
         if status == 0 and (self.failures or self.failed):
             say("a command of RUN failed")
             return 1
