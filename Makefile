@@ -73,7 +73,7 @@ DEVICE_OBJS := \
 OBJS := $(addprefix $O/,$(CORE_OBJS) $(DEVICE_OBJS))
 TRIDENT := $O/trident.elf
 
-.PHONY: help trident qemu gdb trace walk top stats check bench fmt loc clean options
+.PHONY: help trident qemu gdb trace walk top stats check bench fmt loc clean options nothing
 help:
 	@cat scripts/help.txt
 
@@ -132,12 +132,15 @@ GUEST_FILES := $(if $(filter trident,$(GUEST)),$(BUILD)/guest/trident-guest.elf)
 trace: SYMBOLS := $(if $(filter linux,$(GUEST)),$(LINUX)/System.map)
 RUN_FILES := $(if $(filter native,$(DEVICE)),,$(BUILD)/trident/trident.bin) $(GUEST_FILES)
 
+# For a run that needs no file of ours: no goal at all would be the help.
+nothing: ;
+
 # A bad option is refused before anything is installed or built.
 options:
 	@! command -v python3 > /dev/null || scripts/run --check
 
 qemu gdb trace: options | $(BUILD)/.setup-run
-	@$(MAKE) --no-print-directory -s $(RUN_FILES) $(SYMBOLS)
+	@$(MAKE) --no-print-directory -s $(or $(strip $(RUN_FILES) $(SYMBOLS)),nothing)
 	@scripts/run $(if $(filter-out qemu,$@),--$@)
 
 walk: options | $(BUILD)/.setup-run

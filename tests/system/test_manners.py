@@ -12,6 +12,24 @@ import manifest
 MARKS = (r"^OpenSBI v", r"^exit class ")  # of the firmware's banner and of the closing table
 
 
+def test_kernel_of_the_page(tmp_path):
+    """docs/own-guest.md: its 20 lines, its link line, and its two runs, by a shell, from a folder of their own."""
+    with open(f"{front_door.TOP}/docs/own-guest.md", encoding="utf-8") as file:
+        text = file.read().partition("## A kernel of 20 lines")[2]
+    source, commands = (re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)[1] for kind in ("c", "sh"))
+    assert source.count("\n") <= 25
+    (tmp_path / "kernel.c").write_text(source)
+    there = {"GUEST=kernel.elf": f"GUEST={tmp_path}/kernel.elf DISK_IMG={tmp_path}/disk.img TIMEOUT=60",
+             "-o kernel.elf kernel.c": f"-Wall -Wextra -Werror -o {tmp_path}/kernel.elf {tmp_path}/kernel.c"}
+    for word, place in there.items():
+        assert word in commands
+        commands = commands.replace(word, place)
+    done = subprocess.run(["sh", "-e", "-c", commands], cwd=front_door.TOP, capture_output=True, text=True, timeout=120,
+                          check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.replace("\r", "") == "hello from S-mode\n" * 2, "and nothing else, such as make's help"
+
+
 def seen(output):
     return [bool(re.search(mark, output, re.MULTILINE)) for mark in MARKS]
 
