@@ -35,7 +35,7 @@ def tree(tmp_path_factory):
         with open(f"{top}/{path}", "x", encoding="utf-8") as file:
             file.write(text)
     diffs = "".join(re.findall(r"^```diff\n(.*?)^```$", page(), re.MULTILINE | re.DOTALL))
-    done = subprocess.run(["patch", "-p1", "--forward"], cwd=top, input=diffs, text=True, capture_output=True, check=False)
+    done = subprocess.run(["git", "apply", "-"], cwd=top, input=diffs, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     built = make(top, "-s", "trident", "build/guests/entropy.elf", seconds=300)
     assert built.returncode == 0, built.stdout + built.stderr
