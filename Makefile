@@ -1,8 +1,15 @@
 # Trident. `make help` lists targets and options; `make DEVICE=virtio qemu` runs it.
 
+# These are the shell's: what is meant by a slip for an option would take the recipes' programs away.
+SHELLS := PATH SHELL
+near_PATH := PATCH
+near_SHELL := SHADOW
+$(foreach v,$(SHELLS),$(if $(filter command,$(firstword $(origin $v))),$(error trident: there is no option $v: \
+	did you mean $(near_$v)=$(value $v)? ($v is the shell's; set it in the environment, before make))))
+
 # --- Options. scripts/run explains, checks and uses them; they reach it by the environment. -------
 OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR WATCH EAGER RUN \
-	PATCH SHADOW PLIC ABLATE STATS TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT HTML ONCE
+	PATCH SHADOW PLIC ABLATE STATS QUIET TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT HTML ONCE
 # What was set on the command line, so that a misspelt option is refused and not ignored.
 export GIVEN := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v)))
 # Other variables that are set from outside, and those of them that become part of file names in rules.
@@ -67,7 +74,7 @@ DEVICE_OBJS := \
 OBJS := $(addprefix $O/,$(CORE_OBJS) $(DEVICE_OBJS))
 TRIDENT := $O/trident.elf
 
-.PHONY: help trident qemu gdb trace walk examples top stats where pause resume reset check bench fmt loc clean options
+.PHONY: help trident qemu gdb trace walk examples top stats where pause resume reset check bench fmt loc clean options nothing
 help:
 	@cat scripts/help.txt
 
@@ -126,12 +133,15 @@ GUEST_FILES := $(if $(filter trident,$(GUEST)),$(BUILD)/guest/trident-guest.elf)
 trace: SYMBOLS := $(if $(filter linux,$(GUEST)),$(LINUX)/System.map)
 RUN_FILES := $(if $(filter native,$(DEVICE)),,$(BUILD)/trident/trident.bin) $(GUEST_FILES)
 
+# For a run that needs no file of ours: no goal at all would be the help.
+nothing: ;
+
 # A bad option is refused before anything is installed or built.
 options:
 	@! command -v python3 > /dev/null || scripts/run --check
 
 qemu gdb trace: options | $(BUILD)/.setup-run
-	@$(MAKE) --no-print-directory -s $(RUN_FILES) $(SYMBOLS)
+	@$(MAKE) --no-print-directory -s $(or $(strip $(RUN_FILES) $(SYMBOLS)),nothing)
 	@scripts/run $(if $(filter-out qemu,$@),--$@)
 
 walk: options | $(BUILD)/.setup-run

@@ -5,7 +5,7 @@
 #   make sweep HOSTS=file [QUICK=1] [FULL=1] [ONLY=regex]
 #   make baseline
 # What cannot be fetched or built (Linux, Debian's root) is left out: its cells fail and say so.
-.PHONY: boots bench-files report results compare sweep baseline versus
+.PHONY: boots bench-files hosts report results compare sweep baseline versus
 BENCH_FILES := $(BUILD)/trident/trident.bin $(BUILD)/guest/trident-guest.elf
 
 bench-files:
@@ -33,7 +33,11 @@ versus: | $(BUILD)/.setup-run
 compare: | $(BUILD)/.setup-bench
 	@bench/compare $(call quote,$(if $(filter A,$(GIVEN)),$A)) $(call quote,$(if $(filter B,$(GIVEN)),$B))
 
-sweep: | $(BUILD)/.setup-bench
+# Hosts are looked at before anything is installed or built.
+hosts:
+	@! command -v python3 > /dev/null || bench/sweep --check $(call quote,$(HOSTS))
+
+sweep: hosts | $(BUILD)/.setup-bench
 	@$(MAKE) --no-print-directory -s bench-files
 	@bench/sweep $(call quote,$(HOSTS))
 

@@ -39,6 +39,12 @@ def settings():
     return {} if "MEM" in os.environ.get("GIVEN", "").split() else {"MEM": MEM}
 
 
+def boots(devices):
+    """What measure makes, for progress.Plan: seconds on a usual computer."""
+    return [boot for device in devices
+            for boot in [(marks.name_of(device, False), 25)] * BOOTS + [(marks.name_of(device, True), 40)]]
+
+
 def measure_time(parsers, names):
     """{(device's parser, op): ns}."""
     ns = {}

@@ -5,7 +5,9 @@ Before that line comes the counters are set to zero, or read, through the contro
 there are none, and the line comes at once.
 """
 
+import contextlib
 import json
+import os
 import re
 import subprocess
 
@@ -15,21 +17,40 @@ MARK = re.compile(r"^mark-(begin|end) (\S+) +(\S+) *$", re.MULTILINE)
 COMMAND = {"begin": "reset", "end": "stats"}
 
 
+plan = None  # a progress.Plan, of a program that has one
+
+
 class Failure(Exception):
-    """What went wrong, in a sentence."""
+    """What went wrong, in a sentence; and, if there is a second argument, what the guest printed."""
 
 
-class Marked(session.Session):
-    stdin = subprocess.PIPE
+class Kept(session.Session):
+    """A run whose console is kept and not shown."""
 
     def __init__(self, options, folder):
         super().__init__(options, folder)
         self.text = ""
+
+    def show(self, data):
+        """Not while it runs."""
+
+    def heard(self, text):
+        self.text += text + "\n"
+
+    def tell(self, status, seconds):
+        """No closing table: it would be that of the last stretch, or of nothing."""
+
+
+class Marked(Kept):
+    stdin = subprocess.PIPE
+
+    def __init__(self, options, folder):
+        super().__init__(options, folder)
         self.waiting = None  # the mark at which the guest waits
         self.stretches = {}  # (name, what) -> statistics
 
     def heard(self, text):
-        self.text += text + "\n"
+        super().heard(text)
         for mark in MARK.finditer(text + "\n"):
             self.waiting = mark.groups()
             if self.channel:
@@ -55,22 +76,41 @@ class Marked(session.Session):
         except OSError:
             pass  # QEMU has ended, which the run's verdict tells
 
-    def tell(self, status, seconds):
-        """No closing table: it would be that of the last stretch."""
+
+def name_of(device, counted):
+    """Of a boot, for the progress line."""
+    return f"{device}, {'instructions and traps' if counted else 'time'}"
 
 
-def run(options):
+def run(options, kind=Marked, name=None):
     """Runs the guest to its end in good order; the session."""
     runs = []
 
-    def kind(*arguments):
-        runs.append(Marked(*arguments))
+    def make(*arguments):
+        runs.append(kind(*arguments))
         return runs[0]
 
-    status = session.run(options, kind=kind)
+    with plan.boot(name or name_of(options.device, options.icount)) if plan else contextlib.nullcontext():
+        status = session.run(options, kind=make)
     if status:
-        raise Failure(f"DEVICE={options.device}: the guest's run ended with status {status}")
+        text = runs[0].text if runs else ""
+        raise Failure(f"DEVICE={options.device}: the guest's run ended with status {status}", text)
     return runs[0]
+
+
+def keep(console):
+    """Where a console that was not shown can be read; for a sentence."""
+    os.makedirs("build/workload", exist_ok=True)
+    path = "build/workload/failed.log"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(console)
+    return path
+
+
+def explain(failure):
+    """A Failure's sentence, and where the guest's console is."""
+    console = failure.args[1] if len(failure.args) > 1 else ""
+    return failure.args[0] + (f"; its console is in {keep(console)}" if console else "")
 
 
 def exits(statistics):

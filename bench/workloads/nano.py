@@ -13,6 +13,7 @@ import marks
 
 DISK_MIB = 64
 TIMEOUT = 300
+OPS = 14  # if all are asked for: for the time left
 FIELDS = ("op", "device", "patch", "n", "ns", "instructions", "traps", "device_traps", "exits")
 
 
@@ -59,8 +60,14 @@ def boot(parse, counted, ops, program="nano", **settings):
         run = marks.run(options)
     found = result_of(program).search(run.text)
     if not found:
-        raise marks.Failure("the guest printed no result")
+        raise marks.Failure("the guest printed no result", run.text)
     return run, json.loads(found[1])
+
+
+def boots(device, ops):
+    """What measure makes, for progress.Plan: seconds on a usual computer."""
+    return [(marks.name_of(device, False), 3 + 0.6 * (len(ops) or OPS)),
+            (marks.name_of(device, True), 6 + 0.7 * (len(ops) or OPS))]
 
 
 def measure(parse, ops):

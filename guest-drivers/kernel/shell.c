@@ -256,6 +256,7 @@ void shell_script(const char *script)
         while (*script == ' ' || *script == ';') {
             script++;
         }
+        int status;
         size_t len = strcspn(script, ";");
         size_t copied = len < LINE_MAX ? len : LINE_MAX - 1;
         memcpy(line, script, copied);
@@ -271,7 +272,8 @@ void shell_script(const char *script)
         if (len >= LINE_MAX) {
             printf("A command has at most %u characters.\n", LINE_MAX - 1);
             failed = true;
-        } else if (shell_run(line) != 0) {
+        } else if ((status = shell_run(line)) != 0) {
+            printf("shell: '%.*s' ended with status %d\n", (int)copied, script - len, status);
             failed = true;
         }
     }

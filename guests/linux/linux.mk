@@ -13,7 +13,7 @@ guests: guest-linux guest-debian guest-uboot
 
 guest-linux: $(LINUX)/Image $(LINUX)/initramfs.cpio.gz
 
-LINUX_PARTS := $(addprefix guests/linux/,pack init trident-run poweroff)
+LINUX_PARTS := $(addprefix guests/linux/,pack init trident-run poweroff profile)
 
 # The kernel of release $(2) in folder $(1). debian.cpio.gz is the initramfs that can mount ext4.
 define LINUX_RULES

@@ -42,6 +42,8 @@ def command_line(options):
         words.append("loglevel=4")
     if options.root == "debian" and options.guest == "linux":
         words.append("root=/dev/trident")
+    if options.window and options.linux_like:
+        words.append("trident.window={}x{}".format(*options.window))
     if options.append:
         words.append(options.append)
     if options.run and options.linux_like:
@@ -97,7 +99,7 @@ def arguments(options, folder, console):
     args = [
         QEMU, "-M", "virt", "-smp", "1", "-cpu", "rv64,h=false" + cpu, "-m", f"{ram >> 20}M",
         "-bios", "default", "-global", "virtio-mmio.force-legacy=false",
-        "-display", "none", "-nic", "none", "-no-reboot",
+        "-display", "none", "-nic", "none",
         "-drive", drive, "-device", "virtio-blk-device,drive=disk0,bus=virtio-mmio-bus.0",
         # Stopped until the runner hears its events.
         "-S", "-chardev", f"socket,id=qmp,path={escape(folder)}/qmp", "-mon", "chardev=qmp,mode=control",
@@ -114,10 +116,15 @@ def arguments(options, folder, console):
     return args + options.qemu
 
 
+def gdb_arguments(folder):
+    """A gdb's way in."""
+    return ["-chardev", f"socket,id=gdb,path={escape(folder)}/gdb,server=on,wait=off", "-gdb", "chardev:gdb"]
+
+
 def debug_arguments(folder):
     """A gdb's way in, and a console apart from its terminal."""
     return ["-chardev", "pty,id=console", "-serial", "chardev:console", "-monitor", "none",
-            "-chardev", f"socket,id=gdb,path={escape(folder)}/gdb,server=on,wait=off", "-gdb", "chardev:gdb"]
+            *gdb_arguments(folder)]
 
 
 def vmm_address(options):

@@ -84,11 +84,13 @@ class Options:
     eager: bool = False  # PATCH=inline: a trampoline for each site, at once
     watch: bool = False  # pass-through registers trap, are counted and passed on
     stats: str | None = None
+    quiet: bool = False  # without the firmware's banner and the closing table
     timeout: float | None = None
     icount: bool = False
     trace: str | None = None  # file for the timeline
     trace_max: int = 200000   # records
     qemu: list = field(default_factory=list)
+    window: tuple | None = None  # rows and columns of the terminal, in an interactive run
     notes: list = field(default_factory=list)  # what the user should know before the run
 
     @property
@@ -350,6 +352,7 @@ def parse_run(options, env):
     options.append = env.get("APPEND") or ""
     options.run = " ; ".join(line for line in (env.get("RUN") or "").splitlines() if line.strip())
     options.icount = flag("ICOUNT", env.get("ICOUNT"))
+    options.quiet = flag("QUIET", env.get("QUIET"))
     options.stats = env.get("STATS") or None
     check_writable("STATS", options.stats)
     parse_trace(options, env)
@@ -401,4 +404,7 @@ def parse(env, built=True):
     parse_guest(options, env, built)
     parse_disk(options, env)
     parse_disk_error(options, env)
+    if not options.run and os.isatty(0):
+        columns, rows = os.get_terminal_size(0)
+        options.window = (rows, columns) if rows and columns else None
     return options

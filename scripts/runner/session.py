@@ -1,11 +1,12 @@
 """One run, from starting QEMU to the exit status.
 
-With RUN, QEMU's console is a pipe that is passed on and read along. Without, QEMU shares the
-terminal and sets it raw itself: Ctrl-C reaches the guest and Ctrl-A X quits.
+With RUN, QEMU's console is a pipe that is passed on and read along. Without, the terminal is the
+guest's (terminal.py): Ctrl-C reaches it and Ctrl-A X quits.
 """
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import re
@@ -15,23 +16,24 @@ import signal
 import subprocess
 import sys
 import tempfile
-import termios
 import time
 
-from . import control, disk, firmware, machine, report, trace
+from . import control, disk, firmware, machine, report, terminal, trace
 from .disk import RUN_FOLDER
 from .options import FIRMWARE, RAM_BASE, Refusal
 
 # %s: the run's number. A failure is believed without it too, as of a Linux that U-Boot has started.
 FAILED = rb"^trident-run(?: %s)?: '.*' ended with status \d+"
 DONE = rb"^trident-run %s: done$"
+BLAMED = rb"^(?:trident-run(?: %s)?|shell): ('.*' ended with status \d+)"  # of our own guest too; for a sentence only
+BLAMED_MAX, BLAMED_LENGTH = 8, 200
 PR_SET_PDEATHSIG = 1
 TAIL_MAX = 4096  # bytes of an unfinished line that are read along: its beginning
 CLIENT_PATIENCE = 1  # seconds
+BY_HAND = "host-qmp-quit"  # somebody told QEMU to end
 REASONS = {
-    "host-qmp-quit": "QEMU was told to quit before the guest had powered off",
+    BY_HAND: "QEMU was told to quit before the guest had powered off",
     "host-signal": "QEMU was ended by a signal before the guest had powered off",
-    "guest-reset": "the guest asked for a reset instead of powering off",
 }
 
 
@@ -54,6 +56,7 @@ def end_with_parent():
 
 class Session:
     stdin = subprocess.DEVNULL  # of QEMU in batch
+    terminal = None             # without RUN
 
     def __init__(self, options, folder):
         self.options = options
@@ -66,8 +69,10 @@ class Session:
         self.failed = self.done = False
         # What the guest says of RUN, with the number that only this run's guest was told.
         self.markers = [re.compile(pattern % options.number.encode(), re.MULTILINE)
-                        for pattern in (FAILED, DONE)]
+                        for pattern in (FAILED, DONE, BLAMED)]
         self.trace = trace.Collector() if options.trace else None
+        self.failures = []      # commands of RUN, with their status
+        self.reasons = []       # sentences that are said at the very end, after the table
         self.clients = []
         self.selector = selectors.DefaultSelector()
         self.process = self.monitor = self.channel = self.relay = None
@@ -84,12 +89,13 @@ class Session:
         if debug:
             self.batch = True
             console = machine.debug_arguments(self.folder)
+        elif self.options.quiet:
+            console = console + machine.gdb_arguments(self.folder)
         command = machine.arguments(self.options, self.folder, console)
-        # In batch, a session of its own: Ctrl-C is the runner's and not QEMU's.
+        # A session of its own: Ctrl-C is the runner's and not QEMU's.
         self.process = subprocess.Popen(
-            command, preexec_fn=end_with_parent, start_new_session=self.batch,
-            stdin=self.stdin if self.batch else None,
-            stdout=subprocess.PIPE if self.batch else None)
+            command, preexec_fn=end_with_parent, start_new_session=True,
+            stdin=self.stdin if self.batch else subprocess.PIPE, stdout=subprocess.PIPE)
         lines = control.accept(servers[0], self.process)
         if lines and not self.options.native:
             self.channel = control.accept(servers[1], self.process)
@@ -102,8 +108,12 @@ class Session:
         if self.channel:
             self.watch(self.channel, self.on_channel)
             self.open_relay()
+        if self.options.quiet and not debug and not firmware.silence(f"{self.folder}/gdb"):
+            say("QUIET=1: this QEMU hands no options to its firmware, whose banner is shown")
         if self.batch:
             self.watch(self.process.stdout, self.on_console)
+        else:
+            self.terminal = terminal.Terminal(self.process, self.selector)
         if not debug:
             self.monitor.call("cont")
 
@@ -180,19 +190,25 @@ class Session:
 
     def on_console(self, stdout):
         data = os.read(stdout.fileno(), 65536)
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        self.show(data)
         text = firmware.without((self.tail + data).replace(b"\r", b""))
         whole, _, self.tail = text.rpartition(b"\n")
         self.tail = self.tail[:TAIL_MAX]
         self.hear(whole)
         return bool(data)
 
+    def show(self, data):
+        """What the guest prints."""
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
     def hear(self, whole):
         """Whole lines that the guest has printed."""
-        failed, done = (pattern.search(whole) for pattern in self.markers)
-        self.failed |= bool(failed)
-        self.done |= bool(done)
+        failed, done, blamed = (pattern.finditer(whole) for pattern in self.markers)
+        self.failed |= any(failed)
+        self.done |= any(done)
+        room = BLAMED_MAX - len(self.failures)
+        self.failures += [match[1][:BLAMED_LENGTH].decode(errors="replace") for match in itertools.islice(blamed, room)]
         self.heard(whole.decode(errors="replace"))
 
     def heard(self, text):
@@ -200,10 +216,22 @@ class Session:
 
     # --- The run -----------------------------------------------------------------------------
 
+    def left(self):
+        """Ctrl-A X was typed."""
+        return bool(self.terminal and self.terminal.left)
+
+    def leave(self):
+        """Ends the run because its user wants so: the statistics first, while there is a VMM to ask."""
+        if self.channel and not self.ask("stats"):
+            self.reasons.append("the VMM did not answer Ctrl-A X: there are no statistics")
+        self.monitor.call("quit")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(5)  # else finish ends it
+
     def loop(self, deadline, until=None):
         """Handles events until QEMU has closed its ends, or until() is true."""
         while not (until and until()):
-            ours = {self.relay and self.relay[0], *self.clients}
+            ours = {self.relay and self.relay[0], *self.clients, *(self.terminal.ends if self.terminal else ())}
             if not any(key.fileobj not in ours for key in self.selector.get_map().values()):
                 return
             wait = None if deadline is None else deadline - time.monotonic()
@@ -224,8 +252,8 @@ class Session:
         return self.answers.get(command)
 
     def where(self):
-        """Says where the guest was, when its time was up."""
-        symbols = report.guest_symbols(self.options.kernel)
+        """Notes where the guest was, when its time was up."""
+        say, symbols = self.reasons.append, report.guest_symbols(self.options.kernel)
         if self.channel:
             answer = self.ask("where")
             if self.trace:
@@ -266,15 +294,22 @@ class Session:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.relay[1])
 
+    def blame(self, sentence):
+        """Notes why the run was not good: its commands that failed, and the sentence."""
+        self.reasons += [*self.failures, sentence]
+        self.failures = []
+
     def verdict(self):
-        """The exit status of a run that ended by itself, and a sentence if it was not good."""
-        code = self.process.returncode
+        """The exit status of a run that ended by itself; notes a sentence if it was not good."""
+        say, code = self.blame, self.process.returncode
         if code < 0:
             say(f"QEMU was ended by signal {-code}")
             return 128 - code
         if code:
             say(f"the run ended with status {code}")
             return code
+        if self.monitor.reason == BY_HAND and not self.batch:
+            return 0  # with QEMU's monitor, on purpose
         if self.monitor.reason in REASONS:
             say(REASONS[self.monitor.reason])
             return 1
@@ -296,7 +331,7 @@ class Session:
                 f"than {control.LINE_MAX >> 20} MiB")
         if self.statistics is None and "stats" in self.answers:
             self.statistics = self.answers["stats"]["statistics"]
-        if self.statistics is not None:
+        if self.statistics is not None and not self.options.quiet:
             print(report.table(self.statistics, self.options.icount), file=sys.stderr, flush=True)
         if self.trace:
             timeline = trace.write(self.options.trace, self.trace, self.options, self.statistics or {})
@@ -358,19 +393,22 @@ def carry_out(options, kind):
     """The run itself."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
-    terminal = termios.tcgetattr(0) if os.isatty(0) else None
     with tempfile.TemporaryDirectory(prefix="trident-") as folder:
         session = kind(options, folder)
         begin = time.monotonic()
         try:
             session.start()
-            session.loop(begin + options.timeout if options.timeout else None)
-            session.process.wait(30)
-            status = session.verdict()
+            session.loop(begin + options.timeout if options.timeout else None, until=session.left)
+            if session.left():
+                session.leave()
+                status = 0
+            else:
+                session.process.wait(30)
+                status = session.verdict()
         except Stop as stop:
             status = stop.status
             if status == 124:
-                say(f"the guest had not ended after {options.timeout:g} s")
+                session.reasons.append(f"the guest had not ended after {options.timeout:g} s")
                 session.where()
         except BrokenPipeError:
             status = 141
@@ -378,7 +416,9 @@ def carry_out(options, kind):
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
             session.finish()
-            if terminal:
-                termios.tcsetattr(0, termios.TCSADRAIN, terminal)
+            if session.terminal:
+                session.terminal.restore()
         session.tell(status, time.monotonic() - begin)
+        for reason in session.reasons:
+            say(reason)
     return status

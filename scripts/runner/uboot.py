@@ -6,7 +6,7 @@ Its shell keeps the status of the last command in $?; the runner asks for it aft
 import re
 import subprocess
 
-from .session import Session, say
+from .session import Session
 
 AUTOBOOT = b"Hit any key to stop autoboot"
 PROMPT = b"=> "
@@ -27,7 +27,6 @@ class UBootSession(Session):
         self.commands = split(options.run)
         self.stopped = False  # the countdown
         self.asked = None     # the command whose status is not known yet
-        self.failures = []
         self.status = re.compile(STATUS % options.number, re.MULTILINE)
 
     def on_console(self, stdout):
@@ -61,9 +60,7 @@ class UBootSession(Session):
             self.asked = None
 
     def verdict(self):
-        status = super().verdict()
-        for failure in self.failures:
-            say(failure)
+        status, say = super().verdict(), self.blame
         if status == 0 and (self.failures or self.failed):
             say("a command of RUN failed")
             return 1

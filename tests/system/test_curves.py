@@ -52,6 +52,9 @@ def test_curves_run():
     status, output = front_door.run(arguments, 300)
     print(output[-3000:])
     assert status == 0
+    assert [line.split(" left  ")[1] for line in output.split("\n") if line.startswith("[")] == [
+        "virtio, time", "virtio, time", "virtio, instructions and traps"]
+    assert "trident-linux" not in output, "the guest's console is not shown"
     result = test_workloads.result("build/workload/curves-virtio.json", "curves")
     found = {curve: {row["x"]: row["traps"] for row in result["rows"] if row["curve"] == curve}
              for curve in ("queue_depth", "touch_again")}

@@ -100,6 +100,23 @@ def test_peer_cells():
     assert "time/linux/disk-queued-read-4096-d1/kvm-virtio/PEER=kvm" in ratios
 
 
+def test_peer_progress(monkeypatch, capsys):
+    """Each of its boots is announced with the time left; the guest's console is kept and not shown."""
+    def run(_options, kind):
+        run = kind(peer.front_door.Options(run="true", device="native"), "folder")
+        run.show(b"OpenSBI v1\n")
+        run.heard("OpenSBI v1")
+        return 0
+
+    monkeypatch.setattr(peer.front_door, "parse", lambda environment: peer.front_door.Options(device="native"))
+    monkeypatch.setattr(peer.marks.session, "run", run)
+    monkeypatch.setattr(peer.marks, "plan", peer.progress.Plan(peer.PLAN))
+    assert [peer.boot(name, 1) for name, _ in peer.PLAN] == ["OpenSBI v1\n"] * 3
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" left  ")[1] for line in lines] == ["native", "under KVM", "native"]
+    assert [line.split()[0] for line in lines] == ["[1/3]", "[2/3]", "[3/3]"] and lines[0].split()[1] == "8"
+
+
 def test_peer_unknown(monkeypatch):
     monkeypatch.setenv("PEER", "xen")
     with pytest.raises(peer_cells.Refusal, match="PEER=xen is not known"):

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import time
 
@@ -12,6 +13,8 @@ import pytest
 
 import front_door
 import manifest
+from runner import control as runner_control
+from runner import session
 
 PROMPT = "trident> "
 
@@ -21,10 +24,10 @@ def start(tmp_path):
     """Starts an interactive run; ends it if a test left it behind."""
     started = []
 
-    def begin(prompt=PROMPT, **options):
+    def begin(prompt=PROMPT, seconds=30, **options):
         options.setdefault("DISK_IMG", f"{tmp_path}/disk.img")
         child = pexpect.spawn(front_door.MAKE[0], [*front_door.MAKE[1:], *front_door.words(options), "qemu"],
-                              cwd=front_door.TOP, timeout=30, encoding="latin1", dimensions=(24, 80))
+                              cwd=front_door.TOP, timeout=seconds, encoding="latin1", dimensions=(33, 101))
         started.append(child)
         print("The same again: " + front_door.shown(options))
         child.expect_exact(prompt)
@@ -47,10 +50,94 @@ def test_console(start, device):
     child.expect_exact(PROMPT)
     child.send("echo by hand\r")
     child.expect("\nby hand\r")
-    child.send("\x01x")
+    child.send("\x01c")  # QEMU's own keys are still there
+    child.expect_exact("(qemu) ")
+    child.send("\x01c\x01x")
+    child.expect(pexpect.EOF)
+    output = child.before.replace("\r", "")
+    assert ("\nexit class " in output) == (device != "native")
+    assert "make" not in output and "trident: " not in output
+    child.close()
+    assert child.exitstatus == 0, "its user has ended it on purpose"
+
+
+def test_quit_by_the_monitor(start):
+    child = start(DEVICE="virtio")
+    child.send("\x01c")
+    child.expect_exact("(qemu) ")
+    child.send("quit\r")
     child.expect(pexpect.EOF)
     child.close()
-    assert child.exitstatus == 2, "a guest that had not powered off is no success"
+    assert child.exitstatus == 0
+
+
+def newest_run():
+    """The process of the runner."""
+    path = runner_control.live_runs(f"{front_door.TOP}/{session.RUN_FOLDER}")[0]
+    return int(os.path.basename(path).removesuffix(".ctl"))
+
+
+ENDS = {"keys": lambda child: child.send("\x01x"), "poweroff": lambda child: child.send("poweroff\r"),
+        "signal": lambda child: os.kill(newest_run(), signal.SIGTERM),
+        "monitor": lambda child: child.send("\x01cquit\r")}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_terminal_is_restored(end, tmp_path):
+    """Whatever ends the run: the shell has its terminal back as it was."""
+    words = " ".join(front_door.words({"DEVICE": "virtio", "DISK_IMG": f"{tmp_path}/disk.img"}))
+    child = pexpect.spawn("sh", ["-c", f"echo [$(stty -g)]; scripts/run; echo; echo [$(stty -g)]"], cwd=front_door.TOP,
+                          env={**os.environ, **dict(word.split("=") for word in words.split())}, timeout=30,
+                          encoding="latin1")
+    child.expect(r"\[(.*)\]\r")
+    before = child.match[1]
+    child.expect_exact(PROMPT)
+    ENDS[end](child)
+    child.expect(r"\n\[([0-9a-f:]*)\]\r")
+    assert child.match[1] == before
+    child.expect(pexpect.EOF)
+    child.close()
+
+
+@pytest.mark.parametrize("kind", ("pipe", "file"))
+def test_console_that_is_no_terminal(kind, tmp_path):
+    """What is typed may come from elsewhere: it reaches the guest, whose end is the run's. (What comes before the
+    guest's driver, the machine's UART may drop.)"""
+    text = b"\r\r\recho first\r" + b"#" * 100 + b"\recho last\rpoweroff\r"
+    path = tmp_path / "typed"
+    path.write_bytes(text)
+    with open(path, "rb") as file:
+        given = {"stdin": file} if kind == "file" else {"input": text}
+        done = subprocess.run([*front_door.MAKE, f"DISK_IMG={tmp_path}/disk.img", "TIMEOUT=30", "qemu"], cwd=front_door.TOP,
+                              capture_output=True, timeout=60, check=False, **given)
+    output = done.stdout.decode().replace("\r", "")
+    assert done.returncode == 0 and "\nfirst\n" in output and "\nlast\n" in output, output
+
+
+LINUX_PROMPT = {"initramfs": "~ # ", "debian": "# "}
+
+
+@pytest.mark.parametrize("root,device", [("initramfs", device) for device in manifest.EVERY] +
+                         [("debian", "native"), ("debian", "virtio")])
+def test_linux_prompt(start, root, device):
+    """The terminal's size, Ctrl-C, reboot (the guest comes up again) and poweroff (the run's good end)."""
+    prompt = LINUX_PROMPT[root]
+    child = start(GUEST="linux", ROOT=root, DEVICE=device, prompt=prompt, seconds=120,
+                  **({"DISK_IMG": ""} if root == "debian" else {}))
+    child.send("stty size\r")
+    child.expect("33 101\r")
+    child.expect_exact(prompt)
+    child.send("sleep 1000\r")
+    time.sleep(1)
+    child.send("\x03")
+    child.expect_exact(prompt)
+    child.send("reboot\r")
+    child.expect("trident-linux: ")
+    child.expect_exact(prompt)
+    child.send("poweroff\r")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
 
 
 UP, DOWN, RIGHT, LEFT, HOME, DELETE = ("\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[H", "\x1b[3~")
