@@ -14,8 +14,8 @@ import nano  # noqa: E402
 
 BENCH_LINE = re.compile(r"^bench (?:(?P<disk>disk (?:read|write)): (?P<n>\d+) requests of (?P<bytes>\d+) "
                         r"bytes, depth (?P<depth>\d+)|(?P<other>uart|input|interrupt): (?P<m>\d+) \w+), "
-                        r"(?P<ticks>\d+) ticks, (?P<instructions>\d+) instructions", re.MULTILINE)
-TRAP_LINE = re.compile(r"^bench trap: (.+): (\d+) rounds, (-?\d+) instructions, (-?\d+) ticks",
+                        r"(?P<ticks>\d+) ticks(?:, (?P<instructions>\d+) instructions)?$", re.MULTILINE)
+TRAP_LINE = re.compile(r"^bench trap: (.+): (\d+) rounds(?:, (-?\d+) instructions)?, (-?\d+) ticks$",
                        re.MULTILINE)
 NS_PER_TICK = 100  # QEMU's virt board: 10 MHz
 

@@ -31,6 +31,7 @@ void ahead_note_device(struct vcpu *vcpu, uint64_t pc)
     unsigned slot = (pc >> 1) & (AHEAD_HINTS - 1);
     if (ahead->device_pc[slot] != pc) {
         ahead->hint_epoch += ahead->device_pc[slot] == 0; /* traces may be worth it now */
+        vcpu->vm->stats.memory.hints++;
         ahead->device_pc[slot] = pc;
         ahead->device_hits[slot] = 0;
     }
@@ -39,6 +40,7 @@ void ahead_note_device(struct vcpu *vcpu, uint64_t pc)
         ++ahead->device_hits[slot] == DEVICE_HITS) {
         patch_cover(vcpu, pc); /* a loop, perhaps */
         ahead->hint_epoch++;
+        vcpu->vm->stats.memory.hints++;
     }
 }
 
@@ -174,6 +176,7 @@ static void build(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *p
 {
     decode(vcpu, trace, page, copy);
     find_rows(trace);
+    vcpu->vm->stats.memory.traces++;
 }
 
 /* When only the mapping of code has changed somewhere, it is enough that this pc still executes from the
