@@ -19,9 +19,11 @@ TRAP_LINE = re.compile(r"^bench trap: (.+): (\d+) rounds(?:, (-?\d+) instruction
                        re.MULTILINE)
 NS_PER_TICK = 100  # QEMU's virt board: 10 MHz
 
-# Of the statistics' `memory`: what two runs must have as many of, beside what `learned` sums up; and what is about
-# the guest's code alone, since some workloads are about the rest.
-SAME = ("traces", "holds", "patched_pages")
+# Of the statistics' `memory`: what comes again now and then, so that two runs must have as many, and what one costs
+# at most, in instructions; how much of a result may be for that; and what is about the guest's code alone, since
+# some workloads are about the rest.
+AGAIN = {"traces": 3000, "holds": 2500}
+NEGLIGIBLE = 0.0025
 OF_CODE = ("patched_sites", "trampolines", "dropped_patches", "inline_lost", "hints", "traces")
 
 
@@ -115,11 +117,14 @@ def take_time(cell, lines):
 
 def learned(before, less, more):
     """{counter: by how much} of what was learned that keeps two runs of a workload from being compared, from
-    the end of the run before them to the end of the second; empty if nothing was. Each is the statistics'
-    `memory` of a run."""
-    found = {name: more[name] - less[name] for name in SAME if more[name] != less[name]}
-    if more["learned"] != before["learned"]:
-        found["learned"] = more["learned"] - before["learned"]
+    the end of the run before them to the end of the second; empty if nothing was."""
+    one, two = less["memory"], more["memory"]
+    found = {name: two[name] - one[name] for name in AGAIN if two[name] != one[name]}
+    price = sum(AGAIN[name] * abs(by) for name, by in found.items())
+    if price <= NEGLIGIBLE * (more["instructions"] - less["instructions"]):
+        found = {}
+    if two["learned"] != before["memory"]["learned"]:
+        found["learned"] = two["learned"] - before["memory"]["learned"]
     return found
 
 
@@ -128,13 +133,13 @@ def count_run(line, statistics):
 
 
 def take_count(cell, runs):
-    """The difference of the last two runs between which nothing was learned, else of the last two; or the last
-    run alone."""
+    """The difference of a run of n and a later one of 2 n between which nothing was learned, the last of such,
+    else of the last two; or the last run alone."""
     if cell.machine[2] == "deep":
         return sample(2 * cell.operations, **runs[-1])
-    pairs = [(runs[at + 1], runs[at + 2], cell.patch and learned(*(run["memory"] for run in runs[at:at + 3])))
-             for at in range(0, len(runs) - 2, 2)]
-    less, more, why = next((pair for pair in reversed(pairs) if not pair[2]), pairs[-1])
+    pairs = [(runs[a], runs[b], cell.patch and learned(runs[a - 1], runs[a], runs[b]))
+             for b in range(len(runs) - 1, 0, -2) for a in range(b - 1, 0, -2)]
+    less, more, why = next((pair for pair in pairs if not pair[2]), pairs[0])
     return sample(cell.operations, **subtract_all(more, less), **({"learned": why} if why else {}))
 
 
