@@ -177,8 +177,9 @@ def spins(machine_cells):
 
 
 def commands_of(machine_cells, turn=0):
-    """What the guest is to carry out in this boot."""
-    return (["bench spin"] if spins(machine_cells) else []) + [
+    """What the guest is to carry out in this boot. Where it counts, it first prints so much that the VMM has learned
+    how the console is used: otherwise it would, at some time, between two runs."""
+    return (["bench spin", "help", "help"] if spins(machine_cells) else []) + [
         cell.workload.command.format(n=n) for cell, n in steps(machine_cells, turn)]
 
 

@@ -30,8 +30,9 @@ void ahead_note_device(struct vcpu *vcpu, uint64_t pc)
     struct ahead *ahead = vcpu->ahead;
     unsigned slot = (pc >> 1) & (AHEAD_HINTS - 1);
     if (ahead->device_pc[slot] != pc) {
-        ahead->hint_epoch += ahead->device_pc[slot] == 0; /* traces may be worth it now */
-        vcpu->vm->stats.memory.hints++;
+        bool first = ahead->device_pc[slot] == 0; /* traces may be worth it now */
+        ahead->hint_epoch += first;
+        vcpu->vm->stats.memory.hints += first;
         ahead->device_pc[slot] = pc;
         ahead->device_hits[slot] = 0;
     }
