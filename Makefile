@@ -66,7 +66,7 @@ CORE_OBJS := \
 	core/cpu/entry.o core/cpu/vector.o core/cpu/trap.o core/cpu/vcpu.o core/cpu/csr.o core/cpu/priv.o core/cpu/emulate.o core/cpu/fp.o core/cpu/ahead.o core/cpu/ahead_trace.o core/cpu/inline.o core/cpu/inline_code.o core/cpu/interpret.o core/cpu/liveness.o core/cpu/overlap.o core/cpu/decode.o core/cpu/decode_compressed.o core/cpu/timer.o \
 	core/memory/ram.o core/memory/walk.o core/memory/pool.o core/memory/shadow.o core/memory/shadow_fill.o core/memory/shadow_drop.o core/memory/shadow_fence.o core/memory/patch.o core/memory/shadow_search.o core/memory/shadow_renew.o \
 	core/board/board.o core/board/device.o core/board/loader.o core/board/plicmap.o core/board/rtc.o core/board/sbi.o core/board/sbi_console.o core/board/sbi_harts.o core/board/tree.o core/board/vplic.o core/board/windows.o \
-	core/host/bounce.o core/host/console.o core/host/control.o core/host/disk.o core/host/disk_request.o core/host/firmware.o core/host/fwcfg.o core/host/guard.o core/host/hold.o core/host/log.o core/host/machine.o core/host/plic.o core/host/virtio.o
+	core/host/bounce.o core/host/console.o core/host/control.o core/host/disk.o core/host/disk_request.o core/host/firmware.o core/host/fwcfg.o core/host/guard.o core/host/hold.o core/host/instret.o core/host/log.o core/host/machine.o core/host/plic.o core/host/virtio.o
 DEVICE_OBJS := \
 	$(addprefix devices/emulated/,uart.o ahci.o ahcicmd.o ahciprd.o ata.o atacmd.o) \
 	$(addprefix devices/paravirt/,console.o disk.o mmio.o ring.o) \

@@ -42,9 +42,10 @@ CONTROL = "native-again"  # native a second time: what is seen where there is no
 STRATEGIES[CONTROL] = STRATEGIES["native"]
 VMM = ("ahci", "ata", "virtio", "passthrough")
 
-# Rounds by size of the matrix. A count is done twice, and if the two differ up to `most` times.
+# Rounds by size of the matrix. A count is done twice, and if the two differ or the VMM learned, up to COUNT_MOST
+# times.
 ROUNDS = {"count": (2, 2, 2), "time": (6, 11, 21), "boot-time": (6, 11, 21)}
-COUNT_MOST = 4
+COUNT_MOST = 6
 DROPPED = 1  # leading rounds of a time
 PASSES = 3   # over the workloads of a boot that is timed: of each the middle one is its sample
 PASS_US = 40_000  # that a pass of a workload is to take: short ones would measure the host's scheduler

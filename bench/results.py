@@ -22,9 +22,12 @@ def counted(sample):
 
 
 def agreed(samples):
-    """The samples of a count that are equal, if two or more are; else none."""
+    """The samples of a count that are equal, if two or more are; else none. Those while which the VMM learned
+    are not looked at."""
     kinds = {}
     for sample in samples:
+        if sample.get("learned"):
+            continue
         kinds.setdefault(counted(sample), []).append(sample)
     best = max(kinds.values(), key=len, default=[])
     return best if len(best) > 1 else []
@@ -88,6 +91,14 @@ def difference(own, control):
     return "slower" if own["median"] > control["median"] else "faster"
 
 
+def unstable_why(samples):
+    learning = [sample["learned"] for sample in samples if sample.get("learned")]
+    if len(learning) < len(samples) - 1:
+        return f"{len(samples)} rounds gave different counts"
+    words = ", ".join(f"{name} {by:+d}" for name, by in learning[-1].items())
+    return f"in {len(learning)} of {len(samples)} rounds the VMM went on learning ({words})"
+
+
 def entry(cell, seen):
     """The cell's entry, without what is relative to others. seen: [(round, dropped, sample or why, log)]."""
     strategy = cells.STRATEGIES[cell.strategy]
@@ -101,7 +112,7 @@ def entry(cell, seen):
     elif cell.method == "count":
         repeatable = bool(agreed(samples))
         if not repeatable:
-            status, why = "unstable", f"{len(samples)} rounds gave different counts"
+            status, why = "unstable", unstable_why(samples)
     return {"id": cell.id, "part": cell.part, "method": cell.method, "guest": cell.guest,
             "workload": cell.workload.name, "params": cell.workload.params,
             "strategy": cell.strategy, "uart": strategy.uart, "disk": strategy.disk,

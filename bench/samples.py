@@ -16,10 +16,17 @@ import nano  # noqa: E402
 
 BENCH_LINE = re.compile(r"^bench (?:(?P<disk>disk (?:read|write)): (?P<n>\d+) requests of (?P<bytes>\d+) "
                         r"bytes, depth (?P<depth>\d+)|(?P<other>uart|input|interrupt): (?P<m>\d+) \w+), "
-                        r"(?P<ticks>\d+) ticks, (?P<instructions>\d+) instructions", re.MULTILINE)
-TRAP_LINE = re.compile(r"^bench trap: (.+): (\d+) rounds, (-?\d+) instructions, (-?\d+) ticks",
+                        r"(?P<ticks>\d+) ticks(?:, (?P<instructions>\d+) instructions)?$", re.MULTILINE)
+TRAP_LINE = re.compile(r"^bench trap: (.+): (\d+) rounds(?:, (-?\d+) instructions)?, (-?\d+) ticks$",
                        re.MULTILINE)
 NS_PER_TICK = 100  # QEMU's virt board: 10 MHz
+
+# Of the statistics' `memory`: what comes again now and then, so that two runs must have as many, and what one costs
+# at most, in instructions; how much of a result may be for that; and what is about the guest's code alone, since
+# some workloads are about the rest.
+AGAIN = {"traces": 3000, "holds": 2500}
+NEGLIGIBLE = 0.0025
+OF_CODE = ("patched_sites", "trampolines", "dropped_patches", "inline_lost", "hints", "traces")
 
 
 def sample(operations, **known):
@@ -74,17 +81,24 @@ def subtract(more, less):
     return result
 
 
+def subtract_all(more, less):
+    """The same of two runs with their instructions."""
+    return {key: value - less[key] if key == "instructions" else subtract(value, less[key])
+            for key, value in more.items()}
+
+
 # --- Our guest -----------------------------------------------------------------------------------------
 
 
-def steps(machine_cells):
-    """[(cell, operations)] of the boot's commands. Counting: n, and then 2 n, whose difference is n
-    operations without what is done once; but only 2 n where it is chance what is done together, since of
-    two such runs the difference may be anything. Timing: several passes over all workloads, so that what
-    the host does for a moment meets one pass of a workload, and not all."""
+def steps(machine_cells, turn=0):
+    """[(cell, operations)] of the boot's commands. Counting: n, which the VMM may learn from; then n and 2 n,
+    whose difference is n operations without what is done once; such a pair once more for each turn that was not
+    enough. But only 2 n, after another 2 n, where it is chance what is done together, since of two such runs
+    the difference may be anything. Timing: several passes over all workloads, so that what the host does for a
+    moment meets one pass of a workload, and not all."""
     first = machine_cells[0]
     if first.method == "count":
-        times = (2,) if first.machine[2] == "deep" else (1, 2)
+        times = (2, 2) if first.machine[2] == "deep" else (1,) + (1, 2) * (1 + turn)
         return [(cell, n * cell.operations) for cell in machine_cells for n in times]
     return [(cell, cell.operations) for _ in range(cells.PASSES) for cell in machine_cells
             for _ in range(cell.workload.repeat)]
@@ -107,22 +121,43 @@ def take_time(cell, lines):
     return sample(cell.operations * each, ticks=ticks, ns=ticks * NS_PER_TICK, more={"passes": passes})
 
 
-def take_count(cell, lines, statistics):
-    """The difference of the two runs, or the only one."""
-    if len(lines) == 1:
-        return sample(2 * cell.operations, instructions=int(lines[0]["instructions"]),
-                      **counters(statistics[0]))
-    less, more = (int(line["instructions"]) for line in lines)
-    return sample(cell.operations, instructions=more - less,
-                  **subtract(counters(statistics[1]), counters(statistics[0])))
+def learned(before, less, more):
+    """{counter: by how much} of what was learned that keeps two runs of a workload from being compared, from
+    the end of the run before them to the end of the second; empty if nothing was."""
+    one, two = less["memory"], more["memory"]
+    found = {name: two[name] - one[name] for name in AGAIN if two[name] != one[name]}
+    price = sum(AGAIN[name] * abs(by) for name, by in found.items())
+    if price <= NEGLIGIBLE * (more["instructions"] - less["instructions"]):
+        found = {}
+    if two["learned"] != before["memory"]["learned"]:
+        found["learned"] = two["learned"] - before["memory"]["learned"]
+    return found
+
+
+def count_run(line, statistics):
+    return {"instructions": int(line["instructions"]), **counters(statistics)}
+
+
+def take_count(cell, runs):
+    """The difference of a run of n and a later one of 2 n between which nothing was learned, the last of such,
+    else of the last two; or the last run alone."""
+    if cell.machine[2] == "deep":
+        return sample(2 * cell.operations, **runs[-1])
+    pairs = [(runs[a], runs[b], cell.patch and learned(runs[a - 1], runs[a], runs[b]))
+             for b in range(len(runs) - 1, 0, -2) for a in range(b - 1, 0, -2)]
+    less, more, why = next((pair for pair in pairs if not pair[2]), pairs[0])
+    return sample(cell.operations, **subtract_all(more, less), **({"learned": why} if why else {}))
 
 
 def take_pairs(cell, pairs):
-    lines, statistics = zip(*pairs)
-    return take_time(cell, lines) if cell.method == "time" else take_count(cell, lines, statistics)
+    if cell.method == "time":
+        return take_time(cell, [line for line, _ in pairs])
+    if not all(line["instructions"] for line, _ in pairs):
+        return "the guest's counter of instructions is a clock"
+    return take_count(cell, [count_run(*pair) for pair in pairs])
 
 
-def take_lines(machine_cells, seen):
+def take_lines(machine_cells, seen, turn=0):
     """{id: sample, or why there is none} from the guest's lines and marks, which are in order."""
     lines = list(BENCH_LINE.finditer(seen["console"]))
     virtual = machine_cells[0].patch is not None
@@ -131,7 +166,7 @@ def take_lines(machine_cells, seen):
         raise Failed(f"the VMM sent {len(marked)} statistics for {len(lines)} workloads")
     mine = {cell.id: [] for cell in machine_cells}  # [(line, statistics)]; None: it is not whole
     at = 0
-    for cell, operations in steps(machine_cells):
+    for cell, operations in steps(machine_cells, turn):
         if at < len(lines) and matches(cell, lines[at], operations):
             if mine[cell.id] is not None:
                 mine[cell.id].append((lines[at], marked[at]))
@@ -147,33 +182,38 @@ def spins(machine_cells):
     return machine_cells[0].method == "count" and machine_cells[0].machine[2] != "deep"
 
 
-def commands_of(machine_cells):
-    """What the guest is to carry out in this boot."""
-    return (["bench spin"] if spins(machine_cells) else []) + [
-        cell.workload.command.format(n=n) for cell, n in steps(machine_cells)]
+def commands_of(machine_cells, turn=0):
+    """What the guest is to carry out in this boot. Where it counts, it first prints so much that the VMM has learned
+    how the console is used: otherwise it would, at some time, between two runs."""
+    return (["bench spin", "help", "help"] if spins(machine_cells) else []) + [
+        cell.workload.command.format(n=n) for cell, n in steps(machine_cells, turn)]
 
 
-def run_bench(machine_cells, disk):
+def run_bench(machine_cells, disk, turn):
     first = machine_cells[0]
-    options = measure.parse(first.options(), RUN="; ".join(commands_of(machine_cells)), DISK_IMG=disk)
+    options = measure.parse(first.options(), RUN="; ".join(commands_of(machine_cells, turn)), DISK_IMG=disk)
     if spins(machine_cells):
         options.disk_latency = cells.LATENCY_NS
     pause = cells.INPUT_SECONDS if first.method == "count" else 0
     seen = measure.run_guest(options, pause=pause)
-    return take_lines(machine_cells, seen), seen
+    return take_lines(machine_cells, seen, turn), seen
 
 
-def run_trap(machine_cells, disk):
-    options = measure.parse(machine_cells[0].options(), RUN="bench trap", DISK_IMG=disk)
+def run_trap(machine_cells, disk, turn):
+    """`bench trap`, once more for each turn that was not enough; the last one counts."""
+    options = measure.parse(machine_cells[0].options(), RUN="; ".join(["bench trap"] * (1 + turn)), DISK_IMG=disk)
     seen = measure.run_guest(options)
-    rows = {name: (int(rounds), int(instructions))
-            for name, rounds, instructions, _ in TRAP_LINE.findall(seen["console"])}
-    result = {}
-    for cell in machine_cells:
-        row = rows.get(cell.workload.params["name"])
-        result[cell.id] = (sample(row[0], instructions=row[1]) if row else
-                           seen["why"] or "the guest did not carry it out")
-    return result, seen
+    lines = TRAP_LINE.findall(seen["console"])[-len(cells.OPERATIONS):]
+    marked = seen["marks"][-len(lines):] if seen["marks"] else [None] * len(lines)
+    rows = {}
+    for (name, rounds, instructions, _), statistics in zip(lines, marked):
+        if instructions:
+            memory = statistics["memory"] if statistics else {}
+            why = {key: memory[key] for key in OF_CODE if memory.get(key)}
+            rows[name] = sample(int(rounds), instructions=int(instructions), **({"learned": why} if why else {}))
+    return {cell.id: rows.get(cell.workload.params["name"],
+                              seen["why"] or "the guest did not carry it out, or counted no instructions")
+            for cell in machine_cells}, seen
 
 
 # --- Linux ---------------------------------------------------------------------------------------------
@@ -183,7 +223,7 @@ def boot_options(cell):
     return {**cell.options(), "RUN": "poweroff -f", "APPEND": cells.LINUX_WORDS}
 
 
-def run_boot(machine_cells, disk):
+def run_boot(machine_cells, disk, _turn):
     cell, = machine_cells
     options = {**boot_options(cell), "DISK_IMG": disk}
     if cell.method == "boot-time":
@@ -208,7 +248,7 @@ def nano_sample(cell, row, stretches):
     return sample(n, instructions=total[0] - total[1], **subtract(*map(counters, both)))
 
 
-def run_nano(machine_cells, _disk):
+def run_nano(machine_cells, _disk, _turn):
     first = machine_cells[0]
     counted = first.method == "count"
     wanted = [cell.workload.params["name"] for cell in machine_cells]
@@ -238,7 +278,7 @@ def linux_parser(cell):
     return parse
 
 
-def run_fio(machine_cells, _disk):
+def run_fio(machine_cells, _disk, _turn):
     facts = debian.fio(linux_parser(machine_cells[0]), quick=True)
     jobs = {job["job"]: job for job in facts["jobs"]}
     result = {}
@@ -249,7 +289,7 @@ def run_fio(machine_cells, _disk):
     return result, None
 
 
-def run_compile(machine_cells, _disk):
+def run_compile(machine_cells, _disk, _turn):
     cell, = machine_cells
     os.makedirs("build/workload", exist_ok=True)
     facts = debian.compile_once(linux_parser(cell), functions=60)
@@ -261,11 +301,12 @@ PROGRAMS = {"bench": run_bench, "deep": run_bench, "operation": run_trap, "boot"
             "nano": run_nano, "fio": run_fio, "compile": run_compile}
 
 
-def take(machine_cells, disk):
-    """Runs these cells, which are of one machine: {id: sample, or why it failed}, console, facts."""
+def take(machine_cells, disk, turn=0):
+    """Runs these cells, which are of one machine: {id: sample, or why it failed}, console, facts. turn: how often
+    what was counted was in vain, as the VMM still learned."""
     program = PROGRAMS[machine_cells[0].machine[2]]
     try:
-        result, seen = program(machine_cells, disk)
+        result, seen = program(machine_cells, disk, turn)
     except (Failed, measure.front_door.Refusal, marks.Failure) as failed:
         why = failed.args[0]
         console = failed.args[1] if len(failed.args) > 1 else ""

@@ -97,6 +97,8 @@ void main(void)
     csr_write(CSR_SIE, 0);
     if (host_probe(&machine, map_hpa(info->fdt_hpa)) < 0)
         refuse();
+    machine.counts_instructions = host_counts_instructions();
+    stats_start(&vm0.stats, &machine);
     init_vm(&vm0, &machine, info);
     machine.vm = &vm0;
     panic_watch(&vm0.vcpu);

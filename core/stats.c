@@ -9,6 +9,7 @@
 #include "vm.h"
 
 #define ROW_OF_THE_REST (STATS_ROWS - 1)
+#define NANOSECONDS     1000000000u
 #define PROBES          64u /* rows looked at before an exit is counted with the rest */
 
 static uint32_t make_key(unsigned exit_class, unsigned mode, uint32_t detail)
@@ -70,11 +71,18 @@ static unsigned floor_log2(uint64_t value)
     return log + log_of_nibble[value];
 }
 
+void stats_start(struct stats *stats, const struct host *host)
+{
+    uint32_t ns = NANOSECONDS / host->timebase;
+
+    stats->tick_ns = host->counts_instructions ? 0 : ns + (ns == 0);
+}
+
 void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
                 uint64_t instructions, uint64_t ticks)
 {
     struct stats_row *row = find_row_again(stats, exit_class, mode, detail);
-    unsigned bucket = floor_log2(instructions);
+    unsigned bucket = floor_log2(stats->tick_ns ? ticks * stats->tick_ns : instructions);
 
     row->count++;
     row->instructions += instructions;
@@ -99,9 +107,17 @@ void stats_note_longest(struct stats *stats, const struct stats_longest *exit)
         stats->longest = *exit;
 }
 
+uint64_t stats_learned(const struct stats_memory *memory)
+{
+    return memory->learned_before + memory->fills + memory->prefills + memory->early_fills +
+           memory->patched_sites + memory->dropped_patches + memory->trampolines +
+           memory->inline_lost + memory->hints;
+}
+
 void stats_reset(struct vm *vm)
 {
     struct stats_memory gauges = vm->stats.memory;
+    uint32_t tick_ns = vm->stats.tick_ns;
 
     memset(&vm->stats, 0, sizeof vm->stats);
     vm->stats.memory.pool_pages = gauges.pool_pages;
@@ -109,8 +125,11 @@ void stats_reset(struct vm *vm)
     vm->stats.memory.pool_limit = gauges.pool_limit;
     vm->stats.memory.fixed_bytes = gauges.fixed_bytes;
     vm->stats.memory.patched_pages = gauges.patched_pages;
+    vm->stats.memory.learned_before = stats_learned(&gauges);
+    vm->stats.tick_ns = tick_ns;
     for (unsigned i = 0; i < vm->devices; i++)
         memset(&vm->device[i].count, 0, sizeof vm->device[i].count);
     vm->stats.begin_time = io_time();
     vm->stats.begin_instret = io_instret();
+    vm->stats.begin_holds = vm->host->disk.hold.tries;
 }

@@ -9,6 +9,7 @@
 
 #include "device.h"
 
+struct host;
 struct vm;
 
 #define STATS_STORE 0x80000000u /* in a detail of EXIT_MMIO, EXIT_PLIC, EXIT_BOARD */
@@ -47,7 +48,7 @@ static inline uint32_t stats_access_detail(unsigned index, uint64_t offset, bool
 
 #define STATS_ROWS    1024u /* distinct (class, mode, detail); the last row collects the rest */
 #define STATS_LATELY  64u   /* a power of two */
-#define STATS_BUCKETS 24u   /* bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions */
+#define STATS_BUCKETS 24u /* bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions, or ns */
 
 struct stats_row {
     uint32_t key; /* 0: free; else hash key made by stats.c */
@@ -73,6 +74,8 @@ struct stats_memory {
     uint64_t inline_sites, trampolines; /* made: of patched_sites (cpu/inline.h) */
     uint64_t inline_lost;               /* given up, because the guest uses the same addresses */
     uint64_t ahead_runs, ahead_instructions;    /* running ahead (cpu/ahead.h) */
+    uint64_t traces, hints;                     /* built, and changed, for that */
+    uint64_t learned_before;                    /* see stats_learned(); of what was forgotten */
     uint64_t pool_pages, pool_peak, pool_limit; /* of 4 KiB */
     uint64_t fixed_bytes;                       /* of the VMM's own memory that is not the pool */
 };
@@ -90,11 +93,17 @@ struct stats {
     struct stats_longest longest;
     uint64_t begin_time; /* of the bracket: boot, or the last reset */
     uint64_t begin_instret;
+    uint64_t begin_holds; /* of the disk (host/hold.h) */
+    uint32_t tick_ns; /* 0 if instret counts instructions; else ns of a tick, for the histograms */
     uint64_t
         guest_instructions; /* retired outside the VMM's handlers (includes M-mode's redirects) */
     struct stats_row *lately[STATS_LATELY]; /* where find_row() found them */
     struct stats_row rows[STATS_ROWS];
 };
+
+/* Says once, before anything is counted, what the costs will be: whether instret counts instructions
+ * (host->counts_instructions). If it does not, the reports have null for them, and the histograms are of ns. */
+void stats_start(struct stats *stats, const struct host *host);
 
 /* One exit handled: costs in retired instructions and time ticks. */
 void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
@@ -117,6 +126,12 @@ static inline bool stats_is_longest(const struct stats *stats, uint64_t instruct
  * wakes counts as an exit of its own here: what woke it is served, and it waits again. */
 void stats_note_longest(struct stats *stats, const struct stats_longest *exit);
 
+/* How often, since the machine was started, the VMM learned something about the guest that makes later exits
+ * cheaper, or gave it up: shadow entries, patched sites, trampolines, hints. stats_reset() does not change it: two
+ * stretches with the same number at both ends can be compared. Traces are not in it: few fit, and what the guest
+ * does in between takes their place; of them both stretches must have built as many. */
+uint64_t stats_learned(const struct stats_memory *memory);
+
 /* Forgets everything counted so far, of the devices too. */
 void stats_reset(struct vm *vm);
 
@@ -133,7 +148,7 @@ struct stats_report {
     bool active;   /* the line has begun and has not ended */
     bool listed;   /* an exit has been written */
     unsigned next; /* piece: a row of the table, then what follows them */
-    uint64_t ticks;
+    uint64_t ticks, holds;
     struct stats_cost vmm, idle; /* of the rows written so far */
     struct device_count device[STATS_DEVICES];
     struct stats stats;

@@ -16,7 +16,8 @@
 #include "stats.h"
 #include "vm.h"
 
-#define NANOSECONDS 1000000000ull
+#define NANOSECONDS       1000000000ull
+#define INSTRUCTIONS_SIZE 21u /* of 2^64 - 1 in text */
 
 #define COUNT(value) ((unsigned long long)(value))
 
@@ -24,6 +25,16 @@ static unsigned long long nanoseconds(const struct host *host, uint64_t ticks)
 {
     return ticks / host->timebase * NANOSECONDS +
            ticks % host->timebase * NANOSECONDS / host->timebase;
+}
+
+/* A number of instructions in JSON: null if none are counted, since instret is a clock then. */
+static const char *instructions(const struct stats *stats, uint64_t count,
+                                char text[static INSTRUCTIONS_SIZE])
+{
+    if (stats->tick_ns)
+        return "null";
+    snprintf(text, INSTRUCTIONS_SIZE, "%llu", COUNT(count));
+    return text;
 }
 
 /* The words of the option, with commas. */
@@ -66,15 +77,16 @@ static const char *mode_name(unsigned mode)
 
 static void write_row(struct vm *vm, const struct stats_row *row, bool first)
 {
-    char detail[48];
+    char detail[48], retired[INSTRUCTIONS_SIZE];
     unsigned buckets = STATS_BUCKETS;
 
     stats_detail_name(vm, row->class, row->detail, detail, sizeof detail);
     control_printf(vm->host,
                    "%s{\"class\":\"%s\",\"mode\":\"%s\",\"detail\":\"%s\",\"count\":%llu,"
-                   "\"instructions\":%llu,\"nanoseconds\":%llu,\"histogram\":[",
+                   "\"instructions\":%s,\"nanoseconds\":%llu,\"histogram\":[",
                    first ? "" : ",", stats_class_name(row->class), mode_name(row->mode), detail,
-                   COUNT(row->count), COUNT(row->instructions), nanoseconds(vm->host, row->ticks));
+                   COUNT(row->count), instructions(&vm->report.stats, row->instructions, retired),
+                   nanoseconds(vm->host, row->ticks));
     while (buckets > 0 && row->histogram[buckets - 1] == 0)
         buckets--;
     for (unsigned i = 0; i < buckets; i++)
@@ -103,7 +115,7 @@ static void write_exit(struct vm *vm, const struct stats_row *row)
 static void write_longest(struct vm *vm)
 {
     const struct stats_longest *longest = &vm->report.stats.longest;
-    char detail[48];
+    char detail[48], retired[INSTRUCTIONS_SIZE];
 
     if (longest->instructions == 0) {
         control_printf(vm->host, "],\"longest\":null");
@@ -112,9 +124,10 @@ static void write_longest(struct vm *vm)
     stats_detail_name(vm, longest->class, longest->detail, detail, sizeof detail);
     control_printf(vm->host,
                    "],\"longest\":{\"class\":\"%s\",\"mode\":\"%s\",\"detail\":\"%s\","
-                   "\"pc\":\"0x%llx\",\"instructions\":%llu,\"nanoseconds\":%llu}",
+                   "\"pc\":\"0x%llx\",\"instructions\":%s,\"nanoseconds\":%llu}",
                    stats_class_name(longest->class), mode_name(longest->mode), detail,
-                   COUNT(longest->pc), COUNT(longest->instructions),
+                   COUNT(longest->pc),
+                   instructions(&vm->report.stats, longest->instructions, retired),
                    nanoseconds(vm->host, longest->ticks));
 }
 
@@ -167,8 +180,12 @@ static void write_memory(struct vm *vm)
                    COUNT(memory->space_misses), COUNT(memory->kept), COUNT(memory->forgotten),
                    COUNT(memory->set_aside), COUNT(memory->taken_up), COUNT(memory->full_drops),
                    COUNT(memory->frame_drops));
-    control_printf(vm->host, "\"ahead_runs\":%llu,\"ahead_instructions\":%llu,",
-                   COUNT(memory->ahead_runs), COUNT(memory->ahead_instructions));
+    control_printf(vm->host,
+                   "\"ahead_runs\":%llu,\"ahead_instructions\":%llu,\"traces\":%llu,\"hints\":%llu,"
+                   "\"holds\":%llu,\"learned\":%llu,",
+                   COUNT(memory->ahead_runs), COUNT(memory->ahead_instructions),
+                   COUNT(memory->traces), COUNT(memory->hints), COUNT(vm->report.holds),
+                   COUNT(stats_learned(memory)));
     control_printf(vm->host, "\"pool_pages\":%llu,\"pool_peak\":%llu,\"pool_limit\":%llu,",
                    COUNT(memory->pool_pages), COUNT(memory->pool_peak), COUNT(memory->pool_limit));
     control_printf(vm->host, "\"vmm_bytes\":%llu,\"vmm_peak\":%llu,\"vmm_limit\":%llu}",
@@ -178,8 +195,11 @@ static void write_memory(struct vm *vm)
 
 static void write_cost(struct vm *vm, const char *name, struct stats_cost cost)
 {
-    control_printf(vm->host, ",\"%s\":{\"instructions\":%llu,\"nanoseconds\":%llu}", name,
-                   COUNT(cost.instructions), nanoseconds(vm->host, cost.ticks));
+    char retired[INSTRUCTIONS_SIZE];
+
+    control_printf(vm->host, ",\"%s\":{\"instructions\":%s,\"nanoseconds\":%llu}", name,
+                   instructions(&vm->report.stats, cost.instructions, retired),
+                   nanoseconds(vm->host, cost.ticks));
 }
 
 static void write_costs(struct vm *vm)
@@ -207,6 +227,7 @@ void stats_report_begin(struct vm *vm, const char *head)
     report->vmm = report->idle = (struct stats_cost){0};
     report->stats = vm->stats;
     report->ticks = io_time() - vm->stats.begin_time;
+    report->holds = vm->host->disk.hold.tries - vm->stats.begin_holds;
     for (unsigned i = 0; i < vm->devices; i++)
         report->device[i] = vm->device[i].count;
     control_printf(vm->host, "{%s,\"statistics\":{", head);

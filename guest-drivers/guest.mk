@@ -27,6 +27,7 @@ GUEST_OBJS := \
 	kernel/line.o \
 	kernel/shell.o \
 	kernel/bench.o \
+	kernel/benchcost.o \
 	kernel/benchtrap.o \
 	kernel/benchwait.o \
 	kernel/benchtrap_ops.o \

@@ -30,7 +30,9 @@ void ahead_note_device(struct vcpu *vcpu, uint64_t pc)
     struct ahead *ahead = vcpu->ahead;
     unsigned slot = (pc >> 1) & (AHEAD_HINTS - 1);
     if (ahead->device_pc[slot] != pc) {
-        ahead->hint_epoch += ahead->device_pc[slot] == 0; /* traces may be worth it now */
+        bool first = ahead->device_pc[slot] == 0; /* traces may be worth it now */
+        ahead->hint_epoch += first;
+        vcpu->vm->stats.memory.hints += first;
         ahead->device_pc[slot] = pc;
         ahead->device_hits[slot] = 0;
     }
@@ -39,6 +41,7 @@ void ahead_note_device(struct vcpu *vcpu, uint64_t pc)
         ++ahead->device_hits[slot] == DEVICE_HITS) {
         patch_cover(vcpu, pc); /* a loop, perhaps */
         ahead->hint_epoch++;
+        vcpu->vm->stats.memory.hints++;
     }
 }
 
@@ -174,6 +177,7 @@ static void build(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *p
 {
     decode(vcpu, trace, page, copy);
     find_rows(trace);
+    vcpu->vm->stats.memory.traces++;
 }
 
 /* When only the mapping of code has changed somewhere, it is enough that this pc still executes from the

@@ -10,7 +10,7 @@
 
 void hold_reset(struct hold *hold)
 {
-    *hold = (struct hold){.idle = hold->idle, .batch = BATCH_MAX};
+    *hold = (struct hold){.idle = hold->idle, .batch = BATCH_MAX, .tries = hold->tries};
 }
 
 void hold_idle(struct hold *hold, bool idle)
@@ -35,6 +35,7 @@ void hold_begin(struct hold *hold, uint64_t now)
 
     if (hold->idle || !several || hold->pause > 0)
         return;
+    hold->tries++;
     hold->until = now + LOOK_TICKS;
     hold->looks = 0;
     hold->seen = hold->submitted;

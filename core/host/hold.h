@@ -19,6 +19,7 @@ struct hold {
     uint32_t submitted, seen; /* requests in all; at the last look */
     uint32_t streak, before;  /* requests since the guest idled; from the time before to then */
     uint32_t pause, backoff;  /* requests before the next hold; how many that were at first */
+    uint64_t tries;           /* holds begun since the machine was started */
 };
 
 /* As after power-on, but for what the guest does. To be called before anything else. */

@@ -38,10 +38,11 @@ struct host {
     uint64_t fwcfg_hpa;    /* 0: none */
     uint64_t finisher_hpa; /* sifive,test1 */
 
-    uint64_t hartid;                             /* of the first cpu node */
-    uint32_t timebase;                           /* ticks of the time CSR per second */
-    unsigned mmu_levels;                         /* 3, 4, 5: Sv39, Sv48, Sv57 */
-    char isa[HOST_ISA_SIZE];                     /* riscv,isa */
+    uint64_t hartid;          /* of the first cpu node */
+    uint32_t timebase;        /* ticks of the time CSR per second */
+    bool counts_instructions; /* instret does; else it is a clock (host_counts_instructions()) */
+    unsigned mmu_levels;      /* 3, 4, 5: Sv39, Sv48, Sv57 */
+    char isa[HOST_ISA_SIZE];  /* riscv,isa */
     uint32_t cbom_block, cboz_block, cbop_block; /* bytes; 0: not said */
 
     struct vm *vm; /* whom the control channel commands */
@@ -53,6 +54,10 @@ struct host {
 
 /* Reads the machine's facts from its device tree. 0, or a negative errno with a sentence logged. */
 int host_probe(struct host *host, const void *fdt);
+
+/* Whether instret counts retired instructions. Without -icount QEMU's is the computer's clock, and nothing in the
+ * device tree says so. Takes some 10,000 instructions. */
+bool host_counts_instructions(void);
 
 /* The first virtio-mmio slot that holds a device of this type (virtio specification, section 5), or
  * null. Needs the direct map. */

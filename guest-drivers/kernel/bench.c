@@ -1,13 +1,9 @@
 /*
- * `disk` and `bench`: workloads. A bench is bracketed by a vendor SBI call, so that a VMM counts
- * what the workload alone cost; firmware that does not know the call answers NOT_SUPPORTED, which
- * does not matter.
+ * `disk` and `bench`: workloads. What a bench cost is in benchcost.c.
  */
 #include "kernel.h"
 #include "riscv.h"
 
-#define MARK_BEGIN      0u
-#define MARK_END        1u
 #define SEED            0x74726964656e74ull
 #define REQUEST_SECTORS 128u  /* of `disk` */
 #define WRITE_WINDOW    8192u /* most sectors that `bench disk write` writes over and over */
@@ -165,30 +161,6 @@ int command_disk(int count, char **arguments)
 
 /* --- bench ------------------------------------------------------------------------------------- */
 
-struct bench_cost bench_now(void)
-{
-    return (struct bench_cost){time_now(), csr_read(CSR_INSTRET) - time_spun()};
-}
-
-struct bench_cost bench_since(struct bench_cost begin)
-{
-    struct bench_cost now = bench_now();
-    return (struct bench_cost){now.ticks - begin.ticks, now.instructions - begin.instructions};
-}
-
-struct bench_cost bench_begin(void)
-{
-    sbi_call(SBI_EXT_TRIDENT, MARK_BEGIN, 0, 0, 0);
-    return bench_now();
-}
-
-struct bench_cost bench_end(struct bench_cost begin)
-{
-    struct bench_cost cost = bench_since(begin);
-    sbi_call(SBI_EXT_TRIDENT, MARK_END, 0, 0, 0);
-    return cost;
-}
-
 /* Sends lines of so many bytes in all; the bytes sent: less if the user interrupts it. */
 static uint64_t send_lines(uint64_t bytes)
 {
@@ -210,8 +182,8 @@ static int bench_uart(uint64_t bytes)
     struct bench_cost begin = bench_begin();
     uint64_t sent = send_lines(bytes);
     struct bench_cost cost = bench_end(begin);
-    printf("bench uart: %lu bytes, %lu ticks, %lu instructions\n", sent, cost.ticks,
-           cost.instructions);
+    printf("bench uart: %lu bytes, ", sent);
+    bench_print(cost);
     return console_interrupted() ? 1 : 0;
 }
 
@@ -281,9 +253,9 @@ static int bench_disk(enum disk_op op, uint32_t count, uint64_t requests, unsign
         printf("bench disk: failed at sector %lu: %s\n", failed, disk_status_name(status));
         return 1;
     }
-    printf("bench disk %s: %lu requests of %u bytes, depth %u, %lu ticks, %lu instructions\n",
-           op == DISK_WRITE ? "write" : "read", requests, count * DISK_SECTOR, depth, cost.ticks,
-           cost.instructions);
+    printf("bench disk %s: %lu requests of %u bytes, depth %u, ",
+           op == DISK_WRITE ? "write" : "read", requests, count * DISK_SECTOR, depth);
+    bench_print(cost);
     return 0;
 }
 

@@ -19,8 +19,8 @@ int bench_input(uint64_t bytes)
         begin = ++got == WARM_UP ? bench_begin() : begin;
     }
     struct bench_cost cost = bench_end(begin);
-    printf("bench input: %lu bytes, %lu ticks, %lu instructions\n",
-           got > WARM_UP ? got - WARM_UP : 0, cost.ticks, cost.instructions);
+    printf("bench input: %lu bytes, ", got > WARM_UP ? got - WARM_UP : 0);
+    bench_print(cost);
     return got == bytes + WARM_UP ? 0 : 1;
 }
 
@@ -39,8 +39,8 @@ int bench_interrupt(uint64_t count)
         time_spin(taken);
         late += time_of_interrupt() - deadline;
     }
-    struct bench_cost cost = bench_end(begin);
-    printf("bench interrupt: %lu interrupts, %lu ticks, %lu instructions\n", count, late,
-           cost.instructions);
+    uint64_t instructions = bench_end(begin).instructions;
+    printf("bench interrupt: %lu interrupts, ", count);
+    bench_print((struct bench_cost){late, instructions});
     return 0;
 }

@@ -295,6 +295,10 @@ struct bench_cost bench_now(void);
 struct bench_cost bench_since(struct bench_cost begin);
 struct bench_cost bench_begin(void);
 struct bench_cost bench_end(struct bench_cost begin);
+/* Whether instret counts instructions; otherwise it is a clock, and no instructions are shown. */
+bool bench_counts(void);
+/* "<ticks> ticks, <instructions> instructions", the latter where they are counted; ends the line. */
+void bench_print(struct bench_cost cost);
 int bench_trap(void);
 int bench_input(uint64_t bytes);
 int bench_interrupt(uint64_t count);

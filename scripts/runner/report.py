@@ -38,7 +38,7 @@ def table(statistics, counted=True):
     for row in statistics.get("exits", []):
         total = classes.setdefault(row["class"], [0, 0, 0])
         for i, key in enumerate(("count", "instructions", "nanoseconds")):
-            total[i] += row.get(key, 0)
+            total[i] += row.get(key) or 0  # null: instructions that nobody counted
     spent = max(sum(total[2] for total in classes.values()), 1)
     for name, (count, instructions, nanoseconds) in sorted(classes.items(), key=lambda c: -c[1][0]):
         cost = (instructions if counted else nanoseconds) // max(count, 1)

@@ -65,3 +65,22 @@ def test_refusals(tmp_path):
     assert status == 1 and "native: status 1" in output
     status, output = versus("RUN=echo hi", "ABLATE=copy", f"DISK_IMG={tmp_path}/disk.img")
     assert status == 0 and "passthrough: ABLATE takes something away" in output
+
+
+def test_learning_is_shown(tmp_path):
+    """`bench` is given twice and counted the second time, when nothing is learned; a workload that cannot be given
+    twice shows what was learned by a ~ in its column alone."""
+    status, output = versus("RUN=bench uart 1000", "OVER=PATCH", "DEVICE=emulated",
+                            f"DISK_IMG={tmp_path}/disk.img", f"JSON={tmp_path}/v.json")
+    assert status == 0 and "the second time" in output and "~" not in output, output
+    with open(f"{tmp_path}/v.json", encoding="utf-8") as file:
+        settled = json.load(file)["columns"]["inline"]["cost"]
+    status, output = versus("RUN=echo; bench uart 1000", "OVER=PATCH", "DEVICE=emulated",
+                            f"DISK_IMG={tmp_path}/disk.img", f"JSON={tmp_path}/v.json")
+    assert status == 0 and "the second time" not in output, output
+    with open(f"{tmp_path}/v.json", encoding="utf-8") as file:
+        inline = json.load(file)["columns"]["inline"]
+    assert inline["learned"] and inline["cost"] > settled
+    shown, = (columns(line) for line in output.splitlines() if line.startswith("instructions"))
+    assert shown[0] == "instructions" and shown[-1].startswith("~") and not shown[1].startswith("~")
+    assert "~ inline: the VMM learned while it was counted" in output and "~ native" not in output

@@ -403,6 +403,63 @@ static void reset_forgets(void **state)
     assert_int_equal(vm->stats.begin_instret, 88);
 }
 
+/* Where instret is a clock there are no instructions, and a histogram of 100 ns ticks. */
+static void clock_is_no_count(void **state)
+{
+    struct bench *bench = *state;
+    struct vm *vm = &bench->vm;
+
+    stats_start(&vm->stats, &bench->host);
+    stats_exit(&vm->stats, EXIT_CSR, VMODE_S, CSR_SSTATUS, 123456, 1);
+    stats_note_longest(&vm->stats, &(struct stats_longest){.instructions = 123456, .ticks = 1});
+    stats_send(vm, "poweroff", 0);
+    assert_string_equal(accept_value(sent), "\n");
+    assert_sent(
+        "\"count\":1,\"instructions\":null,\"nanoseconds\":100,\"histogram\":[0,0,0,0,0,0,1]");
+    assert_sent("\"pc\":\"0x0\",\"instructions\":null,\"nanoseconds\":100");
+    assert_sent("\"vmm\":{\"instructions\":null,");
+    assert_sent("\"idle\":{\"instructions\":null,");
+    assert_sent("\"guest\":{\"instructions\":null,");
+    stats_reset(vm);
+    nsent = 0;
+    stats_send(vm, "poweroff", 0);
+    assert_sent("\"guest\":{\"instructions\":null,");
+
+    bench->host.counts_instructions = true;
+    stats_start(&vm->stats, &bench->host);
+    nsent = 0;
+    stats_send(vm, "poweroff", 0);
+    assert_sent("\"guest\":{\"instructions\":0,");
+}
+
+/* What was learned before a reset counts for two stretches that are compared; how often the disk held something
+ * back counts for each. */
+static void learning_is_not_forgotten(void **state)
+{
+    struct bench *bench = *state;
+    struct vm *vm = &bench->vm;
+
+    vm->stats.memory = (struct stats_memory){.fills = 1,
+                                             .prefills = 20,
+                                             .early_fills = 300,
+                                             .patched_sites = 4000,
+                                             .inline_sites = 4000, /* of the patched */
+                                             .trampolines = 50000,
+                                             .dropped_patches = 600000,
+                                             .inline_lost = 7000000,
+                                             .hints = 80000000,
+                                             .traces = 5};
+    bench->host.disk.hold.tries = 9;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(stats_learned(&vm->stats.memory), 87654321);
+        stats_reset(vm);
+    }
+    vm->stats.memory.hints++;
+    bench->host.disk.hold.tries++;
+    stats_send(vm, "poweroff", 0);
+    assert_sent("\"traces\":0,\"hints\":1,\"holds\":1,\"learned\":87654322,");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -418,6 +475,8 @@ int main(void)
         TEST(waiting_is_added),
         TEST(waiting_is_told_while_it_lasts),
         TEST(reset_forgets),
+        TEST(clock_is_no_count),
+        TEST(learning_is_not_forgotten),
     };
 
     return cmocka_run_group_tests_name("statistics", tests, NULL, NULL);
