@@ -22,10 +22,11 @@ TRAP_LINE = re.compile(r"^bench trap: (.+): (\d+) rounds(?:, (-?\d+) instruction
 NS_PER_TICK = 100  # QEMU's virt board: 10 MHz
 
 # Of the statistics' `memory`: what comes again now and then, so that two runs must have as many, and what one costs
-# at most, in instructions; how much of a result may be for that; and what is about the guest's code alone, since
-# some workloads are about the rest.
+# at most, in instructions; how much of a result may be for that, and in how many operations it may come once more;
+# and what is about the guest's code alone, since some workloads are about the rest.
 AGAIN = {"traces": 3000, "holds": 2500}
 NEGLIGIBLE = 0.0025
+SELDOM = 32
 OF_CODE = ("patched_sites", "trampolines", "dropped_patches", "inline_lost", "hints", "traces")
 
 
@@ -121,13 +122,14 @@ def take_time(cell, lines):
     return sample(cell.operations * each, ticks=ticks, ns=ticks * NS_PER_TICK, more={"passes": passes})
 
 
-def learned(before, less, more):
+def learned(before, less, more, operations):
     """{counter: by how much} of what was learned that keeps two runs of a workload from being compared, from
     the end of the run before them to the end of the second; empty if nothing was."""
     one, two = less["memory"], more["memory"]
     found = {name: two[name] - one[name] for name in AGAIN if two[name] != one[name]}
     price = sum(AGAIN[name] * abs(by) for name, by in found.items())
-    if price <= NEGLIGIBLE * (more["instructions"] - less["instructions"]):
+    seldom = sum(map(abs, found.values())) * SELDOM <= operations
+    if seldom and price <= NEGLIGIBLE * (more["instructions"] - less["instructions"]):
         found = {}
     if two["learned"] != before["memory"]["learned"]:
         found["learned"] = two["learned"] - before["memory"]["learned"]
@@ -143,7 +145,7 @@ def take_count(cell, runs):
     else of the last two; or the last run alone."""
     if cell.machine[2] == "deep":
         return sample(2 * cell.operations, **runs[-1])
-    pairs = [(runs[a], runs[b], cell.patch and learned(runs[a - 1], runs[a], runs[b]))
+    pairs = [(runs[a], runs[b], cell.patch and learned(runs[a - 1], runs[a], runs[b], cell.operations))
              for b in range(len(runs) - 1, 0, -2) for a in range(b - 1, 0, -2)]
     less, more, why = next((pair for pair in pairs if not pair[2]), pairs[0])
     return sample(cell.operations, **subtract_all(more, less), **({"learned": why} if why else {}))

@@ -66,10 +66,12 @@ def test_learning_is_seen(place, change, found):
     runs = [dict(MEMORY) for _ in range(3)]
     for run in runs[place:] if "learned" in change else runs[place:place + 1]:
         run.update(change)
-    costs = (100_000, 100_000, 200_000)
-    assert samples.learned(*({"instructions": cost, "memory": run} for cost, run in zip(costs, runs))) == found
-    many = [{"instructions": 100 * cost, "memory": run} for cost, run in zip(costs, runs)]
-    assert samples.learned(*many) == {name: by for name, by in found.items() if name == "learned"}
+    seldom = {name: by for name, by in found.items() if name == "learned"}
+    for each, operations, expected in ((20_000, 8, found), (1_000_000, 8, found), (100, 1000, found),
+                                       (20_000, 1000, seldom)):
+        costs = (each * operations, each * operations, 2 * each * operations)
+        seen = [{"instructions": cost, "memory": run} for cost, run in zip(costs, runs)]
+        assert samples.learned(*seen, operations) == expected
 
 
 def test_learning_is_marked(disk):
