@@ -60,7 +60,8 @@ def test_device(tree, device):
         assert not row
         return
     loads, stores, *_, moved = map(int, row[0].split()[2:])
-    shown = re.search(rf"^{re.escape(row[0][:25])}.*", page(), re.MULTILINE)[0]
+    label = " ".join(row[0].split()[:2])
+    shown = re.search(rf"^{re.escape(label)} .*", page(), re.MULTILINE)[0]
     assert moved == int(shown.split()[-1])
     assert {"emulated": loads >= 80, "virtio": 0 < loads + stores < 40, "passthrough": loads + stores == 0}[device]
 
