@@ -73,9 +73,11 @@ static void put_code(unsigned index)
     bare_put_32((void *)code_at(index), 68, BARE_RET);
 }
 
+typedef uint64_t code_function(void);
+
 static uint64_t call(uint64_t page)
 {
-    return ((uint64_t(*)(void))(page + 64))();
+    return ((code_function *)(page + 64))();
 }
 
 static void run_codes(const char *what)
