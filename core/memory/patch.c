@@ -229,7 +229,8 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
 {
     uint64_t frame, offset = pc & PAGE_MASK;
     bool patched;
-    if (offset < 2 || !frame_at(vcpu, pc, &frame, &patched) || !patched)
+    if (!vcpu->vm->shadow->copies || offset < 2 || !frame_at(vcpu, pc, &frame, &patched) ||
+        !patched)
         return false;
     uint8_t *original = original_of(vcpu->vm, frame) + offset - 2;
     uint8_t *copy = copy_of(vcpu->vm, frame) + offset - 2;
