@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "board/board.h"
+#include "cpu/ahead.h"
 #include "cpu/trap.h"
 #include "host/guard.h"
 #include "host/machine.h"
@@ -79,6 +80,7 @@ bool device_yield(struct device *dev)
     if (!trap_is_spent(&dev->vm->vcpu))
         return false;
     dev->unfinished = true;
+    ahead_stop(&dev->vm->vcpu);
     board_resume_soon(dev->vm);
     return true;
 }

@@ -17,8 +17,8 @@
 #include "memory/shadow_internal.h"
 #include "vm.h"
 
-#define REACH_LATER   15u /* after a long access, so many others at the same pc are taken for long */
-#define DEVICES_APART 16u /* accesses of devices between two looks at the clock */
+#define REACH_LATER 15u /* after a long access, so many others at the same pc are taken for long */
+#define LOOK_AFTER  64u /* instructions, a trace more or less, between two looks at the clock */
 #define GENERATIONS \
     512u /* fit between a page's number and the bits that an aligned address clears */
 
@@ -105,14 +105,6 @@ static bool is_known_device(const struct vcpu *vcpu, const struct insn *insn, ui
     return device_of(vcpu, insn)->tag == tag && insn->op != INSN_SC;
 }
 
-/* Whether accesses of devices have used up what the exit may cost. Most cost little and are not measured one by
- * one: a device that does much work in one access asks itself (device_yield). */
-static bool devices_have_spent(const struct vcpu *vcpu)
-{
-    bool look = ++vcpu->ahead->devices % DEVICES_APART == 0 || vcpu->vm->resume_time != UINT64_MAX;
-    return look && trap_is_spent(vcpu);
-}
-
 /* A load or store of a device, whose address was translated lately or is now. */
 static bool access_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gva)
 {
@@ -124,9 +116,7 @@ static bool access_device(struct vcpu *vcpu, const struct insn *insn, uint64_t g
             return false;
         *device = (struct ahead_device){tag_of(ahead, gva), gpa & ~PAGE_MASK};
     }
-    bool done = emulate_device(vcpu, insn, device->gpa | (gva & PAGE_MASK));
-    ahead->spent = devices_have_spent(vcpu);
-    return done;
+    return emulate_device(vcpu, insn, device->gpa | (gva & PAGE_MASK));
 }
 
 /* A load, store or SC of any width. False: the guest shall execute it itself. */
@@ -176,17 +166,12 @@ static bool may_go_on(struct vcpu *vcpu)
         return false;
     vcpu->view_stale = false;
     bool taken = vcpu->csr.sstatus & SSTATUS_SIE;
-    if (vcpu->interrupts_stale && taken && (vcpu_sip(vcpu) & vcpu->csr.sie))
+    if (vcpu->interrupts_stale &&
+        (vcpu->ahead->spent || (taken && (vcpu_sip(vcpu) & vcpu->csr.sie))))
         return false;
     vcpu->interrupts_stale = false;
     check_pages(vcpu);
     return true;
-}
-
-/* Whether a fence, whose cost is not that of one instruction, has used up what the exit may cost. */
-static bool has_spent(const struct vcpu *vcpu, const struct insn *insn)
-{
-    return (insn->op == INSN_SFENCE_VMA || insn->op == INSN_SINVAL_VMA) && trap_is_spent(vcpu);
 }
 
 /* One trace. True: all of it, or it was left by a jump, and another may follow. */
@@ -232,7 +217,7 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
             if (!access_memory(vcpu, insn))
                 return false;
             vcpu->pc = next;
-            if (vcpu->ahead->spent || (vcpu->interrupts_stale && !may_go_on(vcpu)))
+            if (vcpu->interrupts_stale && !may_go_on(vcpu))
                 return false;
             break;
         case AHEAD_PLAIN:
@@ -244,7 +229,7 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
         case AHEAD_SENSITIVE:
             vcpu->pc = pc;
             priv_execute(vcpu, insn);
-            if (!may_go_on(vcpu) || has_spent(vcpu, insn))
+            if (!may_go_on(vcpu))
                 return false;
             if (vcpu->pc != next)
                 return true;
@@ -262,13 +247,19 @@ static uint64_t run(struct vcpu *vcpu, const struct ahead_trace *trace, uint64_t
 {
     uint8_t exit_class = vcpu->exit_class; /* the run belongs to the exit that it follows */
     uint32_t exit_detail = vcpu->exit_detail;
-    uint64_t executed = 0;
+    uint64_t executed = 0, look = LOOK_AFTER;
     check_pages(vcpu);
     vcpu->vm->runs_ahead = true;
     vcpu->ahead->spent = false;
     while (trace && ++executed < limit && run_trace(vcpu, trace, &executed) &&
-           (!reach || (vcpu->csr.sstatus & SSTATUS_SUM)))
+           (!reach || (vcpu->csr.sstatus & SSTATUS_SUM))) {
+        if (executed >= look) {
+            if (trap_is_spent(vcpu))
+                break;
+            look = executed + LOOK_AFTER;
+        }
         trace = ahead_find(vcpu, reach); /* the jump that left the last one has been counted, too */
+    }
     vcpu->exit_class = exit_class;
     vcpu->exit_detail = exit_detail;
     if (executed) {
@@ -283,6 +274,12 @@ void ahead_run(struct vcpu *vcpu)
     const struct ahead_trace *trace = ahead_find(vcpu, false);
     if (trace)
         run(vcpu, trace, AHEAD_BUDGET, false);
+}
+
+void ahead_stop(struct vcpu *vcpu)
+{
+    vcpu->ahead->spent = true;
+    vcpu->interrupts_stale = true; /* so that may_go_on() is asked */
 }
 
 bool ahead_reach(struct vcpu *vcpu)

@@ -70,8 +70,7 @@ struct ahead {
     uint64_t flush_epoch; /* of shadow */
     uint64_t generation;  /* counts both; in bits 3 to 11 of each valid tag */
     uint64_t hint_epoch;  /* counts changes of device_pc */
-    unsigned devices;     /* counts accesses of devices */
-    bool spent;           /* the exit has cost what it may: the guest goes on */
+    bool spent;           /* ahead_stop() was called: the guest goes on */
     /* By whether SUM is set, and whether it is a store. Valid for one root until a flush. */
     struct ahead_page page[2][2][AHEAD_PAGES];
     struct ahead_device device[2][2]; /* the same, of devices */
@@ -89,6 +88,9 @@ void ahead_run(struct vcpu *vcpu);
  * such pages. Carries on until SUM is cleared, so that a short access needs no other root: for one of more than
  * AHEAD_REACH instructions it is installed. False: nothing was done, as the process's root has no such page. */
 bool ahead_reach(struct vcpu *vcpu);
+
+/* What was just carried out has found that the exit has cost what it may. */
+void ahead_stop(struct vcpu *vcpu);
 
 /* The load or store at pc was a device's: others are worth running ahead to it. */
 void ahead_note_device(struct vcpu *vcpu, uint64_t pc);

@@ -9,7 +9,9 @@
 
 #include <stddef.h>
 
+#include "cpu/ahead.h"
 #include "cpu/csr.h"
+#include "cpu/trap.h"
 #include "memory/shadow.h"
 #include "riscv.h"
 #include "vm.h"
@@ -35,6 +37,8 @@ static void fence(struct vcpu *vcpu, const struct insn *insn)
     vcpu->exit_detail = (uint32_t)by_address | (uint32_t)by_asid << 1;
     shadow_fence(vcpu, by_address, vcpu->x[insn->rs1], by_asid,
                  vcpu->x[insn->rs2] & SATP_ASID_MASK);
+    if (trap_is_spent(vcpu))
+        ahead_stop(vcpu);
 }
 
 void priv_execute(struct vcpu *vcpu, const struct insn *insn)

@@ -62,7 +62,10 @@ def test_curves_run():
     assert list(found["queue_depth"]) == [1, 2, 4, 8, 16, 32, 64]
     assert found["queue_depth"][1] > found["queue_depth"][64] > 0  # requests under way together share traps
     assert list(found["touch_again"]) == [1, 4, 16, 64, 256]
-    assert max(found["touch_again"].values()) < 0.02  # what was filled is kept, with an empty TLB too
+    # What was filled is kept, with an empty TLB too: if it were not, one touch in eight would trap at least. Work that
+    # Linux had put off may fall into one of the five measurements.
+    *others, most = sorted(found["touch_again"].values())
+    assert max(others) < 0.02 and most < 0.1
 
 
 @pytest.fixture(name="tree")
