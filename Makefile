@@ -61,12 +61,17 @@ FLAGS := -march=$(ISA) -mabi=lp64 -mcmodel=medany -fPIE -fno-plt -fvisibility=hi
 LIBGCC = $(shell $(CROSS)gcc -march=rv64imac -mabi=lp64 -print-libgcc-file-name)
 
 # --- The VMM. ---------------------------------------------------------------------------------------
+# By layer, from the bottom: each may use those above it here (tests/layers).
 CORE_OBJS := \
-	core/boot.o core/main.o core/options.o core/panic.o core/stats.o core/stats_names.o core/string.o core/trace.o core/stats_report.o \
-	core/cpu/entry.o core/cpu/vector.o core/cpu/trap.o core/cpu/vcpu.o core/cpu/csr.o core/cpu/priv.o core/cpu/emulate.o core/cpu/fp.o core/cpu/ahead.o core/cpu/ahead_trace.o core/cpu/inline.o core/cpu/inline_code.o core/cpu/interpret.o core/cpu/liveness.o core/cpu/overlap.o core/cpu/decode.o core/cpu/decode_compressed.o core/cpu/timer.o \
-	core/memory/ram.o core/memory/walk.o core/memory/pool.o core/memory/shadow.o core/memory/shadow_fill.o core/memory/shadow_drop.o core/memory/shadow_fence.o core/memory/patch.o core/memory/shadow_search.o core/memory/shadow_renew.o \
-	core/board/board.o core/board/device.o core/board/loader.o core/board/plicmap.o core/board/rtc.o core/board/sbi.o core/board/sbi_console.o core/board/sbi_harts.o core/board/tree.o core/board/vplic.o core/board/windows.o \
-	core/host/bounce.o core/host/console.o core/host/control.o core/host/disk.o core/host/disk_request.o core/host/firmware.o core/host/fwcfg.o core/host/guard.o core/host/hold.o core/host/instret.o core/host/log.o core/host/machine.o core/host/plic.o core/host/virtio.o
+	$(addprefix core/isa/,decode.o decode_compressed.o interpret.o liveness.o overlap.o fp.o string.o) \
+	$(addprefix core/host/,bounce.o console.o disk.o disk_request.o firmware.o fwcfg.o guard.o hold.o instret.o log.o machine.o \
+		panic.o plic.o pool.o virtio.o) \
+	$(addprefix core/vm/,csr.o emulate.o priv.o ram.o stats.o timer.o vcpu.o walk.o) \
+	$(addprefix core/engine/trap/,vector.o trap.o ahead.o ahead_trace.o inline.o inline_code.o patch.o shadow.o shadow_drop.o \
+		shadow_fence.o shadow_fill.o shadow_renew.o shadow_search.o) \
+	$(addprefix core/board/,board.o device.o loader.o plicmap.o rtc.o sbi.o sbi_console.o sbi_harts.o tree.o vplic.o windows.o) \
+	$(addprefix core/observe/,control.o names.o report.o timeline.o) \
+	core/boot.o core/entry.o core/main.o core/options.o
 DEVICE_OBJS := \
 	$(addprefix devices/emulated/,uart.o ahci.o ahcicmd.o ahciprd.o ata.o atacmd.o) \
 	$(addprefix devices/paravirt/,console.o disk.o mmio.o ring.o) \
@@ -94,17 +99,17 @@ $O/%.o: %.c Makefile | $(LIBFDT_LIB)
 	$(CC) $(FLAGS) -MMD -MP -c $< -o $@
 
 # Its loops must stay loops: gcc would see a memset in memset.
-$O/core/string.o: FLAGS += $(if $(filter clang,$(COMPILER)),,-fno-tree-loop-distribute-patterns)
+$O/core/isa/string.o: FLAGS += $(if $(filter clang,$(COMPILER)),,-fno-tree-loop-distribute-patterns)
 
 # The guest's f registers are moved by the one file that may name them.
-$O/core/cpu/fp.o: FLAGS += -march=$(subst imac,imafdc,$(ISA))
+$O/core/isa/fp.o: FLAGS += -march=$(subst imac,imafdc,$(ISA))
 
 $O/%.o: %.S Makefile $O/offsets.h
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) -MMD -MP -c $< -o $@
 
 # Assembly owns no numbers: offsets.c is compiled to assembly, whose "->NAME value" lines are these.
-$O/offsets.h: core/cpu/offsets.c Makefile | $(LIBFDT_LIB)
+$O/offsets.h: core/engine/trap/offsets.c Makefile | $(LIBFDT_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) -MMD -MP -MT $@ -MF $O/offsets.d -S $< -o $O/offsets.s
 	sed -n 's/.*"->\([A-Z0-9_]*\) \([-0-9]*\)".*/#define \1 \2/p' $O/offsets.s > $@

@@ -38,7 +38,7 @@ def sample(operations, **known):
 # --- The VMM's statistics ------------------------------------------------------------------------------
 
 
-REGISTER = re.compile(r"(\w+) ?(.+)")  # of a device, by name or by offset: core/stats_names.c
+REGISTER = re.compile(r"(\w+) ?(.+)")  # of a device, by name or by offset: core/observe/names.c
 
 
 def register_of(row):

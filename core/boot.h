@@ -2,7 +2,7 @@
 #pragma once
 #include <stdint.h>
 
-#include "vm.h"
+#include "vm/vm.h"
 
 struct boot_info {
     struct vm_options options;

@@ -8,9 +8,9 @@
 #include "host/fwcfg.h"
 #include "host/log.h"
 #include "host/machine.h"
-#include "memory/map.h"
-#include "memory/shadow.h"
-#include "stats.h"
+#include "host/map.h"
+#include "engine/trap/shadow.h"
+#include "vm/stats.h"
 
 #define OPTIONS_SIZE 512u
 

@@ -1,6 +1,6 @@
 /* Options and guest images, as QEMU's fw_cfg hands them over by name. */
 #pragma once
-#include "vm.h"
+#include "vm/vm.h"
 
 struct host;
 

@@ -10,7 +10,7 @@ import gdb
 
 LEVELS = {8: 3, 9: 4, 10: 5}  # satp.MODE -> levels of tables
 BITS = "V R W X U G A D".split()
-MAP_OFFSETS = (0xFF00000000000000, 0xFFFF800000000000)  # core/memory/map.h
+MAP_OFFSETS = (0xFF00000000000000, 0xFFFF800000000000)  # core/host/map.h
 
 
 class Physical:

@@ -14,16 +14,16 @@
 #include "board/plicmap.h"
 #include "board/rtc.h"
 #include "board/vplic.h"
-#include "cpu/timer.h"
+#include "vm/timer.h"
 #include "host/bounce.h"
 #include "host/io.h"
 #include "host/log.h"
 #include "host/machine.h"
-#include "memory/map.h"
-#include "memory/shadow.h"
-#include "panic.h"
-#include "riscv.h"
-#include "vm.h"
+#include "host/map.h"
+#include "engine/trap/shadow.h"
+#include "host/panic.h"
+#include "isa/riscv.h"
+#include "vm/vm.h"
 
 const struct device_register *const board_transport_registers = paravirt_registers;
 
@@ -124,7 +124,7 @@ _Static_assert(sizeof(roles) / sizeof(roles[0]) <= VM_DEVICES,
                "VM_DEVICES (vm.h): a device for each role");
 _Static_assert(
     VM_DEVICES + 1 <= SHADOW_MAPPINGS,
-    "SHADOW_MAPPINGS (memory/shadow.h): every device passed through, and the PLIC's page");
+    "SHADOW_MAPPINGS (engine/trap/shadow.h): every device passed through, and the PLIC's page");
 
 static void guest_completed(struct vplic *plic, unsigned source, void *arg)
 {

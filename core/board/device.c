@@ -9,14 +9,14 @@
 #include <errno.h>
 
 #include "board/board.h"
-#include "cpu/ahead.h"
-#include "cpu/trap.h"
+#include "engine/trap/ahead.h"
+#include "engine/trap/trap.h"
 #include "host/guard.h"
 #include "host/machine.h"
 #include "host/plic.h"
-#include "memory/map.h"
-#include "memory/shadow.h"
-#include "vm.h"
+#include "host/map.h"
+#include "engine/trap/shadow.h"
+#include "vm/vm.h"
 
 static bool holds(const struct device *dev, uint64_t gpa)
 {

@@ -14,10 +14,10 @@
 #include "host/fwcfg.h"
 #include "host/log.h"
 #include "host/machine.h"
-#include "memory/map.h"
-#include "memory/shadow.h"
-#include "riscv.h"
-#include "vm.h"
+#include "host/map.h"
+#include "engine/trap/shadow.h"
+#include "isa/riscv.h"
+#include "vm/vm.h"
 
 #define IMAGE_OFFSET 0x200000ul /* of a kernel in RAM that is no ELF: where QEMU loads it */
 #define TREE_SIZE    0x10000ul

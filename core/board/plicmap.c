@@ -13,9 +13,9 @@
 #include "host/io.h"
 #include "host/log.h"
 #include "host/machine.h"
-#include "memory/map.h"
-#include "riscv.h"
-#include "vm.h"
+#include "host/map.h"
+#include "isa/riscv.h"
+#include "vm/vm.h"
 
 #define LOOKS_A_SECOND 20u
 

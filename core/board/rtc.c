@@ -17,8 +17,8 @@
 #include "host/io.h"
 #include "host/log.h"
 #include "host/machine.h"
-#include "memory/map.h"
-#include "vm.h"
+#include "host/map.h"
+#include "vm/vm.h"
 
 #define REG_TIME_LOW        0x00u /* R: of now, keeps the upper half; W: sets half the clock */
 #define REG_TIME_HIGH       0x04u /* R: what was kept; W: sets half the clock */

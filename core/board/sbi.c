@@ -7,10 +7,10 @@
 #include "board/sbi.h"
 
 #include "board/sbi_internal.h"
-#include "cpu/timer.h"
+#include "vm/timer.h"
 #include "host/firmware.h"
 #include "host/machine.h"
-#include "vm.h"
+#include "vm/vm.h"
 
 #define SBI_SPEC_VERSION 0x02000000ul
 #define SBI_IMPL_ID      0x5452ul /* "TR": not registered */

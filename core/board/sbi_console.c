@@ -12,10 +12,10 @@
 #include <string.h>
 
 #include "board/sbi_internal.h"
-#include "cpu/trap.h"
+#include "engine/trap/trap.h"
 #include "device.h"
 #include "host/machine.h"
-#include "vm.h"
+#include "vm/vm.h"
 
 #define UART_DATA 0u /* load: next input byte; store: next output byte */
 #define UART_LSR  5u

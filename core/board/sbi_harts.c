@@ -6,12 +6,12 @@
  * that does exist the call is always carried out; otherwise the machine's own firmware is asked (answer_absent).
  */
 #include "board/sbi_internal.h"
-#include "cpu/emulate.h"
+#include "vm/emulate.h"
 #include "device.h"
 #include "host/firmware.h"
-#include "memory/shadow.h"
-#include "riscv.h"
-#include "vm.h"
+#include "engine/trap/shadow.h"
+#include "isa/riscv.h"
+#include "vm/vm.h"
 
 #define ALL_HARTS   UINT64_MAX   /* hart_mask_base */
 #define ABSENT_BASE 0xfffffffful /* of harts that no machine has */

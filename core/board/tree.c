@@ -17,8 +17,8 @@
 #include "board/vplic.h"
 #include "host/log.h"
 #include "host/machine.h"
-#include "riscv.h"
-#include "vm.h"
+#include "isa/riscv.h"
+#include "vm/vm.h"
 
 #define FINISHER_POWEROFF 0x5555u
 #define FINISHER_REBOOT   0x7777u

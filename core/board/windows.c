@@ -11,7 +11,7 @@
 #include "board/rtc.h"
 #include "board/vplic.h"
 #include "host/machine.h"
-#include "vm.h"
+#include "vm/vm.h"
 
 #define TRANSPORT_MAGIC   0x74726976u /* "virt" */
 #define TRANSPORT_VERSION 2u

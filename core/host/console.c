@@ -13,7 +13,7 @@
 #include "host/io.h"
 #include "host/opensbi.h"
 #include "host/machine.h"
-#include "memory/map.h"
+#include "host/map.h"
 
 #define UART_RBR 0 /* load: next input byte */
 #define UART_THR 0 /* store: next output byte */

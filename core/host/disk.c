@@ -20,7 +20,7 @@
 #include "host/io.h"
 #include "host/log.h"
 #include "host/machine.h"
-#include "memory/map.h"
+#include "host/map.h"
 
 /* Features */
 #define BLK_F_SEG_MAX      (1ull << 2)

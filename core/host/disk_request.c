@@ -10,7 +10,7 @@
 #include "device.h"
 #include "host/bounce.h"
 #include "host/disk_internal.h"
-#include "memory/map.h"
+#include "host/map.h"
 
 #define TYPE_IN           0u
 #define TYPE_OUT          1u

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "host/io.h"
-#include "memory/map.h"
+#include "host/map.h"
 
 /* The one register that is used. */
 #define FWCFG_DMA 0x10 /* 64 bits, big-endian: hpa of a struct dma_command; starts it */

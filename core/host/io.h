@@ -6,7 +6,7 @@
 #pragma once
 #include <stdint.h>
 
-#include "riscv.h"
+#include "isa/riscv.h"
 
 static inline uint8_t io_read8(uintptr_t address)
 {

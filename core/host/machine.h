@@ -2,7 +2,7 @@
  * What the VMM knows about the machine that it runs on, and its drivers' state.
  *
  * host_probe fills in facts only: host-physical addresses and numbers, no pointer but fdt. It works
- * before paging; the drivers are started one by one when the direct map (core/memory/map.h) stands.
+ * before paging; the drivers are started one by one when the direct map (core/host/map.h) stands.
  */
 #pragma once
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "console.h"
-#include "control.h"
+#include "observe/control.h"
 #include "disk.h"
 #include "host.h"
 #include "plic.h"

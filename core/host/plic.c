@@ -9,12 +9,12 @@
 #include <errno.h>
 #include <stddef.h>
 
-#include "cpu/trap.h"
+#include "engine/trap/trap.h"
 #include "host/io.h"
 #include "host/machine.h"
-#include "memory/map.h"
-#include "riscv.h"
-#include "vm.h"
+#include "host/map.h"
+#include "isa/riscv.h"
+#include "vm/vm.h"
 
 #define PLIC_PRIORITY(source)   (4u * (source))
 #define PLIC_PENDING            0x1000u

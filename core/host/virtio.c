@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "host/io.h"
-#include "memory/map.h"
+#include "host/map.h"
 
 #define REG_MAGIC               0x000 /* "virt" */
 #define REG_VERSION             0x004 /* 2 */

@@ -2,7 +2,7 @@
  * `disk` and `bench`: workloads. What a bench cost is in benchcost.c.
  */
 #include "kernel.h"
-#include "riscv.h"
+#include "isa/riscv.h"
 
 #define SEED            0x74726964656e74ull
 #define REQUEST_SECTORS 128u  /* of `disk` */

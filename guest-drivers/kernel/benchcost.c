@@ -7,7 +7,7 @@
  * shows just that number, for several lengths one after the other, is as good as impossible.
  */
 #include "kernel.h"
-#include "riscv.h"
+#include "isa/riscv.h"
 
 #define MARK_BEGIN 0u
 #define MARK_END   1u

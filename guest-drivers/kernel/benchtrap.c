@@ -7,7 +7,7 @@
  * before, not counted, since a VMM learns some things only after hundreds of traps.
  */
 #include "kernel.h"
-#include "riscv.h"
+#include "isa/riscv.h"
 
 #define ROUNDS 1000u
 #define WINDOW 0x1000000000ul /* 1 GiB where the kernel maps nothing */

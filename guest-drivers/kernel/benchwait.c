@@ -2,7 +2,7 @@
  * `bench input` and `bench interrupt`: what comes to the guest without its asking.
  */
 #include "kernel.h"
-#include "riscv.h"
+#include "isa/riscv.h"
 
 #define WARM_UP   24u  /* bytes before `bench input` */
 #define PERIOD_US 100u /* from arming the timer to its interrupt */

@@ -3,7 +3,7 @@
  * answer as the specification says and stay up; the kernel then says that it is still alive.
  */
 #include "kernel.h"
-#include "riscv.h"
+#include "isa/riscv.h"
 
 static uint64_t random_state;
 

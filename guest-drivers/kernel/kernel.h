@@ -3,7 +3,7 @@
  *
  * One hart, S-mode, one thread of control. Memory is mapped identity (virtual == physical), so that
  * a buffer's address is also what a device's DMA takes. Interrupt handlers run with interrupts off.
- * Output is plain printf() of <stdio.h>; CSR names and accessors come from core/riscv.h.
+ * Output is plain printf() of <stdio.h>; CSR names and accessors come from core/isa/riscv.h.
  */
 #pragma once
 #include <stdbool.h>

@@ -3,7 +3,7 @@
  * interrupts, disk, then the commands of run= or the shell.
  */
 #include "kernel.h"
-#include "riscv.h"
+#include "isa/riscv.h"
 
 _Noreturn void kernel_main(uint64_t hart, const void *dtb);
 

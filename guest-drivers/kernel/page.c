@@ -7,7 +7,7 @@
 #include <libfdt.h>
 
 #include "kernel.h"
-#include "riscv.h"
+#include "isa/riscv.h"
 
 #define LEVELS 3
 

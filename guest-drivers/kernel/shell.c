@@ -5,7 +5,7 @@
  */
 #include "kernel.h"
 #include "line.h"
-#include "riscv.h"
+#include "isa/riscv.h"
 
 #define WORDS_MAX 16
 

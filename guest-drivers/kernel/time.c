@@ -9,7 +9,7 @@
  * place, and the rounds that it spun are counted and taken off.
  */
 #include "kernel.h"
-#include "riscv.h"
+#include "isa/riscv.h"
 
 #define SPIN_COST 2u          /* instructions of a round of time_spin_loop() */
 #define SPIN_MAX  (1ul << 32) /* rounds, so that each wait has an end */

@@ -9,7 +9,7 @@
 #include <stdarg.h>
 
 #include "kernel.h"
-#include "riscv.h"
+#include "isa/riscv.h"
 
 _Static_assert(offsetof(struct trap_frame, sepc) == 32 * 8, "trap_vector.S");
 _Static_assert(offsetof(struct trap_frame, stval) == 35 * 8, "trap_vector.S");

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "riscv.h"
+#include "isa/riscv.h"
 
 enum mode { MODE_S, MODE_U };
 

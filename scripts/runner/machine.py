@@ -17,7 +17,7 @@ VMM_NEED = 8 << 20  # and 2 % of the guest's (core/boot.c)
 # one mode higher, so that the VMM's own mapping is out of its reach.
 NATIVE_CPU = {"sv39": ",sv48=off,sv57=off", "sv48": ",sv57=off"}
 VMM_CPU = {"sv39": ",sv57=off", "sv48": ""}
-MAP_OFFSET = {"sv39": 0xFFFF800000000000, "sv48": 0xFF00000000000000}  # core/memory/map.h
+MAP_OFFSET = {"sv39": 0xFFFF800000000000, "sv48": 0xFF00000000000000}  # core/host/map.h
 
 
 def escape(text):

@@ -83,7 +83,7 @@ def is_machine_mode(instruction):
 
 
 def fault_lines(faults):
-    """Sentences about a guest's last faults, the last one first (core/cpu/vcpu.h)."""
+    """Sentences about a guest's last faults, the last one first (core/vm/vcpu.h)."""
     lines = []
     for i, fault in enumerate(faults):
         cause, times = fault["cause"], fault.get("count")

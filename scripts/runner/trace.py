@@ -1,6 +1,6 @@
 """The timeline of a run, as a file for ui.perfetto.dev or chrome://tracing.
 
-The VMM sends records (core/trace.h) over the control channel; here they become the JSON of Chrome's
+The VMM sends records (core/observe/timeline.h) over the control channel; here they become the JSON of Chrome's
 "Trace Event Format". One nanosecond of the picture is one retired instruction.
 """
 

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "riscv.h"
+#include "isa/riscv.h"
 
 #define BARE_RAM          0x80000000ul /* RAM: 1 GiB from here on is mapped by bare_paging() */
 #define BARE_UART         0x10000000ul

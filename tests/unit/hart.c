@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "riscv.h"
+#include "isa/riscv.h"
 
 uint64_t hart_csr[HART_CSRS];
 unsigned hart_wfis;

@@ -1,5 +1,5 @@
 /*
- * The hart for unit tests: what core/riscv.h leaves to the test where the build is not for RISC-V.
+ * The hart for unit tests: what core/isa/riscv.h leaves to the test where the build is not for RISC-V.
  */
 #pragma once
 #include <stdint.h>

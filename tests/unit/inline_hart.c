@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "cpu/csr.h"
-#include "memory/patch.h"
+#include "vm/csr.h"
+#include "engine/trap/patch.h"
 
 struct vm vm;
 struct inlined inlined;

@@ -1,13 +1,13 @@
 /*
- * A vcpu with PATCH=inline and a hart that executes trampolines, for the tests of core/cpu/inline_code.c.
+ * A vcpu with PATCH=inline and a hart that executes trampolines, for the tests of core/engine/trap/inline_code.c.
  */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cpu/inline.h"
+#include "engine/trap/inline.h"
 #include "rv.h"
-#include "vm.h"
+#include "vm/vm.h"
 
 #define CODE   0xffffffff80200000ul /* a code page of the guest */
 #define OFFSET 0x100u               /* of the site in it */

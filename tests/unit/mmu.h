@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "memory/walk.h"
+#include "vm/walk.h"
 
 struct mmu_hart {
     uint64_t satp;

@@ -1,6 +1,6 @@
 /* A vcpu without PATCH=inline, for tests of what lies around it. */
-#include "cpu/inline.h"
-#include "vm.h"
+#include "engine/trap/inline.h"
+#include "vm/vm.h"
 
 uint64_t inline_fs(const struct vcpu *vcpu)
 {

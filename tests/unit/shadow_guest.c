@@ -16,8 +16,8 @@
 #include "device.h"
 #include "hart.h"
 #include "host/disk.h"
-#include "memory/map.h"
-#include "panic.h"
+#include "host/map.h"
+#include "host/panic.h"
 
 uint64_t map_offset;
 
@@ -93,7 +93,7 @@ static void limit_work(void)
         shadow->credit[random_below(shadow->pool.next)] = (uint16_t)random_below(4);
 }
 
-/* As trap_return() does (core/cpu/vector.S). */
+/* As trap_return() does (core/engine/trap/vector.S). */
 void enter_guest(void)
 {
     vcpu->satp_installed = hart_csr[CSR_SATP] = vcpu->satp;

@@ -7,13 +7,13 @@
 
 #include <cmocka.h>
 
-#include "cpu/decode.h"
+#include "isa/decode.h"
 #include "device.h"
-#include "memory/map.h"
-#include "memory/patch.h"
-#include "memory/shadow_internal.h"
+#include "host/map.h"
+#include "engine/trap/patch.h"
+#include "engine/trap/shadow_internal.h"
 #include "mmu.h"
-#include "vm.h"
+#include "vm/vm.h"
 
 #define RAM_GPA    0x80000000ul
 #define RAM_SIZE   (16ul << 20)

@@ -1,5 +1,5 @@
 /*
- * The virtual supervisor CSRs (core/cpu/csr.c) against a model: what each register keeps of a
+ * The virtual supervisor CSRs (core/vm/csr.c) against a model: what each register keeps of a
  * written value as one table, and Zicsr's rules for all operations, operands and register overlaps.
  */
 #include <setjmp.h>
@@ -12,13 +12,13 @@
 #include <cmocka.h>
 
 #include "board/board.h"
-#include "cpu/csr.h"
-#include "cpu/timer.h"
-#include "cpu/trap.h"
+#include "vm/csr.h"
+#include "vm/timer.h"
+#include "engine/trap/trap.h"
 #include "hart.h"
-#include "memory/shadow.h"
-#include "riscv.h"
-#include "vm.h"
+#include "engine/trap/shadow.h"
+#include "isa/riscv.h"
+#include "vm/vm.h"
 
 /* --- What the modules ask of the rest. -------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cpu/decode.h"
+#include "isa/decode.h"
 
 struct decode_case {
     const char *text;

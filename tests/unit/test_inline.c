@@ -1,5 +1,5 @@
 /*
- * The code of PATCH=inline (core/cpu/inline_code.c): the single instructions, and trampolines, which a hart
+ * The code of PATCH=inline (core/engine/trap/inline_code.c): the single instructions, and trampolines, which a hart
  * of this test executes word by word and the VMM finishes from every word on, against the CSR instruction
  * in the specification's words.
  */
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "cpu/csr.h"
+#include "vm/csr.h"
 #include "inline_hart.h"
 
 /* --- Single instructions ---------------------------------------------------------------------- */

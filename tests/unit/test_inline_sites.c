@@ -1,5 +1,5 @@
 /*
- * The sites of PATCH=inline (core/cpu/inline_code.c): which get a trampoline, where registers are saved and
+ * The sites of PATCH=inline (core/engine/trap/inline_code.c): which get a trampoline, where registers are saved and
  * when they are given back, and what the VMM makes of a guest that jumps among trampolines itself.
  */
 #include <setjmp.h>

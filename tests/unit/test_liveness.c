@@ -1,5 +1,5 @@
 /*
- * Which registers are dead (core/cpu/liveness.c): small pieces of code in a page, one rule at a time.
+ * Which registers are dead (core/isa/liveness.c): small pieces of code in a page, one rule at a time.
  * ecall ends each piece: it reads all registers, so that nothing behind it can make a register dead.
  */
 #include <setjmp.h>
@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "cpu/liveness.h"
-#include "riscv.h"
+#include "isa/liveness.h"
+#include "isa/riscv.h"
 #include "rv.h"
 
 #define START 0x400u /* where the pieces begin */

@@ -1,5 +1,5 @@
 /*
- * Which code overlaps with an instruction (core/cpu/overlap.c): half-words in front of one in a page. NOP (4 bytes)
+ * Which code overlaps with an instruction (core/isa/overlap.c): half-words in front of one in a page. NOP (4 bytes)
  * and C.NOP (2 bytes) stand for what an instruction of each length is.
  */
 #include <setjmp.h>
@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "cpu/overlap.h"
-#include "riscv.h"
+#include "isa/overlap.h"
+#include "isa/riscv.h"
 
 #define AT     0x400u  /* where the instruction is */
 #define LONG   0x0013u /* a half-word that may begin an instruction of 32 bits: NOP's first, */

@@ -13,8 +13,8 @@
 #include "host/io.h"
 #include "host/log.h"
 #include "host/machine.h"
-#include "memory/map.h"
-#include "vm.h"
+#include "host/map.h"
+#include "vm/vm.h"
 
 #define TIME_LOW        0x00u
 #define TIME_HIGH       0x04u

@@ -10,14 +10,14 @@
 #include <cmocka.h>
 
 #include "board/sbi_internal.h"
-#include "cpu/emulate.h"
-#include "cpu/trap.h"
+#include "vm/emulate.h"
+#include "engine/trap/trap.h"
 #include "device.h"
 #include "host/firmware.h"
 #include "host/machine.h"
-#include "memory/shadow.h"
-#include "riscv.h"
-#include "vm.h"
+#include "engine/trap/shadow.h"
+#include "isa/riscv.h"
+#include "vm/vm.h"
 
 #define RAM      0x80200000ul
 #define RAM_SIZE 8192u

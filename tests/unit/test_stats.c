@@ -12,8 +12,8 @@
 #include "board/board.h"
 #include "host/io.h"
 #include "host/machine.h"
-#include "riscv.h"
-#include "vm.h"
+#include "isa/riscv.h"
+#include "vm/vm.h"
 
 /* --- What the module asks of the rest. ------------------------------------------------------ */
 

@@ -12,7 +12,7 @@ void *vmm_memcpy(void *restrict to, const void *restrict from, size_t size);
 
 #define memset vmm_memset
 #define memcpy vmm_memcpy
-#include "core/string.c"
+#include "core/isa/string.c"
 #undef memset
 #undef memcpy
 

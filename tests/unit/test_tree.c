@@ -17,8 +17,8 @@
 #include "host/log.h"
 #include "host/machine.h"
 #include "host/virtio.h"
-#include "memory/map.h"
-#include "vm.h"
+#include "host/map.h"
+#include "vm/vm.h"
 
 /* --- What the modules ask of the rest. ------------------------------------------------------ */
 

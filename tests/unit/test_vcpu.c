@@ -1,5 +1,5 @@
 /*
- * Traps into vS, SRET, WFI and the choice of the interrupt (core/cpu/vcpu.c), every combination of
+ * Traps into vS, SRET, WFI and the choice of the interrupt (core/vm/vcpu.c), every combination of
  * the bits that matter against the privileged specification's rules written out one by one.
  */
 #include <setjmp.h>
@@ -12,12 +12,12 @@
 #include <cmocka.h>
 
 #include "board/board.h"
-#include "cpu/trap.h"
-#include "cpu/vcpu.h"
+#include "engine/trap/trap.h"
+#include "vm/vcpu.h"
 #include "hart.h"
-#include "memory/shadow.h"
-#include "riscv.h"
-#include "vm.h"
+#include "engine/trap/shadow.h"
+#include "isa/riscv.h"
+#include "vm/vm.h"
 
 static unsigned selects;
 

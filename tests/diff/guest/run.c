@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "output.h"
-#include "riscv.h"
+#include "isa/riscv.h"
 
 #define CODE_BYTES    (CODE_PAGES * PAGE_SIZE)
 #define SYSTEM_PLAIN  0x00000073u /* opcode SYSTEM, funct3 0 */

@@ -1,0 +1,159 @@
+/*
+ * PATCH=inline: privileged instructions of the guest kernel that do not trap at all.
+ *
+ * A page of virtual CSRs lies at the guest's top page in its kernel views, where x0 and a 12-bit offset
+ * reach it: a pure read or write of virtual state is one load or store there. What needs more, such as
+ * reading sstatus and clearing SIE at once, jumps (jalr x0) to a trampoline: an entry in page 0 and a
+ * body behind it, execute-only. It returns through a register that is dead at the site (liveness.h).
+ *
+ * What the guest could write in the page is input: inline_pull() sanitizes it. docs/patching.md tells the
+ * whole story, and what a guest could still notice.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "isa/decode.h"
+#include "vm/vcpu.h"
+#include "isa/riscv.h"
+
+#define INLINE_TOP   0xfffffffffffff000ul /* gva of the page of virtual CSRs */
+#define INLINE_PAGES 5u                   /* of trampolines, from gva 0 on */
+#define INLINE_LOW   (INLINE_PAGES * PAGE_SIZE)
+#define INLINE_SITES 208u /* whose entries are offsets from 512 on: see inline_code.c */
+#define INLINE_LONG  32u  /* the last of them have long bodies */
+#define INLINE_HITS  16   /* traps of a site until it is worth a trampoline */
+
+/* The page of virtual CSRs. Those from 0x900 to 0x9ff are for single instructions at a site: the second
+ * half of such an instruction is illegal as a compressed one, so a jump into the middle traps. */
+struct inline_page {
+    uint8_t out_of_reach[0x800];
+    uint64_t saved[32]; /* by slot of a site: what its register held before */
+    uint64_t sie;       /* SSTATUS_SIE or 0 */
+    uint64_t sscratch, scause, stval;
+    uint64_t sepc;        /* written by trampolines alone */
+    uint64_t stvec, satp; /* read alone */
+    uint64_t sstatus;     /* as the guest reads it, with SIE clear */
+    uint64_t guarded;     /* what of sstatus only the VMM changes, shifted left by one: no SD */
+    uint64_t pending;     /* not 0: an interrupt is due as soon as SIE is set */
+    uint64_t scratch[2];  /* registers that a long body borrows */
+    uint64_t back[INLINE_SITES]; /* by site: the pc behind it */
+    uint8_t rest[PAGE_SIZE - 0x960 - 8 * INLINE_SITES];
+};
+
+_Static_assert(sizeof(struct inline_page) == PAGE_SIZE, "the page of virtual CSRs is one page");
+_Static_assert(offsetof(struct inline_page, sie) == 0x900,
+               "single instructions reach 0x900..0x9ff");
+
+/* A site whose instruction jumps to a trampoline. */
+struct inline_site {
+    uint64_t pc; /* 0: free */
+    uint32_t frame;
+    uint16_t first, last; /* offsets in the page where dead may still hold the return address */
+    uint8_t dead,
+        slot; /* the register that the trampoline returns through, and where it saves it */
+};
+
+struct inlined {
+    uint32_t sites[2];       /* in use, by whether their bodies are long */
+    uint32_t next[2];        /* the one to go next if all are */
+    uint32_t dead_registers; /* of all sites */
+    uint32_t losses;         /* how often one of these came about: */
+    bool lost;               /* the current address space uses the top page itself: no inlining */
+    bool low_lost;           /* the same of the low pages: no trampolines */
+    bool check;              /* its tables may have changed there: to be looked at */
+    bool float_open;         /* the guest's kernel uses the FPU: trampolines are unmapped */
+    struct inline_site site[INLINE_SITES];
+    struct inline_page page __attribute__((aligned(4096)));
+    uint32_t low[INLINE_LOW / 4] __attribute__((aligned(4096))); /* entries and bodies */
+    uint64_t table[4][512] __attribute__((aligned(4096)));       /* shadow tables that map low */
+};
+
+/* What a trampoline returns with. Bit 0, which JALR ignores, tells it from an address of the guest's. */
+#define INLINE_BACK(pc) (((pc) + 4) | 1)
+
+/* What of the guest's own page tables was found in the way. */
+enum inline_conflict { CONFLICT_TOP = 1, CONFLICT_LOW = 2 };
+
+/* Builds the tables; nothing is inlined yet. levels: of the host's page tables. Also at VM reset. */
+void inline_reset(struct vcpu *vcpu, unsigned levels);
+
+/* The root table entry for gva 0 of a kernel view, or 0: none. */
+uint64_t inline_low_entry(const struct vcpu *vcpu);
+
+/* Whether gva lies in the page of virtual CSRs, and it may be mapped now. *hpa: where. */
+bool inline_maps(const struct vcpu *vcpu, uint64_t gva, uint64_t *hpa);
+
+/* Maps it in the current root, if it may be. */
+void inline_map(struct vcpu *vcpu);
+
+/* Maps the trampolines in the current root, which has other pages of the guest in this part, and so tables of
+ * its own. */
+void inline_map_low(struct vcpu *vcpu);
+
+/* Whether trampolines may be mapped in the vcpu's mode. */
+bool inline_has_low(const struct vcpu *vcpu);
+
+/* Virtual CSRs from the page, after an exit from vS; and into it, before an entry to vS. While inlining is
+ * given up, the page is written all the same: nobody sees it. */
+void inline_pull_page(struct vcpu *vcpu);
+void inline_push_page(struct vcpu *vcpu);
+
+/* The pc is in a trampoline: carries out the rest of it, and takes over what it wrote. */
+enum inline_settled {
+    SETTLED,      /* done: pc is behind the site */
+    SETTLED_SLOW, /* pc is at the site, whose instruction the VMM must carry out */
+    SETTLED_WILD, /* it was no trampoline: the guest jumped there */
+};
+enum inline_settled inline_settle(struct vcpu *vcpu);
+
+/* Before a trap is injected in vS: a register that still holds a trampoline's return address, though the
+ * guest's kernel has not written it again, gets back what it held. */
+void inline_restore(struct vcpu *vcpu);
+
+/* Fences and changes of the address space: the guest's tables at the top or the low pages may be others. */
+void inline_note_space(struct vcpu *vcpu);
+void inline_note_fence(struct vcpu *vcpu, bool by_address, uint64_t gva);
+
+/* FS of the guest. While trampolines are mapped the machine's FS is Off in vS: a jump into the middle of
+ * a site is then an illegal instruction, and the guest's first FPU instruction too, which opens the FPU. */
+uint64_t inline_fs(const struct vcpu *vcpu);
+void inline_set_fs(struct vcpu *vcpu, uint64_t fs);
+void inline_mode_changed(struct vcpu *vcpu);
+bool inline_open_float(struct vcpu *vcpu);
+
+static inline void inline_pull(struct vcpu *vcpu)
+{
+    if (vcpu->inlined && vcpu->mode == VMODE_S && !vcpu->inlined->lost)
+        inline_pull_page(vcpu);
+}
+
+static inline void inline_push(struct vcpu *vcpu)
+{
+    if (vcpu->inlined && vcpu->mode == VMODE_S)
+        inline_push_page(vcpu);
+}
+
+/* --- Code (inline_code.c) --------------------------------------------------------------------------- */
+
+/* The one instruction that replaces insn, or 0: there is none. */
+uint32_t inline_form(const struct insn *insn);
+
+/* Makes a trampoline for insn at pc; page: the code page as the guest wrote it. Returns the instruction
+ * that jumps there, or 0: its kind has none, no register is dead, or all sites are taken. */
+uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, const uint8_t *page,
+                     uint32_t frame);
+
+/* Whether word, found at offset of a copy of frame, is the jump of a site. */
+bool inline_is_jump(const struct inlined *inlined, uint32_t word, uint32_t frame, unsigned offset);
+
+/* So many traps make a site worth a trampoline: more when another one must go for it. */
+static inline int32_t inline_threshold(const struct inlined *inlined)
+{
+    bool room = inlined->sites[0] < INLINE_SITES - INLINE_LONG && inlined->sites[1] < INLINE_LONG;
+    return room ? INLINE_HITS : 4 * INLINE_HITS;
+}
+
+/* Gives back a site. */
+void inline_free(struct inlined *inlined, struct inline_site *site);

@@ -1,0 +1,429 @@
+/*
+ * Code patching at level ecall. See patch.h for why, shadow.h for how a patched page is mapped: vS
+ * fetches from the copy, loads are emulated from the original, and a store drops the copy.
+ *
+ * Surprise: the low half of a patched ecall is not a compressed instruction and the high half is 0x0000,
+ * which is illegal: a jump into the middle traps, and the site is repaired.
+ */
+#include "engine/trap/patch.h"
+
+#include <string.h>
+
+#include "isa/decode.h"
+#include "engine/trap/inline.h"
+#include "isa/overlap.h"
+#include "host/disk.h"
+#include "engine/trap/shadow_internal.h"
+
+#define ECALL       0x00000073u
+#define BOUND       1ul   /* bit of copy_gva: it is executed there */
+#define LOADS_MAX   8192u /* of its original, until a copy is dropped: it is data as much as code */
+#define DROPS_APART 8u    /* copies at once, beyond which it is cheaper to drop all shadow tables */
+#define DROPS_MAX   8u    /* a page whose copy was dropped this often is not patched again */
+#define RANGE_LARGE 65536u /* frames: all copies are fewer */
+
+static uint8_t *original_of(const struct vm *vm, uint64_t frame)
+{
+    return map_hpa(vm->ram.gpa + vm->ram.hpa_offset + (frame << PAGE_SHIFT));
+}
+
+static uint8_t *copy_of(const struct vm *vm, uint64_t frame)
+{
+    uint16_t copy = vm->shadow->patch[frame];
+    return copy ? vm->shadow->pool.base + ((uint64_t)(copy - 1) << PAGE_SHIFT) : NULL;
+}
+
+/* The frame that pc executes from through the current root; false when it is not a RAM page there. */
+static bool frame_at(const struct vcpu *vcpu, uint64_t pc, uint64_t *frame, bool *patched)
+{
+    const struct vm *vm = vcpu->vm;
+    unsigned level;
+    const uint64_t *entry = shadow_leaf(vcpu, pc, &level);
+    if (!entry || !(*entry & PTE_X))
+        return false;
+    uint64_t offset = pc & ((1ul << (PAGE_SHIFT + 9 * level)) - 1);
+    uint64_t hpa = (PTE_PPN(*entry) << PAGE_SHIFT) + offset;
+    *patched = *entry & PTE_PATCHED;
+    if (*patched) {
+        *frame = vm->shadow->copy_frame[pool_index(&vm->shadow->pool, map_hpa(hpa))];
+        return true;
+    }
+    uint64_t gpa = hpa - vm->ram.hpa_offset;
+    *frame = shadow_frame(vm, gpa);
+    return shadow_is_ram(vm, gpa);
+}
+
+/* Makes the copy of a frame and sees to it that nothing maps the original writable or executable. Not of one
+ * that the host's disk is writing to: nobody would see the copy become stale. */
+static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
+{
+    struct vm *vm = vcpu->vm;
+    struct shadow *shadow = vm->shadow;
+    if (shadow->drops[frame] >= DROPS_MAX || shadow->copies >= shadow->copies_limit ||
+        host_disk_writes_to(vm->host, map_pointer_hpa(original_of(vm, frame)), PAGE_SIZE))
+        return false; /* the site stays a slow trap */
+    uint8_t *copy = shadow_take(vm);
+    if (!copy)
+        return false; /* eviction is for tables */
+    memcpy(copy, original_of(vm, frame), PAGE_SIZE);
+    riscv_fence_i();
+    uint32_t index = pool_index(&shadow->pool, copy);
+    shadow_drop_leaf(vcpu, pc);
+    shadow->copy_frame[index] = (uint32_t)frame;
+    shadow->copy_gva[index] = 0;
+    shadow->copy_loads[index] = 0;
+    shadow->patch[frame] = (uint16_t)(index + 1);
+    shadow->block_patches[frame >> 9]++;
+    shadow->copy_slot[index] = (uint16_t)shadow->copies;
+    shadow->copy_list[shadow->copies++] = (uint16_t)index;
+    vm->stats.memory.patched_pages++;
+    if (shadow->leaves[frame] || shadow->block_leaves[frame >> 9] || shadow->giant_leaves)
+        shadow_drop_frame(vm, frame);
+    return true;
+}
+
+void patch_cover(struct vcpu *vcpu, uint64_t pc)
+{
+    uint64_t frame;
+    bool patched;
+    if (frame_at(vcpu, pc, &frame, &patched) && !vcpu->vm->shadow->patch[frame])
+        copy_frame(vcpu, pc, frame);
+}
+
+/* Puts a word into the copy: the guest executes it from now on. */
+static void put_word(struct vm *vm, uint64_t frame, uint64_t offset, uint32_t word)
+{
+    memcpy(copy_of(vm, frame) + offset, &word, sizeof(word));
+    riscv_fence_i();
+}
+
+/* Whether an instruction that begins two bytes before the one at pc is executed too, as far as that can be told.
+ * Looking takes long: the answer yes is remembered as long as the copy of the frame holds. */
+static bool is_overlapped(const struct vcpu *vcpu, uint64_t pc, uint64_t frame)
+{
+    struct shadow *shadow = vcpu->vm->shadow;
+    uint64_t offset = pc & PAGE_MASK, before;
+    uint32_t copy = shadow->patch[frame] - 1u;
+    uint64_t key = (uint64_t)shadow->copy_version[copy] << 32 | copy << PAGE_SHIFT | offset | 1;
+    uint64_t *refused = &shadow->refused[(offset >> 1 ^ copy) % SHADOW_REFUSED];
+    bool patched;
+    if (*refused == key)
+        return true;
+    bool known = frame_at(vcpu, (pc & ~PAGE_MASK) - 2, &before, &patched);
+    if (!overlap_is_reached(original_of(vcpu->vm, frame),
+                            known ? original_of(vcpu->vm, before) : NULL, (unsigned)offset))
+        return false;
+    *refused = key;
+    return true;
+}
+
+bool patch_site(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
+{
+    struct vm *vm = vcpu->vm;
+    uint64_t frame, offset = pc & PAGE_MASK;
+    bool patched;
+    if (vm->options.patch == PATCH_OFF || offset > PAGE_SIZE - 4 ||
+        !frame_at(vcpu, pc, &frame, &patched))
+        return false;
+    if (!vm->shadow->patch[frame] && !copy_frame(vcpu, pc, frame))
+        return false;
+    uint32_t form = vcpu->inlined && !vcpu->inlined->lost ? inline_form(insn) : 0;
+    uint32_t word = form ? form : ECALL;
+    if ((uint16_t)word != (uint16_t)insn->raw && is_overlapped(vcpu, pc, frame))
+        return false;
+    put_word(vm, frame, offset, word);
+    vm->stats.memory.patched_sites++;
+    vm->stats.memory.inline_sites += form != 0;
+    return true;
+}
+
+/* Whether the copy of frame has at offset what was put in place of an instruction. */
+static bool is_site(const struct vm *vm, uint64_t frame, unsigned offset)
+{
+    if (offset > PAGE_SIZE - 4)
+        return false;
+    uint32_t word = insn_word(copy_of(vm, frame) + offset);
+    struct insn original = insn_decode(insn_word(original_of(vm, frame) + offset));
+    uint32_t form = inline_form(&original);
+    return word == ECALL || (form && word == form) ||
+           inline_is_jump(vm->vcpu.inlined, word, (uint32_t)frame, offset);
+}
+
+/* --- Trampolines --------------------------------------------------------------------------------- */
+
+void patch_take_back(struct vm *vm, struct inline_site *site)
+{
+    if (vm->vcpu.mode == VMODE_S)
+        inline_restore(&vm->vcpu); /* its register may still be to be given back */
+    put_word(vm, site->frame, site->pc & PAGE_MASK, ECALL);
+    vm->shadow->copy_jumps[vm->shadow->patch[site->frame] - 1u]--;
+    vm->shadow->copy_version[vm->shadow->patch[site->frame] - 1u]++; /* it traps again */
+    inline_free(vm->vcpu.inlined, site);
+}
+
+/* Takes back the sites of a frame that are made for another page than gva, or all of them. */
+static void take_back(struct vm *vm, uint64_t frame, uint64_t gva, bool all)
+{
+    const uint8_t *jumps = &vm->shadow->copy_jumps[vm->shadow->patch[frame] - 1u];
+    for (unsigned i = 0; *jumps && i < INLINE_SITES; i++) {
+        struct inline_site *site = &vm->vcpu.inlined->site[i];
+        bool ours = site->pc && site->frame == frame;
+        if (ours && (all || (site->pc & ~PAGE_MASK) != (gva & ~PAGE_MASK)))
+            patch_take_back(vm, site);
+    }
+}
+
+bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
+{
+    struct vm *vm = vcpu->vm;
+    uint64_t frame;
+    bool patched;
+    if (!frame_at(vcpu, pc, &frame, &patched) || !patched)
+        return false;
+    if (vm->shadow->copy_gva[vm->shadow->patch[frame] - 1u] == SHADOW_BOUND_TWICE)
+        return false;
+    uint32_t jump = inline_make(vcpu, pc, insn, original_of(vm, frame), (uint32_t)frame);
+    if (!jump)
+        return false;
+    put_word(vm, frame, pc & PAGE_MASK, jump);
+    vm->shadow->copy_jumps[vm->shadow->patch[frame] - 1u]++;
+    vm->shadow
+        ->copy_version[vm->shadow->patch[frame] - 1u]++; /* no longer worth running ahead to */
+    vm->stats.memory.trampolines++;
+    return true;
+}
+
+void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva)
+{
+    uint64_t *bound = &vm->shadow->copy_gva[vm->shadow->patch[frame] - 1u];
+    gva &= ~PAGE_MASK;
+    if (*bound && *bound != (gva | BOUND))
+        gva = SHADOW_BOUND_TWICE & ~BOUND;
+    *bound = gva | BOUND;
+    take_back(vm, frame, gva, false);
+}
+
+bool patch_lookup(const struct vcpu *vcpu, uint64_t pc, uint32_t *raw)
+{
+    uint64_t frame, offset = pc & PAGE_MASK;
+    bool patched;
+    *raw = ECALL;
+    if (!frame_at(vcpu, pc, &frame, &patched))
+        return false;
+    if (patched && offset <= PAGE_SIZE - 4)
+        *raw = insn_word(original_of(vcpu->vm, frame) + offset);
+    return true;
+}
+
+const uint8_t *patch_page(const struct vcpu *vcpu, uint64_t pc, const uint8_t **copy)
+{
+    uint64_t frame;
+    bool patched;
+    if (!frame_at(vcpu, pc, &frame, &patched) || !patched)
+        return NULL;
+    *copy = copy_of(vcpu->vm, frame);
+    return original_of(vcpu->vm, frame);
+}
+
+bool patch_repair(struct vcpu *vcpu, uint64_t pc)
+{
+    uint64_t frame, offset = pc & PAGE_MASK;
+    bool patched;
+    if (!vcpu->vm->shadow->copies || offset < 2 || !frame_at(vcpu, pc, &frame, &patched) ||
+        !patched)
+        return false;
+    uint8_t *original = original_of(vcpu->vm, frame) + offset - 2;
+    uint8_t *copy = copy_of(vcpu->vm, frame) + offset - 2;
+    if (!is_site(vcpu->vm, frame, offset - 2) || insn_word(copy) == insn_word(original))
+        return false;
+    take_back(vcpu->vm, frame, 0, true); /* rare enough to be rough */
+    memcpy(copy, original, 4);
+    vcpu->vm->shadow->code_epoch++;
+    riscv_fence_i();
+    return true;
+}
+
+/* Drops the copy of a frame, which has one. */
+static void drop_copy(struct vm *vm, uint64_t frame)
+{
+    struct shadow *shadow = vm->shadow;
+    uint8_t *copy = copy_of(vm, frame);
+    uint32_t index = pool_index(&shadow->pool, copy);
+    shadow_drop_copy(vm, frame);
+    take_back(vm, frame, 0, true);
+    shadow->patch[frame] = 0;
+    shadow->block_patches[frame >> 9]--;
+    pool_give(&shadow->pool, copy);
+    uint16_t last = shadow->copy_list[--shadow->copies];
+    shadow->copy_list[shadow->copy_slot[index]] = last;
+    shadow->copy_slot[last] = shadow->copy_slot[index];
+    vm->stats.memory.patched_pages--;
+    vm->stats.memory.dropped_patches++;
+    shadow->copy_version[index]++;
+}
+
+/* The same because it was written. */
+static void drop_written(struct vm *vm, uint64_t frame)
+{
+    drop_copy(vm, frame);
+    if (vm->shadow->drops[frame] < DROPS_MAX)
+        vm->shadow->drops[frame]++;
+}
+
+void patch_drop(struct vm *vm, uint64_t gpa)
+{
+    uint64_t frame = shadow_frame(vm, gpa);
+    if (vm->shadow->patch[frame])
+        drop_written(vm, frame);
+}
+
+/* Whether none of four frames from a multiple of four on has a copy. (patch[] begins a page.) */
+static bool four_are_plain(const struct shadow *shadow, uint64_t frame)
+{
+    uint64_t copies;
+    _Static_assert(sizeof(copies) == 4 * sizeof(*shadow->patch), "four at once");
+    memcpy(&copies, __builtin_assume_aligned(&shadow->patch[frame], sizeof(copies)),
+           sizeof(copies));
+    return copies == 0;
+}
+
+/* The first of frames frame to last that has a copy, or one beyond last. */
+static uint64_t next_copy(const struct shadow *shadow, uint64_t frame, uint64_t last)
+{
+    while (frame <= last && shadow->patch[frame] == 0) {
+        if (shadow->block_patches[frame >> 9] == 0)
+            frame = (frame | 511) + 1;
+        else
+            frame += frame % 4 == 0 && last - frame >= 3 && four_are_plain(shadow, frame) ? 4 : 1;
+    }
+    return frame <= last ? frame : last + 1;
+}
+
+/* What makes dropping one copy dear is done once for all: finding its leaves, and its trampolines. */
+static void prepare_drops(struct vm *vm)
+{
+    shadow_drop_all(&vm->vcpu);
+    for (unsigned i = 0; vm->vcpu.inlined && i < INLINE_SITES; i++)
+        if (vm->vcpu.inlined->site[i].pc)
+            patch_take_back(vm, &vm->vcpu.inlined->site[i]);
+}
+
+/* Drops the copy of a frame that was written, the count-th of several: beyond a few, all tables with it. */
+static void drop_one_of_many(struct vm *vm, uint64_t frame, unsigned count)
+{
+    if (count == DROPS_APART)
+        prepare_drops(vm);
+    drop_written(vm, frame);
+}
+
+void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+    const struct shadow *shadow = vm->shadow;
+    uint64_t first = shadow_frame(vm, gpa), last = shadow_frame(vm, gpa + len - 1);
+    unsigned count = 0;
+    if (last - first < RANGE_LARGE) {
+        for (uint64_t at = first; (at = next_copy(shadow, at, last)) <= last; at++)
+            drop_one_of_many(vm, at, count++);
+        return;
+    }
+    for (uint32_t i = shadow->copies; i-- > 0;) {
+        uint64_t frame = shadow->copy_frame[shadow->copy_list[i]];
+        if (frame - first <= last - first)
+            drop_one_of_many(vm, frame, count++); /* another takes its place that was looked at */
+    }
+}
+
+void patch_note_load(struct vm *vm, uint64_t gpa)
+{
+    struct shadow *shadow = vm->shadow;
+    uint16_t copy = shadow->patch[shadow_frame(vm, gpa)];
+    vm->stats.memory.patched_loads++;
+    if (copy && ++shadow->copy_loads[copy - 1u] == LOADS_MAX)
+        patch_drop(vm, gpa);
+}
+
+void patch_drop_all(struct vm *vm)
+{
+    const struct shadow *shadow = vm->shadow;
+    while (shadow->copies)
+        drop_copy(vm, shadow->copy_frame[shadow->copy_list[shadow->copies - 1]]);
+}
+
+void patch_reset(struct vm *vm)
+{
+    patch_drop_all(vm);
+    memset(vm->shadow->drops, 0, vm->ram.size >> PAGE_SHIFT);
+}
+
+void patch_drop_at(struct vcpu *vcpu, uint64_t pc)
+{
+    uint64_t frame;
+    bool patched;
+    if (frame_at(vcpu, pc, &frame, &patched) && patched)
+        patch_drop(vcpu->vm, vcpu->vm->ram.gpa + (frame << PAGE_SHIFT));
+}
+
+/* Whether the half-word at offset belongs to a patched site of the copy, as its first or second half. */
+static bool in_site(const struct vm *vm, uint64_t frame, unsigned offset)
+{
+    return is_site(vm, frame, offset) || (offset >= 2 && is_site(vm, frame, offset - 2));
+}
+
+void patch_verify(struct vm *vm, uint64_t gpa)
+{
+    uint64_t frame = shadow_frame(vm, gpa);
+    const uint8_t *copy = copy_of(vm, frame), *original = original_of(vm, frame);
+    for (unsigned i = 0; copy && i < PAGE_SIZE; i += 2) {
+        if (i % 8 == 0 && *(const uint64_t *)(copy + i) == *(const uint64_t *)(original + i)) {
+            i += 6; /* most of a page is equal */
+            continue;
+        }
+        if (*(const uint16_t *)(copy + i) != *(const uint16_t *)(original + i) &&
+            !in_site(vm, frame, i)) {
+            patch_drop(vm, gpa);
+            return;
+        }
+    }
+}
+
+/* Two bytes of code, as the guest wrote them, and whether a copy has others there. */
+static uint64_t fetch_half(const struct vcpu *vcpu, uint64_t gva, uint16_t *half, bool *replaced)
+{
+    uint64_t frame;
+    bool patched;
+    unsigned level;
+    if (!frame_at(vcpu, gva, &frame, &patched)) {
+        const uint64_t *entry = shadow_leaf(vcpu, gva, &level);
+        return entry && (*entry & PTE_X) ? CAUSE_FETCH_ACCESS : PATCH_AGAIN;
+    }
+    const struct vm *vm = vcpu->vm;
+    memcpy(half, original_of(vm, frame) + (gva & PAGE_MASK), sizeof(*half));
+    *replaced |= patched && memcmp(half, copy_of(vm, frame) + (gva & PAGE_MASK), sizeof(*half));
+    return 0;
+}
+
+/* By halves, of which one may be in the next page; or there is nothing to fetch. */
+RARE static uint64_t fetch_slowly(const struct vcpu *vcpu, uint64_t gva, struct patch_code *code)
+{
+    uint16_t low = 0, high = 0;
+    code->replaced = false;
+    uint64_t cause = fetch_half(vcpu, gva, &low, &code->replaced);
+    if (!cause && insn_length(low) == 4)
+        cause = fetch_half(vcpu, gva + 2, &high, &code->replaced);
+    code->raw = low | (uint32_t)high << 16;
+    return cause;
+}
+
+uint64_t patch_fetch(const struct vcpu *vcpu, uint64_t gva, struct patch_code *code)
+{
+    uint64_t frame, offset = gva & PAGE_MASK;
+    bool patched;
+    if (offset > PAGE_SIZE - 4 || !frame_at(vcpu, gva, &frame, &patched))
+        return fetch_slowly(vcpu, gva, code);
+    uint32_t raw = insn_word(original_of(vcpu->vm, frame) + offset), mask = UINT32_MAX;
+    if (insn_length((uint16_t)raw) == 2)
+        mask = UINT16_MAX;
+    code->raw = raw & mask;
+    code->replaced = patched && ((insn_word(copy_of(vcpu->vm, frame) + offset) ^ raw) & mask);
+    return 0;
+}

@@ -1,0 +1,312 @@
+/*
+ * Shadow page tables: choosing a root, and faults. See shadow.h for the views, shadow_fill.c for filling,
+ * shadow_drop.c, shadow_search.c, shadow_fence.c and shadow_renew.c for forgetting.
+ *
+ * Surprise: guest A and D are exact although the shadow's are always set, because a page is only mapped
+ * once the guest's A is set, and without W until the guest's D is.
+ */
+#include "engine/trap/shadow.h"
+
+#include <string.h>
+
+#include "engine/trap/inline.h"
+#include "host/map.h"
+#include "engine/trap/patch.h"
+#include "engine/trap/shadow_internal.h"
+#include "host/panic.h"
+#include "vm/vm.h"
+
+#define POOL_MAX   (0xfffful << PAGE_SHIFT) /* patch[] has 16 bits for a page of the pool */
+#define COPIES_MAX 2048u                    /* so many may have to be dropped in one exit */
+
+/* --- The current address space ---------------------------------------------------------------- */
+
+RARE static void find_space(struct vcpu *vcpu)
+{
+    inline_note_space(vcpu);
+    struct shadow *shadow = vcpu->vm->shadow;
+    struct shadow_space *oldest = NULL;
+    if (!shadow_is_on(vcpu->vm, SWITCH_CACHE) && shadow->current && shadow->current->used)
+        shadow_free_space(vcpu->vm, shadow->current);
+    for (unsigned i = 0; i < shadow->spaces; i++) {
+        struct shadow_space *space = &shadow->space[i];
+        if (space->used && space->satp == vcpu->csr.satp) {
+            shadow->pool.stats->space_hits++;
+            shadow->current = space;
+            return;
+        }
+        if (space != shadow->current && (!oldest || space->used < oldest->used))
+            oldest = space;
+    }
+    if ((!oldest || oldest->used) && shadow->spaces < SHADOW_SPACES)
+        oldest = &shadow->space[shadow->spaces++];
+    if (oldest->used) {
+        shadow_free_space(vcpu->vm, oldest);
+        shadow->pool.stats->evictions++;
+    }
+    shadow->pool.stats->space_misses++;
+    oldest->satp = vcpu->csr.satp;
+    shadow->current = oldest;
+}
+
+/* SUM alone does not leave VIEW_KERNEL (see shadow.h). */
+static enum shadow_view choose_view(const struct vcpu *vcpu, const struct shadow_space *space,
+                                    bool mxr)
+{
+    if (vcpu->mode == VMODE_U)
+        return VIEW_USER;
+    bool stay = (vcpu->csr.sstatus & SSTATUS_SUM) &&
+                vcpu->root == &space->root[shadow_root_index(VIEW_KERNEL_SUM, mxr)];
+    return stay ? VIEW_KERNEL_SUM : VIEW_KERNEL;
+}
+
+static void install(struct vcpu *vcpu, struct shadow_root *root)
+{
+    struct shadow *shadow = vcpu->vm->shadow;
+    uint64_t mode = shadow->host_levels == 4 ? SATP_MODE_SV48 : SATP_MODE_SV57;
+    vcpu->root = root;
+    vcpu->satp = mode << SATP_MODE_SHIFT | (uint64_t)root->asid << SATP_ASID_SHIFT |
+                 map_pointer_hpa(root->table) >> PAGE_SHIFT;
+    shadow->pool.stats->root_switches++;
+    shadow->pool.stats->tlb_flushes++;
+}
+
+/* A root of the current space, which is not built yet. Without memory for it room is made, and nothing more:
+ * that may choose another slot for the space, and build its root. */
+RARE static void build_root(struct vcpu *vcpu, unsigned index, enum shadow_view view)
+{
+    struct shadow *shadow = vcpu->vm->shadow;
+    uint64_t *table = shadow_take(vcpu->vm);
+    if (!table) {
+        shadow_evict(vcpu);
+        return;
+    }
+    table[MAP_ROOT_SLOT] = shadow->host_entry;
+    bool low = view == VIEW_KERNEL && !shadow_is_bare(vcpu);
+    table[0] = low ? inline_low_entry(vcpu) : 0;
+    uint64_t slot = (uint64_t)(shadow->current - shadow->space);
+    shadow->current->root[index] = (struct shadow_root){
+        .table = table,
+        .asid = (uint16_t)(1 + slot * SHADOW_ROOTS + index),
+    };
+    vcpu->flush = 1; /* orders the table's making before its use */
+}
+
+static void use_root(struct vcpu *vcpu, enum shadow_view view, bool mxr)
+{
+    struct shadow *shadow = vcpu->vm->shadow;
+    unsigned index = shadow_root_index(view, mxr);
+    while (!shadow->current->root[index].table)
+        build_root(vcpu, index, view);
+    struct shadow_root *root = &shadow->current->root[index];
+    if (vcpu->root != root)
+        install(vcpu, root);
+}
+
+/* Back in a process that had a page fault: the guest may have mended it. */
+RARE static void expect_retry(struct vcpu *vcpu)
+{
+    struct shadow *shadow = vcpu->vm->shadow;
+    uint64_t gva = shadow->fault_gva;
+    shadow->fault_gva = SHADOW_NO_FAULT;
+    struct walk walk;
+    if (shadow->fault_satp == vcpu->csr.satp && !shadow_is_bare(vcpu) &&
+        walk_peek(vcpu->vm, vcpu->csr.satp, gva, &walk))
+        shadow_fill_early(vcpu, gva, &walk);
+}
+
+void shadow_select(struct vcpu *vcpu)
+{
+    struct shadow *shadow = vcpu->vm->shadow;
+    if (!shadow->current || !shadow->current->used || shadow->current->satp != vcpu->csr.satp)
+        find_space(vcpu);
+    if (shadow->current->stale)
+        shadow_renew_space(vcpu, shadow->current);
+    shadow->current->used = ++shadow->clock;
+    bool mxr = (vcpu->csr.sstatus & SSTATUS_MXR) && !shadow_is_bare(vcpu);
+    use_root(vcpu, choose_view(vcpu, shadow->current, mxr), mxr);
+    bool shared = vcpu->root->table[511] & PTE_SHARED;
+    vcpu->upper_tag = shared ? vcpu->csr.satp >> SATP_MODE_SHIFT : vcpu->csr.satp;
+    vcpu->view_stale = false;
+    if (vcpu->mode == VMODE_U && shadow->fault_gva != SHADOW_NO_FAULT)
+        expect_retry(vcpu);
+}
+
+bool shadow_view_holds(const struct vcpu *vcpu)
+{
+    const struct shadow_space *space = vcpu->vm->shadow->current;
+    if (!space || !space->used || space->satp != vcpu->csr.satp)
+        return false;
+    bool mxr = (vcpu->csr.sstatus & SSTATUS_MXR) && !shadow_is_bare(vcpu);
+    return vcpu->root == &space->root[shadow_root_index(choose_view(vcpu, space, mxr), mxr)];
+}
+
+bool shadow_reaches_user(const struct vcpu *vcpu)
+{
+    const struct shadow_space *space = vcpu->vm->shadow->current;
+    return space && vcpu->root >= &space->root[shadow_root_index(VIEW_KERNEL_SUM, false)] &&
+           vcpu->root <= &space->root[shadow_root_index(VIEW_KERNEL_SUM, true)];
+}
+
+bool shadow_may_reach(const struct vcpu *vcpu)
+{
+    return (vcpu->csr.sstatus & SSTATUS_SUM) && vcpu->mode == VMODE_S &&
+           vcpu->vm->options.patch >= PATCH_CLUSTER && !shadow_is_bare(vcpu) &&
+           !shadow_reaches_user(vcpu);
+}
+
+/* --- Faults ----------------------------------------------------------------------------------- */
+
+/* Fills what walk leads to in the vcpu's view; evicts while there is no memory for it. */
+static void fill(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
+{
+    struct vm *vm = vcpu->vm;
+    bool sum = vcpu->mode == VMODE_S && !shadow_is_bare(vcpu) && (walk->pte & PTE_U);
+    for (;;) {
+        if (sum)
+            use_root(vcpu, VIEW_KERNEL_SUM, vcpu->csr.sstatus & SSTATUS_MXR);
+        struct shadow_lens lens = shadow_lens_of(vm->shadow->current, vcpu->root);
+        struct shadow_page page;
+        if (!shadow_make_page(vm, &lens, gva, walk, &page))
+            panic("shadow: %#lx is permitted by the guest's entry %#lx but has no leaf", gva,
+                  walk->pte);
+        bool same;
+        if (shadow_fill(vcpu, vcpu->root, walk, &page, &same)) {
+            if (same)
+                shadow_tlb_flush(vm); /* the machine had cached another entry */
+            break;
+        }
+        shadow_evict(vcpu);
+    }
+    vm->stats.memory.fills++;
+}
+
+/* Whether the kernel's access is one to its process's page, which its root does not reach yet. Fills the
+ * page in the process's own root. */
+static bool fill_user(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
+{
+    struct vm *vm = vcpu->vm;
+    if (!(walk->pte & PTE_U) || !shadow_may_reach(vcpu))
+        return false;
+    bool mxr = vcpu->csr.sstatus & SSTATUS_MXR, same;
+    struct shadow_root *root = &vm->shadow->current->root[shadow_root_index(VIEW_USER, mxr)];
+    struct shadow_lens lens = shadow_lens_of(vm->shadow->current, root);
+    struct shadow_page page;
+    return root->table && shadow_make_page(vm, &lens, gva, walk, &page) &&
+           shadow_fill(vcpu, root, walk, &page, &same);
+}
+
+void shadow_reach_user(struct vcpu *vcpu)
+{
+    use_root(vcpu, VIEW_KERNEL_SUM, vcpu->csr.sstatus & SSTATUS_MXR);
+}
+
+void shadow_put_fixed(struct vcpu *vcpu, uint64_t gva, uint64_t hpa, uint64_t rights)
+{
+    struct shadow_page page = {
+        .gva = gva,
+        .pte = hpa >> PAGE_SHIFT << PTE_PPN_SHIFT | rights | PTE_V | PTE_U | PTE_A | PTE_D,
+        .global = (int64_t)gva < 0,
+    };
+    struct walk none = {0};
+    bool same;
+    while (!shadow_fill(vcpu, vcpu->root, &none, &page, &same))
+        shadow_evict(vcpu);
+    if (same)
+        shadow_tlb_flush(vcpu->vm);
+}
+
+enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access access, uint64_t *gpa,
+                                uint64_t *cause)
+{
+    struct vm *vm = vcpu->vm;
+    struct walk_mode mode = shadow_walk_mode(vcpu);
+    struct walk walk;
+    if (access != ACCESS_FETCH && inline_maps(vcpu, gva, gpa)) {
+        shadow_put_fixed(vcpu, INLINE_TOP, *gpa, PTE_R | PTE_W);
+        return SHADOW_RETRY;
+    }
+    *cause = walk_guest(vm, &mode, gva, access, &walk);
+    if (*cause) {
+        if (mode.user) {
+            vm->shadow->fault_gva = gva;
+            vm->shadow->fault_satp = vcpu->csr.satp;
+        }
+        return SHADOW_GUEST;
+    }
+    *gpa = walk.gpa;
+    if (!shadow_is_backed(vm, walk.gpa))
+        return SHADOW_MMIO;
+
+    if (!shadow_mapping_at(vm->shadow, walk.gpa) && vm->shadow->patch[shadow_frame(vm, walk.gpa)]) {
+        bool kernel = vcpu->mode == VMODE_S;
+        bool executable = (walk.pte & PTE_X) && !((walk.pte & PTE_U) && mode.satp && !mode.user);
+        if (access == ACCESS_STORE)
+            patch_drop(vm, walk.gpa);
+        else if (access == ACCESS_FETCH && vm->shadow->unseen_writes)
+            patch_verify(vm, walk.gpa);
+        else if (access == ACCESS_LOAD && kernel && executable)
+            return SHADOW_PATCHED;
+    }
+
+    if (fill_user(vcpu, gva, &walk))
+        return SHADOW_USER;
+    fill(vcpu, gva, &walk);
+    return SHADOW_RETRY;
+}
+
+uint64_t shadow_fetch_fault(struct vcpu *vcpu, uint64_t gva)
+{
+    struct walk_mode mode = shadow_walk_mode(vcpu);
+    struct walk walk;
+    mode.probe = true;
+    uint64_t cause = walk_guest(vcpu->vm, &mode, gva, ACCESS_FETCH, &walk);
+    return cause ? cause : shadow_is_backed(vcpu->vm, walk.gpa) ? 0 : CAUSE_FETCH_ACCESS;
+}
+
+/* Cuts bytes from the front of a range for a table; zeroed. */
+static void *cut(uint8_t **base, uint64_t bytes)
+{
+    void *table = *base;
+    memset(table, 0, bytes);
+    *base += (bytes + PAGE_MASK) & ~PAGE_MASK;
+    return table;
+}
+
+void shadow_init(struct vm *vm, void *base, uint64_t size, uint64_t host_satp, uint64_t host_entry)
+{
+    uint64_t frames = vm->ram.size >> PAGE_SHIFT;
+    uint64_t blocks = (frames + 511) >> 9;
+    uint8_t *end = (uint8_t *)base + size;
+    uint8_t *next = base;
+    struct shadow *shadow = cut(&next, sizeof(*shadow));
+    shadow->leaves = cut(&next, frames);
+    shadow->patch = cut(&next, frames * sizeof(*shadow->patch));
+    shadow->drops = cut(&next, frames);
+    shadow->block_leaves = cut(&next, blocks);
+    shadow->block_patches = cut(&next, blocks * sizeof(*shadow->block_patches));
+    shadow->copy_gva = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_gva));
+    shadow->copy_loads = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_loads));
+    shadow->copy_jumps = cut(&next, size >> PAGE_SHIFT);
+    shadow->copy_version = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_version));
+    shadow->copy_frame = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_frame));
+    shadow->groups = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->groups));
+    shadow->origin = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->origin));
+    shadow->credit = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->credit));
+    shadow->code = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->code));
+    shadow->taken_up = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->taken_up));
+    shadow->copy_slot = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_slot));
+    shadow->copy_list = cut(&next, COPIES_MAX * sizeof(*shadow->copy_list));
+    shadow->code_epoch = 1;
+    shadow->flush_epoch = 1;
+    shadow->exit = UINT64_MAX; /* none yet */
+    shadow->fault_gva = SHADOW_NO_FAULT;
+    shadow->host_satp = host_satp;
+    shadow->host_entry = host_entry;
+    shadow->host_levels = host_satp >> SATP_MODE_SHIFT == SATP_MODE_SV48 ? 4 : 5;
+    uint64_t left = (uint64_t)(end - next);
+    pool_reset(&shadow->pool, next, left < POOL_MAX ? left : POOL_MAX, &vm->stats.memory);
+    shadow->copies_limit = shadow->pool.pages / 2 < COPIES_MAX ? shadow->pool.pages / 2
+                                                               : COPIES_MAX;
+    vm->shadow = shadow;
+}

@@ -1,0 +1,253 @@
+/* What shadow.c (choosing, faults), shadow_fill.c (filling), shadow_drop.c (forgetting), shadow_search.c (one frame),
+ * shadow_fence.c (fences), shadow_renew.c (comparing) and patch.c share. */
+#pragma once
+#include "engine/trap/inline.h"
+#include "host/map.h"
+#include "engine/trap/shadow.h"
+#include "vm/vm.h"
+
+/* Software bits. Leaves: PTE_PATCHED (shadow.h), PTE_COUNTED: it is in the leaves[] counts.
+ * Tables: PTE_SHARED: the shared table of global kernel pages; PTE_SPLIT: everything below stems from one
+ * guest superpage of this level, so a fence for any address in it drops all.
+ * An entry that is not 0 and has V clear names a table that was put aside. */
+#define PTE_COUNTED (1ul << 9)
+#define PTE_SHARED  (1ul << 8)
+#define PTE_SPLIT   (1ul << 9)
+
+static inline unsigned shadow_index(uint64_t gva, unsigned level)
+{
+    return (gva >> (PAGE_SHIFT + 9 * level)) & 511;
+}
+
+static inline bool shadow_is_leaf(uint64_t pte)
+{
+    return pte & (PTE_R | PTE_X);
+}
+
+/* Whether an entry names a table that a fence put aside: the machine does not see it, and before it does again the
+ * table is compared with the guest's (shadow_attach). */
+static inline bool shadow_is_aside(uint64_t pte)
+{
+    return pte && !(pte & PTE_V);
+}
+
+/* copy_gva of a copy that is executed at several addresses. */
+#define SHADOW_BOUND_TWICE UINT64_MAX
+
+/* Whether the guest's kernel executes what a leaf maps: traces and sites are remembered of it (code_epoch). */
+static inline bool shadow_is_code(uint64_t pte)
+{
+    return (pte & PTE_X) && (pte & (PTE_COUNTED | PTE_PATCHED));
+}
+
+static inline uint64_t *shadow_table_of(uint64_t pte)
+{
+    return map_hpa(PTE_PPN(pte) << PAGE_SHIFT);
+}
+
+static inline uint64_t shadow_frame(const struct vm *vm, uint64_t gpa)
+{
+    return (gpa - vm->ram.gpa) >> PAGE_SHIFT;
+}
+
+static inline bool shadow_is_ram(const struct vm *vm, uint64_t gpa)
+{
+    return gpa >= vm->ram.first && gpa < vm->ram.gpa + vm->ram.size;
+}
+
+/* The window given to the guest that holds gpa, which is no RAM; or null. */
+static inline const struct shadow_mapping *shadow_mapping_at(const struct shadow *shadow,
+                                                             uint64_t gpa)
+{
+    for (unsigned i = 0; i < SHADOW_MAPPINGS; i++)
+        if (gpa - shadow->mapping[i].gpa < shadow->mapping[i].size)
+            return &shadow->mapping[i];
+    return NULL;
+}
+
+/* Whether gpa can be mapped: guest RAM or a host window given to the guest. */
+static inline bool shadow_is_backed(const struct vm *vm, uint64_t gpa)
+{
+    return shadow_is_ram(vm, gpa) || shadow_mapping_at(vm->shadow, gpa);
+}
+
+static inline struct walk_mode shadow_walk_mode(const struct vcpu *vcpu)
+{
+    return (struct walk_mode){
+        .satp = vcpu->csr.satp,
+        .user = vcpu->mode == VMODE_U,
+        .sum = vcpu->csr.sstatus & SSTATUS_SUM,
+        .mxr = vcpu->csr.sstatus & SSTATUS_MXR,
+    };
+}
+
+/* Whether a leaf was made by shadow_put_fixed(): it maps the page of virtual CSRs, or trampolines. */
+static inline bool shadow_is_fixed(const struct vm *vm, uint64_t pte)
+{
+    const struct inlined *inlined = vm->vcpu.inlined;
+    if (!inlined)
+        return false;
+    uint64_t hpa = PTE_PPN(pte) << PAGE_SHIFT;
+    return hpa == map_pointer_hpa(&inlined->page) ||
+           hpa - map_pointer_hpa(inlined->low) < sizeof(inlined->low);
+}
+
+static inline bool shadow_is_bare(const struct vcpu *vcpu)
+{
+    return vcpu->csr.satp >> SATP_MODE_SHIFT == SATP_MODE_BARE;
+}
+
+static inline bool shadow_is_on(const struct vm *vm, unsigned shadow_switch)
+{
+    return vm->options.shadow & shadow_switch;
+}
+
+/* Notes that an entry of a table was written, so that whoever empties the table finds it. */
+static inline void shadow_mark(struct shadow *shadow, const uint64_t *entry)
+{
+    shadow->groups[pool_index(&shadow->pool, entry)] |= 1ul << ((uint64_t)entry / 64 % 64);
+}
+
+/* What one root, or the shared table, may show: the shadow's rights follow from it and the guest's entry. */
+struct shadow_lens {
+    enum shadow_view view;
+    bool mxr;
+    bool bare; /* guest paging is off */
+};
+
+static inline struct shadow_lens shadow_lens_of(const struct shadow_space *space,
+                                                const struct shadow_root *root)
+{
+    unsigned index = (unsigned)(root - space->root);
+    return (struct shadow_lens){
+        .view = (enum shadow_view)(index / 2),
+        .mxr = index & 1,
+        .bare = space->satp >> SATP_MODE_SHIFT == SATP_MODE_BARE,
+    };
+}
+
+/* Whether a lens may show a guest leaf with this U bit at all. */
+static inline bool shadow_in_view(const struct shadow_lens *lens, uint64_t pte)
+{
+    if (lens->bare || lens->view == VIEW_KERNEL_SUM)
+        return true;
+    return (lens->view == VIEW_USER) == ((pte & PTE_U) != 0);
+}
+
+/* What a leaf of RAM that is not patched lets the guest do: R, W, X, and PTE_COUNTED if that is counted. */
+static inline uint64_t shadow_rights(const struct shadow_lens *lens, uint64_t pte)
+{
+    uint64_t bits = pte & (PTE_R | PTE_X);
+    bool kernel = lens->view != VIEW_USER || lens->bare;
+    if (lens->mxr && (pte & PTE_X))
+        bits |= PTE_R;
+    if ((pte & PTE_W) && (pte & PTE_D))
+        bits |= PTE_W;
+    if (lens->view != VIEW_USER && (pte & PTE_U))
+        bits &= ~PTE_X;
+    return (bits & PTE_W) || (kernel && (bits & PTE_X)) ? bits | PTE_COUNTED : bits;
+}
+
+/* What another entry of walk's level-0 table leads to. */
+static inline struct walk shadow_neighbour(const struct walk *walk, uint64_t pte)
+{
+    bool above = walk->global && !(walk->pte & PTE_G);
+    return (struct walk){
+        .gpa = PTE_PPN(pte) << PAGE_SHIFT, .pte = pte, .global = above || (pte & PTE_G)};
+}
+
+/* Whether a leaf may be there before it is asked for: a patched copy is compared with its original when it is
+ * fetched from, if a device may have written unseen. */
+static inline bool shadow_may_be_early(const struct shadow *shadow, uint64_t pte)
+{
+    return !(pte & PTE_PATCHED) || !shadow->unseen_writes;
+}
+
+/* One leaf to be put into a root. */
+struct shadow_page {
+    uint64_t gva, pte; /* shadow entry, complete */
+    uint64_t guest_pte;
+    unsigned level, guest_level;
+    bool global; /* and of no user: may stand in the table that all kernel views share */
+};
+
+/* Builds the leaf for gva; false when the guest's leaf gives no permission through this lens. */
+bool shadow_make_page(struct vm *vm, const struct shadow_lens *lens, uint64_t gva,
+                      const struct walk *walk, struct shadow_page *page);
+
+/* Fills a page of the current space that walk led to, and its neighbours. Its entry, or null: no memory for a
+ * table. *same: the entry was there already. */
+uint64_t *shadow_fill(struct vcpu *vcpu, struct shadow_root *root, const struct walk *walk,
+                      const struct shadow_page *page, bool *same);
+
+/* Fills the page that the guest is about to need, as a TLB may: its A is set, and if it becomes writable its D.
+ * walk: from walk_peek for the current satp. Kernel pages go into the current root, user pages into the user's
+ * if there is one. */
+void shadow_fill_early(struct vcpu *vcpu, uint64_t gva, const struct walk *walk);
+
+/* What may be spent, of work that a guest can lengthen. One group: eight entries that are looked at. */
+#define SHADOW_CREDIT \
+    256u /* groups that fences compare of a table until it must prove its use by a fault */
+#define SHADOW_FENCE_GROUPS 256u  /* that all fences of an exit compare; the rest is put aside */
+#define SHADOW_SEARCH       2048u /* groups that searches of an exit look at; then all is dropped */
+
+/* Sees to it that the two rests are the current exit's. */
+static inline void shadow_begin_work(struct vm *vm)
+{
+    struct shadow *shadow = vm->shadow;
+    if (shadow->exit == vm->vcpu.exit_instret)
+        return;
+    shadow->exit = vm->vcpu.exit_instret;
+    shadow->fence_rest = SHADOW_FENCE_GROUPS;
+    shadow->search_rest = SHADOW_SEARCH;
+}
+
+/* One pass over the tables of a root, or over a shared table: what they are compared by, and what came of it. */
+struct renewal {
+    struct vm *vm;
+    uint64_t satp; /* 0: nothing is known of the guest's tables */
+    struct shadow_lens lens;
+    bool shared; /* a table of global kernel pages only */
+    bool
+        changed; /* something was dropped, put aside or became another: the machine's TLB must forget it */
+};
+
+/* Compares a table of this level, the first entry of which is for gva, and all below it that is in use. False:
+ * nothing is left in it. */
+bool shadow_renew_table(struct renewal *renewal, uint64_t *table, unsigned level, uint64_t gva);
+
+/* Compares one entry, as found for gva: a leaf, or the table of a guest superpage. walk: what the guest says of gva
+ * now; null: nothing. */
+void shadow_renew_found(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
+                        const struct walk *walk);
+
+/* Lets the machine see a table again that was put aside: what no longer holds in it is dropped, and the entry is
+ * cleared if nothing is left. gva: any address below the entry. split: the level of the PTE_SPLIT entry that is
+ * above it, or 0. */
+void shadow_attach(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
+                   unsigned split);
+
+/* Brings what a space holds in line with the guest's tables, which its satp, the current one, names. */
+void shadow_renew_space(struct vcpu *vcpu, struct shadow_space *space);
+
+/* Adds delta to the counts of what a leaf maps. */
+void shadow_account(struct vm *vm, uint64_t pte, unsigned level, int delta);
+
+/* Clears an entry of this level and buries all below it. */
+void shadow_forget_entry(struct vm *vm, uint64_t *entry, unsigned level);
+
+/* Buries all tables of a space; it is free afterwards. */
+void shadow_free_space(struct vm *vm, struct shadow_space *space);
+
+/* Makes room in the pool: the least recently used other space, else everything. */
+void shadow_evict(struct vcpu *vcpu);
+
+/* Where the shared table for gva's upper half is kept, or null when gva's leaf cannot be shared. */
+uint64_t **shadow_shared_upper(struct vcpu *vcpu, const struct shadow_lens *lens, uint64_t gva,
+                               bool global);
+
+/* Index of that table: by 2 * Sv48 + MXR. */
+static inline unsigned shadow_upper_index(uint64_t satp, bool mxr)
+{
+    return 2u * (satp >> SATP_MODE_SHIFT == SATP_MODE_SV48) + mxr;
+}

@@ -1,0 +1,129 @@
+/*
+ * Guest exit and entry: 31 registers, sepc and sstatus <-> struct vcpu. The VMM is mapped in every shadow
+ * root: satp is only written to enter the guest in another one.
+ *
+ * sscratch holds the vcpu while the guest runs and 0 while the VMM runs, so a trap that finds 0 is the
+ * VMM's own fault.
+ */
+#include "offsets.h"
+
+    .macro each_register op, base
+    \op x1,  VCPU_X+8*1(\base)
+    \op x3,  VCPU_X+8*3(\base)
+    \op x4,  VCPU_X+8*4(\base)
+    \op x5,  VCPU_X+8*5(\base)
+    \op x6,  VCPU_X+8*6(\base)
+    \op x7,  VCPU_X+8*7(\base)
+    \op x8,  VCPU_X+8*8(\base)
+    \op x9,  VCPU_X+8*9(\base)
+    \op x11, VCPU_X+8*11(\base)
+    \op x12, VCPU_X+8*12(\base)
+    \op x13, VCPU_X+8*13(\base)
+    \op x14, VCPU_X+8*14(\base)
+    \op x15, VCPU_X+8*15(\base)
+    \op x16, VCPU_X+8*16(\base)
+    \op x17, VCPU_X+8*17(\base)
+    \op x18, VCPU_X+8*18(\base)
+    \op x19, VCPU_X+8*19(\base)
+    \op x20, VCPU_X+8*20(\base)
+    \op x21, VCPU_X+8*21(\base)
+    \op x22, VCPU_X+8*22(\base)
+    \op x23, VCPU_X+8*23(\base)
+    \op x24, VCPU_X+8*24(\base)
+    \op x25, VCPU_X+8*25(\base)
+    \op x26, VCPU_X+8*26(\base)
+    \op x27, VCPU_X+8*27(\base)
+    \op x28, VCPU_X+8*28(\base)
+    \op x29, VCPU_X+8*29(\base)
+    \op x30, VCPU_X+8*30(\base)
+    \op x31, VCPU_X+8*31(\base)
+    .endm
+
+    /* The guest's state into the vcpu; a0 = vcpu, and the VMM's stack. */
+    .macro save_guest
+    csrrw sp, sscratch, sp          /* sp = vcpu, sscratch = guest's sp */
+    beqz sp, vmm_fault
+    each_register sd, sp
+    sd x10, VCPU_X+8*10(sp)
+    csrrw t0, sscratch, zero        /* from here on a fault is ours */
+    sd t0, VCPU_X+8*2(sp)
+    csrr t1, sepc
+    sd t1, VCPU_PC(sp)
+    csrr t2, sstatus
+    sd t2, VCPU_HOST_SSTATUS(sp)
+    mv a0, sp
+    ld sp, VCPU_HOST_STACK(a0)
+    li tp, 0
+    .endm
+
+    .section .text.vector, "ax"
+    /* stvec of a run that is traced (core/observe/timeline.h): the same, recorded. */
+    .globl trace_entry
+    .balign 4
+trace_entry:
+    save_guest
+    call trace_handle
+    j trap_return
+
+    .globl trap_entry
+    .balign 4
+trap_entry:
+    save_guest
+    call trap_handle                /* vcpu in, vcpu out */
+
+    /* trap_return(vcpu): (re-)enter the guest */
+    .globl trap_return
+trap_return:
+    ld t0, VCPU_PC(a0)
+    csrw sepc, t0
+    ld t1, VCPU_HOST_SSTATUS(a0)
+    csrw sstatus, t1
+    ld t0, VCPU_FLUSH(a0)
+    beqz t0, 1f
+    sd zero, VCPU_FLUSH(a0)
+    sfence.vma                      /* before satp: a root may be new, or its ASID used before */
+1:  ld t0, VCPU_SATP(a0)
+    ld t1, VCPU_SATP_INSTALLED(a0)
+    beq t0, t1, 2f
+    sd t0, VCPU_SATP_INSTALLED(a0)
+    csrw satp, t0
+2:  csrw sscratch, a0
+    each_register ld, a0
+    ld sp, VCPU_X+8*2(a0)
+    ld a0, VCPU_X+8*10(a0)
+    sret
+
+    /* The VMM itself trapped: registers onto the panic stack, then trap_panic(registers). But if the machine
+     * refused an access of guard.S (causes 5 and 7), that one fails. */
+vmm_fault:
+    csrrw sp, sscratch, sp          /* sp = the VMM's sp, sscratch = 0 again */
+    csrw sscratch, sp
+    lla sp, panic_stack_top - 256
+    each_register sd, sp
+    sd x10, VCPU_X+8*10(sp)
+    csrr t0, sscratch
+    sd t0, VCPU_X+8*2(sp)
+    sd zero, VCPU_X(sp)
+    csrw sscratch, zero
+    csrr t0, scause
+    andi t0, t0, ~2
+    li t1, 5
+    bne t0, t1, 1f
+    csrr t0, sepc
+    lla t1, guard_begin
+    bltu t0, t1, 1f
+    lla t1, guard_end
+    bgeu t0, t1, 1f
+    lla t0, guard_failed
+    csrw sepc, t0
+    ld sp, VCPU_X+8*2(sp)
+    sret
+1:  mv a0, sp
+    call trap_panic
+1:  wfi
+    j 1b
+
+    .bss
+    .balign 16
+    .space 16384
+panic_stack_top:

@@ -1,0 +1,135 @@
+/* The statistics: a fixed hash table of exits. Their print-out is stats_report.c. */
+#include "vm/stats.h"
+
+#include <string.h>
+
+#include "host/io.h"
+#include "host/machine.h"
+#include "isa/riscv.h"
+#include "vm/vm.h"
+
+#define ROW_OF_THE_REST (STATS_ROWS - 1)
+#define NANOSECONDS     1000000000u
+#define PROBES          64u /* rows looked at before an exit is counted with the rest */
+
+static uint32_t make_key(unsigned exit_class, unsigned mode, uint32_t detail)
+{
+    uint32_t key = (detail ^ exit_class << 24 ^ mode << 23) * 0x9e3779b1u; /* 2^32 / golden ratio */
+
+    return (key ^ key >> 15) | 1;
+}
+
+RARE static struct stats_row *find_row(struct stats *stats, unsigned exit_class, unsigned mode,
+                                       uint32_t detail)
+{
+    uint32_t key = make_key(exit_class, mode, detail);
+
+    for (unsigned i = 0; i < PROBES; i++) {
+        unsigned index = ((key >> 1) + i) % STATS_ROWS;
+        struct stats_row *row = &stats->rows[index];
+
+        if (index == ROW_OF_THE_REST)
+            continue;
+        if (row->key == key && row->detail == detail && row->class == exit_class &&
+            row->mode == mode)
+            return row;
+        if (row->key == 0) {
+            row->key = key;
+            row->detail = detail;
+            row->class = (uint8_t)exit_class;
+            row->mode = (uint8_t)mode;
+            return row;
+        }
+    }
+    stats->rows[ROW_OF_THE_REST].class = EXIT_CLASSES;
+    return &stats->rows[ROW_OF_THE_REST];
+}
+
+/* The same, found before in most cases. */
+static inline struct stats_row *find_row_again(struct stats *stats, unsigned exit_class,
+                                               unsigned mode, uint32_t detail)
+{
+    struct stats_row *
+        *lately = &stats->lately[(detail ^ detail >> 12 ^ exit_class << 2 ^ mode) % STATS_LATELY];
+    struct stats_row *row = *lately;
+
+    if (!row || row->detail != detail || row->class != exit_class || row->mode != mode)
+        row = *lately = find_row(stats, exit_class, mode, detail);
+    return row;
+}
+
+/* 0 for 0. Without Zbb the compiler's own is a call of 43 instructions. */
+static unsigned floor_log2(uint64_t value)
+{
+    static const uint8_t log_of_nibble[16] = {0, 0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3};
+    unsigned log = 0;
+
+    for (; value >= 0x1000; value >>= 8)
+        log += 8;
+    for (; value >= 16; value >>= 4)
+        log += 4;
+    return log + log_of_nibble[value];
+}
+
+void stats_start(struct stats *stats, const struct host *host)
+{
+    uint32_t ns = NANOSECONDS / host->timebase;
+
+    stats->tick_ns = host->counts_instructions ? 0 : ns + (ns == 0);
+}
+
+void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
+                uint64_t instructions, uint64_t ticks)
+{
+    struct stats_row *row = find_row_again(stats, exit_class, mode, detail);
+    unsigned bucket = floor_log2(stats->tick_ns ? ticks * stats->tick_ns : instructions);
+
+    row->count++;
+    row->instructions += instructions;
+    row->ticks += ticks;
+    row->histogram[bucket < STATS_BUCKETS ? bucket : STATS_BUCKETS - 1]++;
+}
+
+void stats_spent(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
+                 uint64_t ticks)
+{
+    find_row_again(stats, exit_class, mode, detail)->ticks += ticks;
+}
+
+void stats_waited(struct stats *stats, unsigned mode, uint64_t ticks)
+{
+    stats_spent(stats, EXIT_WFI, mode, 0, ticks);
+}
+
+void stats_note_longest(struct stats *stats, const struct stats_longest *exit)
+{
+    if (stats_is_longest(stats, exit->instructions))
+        stats->longest = *exit;
+}
+
+uint64_t stats_learned(const struct stats_memory *memory)
+{
+    return memory->learned_before + memory->fills + memory->prefills + memory->early_fills +
+           memory->patched_sites + memory->dropped_patches + memory->trampolines +
+           memory->inline_lost + memory->hints;
+}
+
+void stats_reset(struct vm *vm)
+{
+    struct stats_memory gauges = vm->stats.memory;
+    uint32_t tick_ns = vm->stats.tick_ns;
+
+    memset(&vm->stats, 0, sizeof vm->stats);
+    vm->stats.memory.pool_pages = gauges.pool_pages;
+    vm->stats.memory.pool_peak = gauges.pool_pages;
+    vm->stats.memory.pool_limit = gauges.pool_limit;
+    vm->stats.memory.fixed_bytes = gauges.fixed_bytes;
+    vm->stats.memory.patched_pages = gauges.patched_pages;
+    vm->stats.memory.learned_before = stats_learned(&gauges);
+    vm->stats.tick_ns = tick_ns;
+    for (unsigned i = 0; i < vm->devices; i++)
+        memset(&vm->device[i].count, 0, sizeof vm->device[i].count);
+    vm->stats.begin_time = io_time();
+    vm->stats.begin_instret = io_instret();
+    vm->stats.begin_holds = vm->host->disk.hold.tries;
+}
