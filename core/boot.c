@@ -18,8 +18,6 @@
 #define MEGABYTE  (1ul << 20)
 #define LEAF_AT_0 (PTE_V | PTE_R | PTE_W | PTE_X | PTE_G | PTE_A | PTE_D)
 
-uint64_t map_offset;
-
 extern uint8_t image_start[], image_end[], boot_stack_top[];
 void boot_relocate(uint64_t image, uint64_t base);
 _Noreturn void boot_switch(uint64_t satp, uint64_t entry, uint64_t stack);

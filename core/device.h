@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct host_end;
 struct vm;
 struct device;
 
@@ -18,6 +19,8 @@ struct mmio {
     uint64_t value;  /* store: what the guest wrote, zero-extended; load: what it will read */
     uint8_t width;   /* 1, 2, 4 or 8 bytes */
     bool store;
+    bool more;    /* the VMM itself carries out the guest's next instructions: others may follow at once */
+    bool put_off; /* set by the device, if more: its service is to be called before the guest goes on */
 };
 
 /* One cell of the device's node in the guest's device tree, besides compatible, reg, interrupts. */
@@ -55,18 +58,6 @@ struct strategy {
     void (*service)(struct device *dev);
 };
 
-/* What the option ABLATE= takes away from the device paths: a set. See docs/devices.md. */
-enum ablation {
-    ABLATE_COALESCE = 1
-                      << 0, /* a completion does not wait for those behind it, nor a 16550's byte */
-    ABLATE_NOTIFY = 1 << 1, /* virtio: no EVENT_IDX, and the driver notifies of each request */
-    ABLATE_BATCH = 1 << 2,  /* one completion for each interrupt */
-    ABLATE_COPY = 1
-                  << 3, /* the host's disk works on a buffer of the VMM, not on the guest's pages */
-    ABLATE_QUEUE = 1
-                   << 4, /* one request at a time with the host's disk, and busy until it is done */
-};
-
 /* What the statistics say about one device. Loads, stores and irqs are counted by the core. */
 struct device_count {
     uint64_t loads, stores; /* trapped register accesses */
@@ -82,13 +73,13 @@ struct device {
     const char *name; /* role: "uart", "disk" */
     uint64_t base;    /* of the window, guest-physical, page-aligned */
     unsigned irq;     /* source on the guest's PLIC */
-    void *host;       /* host end: struct host_console, host_disk or host_window */
+    void *host;       /* what stands behind it: struct host_console, host_disk or host_window */
+    struct host_end *end; /* the same as the board sees it (host/host.h); null for a host_window */
     void *state;      /* private to the strategy, state_size bytes */
     struct vm *vm;
-    unsigned ablate; /* enum ablation */
     bool line;       /* current level of the interrupt line */
     bool unasked;    /* the guest may have work and was told not to say so: serve before it idles */
-    bool deferred;   /* serve before the guest goes on */
+    bool put_off;    /* serve before the guest goes on */
     bool unfinished; /* stopped in the middle of its work: serve again soon */
     struct device_count count;
 };
@@ -100,10 +91,6 @@ struct device {
  * new to say, or still something when the driver has dealt with a part, and not at every access. Only an edge
  * is counted. */
 void device_set_irq(struct device *dev, bool level);
-
-/* May the device put off what others will add to? Only while the VMM itself carries out the guest's next
- * instructions. True: its service is called before the guest goes on, and before the VM ends. */
-bool device_may_defer(struct device *dev);
 
 /* To be asked between two pieces of work of which the guest can make many. True: this exit has cost enough. The
  * device remembers where it is and returns; its service is called again soon, when the guest, interrupts and the
@@ -128,18 +115,3 @@ int vm_map(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size);
 /* Routes a host interrupt to the device's line; it is completed on the host when the guest completes
  * it on the vPLIC. 0 or a negative errno. */
 int vm_route_irq(struct device *dev, unsigned host_irq);
-
-/* --- Called by the core. -------------------------------------------------------------------- */
-
-/* The device whose window holds gpa, or null. */
-struct device *device_at(struct vm *vm, uint64_t gpa);
-
-/* Counts, then strategy->access, then the host end's turn. False: raise an access fault in the guest. */
-bool device_access(struct device *dev, struct mmio *io);
-
-/* As device_access, for an access that is not the guest's own instruction: it is not counted. */
-bool device_carry_out(struct device *dev, struct mmio *io);
-
-/* Has the guest an interrupt of the device before it, or is it still handling one? False if it does not
- * listen. For ABLATE_BATCH. */
-bool device_irq_is_open(const struct device *dev);

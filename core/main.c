@@ -6,17 +6,16 @@
 #include "board/board.h"
 #include "board/loader.h"
 #include "boot.h"
-#include "engine/trap/ahead.h"
-#include "engine/trap/inline.h"
+#include "engine/trap/engine.h"
 #include "engine/trap/trap.h"
+#include "host/hart.h"
 #include "host/log.h"
 #include "host/machine.h"
-#include "host/opensbi.h"
 #include "host/map.h"
-#include "engine/trap/patch.h"
-#include "engine/trap/shadow.h"
+#include "host/opensbi.h"
 #include "host/panic.h"
 #include "isa/riscv.h"
+#include "observe/control.h"
 #include "observe/timeline.h"
 #include "vm/vm.h"
 
@@ -25,9 +24,12 @@
 _Noreturn void main(void);
 extern uint8_t boot_stack_top[], image_start[];
 
+/* One of each today. */
+static struct hart hart0;
+static struct vcpu vcpu0;
 static struct vm vm0;
-static struct ahead vm0_ahead;
-static struct inlined vm0_inlined;
+static struct board board0;
+static struct control control0;
 
 static _Noreturn void refuse(void)
 {
@@ -44,49 +46,97 @@ static uint64_t memory_limit(const struct vm *vm, const struct boot_info *info)
     return begin < end ? end : begin;
 }
 
+static void load_guest(struct vm *vm);
+
+/* A reset abandons the exit that asked for it: the stack is taken over from its top. */
+static _Noreturn void on_fresh_stack(struct vm *vm, void (*function)(struct vm *vm))
+{
+    register struct vm *argument __asm__("a0") = vm;
+    __asm__ volatile("mv sp, %0\n\tjr %1"
+                     :
+                     : "r"(hart_this()->stack), "r"(function), "r"(argument));
+    __builtin_unreachable();
+}
+
+static void restart(struct vm *vm)
+{
+    vm->vcpus[0]->csr.satp = 0;
+    vm->vcpus[0]->mode = VMODE_S;
+    load_guest(vm);
+    vm->engine->run(vm->vcpus[0]);
+    __builtin_unreachable();
+}
+
+/* vm->end */
+static _Noreturn void end(struct vm *vm, enum vm_end end, unsigned status)
+{
+    board_finish(vm);
+    control_finish(vm->control);
+    if (end == VM_REBOOT) /* what the console still holds leaves while the guest starts */
+        on_fresh_stack(vm, restart);
+    host_console_flush(vm->host);
+    timeline_finish(vm);
+    report_send(&vm->control->report, "poweroff", (int)status);
+    channel_flush(vm->host);
+    host_power_off(vm->host, status);
+}
+
 static void init_vm(struct vm *vm, struct host *host, const struct boot_info *info)
 {
     vm->options = info->options;
     vm->host = host;
+    vm->engine = &trap_engine;
+    vm->end = end;
     vm->ram = (struct vm_ram_range){
         .gpa = host->ram_hpa,
         .size = info->options.mem,
         .first = host->firmware_end,
     };
-    vm->vcpu.vm = vm;
-    vm->vcpu.hartid = info->hartid;
-    vm->vcpu.counters_given = opensbi_gives_time() ? SCOUNTEREN_TM : 0;
-    vm->vcpu.ahead = &vm0_ahead;
-    vm->vcpu.inlined = vm->options.patch == PATCH_INLINE ? &vm0_inlined : NULL;
-    vm->vcpu.host_stack = (uint64_t)boot_stack_top;
+    vm->mmu_levels = info->levels - 1;
+    vm->vcpus[0] = &vcpu0;
+    vcpu0.vm = vm;
+    vcpu0.hart = &hart0;
+    vcpu0.hartid = info->hartid;
+    vcpu0.counters = hart0.counters;
+    vcpu0.counters_given = opensbi_gives_time() ? SCOUNTEREN_TM : 0;
 }
 
-/* What is left of the VMM's memory behind the devices' state is the shadow's. */
+/* What is left of the VMM's memory behind the devices' state is the engine's. */
 static void init_memory(struct vm *vm, const struct boot_info *info, uint64_t free_hpa)
 {
     uint64_t end = memory_limit(vm, info);
     if (end < free_hpa + MEGABYTE)
         panic("main: %lu KiB are left for shadow page tables", (end - free_hpa) >> 10);
-    shadow_init(vm, map_hpa(free_hpa), end - free_hpa, info->satp, info->map_entry);
-    vm->stats.memory.fixed_bytes = (uint64_t)vm->shadow->pool.base - (uint64_t)image_start;
+    struct engine_memory memory = {
+        .base = map_hpa(free_hpa),
+        .size = end - free_hpa,
+        .satp = info->satp,
+        .map_entry = info->map_entry,
+    };
+    uint64_t used = vm->engine->init(vm, &memory);
+    vm->stats.memory.fixed_bytes = (uint64_t)memory.base + used - (uint64_t)image_start;
 }
 
 /* Power-on or reset, up to the guest's first instruction. */
 static void load_guest(struct vm *vm)
 {
     struct loaded loaded;
+    vm->engine->reset(vm); /* the loader is about to overwrite the code */
     if (board_reset(vm) < 0 || loader_load(vm, &loaded) < 0)
         refuse();
-    memset(vm->vcpu.ahead, 0, sizeof(*vm->vcpu.ahead));
-    inline_reset(&vm->vcpu, vm->shadow->host_levels);
-    vcpu_reset(&vm->vcpu, loaded.entry_gpa, loaded.tree_gpa);
-    board_poll(vm); /* a guest that resets itself at once, again and again, stops nothing */
+    vcpu_reset(vm->vcpus[0], loaded.entry_gpa, loaded.tree_gpa);
+    vm->calls->poll(vm); /* a guest that resets itself at once, again and again, stops nothing */
 }
 
-static _Noreturn void enter_guest(struct vm *vm)
+static void show_guest(void)
 {
-    vm->vcpu.exit_instret = csr_read(CSR_INSTRET); /* the guest's instructions count from here */
-    vcpu_run(&vm->vcpu);
+    const struct trap_vcpu *own = trap_of(&vcpu0);
+    if (!own)
+        return; /* there is none yet */
+    panic_say("guest: v%c pc %#lx satp %#lx sstatus %#lx, last exit scause %#lx stval %#lx\n",
+              vcpu0.mode == VMODE_S ? 'S' : 'U', vcpu0.pc, vcpu0.csr.satp, vcpu0.csr.sstatus,
+              own->scause, own->stval);
+    panic_show_registers("guest", vcpu0.x);
 }
 
 void main(void)
@@ -95,56 +145,24 @@ void main(void)
     csr_write(CSR_STVEC, (uint64_t)trap_entry);
     csr_write(CSR_SSCRATCH, 0);
     csr_write(CSR_SIE, 0);
+    hart0.stack = (uint64_t)boot_stack_top;
+    hart_become(&hart0);
     if (host_probe(&machine, map_hpa(info->fdt_hpa)) < 0)
         refuse();
     machine.counts_instructions = host_counts_instructions();
-    stats_start(&vm0.stats, &machine);
+    hart_start(&hart0);
+    stats_start(&vm0.stats, machine.timebase, machine.counts_instructions);
     init_vm(&vm0, &machine, info);
-    machine.vm = &vm0;
-    panic_watch(&vm0.vcpu);
-    machine.plic.given = vm0.options.plic_mapped;
-    host_plic_start(&machine);
+    panic_watch(&machine, show_guest);
+    host_plic_start(&machine, vm0.options.plic == PLIC_MAPPED);
     uint64_t free_hpa = info->free_hpa;
-    if (control_start(&machine) < 0 || board_init(&vm0, &free_hpa) < 0)
+    if (control_start(&control0, &vm0) < 0 || board_init(&vm0, &board0, &free_hpa) < 0)
         refuse();
-    trace_start(&vm0, &free_hpa);
+    timeline_start(&vm0, &free_hpa);
     init_memory(&vm0, info, free_hpa);
     csr_set(CSR_SIE, SIP_SEIP);
     load_guest(&vm0);
     stats_reset(&vm0);
-    enter_guest(&vm0);
-}
-
-/* A reset abandons the exit that asked for it: the stack is taken over from its top. */
-static _Noreturn void on_fresh_stack(struct vm *vm, void (*function)(struct vm *vm))
-{
-    register struct vm *argument __asm__("a0") = vm;
-    __asm__ volatile("mv sp, %0\n\tjr %1"
-                     :
-                     : "r"(vm->vcpu.host_stack), "r"(function), "r"(argument));
+    vm0.engine->run(&vcpu0);
     __builtin_unreachable();
-}
-
-static void restart(struct vm *vm)
-{
-    vm->vcpu.csr.satp = 0;
-    vm->vcpu.mode = VMODE_S;
-    shadow_reset(&vm->vcpu);
-    patch_reset(vm); /* the loader is about to overwrite the code */
-    load_guest(vm);
-    enter_guest(vm);
-}
-
-void vm_end(struct vm *vm, enum vm_end end, unsigned status)
-{
-    board_settle(vm);
-    board_finish(vm);
-    control_finish(vm->host);
-    if (end == VM_REBOOT) /* what the console still holds leaves while the guest starts */
-        on_fresh_stack(vm, restart);
-    host_console_flush(vm->host);
-    trace_finish(vm);
-    stats_send(vm, "poweroff", (int)status);
-    control_flush(vm->host);
-    host_power_off(vm->host, status);
 }

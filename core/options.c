@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "board/board.h"
 #include "host/fwcfg.h"
 #include "host/log.h"
 #include "host/machine.h"
 #include "host/map.h"
 #include "engine/trap/shadow.h"
-#include "vm/stats.h"
 
 #define OPTIONS_SIZE 512u
 
@@ -23,7 +23,6 @@ static const struct choice ways[] = {{"emulated", WAY_EMULATED},
                                      {"virtio", WAY_VIRTIO},
                                      {"passthrough", WAY_PASSTHROUGH},
                                      {NULL, 0}};
-static const struct choice models[] = {{"ahci", DISK_AHCI}, {"ata", DISK_ATA}, {NULL, 0}};
 static const struct choice switches[] = {{"0", false}, {"1", true}, {NULL, 0}};
 static const struct choice levels[] = {{"off", PATCH_OFF},
                                        {"ecall", PATCH_ECALL},
@@ -31,7 +30,7 @@ static const struct choice levels[] = {{"off", PATCH_OFF},
                                        {"inline", PATCH_INLINE},
                                        {NULL, 0}};
 
-static const struct choice plics[] = {{"emulated", false}, {"mapped", true}, {NULL, 0}};
+static const struct choice plics[] = {{"emulated", PLIC_EMULATED}, {"mapped", PLIC_MAPPED}, {NULL, 0}};
 static const struct choice ablations[] = {{"coalesce", ABLATE_COALESCE}, {"notify", ABLATE_NOTIFY},
                                           {"batch", ABLATE_BATCH},       {"copy", ABLATE_COPY},
                                           {"queue", ABLATE_QUEUE},       {NULL, 0}};
@@ -87,9 +86,9 @@ static int parse_shadow(char *words, unsigned *shadow)
         char *next = *end ? end + 1 : end;
         *end = '\0';
         unsigned i = 0;
-        while (stats_switch_names[i] && strcmp(stats_switch_names[i], word) != 0)
+        while (shadow_switch_names[i] && strcmp(shadow_switch_names[i], word) != 0)
             i++;
-        if (!stats_switch_names[i]) {
+        if (!shadow_switch_names[i]) {
             host_log("option shadow: there is no switch '%s'", word);
             return -EINVAL;
         }
@@ -99,25 +98,50 @@ static int parse_shadow(char *words, unsigned *shadow)
     return 0;
 }
 
+/* Which of the emulated devices of a role: by its name. */
+static int parse_model(const char *const *models, const char *key, const char *word, unsigned *model)
+{
+    for (unsigned i = 0; models && models[i]; i++) {
+        if (strcmp(models[i], word) == 0) {
+            *model = i;
+            return 0;
+        }
+    }
+    host_log("option %s=%s: no such value", key, word);
+    return -EINVAL;
+}
+
+/* "ROLE=way" or "ROLE_model=name". 1: the key is none of them. */
+static int parse_role(struct vm_options *options, const char *key, const char *word)
+{
+    for (unsigned i = 0; i < VM_ROLES; i++) {
+        size_t len = strlen(board_roles[i]);
+        int value = 0, status;
+        if (strncmp(board_roles[i], key, len) != 0)
+            continue;
+        if (strcmp(key + len, "_model") == 0)
+            return parse_model(board_models[i], key, word, &options->model[i]);
+        if (key[len])
+            continue;
+        status = choose(ways, key, word, &value);
+        options->way[i] = (enum device_way)value;
+        return status;
+    }
+    return 1;
+}
+
 static int parse_line(struct vm_options *options, const char *key, char *word)
 {
-    int value = 0, status;
+    int value = 0, status = parse_role(options, key, word);
+    if (status <= 0)
+        return status;
     if (strcmp(key, "mem") == 0)
         return parse_number(key, word, &options->mem);
     if (strcmp(key, "trace") == 0)
         return parse_number(key, word, &options->trace);
     if (strcmp(key, "shadow") == 0)
         return parse_shadow(word, &options->shadow);
-    if (strcmp(key, "uart") == 0) {
-        status = choose(ways, key, word, &value);
-        options->uart = (enum device_way)value;
-    } else if (strcmp(key, "disk") == 0) {
-        status = choose(ways, key, word, &value);
-        options->disk = (enum device_way)value;
-    } else if (strcmp(key, "disk_model") == 0) {
-        status = choose(models, key, word, &value);
-        options->disk_model = (enum disk_model)value;
-    } else if (strcmp(key, "watch") == 0) {
+    if (strcmp(key, "watch") == 0) {
         status = choose(switches, key, word, &value);
         options->watch = value;
     } else if (strcmp(key, "eager") == 0) {
@@ -125,7 +149,7 @@ static int parse_line(struct vm_options *options, const char *key, char *word)
         options->eager = value;
     } else if (strcmp(key, "plic") == 0) {
         status = choose(plics, key, word, &value);
-        options->plic_mapped = value;
+        options->plic = (unsigned)value;
     } else if (strcmp(key, "ablate") == 0) {
         status = parse_set(ablations, key, word, &options->ablate);
     } else if (strcmp(key, "patch") == 0) {
@@ -145,8 +169,7 @@ int options_read(const struct host *host, struct vm_options *options)
     void *fwcfg = map_hpa(host->fwcfg_hpa);
     *options = (struct vm_options){
         .mem = 512ul << 20,
-        .uart = WAY_VIRTIO,
-        .disk = WAY_VIRTIO,
+        .way = {WAY_VIRTIO, WAY_VIRTIO},
         .patch = PATCH_INLINE,
         .shadow = SWITCH_ALL,
     };

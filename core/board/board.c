@@ -8,186 +8,154 @@
 #include <errno.h>
 #include <string.h>
 
+#include "board/devices.h"
+#include "board/lines.h"
+#include "board/plic.h"
+#include "board/plicmap.h"
+#include "board/sbi.h"
+#include "board/windows.h"
 #include "devices/emulated/emulated.h"
 #include "devices/paravirt/paravirt.h"
 #include "devices/passthrough/passthrough.h"
-#include "board/plicmap.h"
-#include "board/rtc.h"
-#include "board/vplic.h"
-#include "vm/timer.h"
 #include "host/bounce.h"
+#include "host/hart.h"
 #include "host/io.h"
 #include "host/log.h"
 #include "host/machine.h"
 #include "host/map.h"
-#include "engine/trap/shadow.h"
 #include "host/panic.h"
-#include "isa/riscv.h"
-#include "vm/vm.h"
 
-const struct device_register *const board_transport_registers = paravirt_registers;
+const struct device_register *const windows_transport_registers = paravirt_registers;
 
-#define VIRTIO_ID_BLOCK 2u
-#define RESUME_TICKS    1000u /* 0.1 ms at QEMU's 10 MHz: the guest's turn */
+enum role { ROLE_UART, ROLE_DISK };
+
+const char *const board_roles[VM_ROLES] = {[ROLE_UART] = "uart", [ROLE_DISK] = "disk"};
+
+static const char *const disk_models[] = {"ahci", "ata", NULL};
+const char *const *const board_models[VM_ROLES] = {[ROLE_DISK] = disk_models};
 
 struct row {
-    const char *name;
     const struct strategy *strategy;
     uint64_t base;
     unsigned irq;
 };
 
 static const struct row uart_rows[] = {
-    [WAY_EMULATED] = {"uart", &emulated_uart, 0x10000000, 10},
-    [WAY_VIRTIO] = {"uart", &paravirt_console, 0x10002000, 2},
-    [WAY_PASSTHROUGH] = {"uart", &passthrough_uart, 0x10000000, 10},
+    [WAY_EMULATED] = {&emulated_uart, 0x10000000, 10},
+    [WAY_VIRTIO] = {&paravirt_console, 0x10002000, 2},
+    [WAY_PASSTHROUGH] = {&passthrough_uart, 0x10000000, 10},
 };
 
 static const struct row disk_rows[] = {
-    [WAY_EMULATED] = {"disk", &emulated_ahci, 0x10010000, 12},
-    [WAY_VIRTIO] = {"disk", &paravirt_disk, 0x10001000, 1},
-    [WAY_PASSTHROUGH] = {"disk", &passthrough_disk, 0x10001000, 1},
+    [WAY_EMULATED] = {&emulated_ahci, 0x10010000, 12},
+    [WAY_VIRTIO] = {&paravirt_disk, 0x10001000, 1},
+    [WAY_PASSTHROUGH] = {&passthrough_disk, 0x10001000, 1},
 };
 
-static const struct row ata_row = {"disk", &emulated_ata, 0x10020000, 13};
+static const struct row ata_row = {&emulated_ata, 0x10020000, 13};
+
+static const struct board_plic *const plics[] = {
+    [PLIC_EMULATED] = &plic_emulated,
+    [PLIC_MAPPED] = &plicmap_plic,
+};
 
 /* --- Set-up ----------------------------------------------------------------------------------------- */
 
-static struct device *add(struct vm *vm, const struct row *row, void *host)
+/* A device of a role; end: its host end, or null: the machine's own device in a window. */
+static void add(struct vm *vm, enum role role, const struct row *row, void *host,
+                struct host_end *end)
 {
-    if (vm->devices == VM_DEVICES || row->irq == 0 || row->irq >= VPLIC_SOURCES)
+    struct device *dev = &vm->device[vm->devices];
+    struct window window = {
+        .base = row->base,
+        .size = row->strategy->size,
+        .access = device_access,
+        .self = dev,
+        .class = EXIT_MMIO,
+        .index = (uint8_t)vm->devices,
+    };
+    if (vm->devices == VM_DEVICES || row->irq == 0 || row->irq >= VPLIC_SOURCES ||
+        !window_add(vm, &window))
         panic("board: no room for the device \"%s\" with interrupt %u (VM_DEVICES %u, "
-              "VPLIC_SOURCES %u)",
-              row->name, row->irq, VM_DEVICES, VPLIC_SOURCES);
-    struct device *dev = &vm->device[vm->devices++];
+              "VPLIC_SOURCES %u, VM_WINDOWS %u)",
+              board_roles[role], row->irq, VM_DEVICES, VPLIC_SOURCES, VM_WINDOWS);
+    vm->devices++;
     *dev = (struct device){
         .strategy = row->strategy,
-        .name = row->name,
+        .name = board_roles[role],
         .base = row->base,
         .irq = row->irq,
         .host = host,
+        .end = end,
         .vm = vm,
-        .ablate = vm->options.ablate,
     };
-    return dev;
+    if (end) {
+        end->calls = &device_owner;
+        end->owner = dev;
+    }
 }
 
 static int add_uart(struct vm *vm)
 {
     struct host *host = vm->host;
-    const struct row *row = &uart_rows[vm->options.uart];
-    if (vm->options.uart == WAY_PASSTHROUGH) {
+    enum device_way way = vm->options.way[ROLE_UART];
+    if (way == WAY_PASSTHROUGH) {
         host->uart.registers = (uintptr_t)map_hpa(host->uart.hpa);
-        add(vm, row, &host->uart);
+        add(vm, ROLE_UART, &uart_rows[way], &host->uart, NULL);
         return 0;
     }
-    int status = host_console_start(host);
-    if (status < 0)
-        return status;
-    host->console.end.owner = add(vm, row, &host->console.end);
-    return 0;
+    int status = host_console_start(host, vm->options.ablate);
+    if (status == 0)
+        add(vm, ROLE_UART, &uart_rows[way], &host->console.front, &host->console.front.end);
+    return status;
 }
 
 static int add_disk(struct vm *vm)
 {
     struct host *host = vm->host;
     struct host_window *window = host_find_virtio(host, VIRTIO_ID_BLOCK);
+    enum device_way way = vm->options.way[ROLE_DISK];
     if (!window) {
         host_log("the machine has no virtio-blk device: the guest gets no disk");
         return 0;
     }
-    const struct row *row = vm->options.disk == WAY_EMULATED && vm->options.disk_model == DISK_ATA
-                                ? &ata_row
-                                : &disk_rows[vm->options.disk];
-    if (vm->options.disk == WAY_PASSTHROUGH) {
+    const struct row *row = way == WAY_EMULATED && vm->options.model[ROLE_DISK] ? &ata_row
+                                                                                : &disk_rows[way];
+    if (way == WAY_PASSTHROUGH) {
         if (vm->ram.hpa_offset != 0) {
             host_log("the disk masters the bus: it can only be given to a guest whose physical "
-                     "addresses "
-                     "are the host's");
+                     "addresses are the host's");
             return -EINVAL;
         }
         window->registers = (uintptr_t)map_hpa(window->hpa);
-        add(vm, row, window);
+        add(vm, ROLE_DISK, row, window, NULL);
         return 0;
     }
     int status = host_disk_start(host, window, vm->options.ablate);
-    if (status < 0)
-        return status;
-    host->disk.end.owner = add(vm, row, &host->disk.end);
-    return 0;
+    if (status == 0)
+        add(vm, ROLE_DISK, row, &host->disk.front, &host->disk.front.end);
+    return status;
 }
 
 /* One device for each role, if the machine has what it needs. */
-static int (*const roles[])(struct vm *vm) = {add_uart, add_disk};
+static int (*const add_role[VM_ROLES])(struct vm *vm) = {
+    [ROLE_UART] = add_uart,
+    [ROLE_DISK] = add_disk,
+};
 
-_Static_assert(sizeof(roles) / sizeof(roles[0]) <= VM_DEVICES,
-               "VM_DEVICES (vm.h): a device for each role");
-_Static_assert(
-    VM_DEVICES + 1 <= SHADOW_MAPPINGS,
-    "SHADOW_MAPPINGS (engine/trap/shadow.h): every device passed through, and the PLIC's page");
+_Static_assert(VM_ROLES <= VM_DEVICES, "VM_DEVICES (vm/vm.h): a device for each role");
 
 static void guest_completed(struct vplic *plic, unsigned source, void *arg)
 {
     struct vm *vm = arg;
-    unsigned host_irq = vm->routed[source];
+    unsigned host_irq = vm->board->routed[source];
     if (!host_irq)
         return;
     vplic_set_line(plic, source, false);
     host_irq_complete(vm->host, host_irq); /* if its level still stands, it interrupts again */
 }
 
-int board_init(struct vm *vm, uint64_t *free_hpa)
-{
-    vm->plic.completed = guest_completed;
-    vm->plic.arg = vm;
-    int status = rtc_init(vm);
-    for (unsigned i = 0; status == 0 && i < sizeof(roles) / sizeof(roles[0]); i++)
-        status = roles[i](vm);
-    if (status == 0 && vm->options.plic_mapped)
-        status = plicmap_init(vm);
-    if (vm->options.ablate & ABLATE_COPY) {
-        vm->host->disk.bounce = map_hpa(*free_hpa);
-        *free_hpa += BOUNCE_SIZE * BOUNCE_SLOTS;
-    }
-    for (unsigned i = 0; status == 0 && i < vm->devices; i++) {
-        struct device *dev = &vm->device[i];
-        dev->state = map_hpa(*free_hpa);
-        memset(dev->state, 0, dev->strategy->state_size);
-        *free_hpa += (dev->strategy->state_size + PAGE_MASK) & ~PAGE_MASK;
-    }
-    return status;
-}
-
-int board_reset(struct vm *vm)
-{
-    vm->resume_time = UINT64_MAX;
-    vplic_reset(&vm->plic);
-    rtc_reset(vm);
-    for (unsigned i = 0; i < vm->devices; i++) {
-        struct device *dev = &vm->device[i];
-        dev->line = dev->unfinished = false;
-        int status = dev->strategy->attach(dev);
-        if (status < 0)
-            return status;
-    }
-    return vm->options.plic_mapped ? plicmap_reset(vm) : 0;
-}
-
-/* --- Interrupts, and work that waits -------------------------------------------------------------- */
-
-void board_follow_plic(struct vm *vm)
-{
-    if (vm->options.plic_mapped)
-        plicmap_look(vm);
-    else
-        vcpu_set_external(&vm->vcpu, vplic_output(&vm->plic, VPLIC_CONTEXT_S));
-}
-
-void board_set_line(struct vm *vm, unsigned source, bool level)
-{
-    if (vplic_set_line(&vm->plic, source, level))
-        board_follow_plic(vm);
-}
+/* --- Turns ------------------------------------------------------------------------------------------- */
 
 /* Whether a device is to be served at a host interrupt. resume: unfinished ones have waited long enough. */
 static bool wants_turn(struct device *dev, bool resume)
@@ -197,71 +165,141 @@ static bool wants_turn(struct device *dev, bool resume)
     return resume && !device_yield(dev); /* the interrupt may have cost enough already */
 }
 
-void board_poll(struct vm *vm)
+/* Serves the devices whose guest was told not to notify, and those that are unfinished. */
+static void serve_devices(struct vm *vm, bool resume)
 {
-    if (vm->options.plic_mapped)
-        plicmap_poll(vm);
-    bool resume = vm->resume_time != UINT64_MAX && io_time() >= vm->resume_time;
-    if (resume)
-        vm->resume_time = UINT64_MAX; /* who is still unfinished then will say so */
     for (unsigned i = 0; i < vm->devices; i++) {
         struct device *dev = &vm->device[i];
         if (!wants_turn(dev, resume))
             continue;
         dev->unfinished = false;
         dev->strategy->service(dev);
-        if (dev->host == &vm->host->disk.end)
-            host_disk_settle(vm->host);
+        if (dev->end && dev->end->settle)
+            dev->end->settle(dev->end);
     }
-    host_disk_look(vm->host);
+}
+
+static void look_at_ends(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->devices; i++) {
+        struct host_end *end = vm->device[i].end;
+        if (end && end->look)
+            end->look(end);
+    }
+}
+
+static void poll(struct vm *vm)
+{
+    struct board *board = vm->board;
+    if (board->plic_row->poll)
+        board->plic_poll_time = board->plic_row->poll(vm);
+    bool resume = board->resume_time != UINT64_MAX && io_time() >= board->resume_time;
     if (resume)
-        control_poll(vm->host);
-    board_set_alarm(vm);
+        board->resume_time = UINT64_MAX; /* who is still unfinished then will say so */
+    serve_devices(vm, resume);
+    look_at_ends(vm);
+    if (resume)
+        channel_poll(vm->host);
+    lines_set_alarm(vm);
 }
 
-void board_idle(struct vm *vm, bool idle)
+static void wake(struct vm *vm)
 {
-    host_disk_idle(vm->host, idle);
+    if (vm->board->resume_time != UINT64_MAX)
+        poll(vm);
+}
+
+static void idle(struct vm *vm, bool idle)
+{
+    for (unsigned i = 0; i < vm->devices; i++) {
+        struct host_end *end = vm->device[i].end;
+        if (end && end->idle)
+            end->idle(end, idle);
+    }
     if (idle)
-        board_poll(vm);
-    else if (vm->options.plic_mapped)
-        board_set_alarm(vm); /* it may have rung meanwhile */
+        poll(vm);
+    else if (vm->board->plic_row->poll)
+        lines_set_alarm(vm); /* it may have rung meanwhile */
 }
 
-void board_set_alarm(struct vm *vm)
+static void settle(struct vm *vm)
 {
-    uint64_t next = host_disk_alarm(vm->host);
-    next = vm->resume_time < next ? vm->resume_time : next;
-    if (vm->options.plic_mapped && vm->plic_look_time < next)
-        next = vm->plic_look_time;
-    timer_set_alarm(&vm->vcpu, next);
+    vm->has_put_off = false;
+    for (unsigned i = 0; i < vm->devices; i++) {
+        struct device *dev = &vm->device[i];
+        if (dev->put_off)
+            dev->strategy->service(dev);
+        dev->put_off = false;
+    }
 }
 
-void board_resume_soon(struct vm *vm)
+static void look(struct vm *vm)
 {
-    vm->resume_time = io_time() + RESUME_TICKS;
-    board_set_alarm(vm);
+    vm->board->plic_row->follow(vm);
 }
+
+static const struct vm_board calls = {
+    .poll = poll, .wake = wake, .idle = idle, .settle = settle, .call = sbi_call};
+static const struct vm_board calls_unseen = {
+    .poll = poll, .wake = wake, .idle = idle, .settle = settle, .call = sbi_call, .look = look};
 
 void board_finish(struct vm *vm)
 {
     uint64_t start = io_time();
-    while (vm->resume_time != UINT64_MAX && io_time() - start < vm->host->timebase) {
-        vm->vcpu.exit_time = io_time(); /* each piece is as good as an exit */
-        board_poll(vm);
+    settle(vm);
+    while (vm->board->resume_time != UINT64_MAX && io_time() - start < vm->host->timebase) {
+        hart_this()->begin_time = io_time(); /* each piece is as good as an exit */
+        poll(vm);
     }
 }
 
-void board_settle(struct vm *vm)
+/* --- Start ------------------------------------------------------------------------------------------- */
+
+/* Memory for what the devices keep, behind each other in whole pages; zeroed. */
+static void place_state(struct vm *vm, uint64_t *free_hpa)
 {
-    vm->runs_ahead = false;
-    if (!vm->deferred)
-        return;
-    vm->deferred = false;
     for (unsigned i = 0; i < vm->devices; i++) {
         struct device *dev = &vm->device[i];
-        if (dev->deferred)
-            dev->strategy->service(dev);
-        dev->deferred = false;
+        dev->state = map_hpa(*free_hpa);
+        memset(dev->state, 0, dev->strategy->state_size);
+        *free_hpa += (dev->strategy->state_size + PAGE_MASK) & ~PAGE_MASK;
     }
+}
+
+int board_init(struct vm *vm, struct board *board, uint64_t *free_hpa)
+{
+    vm->board = board;
+    board->plic_row = plics[vm->options.plic];
+    vm->calls = board->plic_row->unseen ? &calls_unseen : &calls;
+    board->plic.completed = guest_completed;
+    board->plic.arg = vm;
+    board->plic_poll_time = board->resume_time = UINT64_MAX;
+    windows_add(vm);
+    int status = rtc_init(vm);
+    for (unsigned i = 0; status == 0 && i < VM_ROLES; i++)
+        status = add_role[i](vm);
+    if (status == 0 && board->plic_row->init)
+        status = board->plic_row->init(vm);
+    if (vm->options.ablate & ABLATE_COPY) {
+        vm->host->disk.bounce = map_hpa(*free_hpa);
+        *free_hpa += BOUNCE_SIZE * BOUNCE_SLOTS;
+    }
+    place_state(vm, free_hpa);
+    return status;
+}
+
+int board_reset(struct vm *vm)
+{
+    struct board *board = vm->board;
+    board->resume_time = UINT64_MAX;
+    vplic_reset(&board->plic);
+    rtc_reset(vm);
+    for (unsigned i = 0; i < vm->devices; i++) {
+        struct device *dev = &vm->device[i];
+        dev->line = dev->unfinished = dev->put_off = false;
+        int status = dev->strategy->attach(dev);
+        if (status < 0)
+            return status;
+    }
+    return board->plic_row->reset ? board->plic_row->reset(vm) : 0;
 }

@@ -1,5 +1,5 @@
 /*
- * The seam's core side (device.h): which device answers, counting, and what a strategy may ask for.
+ * The seam's core side (device.h): counting, and what a strategy may ask for.
  *
  * Surprise: a device without an access function is the machine's own. Its registers normally do not trap;
  * with the option watch they do, are counted, and the access is passed on as it is.
@@ -9,30 +9,14 @@
 #include <errno.h>
 
 #include "board/board.h"
-#include "engine/trap/ahead.h"
-#include "engine/trap/trap.h"
+#include "board/devices.h"
+#include "board/lines.h"
 #include "host/guard.h"
+#include "host/hart.h"
 #include "host/machine.h"
-#include "host/plic.h"
 #include "host/map.h"
-#include "engine/trap/shadow.h"
+#include "vm/engine.h"
 #include "vm/vm.h"
-
-static bool holds(const struct device *dev, uint64_t gpa)
-{
-    return gpa - dev->base < dev->strategy->size;
-}
-
-struct device *device_at(struct vm *vm, uint64_t gpa)
-{
-    struct device *recent = vm->recent;
-    if (recent && holds(recent, gpa))
-        return recent;
-    for (unsigned i = 0; i < vm->devices; i++)
-        if (holds(&vm->device[i], gpa))
-            return vm->recent = &vm->device[i];
-    return NULL;
-}
 
 /* Carries the access out on the machine's own device, which the guest was given. As with a mapped page the
  * machine says what it answers: its device may be shorter than the window of its tree. */
@@ -49,39 +33,33 @@ bool device_carry_out(struct device *dev, struct mmio *io)
     return dev->strategy->access ? dev->strategy->access(dev, io) : pass_on(dev, io);
 }
 
-bool device_access(struct device *dev, struct mmio *io)
+bool device_access(struct vcpu *vcpu, void *self, struct mmio *io)
 {
+    struct device *dev = self;
+    struct host_end *end = dev->end;
     if (io->store)
         dev->count.stores++;
     else
         dev->count.loads++;
+    io->more &= !end || !(end->ablate & ABLATE_COALESCE);
     bool done = device_carry_out(dev, io);
-    if (dev->host == &dev->vm->host->disk.end &&
-        (host_disk_settle(dev->vm->host) || dev->vm->vcpu.alarm != UINT64_MAX))
-        board_set_alarm(dev->vm);
+    if (io->put_off)
+        dev->put_off = vcpu->vm->has_put_off = true;
+    if (end && end->settle && (end->settle(end) || vcpu->hart->alarm != UINT64_MAX))
+        lines_set_alarm(vcpu->vm);
     return done;
 }
 
-bool device_irq_is_open(const struct device *dev)
-{
-    return vplic_is_open(&dev->vm->plic, dev->irq, VPLIC_CONTEXT_S);
-}
-
-bool device_may_defer(struct device *dev)
-{
-    if (!dev->vm->runs_ahead || (dev->ablate & ABLATE_COALESCE))
-        return false;
-    dev->deferred = dev->vm->deferred = true;
-    return true;
-}
+/* --- What a strategy asks for ------------------------------------------------------------------------- */
 
 bool device_yield(struct device *dev)
 {
-    if (!trap_is_spent(&dev->vm->vcpu))
+    if (!hart_is_spent())
         return false;
     dev->unfinished = true;
-    ahead_stop(&dev->vm->vcpu);
-    board_resume_soon(dev->vm);
+    for (unsigned i = 0; i < VM_VCPUS; i++)
+        dev->vm->vcpus[i]->changed.interrupts = true; /* the guest goes on with them */
+    lines_resume_soon(dev->vm);
     return true;
 }
 
@@ -91,38 +69,61 @@ void device_set_irq(struct device *dev, bool level)
         return;
     dev->count.irqs += level && !dev->line;
     dev->line = level;
-    board_set_line(dev->vm, dev->irq, level);
+    lines_set(dev->vm, dev->irq, level);
 }
 
 int vm_map(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size)
 {
-    vm->shadow->unseen_writes = true;
-    if (vm->options.watch)
-        return 0;
-    for (unsigned i = 0; i < SHADOW_MAPPINGS; i++) {
-        struct shadow_mapping *mapping = &vm->shadow->mapping[i];
-        if (mapping->size && mapping->gpa != gpa)
-            continue;
-        *mapping = (struct shadow_mapping){gpa, hpa, size};
-        return 0;
-    }
-    return -ENOSPC;
+    vm->engine->expect_dma(vm);
+    return vm->options.watch ? 0 : vm->engine->map(vm, gpa, hpa, size);
 }
 
-/* The host source is claimed and stays so until the guest completes its own (guest_completed). */
+/* The host source is claimed and stays so until the guest completes its own (board.c). */
 static bool routed_irq(void *argument, unsigned host_irq)
 {
     struct device *dev = argument;
     (void)host_irq;
     dev->count.irqs++;
-    board_set_line(dev->vm, dev->irq, true);
+    lines_set(dev->vm, dev->irq, true);
     return false;
 }
 
 int vm_route_irq(struct device *dev, unsigned host_irq)
 {
-    if (dev->vm->options.plic_mapped)
+    struct board *board = dev->vm->board;
+    if (board->plic_row->unseen)
         return 0; /* the guest claims it itself */
-    dev->vm->routed[dev->irq] = host_irq;
+    board->routed[dev->irq] = host_irq;
     return host_irq_enable(dev->vm->host, host_irq, routed_irq, dev);
 }
+
+/* --- What a host end asks for ------------------------------------------------------------------------- */
+
+static void notify(struct device *dev)
+{
+    if (dev->strategy->service)
+        dev->strategy->service(dev);
+}
+
+static bool is_unfinished(const struct device *dev)
+{
+    return dev->unfinished;
+}
+
+static bool is_interrupting(const struct device *dev)
+{
+    return vplic_is_open(&dev->vm->board->plic, dev->irq, VPLIC_CONTEXT_S);
+}
+
+static void written(struct device *dev, const void *bytes, uint64_t len)
+{
+    vm_ram_written(dev->vm, bytes, len);
+}
+
+const struct host_owner device_owner = {
+    .notify = notify,
+    .yield = device_yield,
+    .is_unfinished = is_unfinished,
+    .is_interrupting = is_interrupting,
+    .written = written,
+};

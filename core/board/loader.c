@@ -15,7 +15,6 @@
 #include "host/log.h"
 #include "host/machine.h"
 #include "host/map.h"
-#include "engine/trap/shadow.h"
 #include "isa/riscv.h"
 #include "vm/vm.h"
 
@@ -179,7 +178,7 @@ int loader_load(struct vm *vm, struct loaded *loaded)
         .bootargs = append,
         .initrd_gpa = loaded->initrd_gpa,
         .initrd_size = loaded->initrd_size,
-        .mmu_levels = vm->shadow->host_levels - 1,
+        .mmu_levels = vm->mmu_levels,
     };
     status = tree_build(vm, vm->host, &config, vm_ram(vm, loaded->tree_gpa, TREE_SIZE), TREE_SIZE);
     return status < 0 ? status : 0;

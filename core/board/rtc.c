@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "board/board.h"
+#include "board/lines.h"
 #include "host/io.h"
 #include "host/log.h"
 #include "host/machine.h"
@@ -66,10 +67,10 @@ static uint64_t with_high(uint64_t value, uint32_t half)
 
 static void update_line(struct vm *vm)
 {
-    if (vm->rtc.direct)
-        io_write32(vm->rtc.host + REG_IRQ_ENABLED, vm->rtc.enabled);
+    if (vm->board->rtc.direct)
+        io_write32(vm->board->rtc.host + REG_IRQ_ENABLED, vm->board->rtc.enabled);
     else
-        board_set_line(vm, RTC_IRQ, vm->rtc.pending && vm->rtc.enabled);
+        lines_set(vm, RTC_IRQ, vm->board->rtc.pending && vm->board->rtc.enabled);
 }
 
 static void clear_alarm(struct rtc *rtc)
@@ -81,15 +82,15 @@ static void clear_alarm(struct rtc *rtc)
 
 static void ring(struct vm *vm)
 {
-    clear_alarm(&vm->rtc);
-    vm->rtc.pending = true;
+    clear_alarm(&vm->board->rtc);
+    vm->board->rtc.pending = true;
     update_line(vm);
 }
 
 /* An alarm in the past rings at once. The host's counts in 63 bits: further is as good as never. */
 static void set_alarm(struct vm *vm)
 {
-    struct rtc *rtc = &vm->rtc;
+    struct rtc *rtc = &vm->board->rtc;
     uint64_t now = host_now(rtc);
     uint64_t ahead = rtc->alarm - (now + rtc->offset);
 
@@ -112,8 +113,8 @@ static bool host_alarm_rings(void *argument, unsigned irq)
     struct vm *vm = argument;
 
     (void)irq;
-    io_write32(vm->rtc.host + REG_CLEAR_INTERRUPT, 1);
-    if (vm->rtc.running && host_now(&vm->rtc) >= vm->rtc.host_alarm)
+    io_write32(vm->board->rtc.host + REG_CLEAR_INTERRUPT, 1);
+    if (vm->board->rtc.running && host_now(&vm->board->rtc) >= vm->board->rtc.host_alarm)
         ring(vm);
     return true;
 }
@@ -126,12 +127,12 @@ int rtc_init(struct vm *vm)
         host_log("the machine has no goldfish RTC: the guest gets no clock");
         return 0;
     }
-    vm->rtc.host = (uintptr_t)map_hpa(host->rtc.hpa);
-    io_write32(vm->rtc.host + REG_CLEAR_ALARM, 1);
-    io_write32(vm->rtc.host + REG_CLEAR_INTERRUPT, 1);
-    vm->rtc.direct = vm->options.plic_mapped;
-    io_write32(vm->rtc.host + REG_IRQ_ENABLED, !vm->rtc.direct);
-    if (vm->rtc.direct)
+    vm->board->rtc.host = (uintptr_t)map_hpa(host->rtc.hpa);
+    io_write32(vm->board->rtc.host + REG_CLEAR_ALARM, 1);
+    io_write32(vm->board->rtc.host + REG_CLEAR_INTERRUPT, 1);
+    vm->board->rtc.direct = vm->board->plic_row->unseen;
+    io_write32(vm->board->rtc.host + REG_IRQ_ENABLED, !vm->board->rtc.direct);
+    if (vm->board->rtc.direct)
         return 0;
     if (host_irq_enable(host, host->rtc.irq, host_alarm_rings, vm) < 0) {
         host_log("the machine's RTC has no interrupt that can be used");
@@ -142,7 +143,7 @@ int rtc_init(struct vm *vm)
 
 void rtc_reset(struct vm *vm)
 {
-    struct rtc *rtc = &vm->rtc;
+    struct rtc *rtc = &vm->board->rtc;
 
     clear_alarm(rtc);
     *rtc = (struct rtc){.host = rtc->host, .offset = rtc->offset, .direct = rtc->direct};
@@ -174,7 +175,7 @@ static uint32_t load(struct rtc *rtc, uint64_t reg)
 /* Setting the clock leaves the alarm where it was in real time; Linux sets it again by itself. */
 static void store(struct vm *vm, uint64_t reg, uint32_t value)
 {
-    struct rtc *rtc = &vm->rtc;
+    struct rtc *rtc = &vm->board->rtc;
     uint64_t now = guest_now(rtc);
 
     switch (reg) {
@@ -200,16 +201,18 @@ static void store(struct vm *vm, uint64_t reg, uint32_t value)
 }
 
 /* Eight bytes are two registers, the lower first, as QEMU's model takes them. */
-bool rtc_access(struct vm *vm, struct mmio *io)
+bool rtc_access(struct vcpu *vcpu, void *self, struct mmio *io)
 {
-    if (!vm->rtc.host || (io->width != 4 && io->width != 8) || io->offset + io->width > REG_END)
+    struct vm *vm = vcpu->vm;
+    (void)self;
+    if (!vm->board->rtc.host || (io->width != 4 && io->width != 8) || io->offset + io->width > REG_END)
         return false;
     uint64_t value = 0;
     for (unsigned at = 0; at < io->width; at += 4) {
         if (io->store)
             store(vm, io->offset + at, (uint32_t)(io->value >> 8 * at));
         else
-            value |= (uint64_t)load(&vm->rtc, io->offset + at) << 8 * at;
+            value |= (uint64_t)load(&vm->board->rtc, io->offset + at) << 8 * at;
     }
     if (!io->store)
         io->value = value;

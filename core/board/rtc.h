@@ -7,6 +7,7 @@
 
 #include "device.h"
 
+struct vcpu;
 struct vm;
 
 #define RTC_BASE 0x00101000ul
@@ -20,7 +21,7 @@ struct rtc {
     uint64_t alarm;      /* as the guest wrote it */
     uint64_t host_alarm; /* what was asked of the host for it */
     uint32_t time_high;  /* upper half of the time whose lower half was read last */
-    bool direct;         /* PLIC=mapped: the host's interrupt is the guest's */
+    bool direct;         /* the host's interrupt is the guest's (PLIC_MAPPED) */
     bool running;        /* the alarm is ahead */
     bool pending;        /* it has rung, and was not acknowledged */
     bool enabled;        /* the guest wants to be interrupted */
@@ -36,5 +37,5 @@ int rtc_init(struct vm *vm);
 /* Forgets the alarm. The time that the guest has set survives, as in a clock with a battery. */
 void rtc_reset(struct vm *vm);
 
-/* One guest access, offset relative to RTC_BASE. False: access fault. */
-bool rtc_access(struct vm *vm, struct mmio *io);
+/* One guest access, as a window's (vm/window.h). False: access fault. */
+bool rtc_access(struct vcpu *vcpu, void *self, struct mmio *io);

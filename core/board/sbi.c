@@ -9,7 +9,7 @@
 #include "board/sbi_internal.h"
 #include "vm/timer.h"
 #include "host/firmware.h"
-#include "host/machine.h"
+#include "vm/run.h"
 #include "vm/vm.h"
 
 #define SBI_SPEC_VERSION 0x02000000ul
@@ -51,7 +51,7 @@ static struct sbi_answer call_trident(struct vcpu *vcpu, uint64_t fid)
         return sbi_error(SBI_ERR_NOT_SUPPORTED);
     if (fid == 0) {
         stats_reset(vcpu->vm);
-    } else if (!control_mark(vcpu->vm->host, (int)vcpu->x[10])) {
+    } else if (!vcpu->vm->mark(vcpu->vm, (int)vcpu->x[10])) {
         vcpu->pc -= 4; /* the guest makes the call again, after its interrupts */
         return (struct sbi_answer){.elsewhere = true};
     }
@@ -118,24 +118,23 @@ static struct sbi_answer (*const legacy[])(struct vcpu *vcpu) = {
     sbi_legacy_sfence,    sbi_legacy_sfence_asid, legacy_shutdown,
 };
 
-void sbi_call(struct vcpu *vcpu)
+struct exit sbi_call(struct vcpu *vcpu)
 {
     uint64_t eid = vcpu->x[17];
+    bool is_legacy = eid <= EID_SHUTDOWN;
+    struct exit exit = exit_of(EXIT_SBI, EXIT_SBI_CALL(eid, is_legacy ? 0 : vcpu->x[16] & 0xff));
     const struct sbi_extension *extension = find(eid);
     struct sbi_answer answer = sbi_error(SBI_ERR_NOT_SUPPORTED);
-    if (eid <= EID_SHUTDOWN)
+    if (is_legacy)
         answer = legacy[eid](vcpu);
     else if (extension)
         answer = extension->call(vcpu, vcpu->x[16]);
+    if (answer.wait)
+        run_wait(vcpu, exit, true);
     if (answer.elsewhere)
-        return;
+        return exit;
     vcpu->x[10] = (uint64_t)answer.error;
-    if (eid > EID_SHUTDOWN)
+    if (!is_legacy)
         vcpu->x[11] = answer.value;
-}
-
-uint32_t sbi_detail(const struct vcpu *vcpu)
-{
-    uint64_t eid = vcpu->x[17];
-    return STATS_SBI(eid, eid <= EID_SHUTDOWN ? 0 : vcpu->x[16] & 0xff);
+    return exit;
 }

@@ -11,8 +11,9 @@
  */
 #include <string.h>
 
+#include "board/board.h"
+#include "board/devices.h"
 #include "board/sbi_internal.h"
-#include "engine/trap/trap.h"
 #include "device.h"
 #include "host/machine.h"
 #include "vm/vm.h"
@@ -67,7 +68,7 @@ static size_t expand(uint8_t *text, const uint8_t *bytes, size_t len)
 /* Behind what the UART's model has written, all of it or, if there is no room for all, nothing. */
 static size_t write_end(struct vm *vm, const uint8_t *bytes, size_t len)
 {
-    struct host_console *end = &vm->host->console.end;
+    struct host_console *end = &vm->host->console.front;
     uint8_t text[2 * COPY_MAX];
     if (host_console_room(vm->host) < 2 * len)
         return 0;
@@ -82,7 +83,7 @@ static size_t write_end(struct vm *vm, const uint8_t *bytes, size_t len)
  * carriage return and its line feed. */
 static size_t write_given(struct device *dev, const uint8_t *bytes, size_t len)
 {
-    bool *returned = &dev->vm->sbi_returned;
+    bool *returned = &dev->vm->board->returned;
     size_t done = 0;
     while (done < len && (load(dev, UART_LSR) & LSR_EMPTY)) {
         bool first = bytes[done] == '\n' && !*returned;
@@ -97,18 +98,15 @@ static size_t write_given(struct device *dev, const uint8_t *bytes, size_t len)
 static size_t write(struct vm *vm, const uint8_t *bytes, size_t len)
 {
     struct device *dev = uart_of(vm);
-    return dev->strategy->access ? write_end(vm, bytes, len) : write_given(dev, bytes, len);
+    return dev->end ? write_end(vm, bytes, len) : write_given(dev, bytes, len);
 }
 
 /* The guest makes its call once more, at the earliest when something has happened. The machine's UART tells its
  * owner that there is room: the VMM's own driver, or the guest, and then nobody may sleep. */
 static struct sbi_answer again(struct vcpu *vcpu)
 {
-    if (uart_of(vcpu->vm)->strategy->access) {
-        trap_wait(vcpu, true);
-    }
     vcpu->pc -= 4;
-    return (struct sbi_answer){.elsewhere = true};
+    return (struct sbi_answer){.elsewhere = true, .wait = uart_of(vcpu->vm)->end};
 }
 
 struct sbi_answer sbi_legacy_putchar(struct vcpu *vcpu)

@@ -7,9 +7,10 @@
  */
 #include "board/sbi_internal.h"
 #include "vm/emulate.h"
+#include "vm/engine.h"
+#include "vm/run.h"
 #include "device.h"
 #include "host/firmware.h"
-#include "engine/trap/shadow.h"
 #include "isa/riscv.h"
 #include "vm/vm.h"
 
@@ -63,7 +64,7 @@ static bool load_mask(struct vcpu *vcpu, bool *named)
 static void send_ipi(struct vcpu *vcpu)
 {
     vcpu->csr.sip |= SIP_SSIP;
-    vcpu->interrupts_stale = true;
+    vcpu->changed.interrupts = true;
 }
 
 struct sbi_answer sbi_call_ipi(struct vcpu *vcpu, uint64_t fid)
@@ -98,15 +99,19 @@ struct sbi_answer sbi_legacy_send_ipi(struct vcpu *vcpu)
 static void fence_range(struct vcpu *vcpu, uint64_t start, uint64_t size, bool by_asid,
                         uint64_t asid)
 {
+    const struct engine *engine = vcpu->vm->engine;
+    struct fence fence = {.by_asid = by_asid, .asid = asid & SATP_ASID_MASK};
     if ((start == 0 && size == 0) || size > FENCE_PAGES_MAX * PAGE_SIZE) {
-        shadow_fence(vcpu, false, 0, by_asid, asid & SATP_ASID_MASK);
+        engine->fence(vcpu, &fence);
         return;
     }
     /* Counted in pages: the range may end at the top of the address space. */
     uint64_t pages = ((start & PAGE_MASK) + size + PAGE_MASK) >> PAGE_SHIFT;
-    for (uint64_t i = 0; i < pages; i++)
-        shadow_fence(vcpu, true, (start & ~PAGE_MASK) + (i << PAGE_SHIFT), by_asid,
-                     asid & SATP_ASID_MASK);
+    fence.by_address = true;
+    for (uint64_t i = 0; i < pages; i++) {
+        fence.gva = (start & ~PAGE_MASK) + (i << PAGE_SHIFT);
+        engine->fence(vcpu, &fence);
+    }
 }
 
 struct sbi_answer sbi_call_rfence(struct vcpu *vcpu, uint64_t fid)
@@ -183,7 +188,7 @@ static struct sbi_answer suspend(struct vcpu *vcpu)
         return sbi_error(SBI_ERR_INVALID_ADDRESS);
     if (type != SUSPEND_RETENTIVE && type != SUSPEND_NON_RETENTIVE)
         return sbi_error(SBI_ERR_NOT_SUPPORTED); /* the platform has none of its own */
-    vcpu_wfi(vcpu);
+    run_wfi(vcpu, exit_of(EXIT_SBI, EXIT_SBI_CALL(vcpu->x[17], vcpu->x[16] & 0xff)));
     if (type == SUSPEND_RETENTIVE)
         return sbi_value(0);
     vcpu_resume(vcpu, address, opaque);

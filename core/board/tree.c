@@ -257,9 +257,9 @@ static void write_cpus(struct writer *w, const struct vm *vm, const struct host 
     begin(w, "cpus");
     put_cells(w, 1, 0);
     put_cell(w, "timebase-frequency", host->timebase);
-    begin_at(w, "cpu", vm->vcpu.hartid);
+    begin_at(w, "cpu", vm->vcpus[0]->hartid);
     put_text(w, "device_type", "cpu");
-    put_cell(w, "reg", (uint32_t)vm->vcpu.hartid);
+    put_cell(w, "reg", (uint32_t)vm->vcpus[0]->hartid);
     put_text(w, "status", "okay");
     put_text(w, "compatible", "riscv");
     write_isa(w, host);

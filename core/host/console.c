@@ -9,7 +9,6 @@
 
 #include <errno.h>
 
-#include "device.h"
 #include "host/io.h"
 #include "host/opensbi.h"
 #include "host/machine.h"
@@ -39,9 +38,9 @@
 
 #define UART_FIFO 16u
 
-static struct console *console_of(struct host_console *end)
+static struct console *console_of(struct host_console *front)
 {
-    return (struct console *)((char *)end - offsetof(struct console, end));
+    return (struct console *)((char *)front - offsetof(struct console, front));
 }
 
 static uint8_t load(const struct console *console, unsigned offset)
@@ -110,9 +109,9 @@ static void drain(struct console *console)
                                                         : console->enabled | IER_TX);
 }
 
-static size_t console_write(struct host_console *end, const uint8_t *bytes, size_t len)
+static size_t console_write(struct host_console *front, const uint8_t *bytes, size_t len)
 {
-    struct console *console = console_of(end);
+    struct console *console = console_of(front);
     size_t taken = 0;
 
     do {
@@ -124,9 +123,9 @@ static size_t console_write(struct host_console *end, const uint8_t *bytes, size
     return taken;
 }
 
-static size_t console_read(struct host_console *end, uint8_t *bytes, size_t len)
+static size_t console_read(struct host_console *front, uint8_t *bytes, size_t len)
 {
-    struct console *console = console_of(end);
+    struct console *console = console_of(front);
     size_t taken = 0;
 
     data_open(console);
@@ -140,10 +139,9 @@ static size_t console_read(struct host_console *end, uint8_t *bytes, size_t len)
 
 static void serve(struct console *console)
 {
-    struct device *owner = console->end.owner;
-
-    if (owner && owner->strategy->service)
-        owner->strategy->service(owner);
+    const struct host_end *end = &console->front.end;
+    if (end->owner)
+        end->calls->notify(end->owner);
 }
 
 /* Output goes on: the ring's, and that of an owner who found it full. */
@@ -171,12 +169,12 @@ static bool interrupt(void *argument, unsigned irq)
     return true;
 }
 
-int host_console_start(struct host *host)
+int host_console_start(struct host *host, unsigned ablate)
 {
     struct console *console = &host->console;
 
     *console = (struct console){
-        .end = {.write = console_write, .read = console_read},
+        .front = {.end = {.ablate = ablate}, .write = console_write, .read = console_read},
         .registers = (uintptr_t)map_hpa(host->uart.hpa),
     };
     io_write8(console->registers + UART_IER, 0);

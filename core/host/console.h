@@ -13,7 +13,7 @@
 struct host;
 
 struct console {
-    struct host_console end;
+    struct host_console front;
     uintptr_t registers; /* in the direct map; 0: not started */
     uint8_t enabled;     /* what IER holds */
     uint8_t divisor;     /* its low byte, where the firmware may have changed it */
@@ -22,8 +22,8 @@ struct console {
     uint8_t ring[CONSOLE_RING];
 };
 
-/* Sets the UART up, takes its interrupt. The end has no owner yet. 0 or a negative errno. */
-int host_console_start(struct host *host);
+/* Sets the UART up, takes its interrupt. The end has no owner yet. ablate: enum ablation. 0 or a negative errno. */
+int host_console_start(struct host *host, unsigned ablate);
 
 /* Waits until the UART has taken what was written, a bounded time. For power-off and panic. */
 void host_console_flush(struct host *host);

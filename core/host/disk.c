@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "device.h"
 #include "host/bounce.h"
 #include "host/disk_internal.h"
 #include "host/io.h"
@@ -39,14 +38,14 @@
 #define GET_ID_SIZE  20u
 #define ANSWER_TICKS 50000000u /* 5 s at QEMU's 10 MHz: longest busy waiting */
 
-static struct disk *disk_of(struct host_disk *end)
+static struct disk *disk_of(struct host_disk *front)
 {
-    return (struct disk *)((char *)end - offsetof(struct disk, end));
+    return (struct disk *)((char *)front - offsetof(struct disk, front));
 }
 
 static struct disk_slot *free_slot(struct disk *disk)
 {
-    for (unsigned i = 0; i < disk->end.depth; i++) {
+    for (unsigned i = 0; i < disk->front.depth; i++) {
         if (!disk->slot[i].request)
             return &disk->slot[i];
     }
@@ -59,7 +58,7 @@ static uint16_t delivery(const struct disk *disk)
 {
     uint16_t total = disk->in_flight + disk->finished;
 
-    if (disk->urgent || (disk->ablate & ABLATE_COALESCE))
+    if (disk->urgent || (disk->front.end.ablate & ABLATE_COALESCE))
         return 1;
     if (disk->hold.until)
         return (uint16_t)disk->hold.batch;
@@ -106,8 +105,9 @@ static void launch(struct disk *disk, struct disk_slot *slot, struct virtio_desc
 /* The first request is finished: does it wait for others that the guest is about to make? */
 static void consider_hold(struct disk *disk)
 {
-    if (!disk->urgent && !(disk->ablate & NO_HOLD))
+    if (!disk->urgent && !(disk->front.end.ablate & NO_HOLD))
         hold_begin(&disk->hold, io_time());
+    disk->front.end.held = disk->hold.tries;
 }
 
 static void reap(struct disk *disk);
@@ -115,7 +115,8 @@ static void reap(struct disk *disk);
 /* Has the guest's turn come before the owner's next piece of work? */
 static bool must_yield(const struct disk *disk)
 {
-    return disk->end.owner && device_yield(disk->end.owner);
+    const struct host_end *end = &disk->front.end;
+    return end->owner && end->calls->yield(end->owner);
 }
 
 /* ABLATE_QUEUE: stays until the device has finished everything. After too long it is as without. */
@@ -128,9 +129,9 @@ static void wait_idle(struct disk *disk)
         reap(disk);
 }
 
-static int disk_submit(struct host_disk *end, struct host_disk_request *request)
+static int disk_submit(struct host_disk *front, struct host_disk_request *request)
 {
-    struct disk *disk = disk_of(end);
+    struct disk *disk = disk_of(front);
     struct disk_slot *slot;
 
     if (disk_request_check(disk, request) < 0)
@@ -144,7 +145,7 @@ static int disk_submit(struct host_disk *end, struct host_disk_request *request)
     if (!disk->bounce)
         disk_request_written(disk, request);
     launch(disk, slot, disk_request_describe(disk, slot));
-    if (disk->ablate & ABLATE_QUEUE)
+    if (disk->front.end.ablate & ABLATE_QUEUE)
         wait_idle(disk);
     return 0;
 }
@@ -156,7 +157,7 @@ static void reap(struct disk *disk)
 
     disk->behind = false;
     while (!disk->behind && virtio_queue_pop(&disk->queue, &head, &len)) {
-        struct disk_slot *slot = head < disk->end.depth ? &disk->slot[head] : NULL;
+        struct disk_slot *slot = head < disk->front.depth ? &disk->slot[head] : NULL;
 
         if (!slot || !slot->request)
             continue;
@@ -190,14 +191,14 @@ static bool is_due(const struct disk *disk)
 /* ABLATE_BATCH: no further completion before the guest is through with the interrupt for the last. */
 static bool is_held(const struct disk *disk)
 {
-    const struct device *owner = disk->end.owner;
-
-    return (disk->ablate & ABLATE_BATCH) && (disk->given || (owner && device_irq_is_open(owner)));
+    const struct host_end *end = &disk->front.end;
+    return (end->ablate & ABLATE_BATCH) &&
+           (disk->given || (end->owner && end->calls->is_interrupting(end->owner)));
 }
 
-static struct host_disk_request *disk_completed(struct host_disk *end)
+static struct host_disk_request *disk_completed(struct host_disk *front)
 {
-    struct disk *disk = disk_of(end);
+    struct disk *disk = disk_of(front);
     struct host_disk_request *request;
 
     if (disk->registers == 0 || is_held(disk))
@@ -222,10 +223,9 @@ static struct host_disk_request *disk_completed(struct host_disk *end)
 
 static void serve(struct disk *disk)
 {
-    struct device *owner = disk->end.owner;
-
-    if (owner)
-        owner->strategy->service(owner);
+    const struct host_end *end = &disk->front.end;
+    if (end->owner)
+        end->calls->notify(end->owner);
     virtio_queue_kick(&disk->queue);
 }
 
@@ -246,10 +246,9 @@ static __attribute__((noinline)) void settle(struct disk *disk)
     }
 }
 
-bool host_disk_settle(struct host *host)
+static bool disk_settle(struct host_end *end)
 {
-    struct disk *disk = &host->disk;
-
+    struct disk *disk = disk_of((struct host_disk *)end);
     disk->given = false;
     if (disk->in_flight + disk->finished == 0 || disk->registers == 0)
         return false; /* as at most accesses of a data register */
@@ -257,36 +256,35 @@ bool host_disk_settle(struct host *host)
     return true;
 }
 
-bool host_disk_writes_to(const struct host *host, uint64_t hpa, uint64_t len)
+bool host_writes_to(const struct host *host, uint64_t hpa, uint64_t len)
 {
     const struct disk *disk = &host->disk;
-
-    for (unsigned i = 0; i < disk->end.depth; i++) {
+    for (unsigned i = 0; i < disk->front.depth; i++) {
         if (disk->slot[i].request && disk_request_writes_to(&disk->slot[i], hpa, len))
             return true;
     }
     return false;
 }
 
-void host_disk_idle(struct host *host, bool idle)
+static void disk_idle(struct host_end *end, bool idle)
 {
-    hold_idle(&host->disk.hold, idle);
+    hold_idle(&disk_of((struct host_disk *)end)->hold, idle);
 }
 
-void host_disk_look(struct host *host)
+static void disk_look(struct host_end *end)
 {
-    struct disk *disk = &host->disk;
-
+    struct disk *disk = disk_of((struct host_disk *)end);
     if (!disk->hold.until || !hold_is_over(&disk->hold, io_time()))
         return;
     hold_end(&disk->hold, disk->finished + disk->in_flight);
     virtio_queue_wait_for(&disk->queue, patience(disk));
-    host_disk_settle(host);
+    disk_settle(end);
 }
 
-uint64_t host_disk_alarm(const struct host *host)
+static uint64_t disk_next_look(const struct host_end *end)
 {
-    return host->disk.hold.until ? host->disk.hold.until : UINT64_MAX;
+    const struct disk *disk = disk_of((struct host_disk *)end);
+    return disk->hold.until ? disk->hold.until : UINT64_MAX;
 }
 
 static bool interrupt(void *argument, unsigned irq)
@@ -297,12 +295,13 @@ static bool interrupt(void *argument, unsigned irq)
     if (disk->registers == 0)
         return true;
     virtio_acknowledge(disk->registers);
-    if (disk->end.owner && disk->end.owner->unfinished) {
+    const struct host_end *end = &disk->front.end;
+    if (end->owner && end->calls->is_unfinished(end->owner)) {
         disk->behind = true; /* the guest has its turn first */
         return true;
     }
     reap(disk);
-    host_disk_settle((struct host *)((char *)disk - offsetof(struct host, disk)));
+    disk_settle(&disk->front.end);
     return true;
 }
 
@@ -331,9 +330,9 @@ static int bring_up(struct disk *disk, uintptr_t registers)
     return 0;
 }
 
-static void disk_reset(struct host_disk *end)
+static void disk_reset(struct host_disk *front)
 {
-    struct disk *disk = disk_of(end);
+    struct disk *disk = disk_of(front);
     uintptr_t registers = disk->registers;
 
     disk->registers = 0;
@@ -358,9 +357,9 @@ static void get_serial(struct disk *disk)
     while (!disk->done && io_time() - start < ANSWER_TICKS)
         reap(disk);
     if (!disk->done)
-        disk_reset(&disk->end); /* it must let go of id and request */
-    else if (disk_completed(&disk->end)->status == 0)
-        memcpy(disk->end.serial, id, sizeof id);
+        disk_reset(&disk->front); /* it must let go of id and request */
+    else if (disk_completed(&disk->front)->status == 0)
+        memcpy(disk->front.serial, id, sizeof id);
 }
 
 static void read_configuration(struct disk *disk)
@@ -368,20 +367,20 @@ static void read_configuration(struct disk *disk)
     uintptr_t registers = disk->registers;
     uint32_t segments = HOST_DISK_MAX_SEGMENTS;
 
-    disk->end.sectors = io_read32(registers + CONFIG_CAPACITY) |
+    disk->front.sectors = io_read32(registers + CONFIG_CAPACITY) |
                         (uint64_t)io_read32(registers + CONFIG_CAPACITY + 4) << 32;
-    disk->end.read_only = disk->features & BLK_F_RO;
-    disk->end.can_discard = disk->features & BLK_F_DISCARD;
-    disk->end.can_write_zeroes = disk->features & BLK_F_WRITE_ZEROES;
-    disk->end.depth = disk->queue.size;
-    if ((disk->ablate & ABLATE_COPY) && disk->end.depth > BOUNCE_SLOTS)
-        disk->end.depth = BOUNCE_SLOTS;
+    disk->front.read_only = disk->features & BLK_F_RO;
+    disk->front.can_discard = disk->features & BLK_F_DISCARD;
+    disk->front.can_write_zeroes = disk->features & BLK_F_WRITE_ZEROES;
+    disk->front.depth = disk->queue.size;
+    if ((disk->front.end.ablate & ABLATE_COPY) && disk->front.depth > BOUNCE_SLOTS)
+        disk->front.depth = BOUNCE_SLOTS;
     if (disk->features & BLK_F_SEG_MAX)
         segments = io_read32(registers + CONFIG_SEG_MAX);
     disk->max_segments = segments < HOST_DISK_MAX_SEGMENTS ? segments : HOST_DISK_MAX_SEGMENTS;
-    if (disk->end.can_discard)
+    if (disk->front.can_discard)
         disk->max_discard = io_read32(registers + CONFIG_MAX_DISCARD);
-    if (disk->end.can_write_zeroes)
+    if (disk->front.can_write_zeroes)
         disk->max_write_zeroes = io_read32(registers + CONFIG_MAX_WRITE_ZEROES);
 }
 
@@ -391,10 +390,16 @@ int host_disk_start(struct host *host, const struct host_window *window, unsigne
     int error;
 
     memset(disk, 0, sizeof *disk);
-    disk->end.submit = disk_submit;
-    disk->end.completed = disk_completed;
-    disk->end.reset = disk_reset;
-    disk->ablate = ablate;
+    disk->front = (struct host_disk){
+        .end = {.ablate = ablate,
+                .settle = disk_settle,
+                .look = disk_look,
+                .next_look = disk_next_look,
+                .idle = disk_idle},
+        .submit = disk_submit,
+        .completed = disk_completed,
+        .reset = disk_reset,
+    };
     error = bring_up(disk, (uintptr_t)map_hpa(window->hpa));
     if (error == 0) {
         read_configuration(disk);

@@ -5,7 +5,7 @@
  * A read writes into guest RAM while the guest runs, until the device has finished it, and it alone: whatever has
  * become of the device that asked for it (done, failed, abandoned, broken). So what the core derives from RAM is
  * kept right here, once for all owners and all ends of a request: when a read is submitted the core forgets
- * what it has of those bytes (vm_ram_written), and derives nothing from them as long as host_disk_writes_to.
+ * what it has of those bytes (struct host_owner), and derives nothing from them as long as host_writes_to.
  *
  * Batching is done here, once for both: requests are announced to the device when the access that
  * caused them has been carried out, completions are looked at in batches (see `patience` in disk.c).
@@ -40,11 +40,10 @@ struct disk_slot {
 } __attribute__((aligned(16)));
 
 struct disk {
-    struct host_disk end;
+    struct host_disk front;
     uintptr_t registers; /* in the direct map; 0: not started or broken */
     uint64_t features;
     uint32_t max_segments, max_discard, max_write_zeroes;
-    unsigned ablate;            /* enum ablation */
     uint16_t in_flight, urgent; /* requests with the device; of these, the urgent ones */
     uint16_t finished;          /* length of the list `done` */
     bool behind;                /* finished requests were left in the used ring, for later */
@@ -61,20 +60,6 @@ struct disk {
  * away. The end has no owner yet. 0, or a negative errno with a sentence logged. */
 int host_disk_start(struct host *host, const struct host_window *window, unsigned ablate);
 
-/* The owner has had its turn: announces what it submitted, and serves it again as long as there are
- * completions that it may have. To be called after each access to the owner's registers. False: there
- * was nothing to do. */
-bool host_disk_settle(struct host *host);
-
 /* Is a request with the device that it writes to any of these host-physical bytes for? Also after a reset from
  * which the device did not come back. */
-bool host_disk_writes_to(const struct host *host, uint64_t hpa, uint64_t len);
-
-/* The guest idles, or does not: see host/hold.h. */
-void host_disk_idle(struct host *host, bool idle);
-
-/* Ends a hold that is over. To be called at host interrupts, and when the guest begins to idle. */
-void host_disk_look(struct host *host);
-
-/* When host_disk_look is to be called in any case: in ticks of the time CSR; UINT64_MAX: need not. */
-uint64_t host_disk_alarm(const struct host *host);
+bool host_writes_to(const struct host *host, uint64_t hpa, uint64_t len);

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 
-#include "device.h"
 #include "host/bounce.h"
 #include "host/disk_internal.h"
 #include "host/map.h"
@@ -33,7 +32,7 @@ static const uint32_t type_of[] = {
 
 static bool in_range(const struct disk *disk, uint64_t sector, uint64_t count)
 {
-    return sector <= disk->end.sectors && count <= disk->end.sectors - sector;
+    return sector <= disk->front.sectors && count <= disk->front.sectors - sector;
 }
 
 static int check_range(const struct disk *disk, const struct host_disk_request *request,
@@ -50,7 +49,7 @@ int disk_request_check(const struct disk *disk, const struct host_disk_request *
 
     if (disk->registers == 0 || request->op > HOST_DISK_WRITE_ZEROES)
         return -EINVAL;
-    if (disk->end.read_only && request->op != HOST_DISK_READ && request->op != HOST_DISK_FLUSH)
+    if (disk->front.read_only && request->op != HOST_DISK_READ && request->op != HOST_DISK_FLUSH)
         return -EINVAL;
     switch (request->op) {
     case HOST_DISK_FLUSH: return 0;
@@ -143,10 +142,9 @@ int disk_request_status(const struct disk *disk, const struct disk_slot *slot)
 
 void disk_request_written(const struct disk *disk, const struct host_disk_request *request)
 {
-    const struct device *owner = disk->end.owner;
-
-    for (uint32_t i = 0; owner && request->op == HOST_DISK_READ && i < request->nsegments; i++)
-        vm_ram_written(owner->vm, request->segments[i].base, request->segments[i].len);
+    const struct host_end *end = &disk->front.end;
+    for (uint32_t i = 0; end->owner && request->op == HOST_DISK_READ && i < request->nsegments; i++)
+        end->calls->written(end->owner, request->segments[i].base, request->segments[i].len);
 }
 
 bool disk_request_writes_to(const struct disk_slot *slot, uint64_t hpa, uint64_t len)

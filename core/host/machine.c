@@ -16,6 +16,8 @@
 #define FINISHER_PASS 0x5555u
 #define FINISHER_FAIL 0x3333u /* the status is in the upper half */
 
+uint64_t map_offset; /* of core/host/map.h: the machine is known first, its map comes later */
+
 /* Cell i of a property, 0 if it is not there. */
 static uint32_t cell(const void *fdt, int node, const char *name, unsigned i)
 {

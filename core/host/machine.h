@@ -10,15 +10,13 @@
 #include <stdint.h>
 
 #include "console.h"
-#include "observe/control.h"
+#include "channel.h"
 #include "disk.h"
 #include "host.h"
 #include "plic.h"
 
 #define HOST_VIRTIO_SLOTS 32u
 #define HOST_ISA_SIZE     1024u
-
-struct vm;
 
 struct host {
     const void *fdt; /* the host's device tree; the caller moves it if the tree moves */
@@ -32,8 +30,8 @@ struct host {
     struct host_window rtc; /* goldfish; all zero: none */
     struct host_window plic_window;
     unsigned plic_context; /* of the boot hart's S-mode */
-    unsigned
-        plic_machine; /* of its M-mode, which no interrupt reaches: the firmware leaves it masked */
+    /* Of its M-mode, which no interrupt reaches: the firmware leaves it masked. */
+    unsigned plic_machine;
     unsigned plic_sources; /* highest source number */
     uint64_t fwcfg_hpa;    /* 0: none */
     uint64_t finisher_hpa; /* sifive,test1 */
@@ -45,11 +43,10 @@ struct host {
     char isa[HOST_ISA_SIZE];  /* riscv,isa */
     uint32_t cbom_block, cboz_block, cbop_block; /* bytes; 0: not said */
 
-    struct vm *vm; /* whom the control channel commands */
     struct host_plic plic;
     struct console console;
     struct disk disk;
-    struct control control;
+    struct channel channel;
 };
 
 /* Reads the machine's facts from its device tree. 0, or a negative errno with a sentence logged. */

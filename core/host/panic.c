@@ -7,33 +7,32 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "vm/vcpu.h"
 #include "host/log.h"
 #include "host/machine.h"
 #include "isa/riscv.h"
-#include "vm/vm.h"
 
 extern uint8_t image_start[], image_end[];
-void trap_panic(const uint64_t *x);
 
-static const struct vcpu *watched;
+static struct host *machine_to_end;
+static void (*show_guest)(void);
 
-void panic_watch(const struct vcpu *vcpu)
+void panic_watch(struct host *host, void (*show)(void))
 {
-    watched = vcpu;
+    machine_to_end = host;
+    show_guest = show;
 }
 
 static _Noreturn void finish(void)
 {
-    if (watched)
-        host_power_off(watched->vm->host, 4);
-    *(volatile uint32_t *)0x100000 = 4 << 16 |
-                                     0x3333; /* before the machine is known: QEMU's finisher */
+    if (machine_to_end)
+        host_power_off(machine_to_end, 4);
+    /* Before the machine is known: QEMU's finisher. */
+    *(volatile uint32_t *)0x100000 = 4 << 16 | 0x3333;
     for (;;)
         __asm__ volatile("wfi");
 }
 
-static void say(const char *format, ...)
+void panic_say(const char *format, ...)
 {
     char line[160];
     va_list args;
@@ -43,11 +42,11 @@ static void say(const char *format, ...)
     host_panic_puts(line);
 }
 
-static void show_registers(const char *whose, const uint64_t *x)
+void panic_show_registers(const char *whose, const uint64_t *x)
 {
-    say("%s registers:\n", whose);
+    panic_say("%s registers:\n", whose);
     for (unsigned i = 0; i < 32; i += 4)
-        say("  x%-2u %016lx %016lx %016lx %016lx\n", i, x[i], x[i + 1], x[i + 2], x[i + 3]);
+        panic_say("  x%-2u %016lx %016lx %016lx %016lx\n", i, x[i], x[i + 1], x[i + 2], x[i + 3]);
 }
 
 static bool in_image(uint64_t address)
@@ -58,38 +57,28 @@ static bool in_image(uint64_t address)
 /* Frame pointers are not kept: every word of the stack that points into the text is shown. */
 static void show_backtrace(const uint64_t *stack)
 {
-    say("return addresses on the stack (offsets into trident.elf):");
+    panic_say("return addresses on the stack (offsets into trident.elf):");
     for (unsigned i = 0, shown = 0; i < 256 && shown < 16 && in_image((uint64_t)(stack + i)); i++) {
         if (in_image(stack[i]) && stack[i] < (uint64_t)stack) {
-            say(" %#lx", stack[i] - (uint64_t)image_start);
+            panic_say(" %#lx", stack[i] - (uint64_t)image_start);
             shown++;
         }
     }
-    say("\n");
+    panic_say("\n");
 }
 
-static void show_guest(void)
-{
-    if (!watched)
-        return;
-    say("guest: v%c pc %#lx satp %#lx sstatus %#lx, last exit scause %#lx stval %#lx\n",
-        watched->mode == VMODE_S ? 'S' : 'U', watched->pc, watched->csr.satp, watched->csr.sstatus,
-        watched->scause, watched->stval);
-    show_registers("guest", watched->x);
-}
-
-/* Called by vector.S when the VMM itself trapped. */
-void trap_panic(const uint64_t *x)
+void panic_trap(const uint64_t *x)
 {
     static bool again;
     if (again)
         finish();
     again = true;
-    say("\ntrident: PANIC: trap in the VMM: scause %#lx sepc trident+%#lx stval %#lx\n",
+    panic_say("\ntrident: PANIC: trap in the VMM: scause %#lx sepc trident+%#lx stval %#lx\n",
         csr_read(CSR_SCAUSE), csr_read(CSR_SEPC) - (uint64_t)image_start, csr_read(CSR_STVAL));
-    show_registers("VMM", x);
+    panic_show_registers("VMM", x);
     show_backtrace((const uint64_t *)(x[2] & ~7ul));
-    show_guest();
+    if (show_guest)
+        show_guest();
     finish();
 }
 
@@ -100,8 +89,9 @@ void panic(const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof(line), format, args);
     va_end(args);
-    say("\ntrident: PANIC: %s\n", line);
+    panic_say("\ntrident: PANIC: %s\n", line);
     show_backtrace(__builtin_frame_address(0));
-    show_guest();
+    if (show_guest)
+        show_guest();
     finish();
 }

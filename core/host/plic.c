@@ -9,12 +9,11 @@
 #include <errno.h>
 #include <stddef.h>
 
-#include "engine/trap/trap.h"
+#include "host/hart.h"
 #include "host/io.h"
 #include "host/machine.h"
 #include "host/map.h"
 #include "isa/riscv.h"
-#include "vm/vm.h"
 
 #define PLIC_PRIORITY(source)   (4u * (source))
 #define PLIC_PENDING            0x1000u
@@ -37,10 +36,10 @@ static void write_register(const struct host *host, uint32_t offset, uint32_t va
     io_write32(host->plic.registers + offset, value);
 }
 
-void host_plic_start(struct host *host)
+void host_plic_start(struct host *host, bool given)
 {
     struct host_plic *plic = &host->plic;
-
+    plic->given = given;
     plic->registers = (uintptr_t)map_hpa(host->plic_window.hpa);
     plic->context = plic->given ? host->plic_machine : host->plic_context;
     for (unsigned word = 0; word <= host->plic_sources / 32; word++) {
@@ -50,17 +49,12 @@ void host_plic_start(struct host *host)
     write_register(host, PLIC_THRESHOLD(plic->context), 0);
 }
 
-static void set_enable(struct host *host, unsigned irq, bool enable)
+static void take_source(struct host *host, unsigned irq)
 {
     uint32_t word = PLIC_ENABLE(host->plic.context) + irq / 32 * 4;
     uint32_t bit = 1u << irq % 32;
-    uint32_t old = read_register(host, word);
-
-    write_register(host, word, enable ? old | bit : old & ~bit);
-    if (enable)
-        host->plic.own[irq / 32] |= bit;
-    else
-        host->plic.own[irq / 32] &= ~bit;
+    write_register(host, word, read_register(host, word) | bit);
+    host->plic.own[irq / 32] |= bit;
 }
 
 int host_irq_enable(struct host *host, unsigned irq, bool (*handle)(void *argument, unsigned irq),
@@ -70,17 +64,9 @@ int host_irq_enable(struct host *host, unsigned irq, bool (*handle)(void *argume
         return -EINVAL;
     host->plic.irq[irq] = (struct host_irq){.handle = handle, .argument = argument};
     write_register(host, PLIC_PRIORITY(irq), host->plic.given ? HIGHEST : 1);
-    set_enable(host, irq, true);
+    take_source(host, irq);
     host_irq_complete(host, irq);
     return 0;
-}
-
-void host_irq_disable(struct host *host, unsigned irq)
-{
-    if (irq == 0 || irq >= HOST_IRQS || irq > host->plic_sources)
-        return;
-    set_enable(host, irq, false);
-    host->plic.irq[irq] = (struct host_irq){.handle = NULL};
 }
 
 void host_irq_complete(struct host *host, unsigned irq)
@@ -100,7 +86,7 @@ static void handle_pending(struct host *host)
         handler = irq < HOST_IRQS ? &host->plic.irq[irq] : NULL;
         if (!handler || !handler->handle || handler->handle(handler->argument, irq))
             host_irq_complete(host, irq);
-        if (trap_is_spent(&host->vm->vcpu))
+        if (hart_is_spent())
             return;
     }
 }
@@ -148,7 +134,7 @@ void host_wait(struct host *host, bool for_guest)
     if (threshold >= HIGHEST)
         write_register(host, at, 0);
     handle_pending(host);       /* what was pending before wakes nobody */
-    csr_set(CSR_SIE, SIP_SEIP); /* the caller's trap_host_interrupts() looks, and masks it again */
+    csr_set(CSR_SIE, SIP_SEIP); /* the caller looks (vm/run.c), and masks it again */
     riscv_wfi();
     set_enabled(host, false, true);
     if (threshold >= HIGHEST)

@@ -23,7 +23,7 @@ struct host_plic {
     uintptr_t registers; /* in the direct map */
     struct host_irq irq[HOST_IRQS];
     unsigned context;             /* where the VMM's own sources are enabled */
-    bool given;                   /* the S context is the guest's; chosen before host_plic_start */
+    bool given;                   /* the S context is the guest's */
     uint32_t own[HOST_IRQS / 32]; /* given: the VMM's sources */
     uint32_t guests[HOST_IRQS / 32]; /* given: what the guest has enabled of its own */
 
@@ -32,15 +32,14 @@ struct host_plic {
     void *output_argument;
 };
 
-/* Masks every source and opens the threshold of our context. */
-void host_plic_start(struct host *host);
+/* Masks every source and opens the threshold of our context. given: the S context is the guest's. */
+void host_plic_start(struct host *host, bool given);
 
 /* Takes a source: its handler is called for each interrupt from now on. An interrupt that an
  * earlier owner had claimed and not completed is completed. 0, or -EINVAL for a source that does
  * not exist. */
 int host_irq_enable(struct host *host, unsigned irq, bool (*handle)(void *argument, unsigned irq),
                     void *argument);
-void host_irq_disable(struct host *host, unsigned irq);
 
 /* Lets the source interrupt again; for handlers that returned false. */
 void host_irq_complete(struct host *host, unsigned irq);

@@ -1,7 +1,5 @@
-/* RV64I computation, jumps, loads and stores on a vcpu's registers. See interpret.h. */
+/* RV64I computation, jumps, loads and stores on registers in memory. See interpret.h. */
 #include "isa/interpret.h"
-
-#include "vm/vcpu.h"
 
 static uint64_t word(uint64_t value)
 {
@@ -43,10 +41,10 @@ static bool is_taken(uint8_t funct, uint64_t a, uint64_t b)
     return false;
 }
 
-void interpret_set(struct vcpu *vcpu, uint8_t rd, uint64_t value)
+void interpret_set(uint64_t *x, uint8_t rd, uint64_t value)
 {
-    vcpu->x[rd] = value;
-    vcpu->x[0] = 0;
+    x[rd] = value;
+    x[0] = 0;
 }
 
 uint64_t interpret_load(const void *from, const struct insn *insn)
@@ -72,28 +70,28 @@ void interpret_store(void *to, uint64_t value, unsigned width)
     }
 }
 
-void interpret_plain(struct vcpu *vcpu, const struct insn *insn)
+uint64_t interpret_plain(uint64_t *x, uint64_t pc, const struct insn *insn)
 {
-    uint64_t a = vcpu->x[insn->rs1], b = vcpu->x[insn->rs2], imm = (uint64_t)(int64_t)insn->imm;
-    uint64_t next = vcpu->pc + insn->length;
+    uint64_t a = x[insn->rs1], b = x[insn->rs2], imm = (uint64_t)(int64_t)insn->imm;
+    uint64_t next = pc + insn->length;
     switch (insn->op) {
-    case INSN_ALU_IMM: interpret_set(vcpu, insn->rd, compute(insn->funct, a, imm)); break;
-    case INSN_ALU_REG: interpret_set(vcpu, insn->rd, compute(insn->funct, a, b)); break;
-    case INSN_LUI: interpret_set(vcpu, insn->rd, imm); break;
-    case INSN_AUIPC: interpret_set(vcpu, insn->rd, vcpu->pc + imm); break;
+    case INSN_ALU_IMM: interpret_set(x, insn->rd, compute(insn->funct, a, imm)); break;
+    case INSN_ALU_REG: interpret_set(x, insn->rd, compute(insn->funct, a, b)); break;
+    case INSN_LUI: interpret_set(x, insn->rd, imm); break;
+    case INSN_AUIPC: interpret_set(x, insn->rd, pc + imm); break;
     case INSN_JAL:
-        interpret_set(vcpu, insn->rd, next);
-        next = vcpu->pc + imm;
+        interpret_set(x, insn->rd, next);
+        next = pc + imm;
         break;
     case INSN_JALR:
-        interpret_set(vcpu, insn->rd, next);
+        interpret_set(x, insn->rd, next);
         next = (a + imm) & ~1ul;
         break;
     case INSN_BRANCH:
         if (is_taken(insn->funct, a, b))
-            next = vcpu->pc + imm;
+            next = pc + imm;
         break;
     default: break;
     }
-    vcpu->pc = next;
+    return next;
 }

@@ -7,9 +7,9 @@
 
 #include "board/board.h"
 #include "board/vplic.h"
+#include "board/windows.h"
 #include "isa/riscv.h"
-#include "vm/stats.h"
-#include "vm/vm.h"
+#include "observe/report.h"
 
 struct name {
     uint32_t detail;
@@ -32,10 +32,6 @@ static const char *const classes[EXIT_CLASSES + 1] = {
     [EXIT_EXCEPTION] = "exception",
     [EXIT_PATCH] = "patch",
     [EXIT_CLASSES] = "rest",
-};
-
-const char *const stats_switch_names[] = {
-    "prefill", "superpages", "cache", "shared", "fence", "retry", NULL,
 };
 
 static const struct name csrs[] = {
@@ -65,37 +61,37 @@ static const struct name fences[] = {
 };
 
 static const struct name calls[] = {
-    {STATS_SBI(0x00, 0), "legacy.set_timer"},
-    {STATS_SBI(0x01, 0), "legacy.console_putchar"},
-    {STATS_SBI(0x02, 0), "legacy.console_getchar"},
-    {STATS_SBI(0x03, 0), "legacy.clear_ipi"},
-    {STATS_SBI(0x04, 0), "legacy.send_ipi"},
-    {STATS_SBI(0x05, 0), "legacy.remote_fence_i"},
-    {STATS_SBI(0x06, 0), "legacy.remote_sfence_vma"},
-    {STATS_SBI(0x07, 0), "legacy.remote_sfence_vma_asid"},
-    {STATS_SBI(0x08, 0), "legacy.shutdown"},
-    {STATS_SBI(0x10, 0), "BASE.get_spec_version"},
-    {STATS_SBI(0x10, 1), "BASE.get_impl_id"},
-    {STATS_SBI(0x10, 2), "BASE.get_impl_version"},
-    {STATS_SBI(0x10, 3), "BASE.probe_extension"},
-    {STATS_SBI(0x10, 4), "BASE.get_mvendorid"},
-    {STATS_SBI(0x10, 5), "BASE.get_marchid"},
-    {STATS_SBI(0x10, 6), "BASE.get_mimpid"},
-    {STATS_SBI(0x54494d45, 0), "TIME.set_timer"},
-    {STATS_SBI(0x735049, 0), "IPI.send_ipi"},
-    {STATS_SBI(0x52464e43, 0), "RFENCE.remote_fence_i"},
-    {STATS_SBI(0x52464e43, 1), "RFENCE.remote_sfence_vma"},
-    {STATS_SBI(0x52464e43, 2), "RFENCE.remote_sfence_vma_asid"},
-    {STATS_SBI(0x48534d, 0), "HSM.hart_start"},
-    {STATS_SBI(0x48534d, 1), "HSM.hart_stop"},
-    {STATS_SBI(0x48534d, 2), "HSM.hart_get_status"},
-    {STATS_SBI(0x48534d, 3), "HSM.hart_suspend"},
-    {STATS_SBI(0x53525354, 0), "SRST.system_reset"},
-    {STATS_SBI(0x4442434e, 0), "DBCN.write"},
-    {STATS_SBI(0x4442434e, 1), "DBCN.read"},
-    {STATS_SBI(0x4442434e, 2), "DBCN.write_byte"},
-    {STATS_SBI(0x09000001, 0), "Trident.begin"},
-    {STATS_SBI(0x09000001, 1), "Trident.end"},
+    {EXIT_SBI_CALL(0x00, 0), "legacy.set_timer"},
+    {EXIT_SBI_CALL(0x01, 0), "legacy.console_putchar"},
+    {EXIT_SBI_CALL(0x02, 0), "legacy.console_getchar"},
+    {EXIT_SBI_CALL(0x03, 0), "legacy.clear_ipi"},
+    {EXIT_SBI_CALL(0x04, 0), "legacy.send_ipi"},
+    {EXIT_SBI_CALL(0x05, 0), "legacy.remote_fence_i"},
+    {EXIT_SBI_CALL(0x06, 0), "legacy.remote_sfence_vma"},
+    {EXIT_SBI_CALL(0x07, 0), "legacy.remote_sfence_vma_asid"},
+    {EXIT_SBI_CALL(0x08, 0), "legacy.shutdown"},
+    {EXIT_SBI_CALL(0x10, 0), "BASE.get_spec_version"},
+    {EXIT_SBI_CALL(0x10, 1), "BASE.get_impl_id"},
+    {EXIT_SBI_CALL(0x10, 2), "BASE.get_impl_version"},
+    {EXIT_SBI_CALL(0x10, 3), "BASE.probe_extension"},
+    {EXIT_SBI_CALL(0x10, 4), "BASE.get_mvendorid"},
+    {EXIT_SBI_CALL(0x10, 5), "BASE.get_marchid"},
+    {EXIT_SBI_CALL(0x10, 6), "BASE.get_mimpid"},
+    {EXIT_SBI_CALL(0x54494d45, 0), "TIME.set_timer"},
+    {EXIT_SBI_CALL(0x735049, 0), "IPI.send_ipi"},
+    {EXIT_SBI_CALL(0x52464e43, 0), "RFENCE.remote_fence_i"},
+    {EXIT_SBI_CALL(0x52464e43, 1), "RFENCE.remote_sfence_vma"},
+    {EXIT_SBI_CALL(0x52464e43, 2), "RFENCE.remote_sfence_vma_asid"},
+    {EXIT_SBI_CALL(0x48534d, 0), "HSM.hart_start"},
+    {EXIT_SBI_CALL(0x48534d, 1), "HSM.hart_stop"},
+    {EXIT_SBI_CALL(0x48534d, 2), "HSM.hart_get_status"},
+    {EXIT_SBI_CALL(0x48534d, 3), "HSM.hart_suspend"},
+    {EXIT_SBI_CALL(0x53525354, 0), "SRST.system_reset"},
+    {EXIT_SBI_CALL(0x4442434e, 0), "DBCN.write"},
+    {EXIT_SBI_CALL(0x4442434e, 1), "DBCN.read"},
+    {EXIT_SBI_CALL(0x4442434e, 2), "DBCN.write_byte"},
+    {EXIT_SBI_CALL(0x09000001, 0), "Trident.begin"},
+    {EXIT_SBI_CALL(0x09000001, 1), "Trident.end"},
     {0, NULL},
 };
 
@@ -130,9 +126,8 @@ static const char *const windows[EXIT_WINDOWS] = {
 };
 
 static const struct name patches[] = {
-    {0, "load"},
-    {1, "store"},
-    {2, "stale site"},
+    {EXIT_PATCH_LOAD, "load"},
+    {EXIT_PATCH_REPAIRED, "stale site"},
     {0, NULL},
 };
 
@@ -147,7 +142,7 @@ static const struct {
     [EXIT_EXCEPTION] = {causes, "cause %u"},   [EXIT_PATCH] = {patches, "other %u"},
 };
 
-const char *stats_class_name(unsigned exit_class)
+const char *names_class(unsigned exit_class)
 {
     return exit_class < EXIT_CLASSES ? classes[exit_class] : classes[EXIT_CLASSES];
 }
@@ -223,14 +218,14 @@ static void name_window(uint32_t detail, bool store, char *text, size_t size)
                  (unsigned)(offset / BOARD_TRANSPORT_SIZE));
         offset %= BOARD_TRANSPORT_SIZE;
     }
-    name_register(name, board_registers(window), offset, store, text, size);
+    name_register(name, windows_registers(window), offset, store, text, size);
 }
 
-void stats_detail_name(const struct vm *vm, unsigned exit_class, uint32_t detail, char *text,
+void names_detail(const struct vm *vm, unsigned exit_class, uint32_t detail, char *text,
                        size_t size)
 {
-    bool store = detail & STATS_STORE;
-    uint32_t place = detail & ~STATS_STORE;
+    bool store = detail & EXIT_STORE;
+    uint32_t place = detail & ~EXIT_STORE;
 
     switch (exit_class) {
     case EXIT_MMIO: name_device(vm, place, store, text, size); return;
@@ -249,5 +244,5 @@ void stats_detail_name(const struct vm *vm, unsigned exit_class, uint32_t detail
     if (details[exit_class].other)
         snprintf(text, size, details[exit_class].other, (unsigned)detail);
     else
-        snprintf(text, size, "%s", stats_class_name(exit_class));
+        snprintf(text, size, "%s", names_class(exit_class));
 }

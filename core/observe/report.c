@@ -7,14 +7,16 @@
  * The guest decides how many kinds of exit there are, and with them how long the line is. So it is written from a
  * copy, made when the report begins, and between two pieces the guest may go on.
  */
+#include "observe/report.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "observe/control.h"
+#include "board/board.h"
+#include "engine/trap/shadow.h"
+#include "host/channel.h"
 #include "host/io.h"
 #include "host/machine.h"
-#include "vm/stats.h"
-#include "vm/vm.h"
 
 #define NANOSECONDS       1000000000ull
 #define INSTRUCTIONS_SIZE 21u /* of 2^64 - 1 in text */
@@ -49,25 +51,35 @@ static const char *ablation_words(unsigned set, char *text)
     return end == text ? "none" : text;
 }
 
-static void write_config(struct vm *vm)
+/* The way of each role, and the model of those of which there are several. */
+static void write_roles(const struct report *report)
 {
     static const char *const ways[] = {"emulated", "virtio", "passthrough"};
-    static const char *const models[] = {"ahci", "ata"};
+    const struct vm_options *options = &report->vm->options;
+    for (unsigned i = 0; i < VM_ROLES; i++) {
+        channel_printf(report->vm->host, "\"%s\":\"%s\",", board_roles[i], ways[options->way[i]]);
+        if (board_models[i])
+            channel_printf(report->vm->host, "\"%s_model\":\"%s\",", board_roles[i],
+                           board_models[i][options->model[i]]);
+    }
+}
+
+static void write_config(const struct report *report)
+{
     static const char *const levels[] = {"off", "ecall", "cluster", "inline"};
+    const struct vm *vm = report->vm;
     const struct vm_options *options = &vm->options;
     char ablate[64];
-
-    control_printf(vm->host,
-                   "\"config\":{\"uart\":\"%s\",\"disk\":\"%s\",\"disk_model\":\"%s\","
+    channel_printf(vm->host, "\"config\":{");
+    write_roles(report);
+    channel_printf(vm->host,
                    "\"patch\":\"%s\",\"mem\":%llu,\"plic\":\"%s\",\"ablate\":\"%s\",\"shadow\":[",
-                   ways[options->uart], ways[options->disk], models[options->disk_model],
-                   levels[options->patch], COUNT(options->mem),
-                   options->plic_mapped ? "mapped" : "emulated",
+                   levels[options->patch], COUNT(options->mem), vm->board->plic_row->name,
                    ablation_words(options->ablate, ablate));
-    for (unsigned i = 0, listed = 0; stats_switch_names[i]; i++)
+    for (unsigned i = 0, listed = 0; shadow_switch_names[i]; i++)
         if (options->shadow >> i & 1)
-            control_printf(vm->host, listed++ ? ",\"%s\"" : "\"%s\"", stats_switch_names[i]);
-    control_printf(vm->host, "]}");
+            channel_printf(vm->host, listed++ ? ",\"%s\"" : "\"%s\"", shadow_switch_names[i]);
+    channel_printf(vm->host, "]}");
 }
 
 static const char *mode_name(unsigned mode)
@@ -75,23 +87,23 @@ static const char *mode_name(unsigned mode)
     return mode == VMODE_S ? "vS" : "vU";
 }
 
-static void write_row(struct vm *vm, const struct stats_row *row, bool first)
+static void write_row(struct report *report, const struct stats_row *row, bool first)
 {
     char detail[48], retired[INSTRUCTIONS_SIZE];
     unsigned buckets = STATS_BUCKETS;
 
-    stats_detail_name(vm, row->class, row->detail, detail, sizeof detail);
-    control_printf(vm->host,
+    names_detail(report->vm, row->class, row->detail, detail, sizeof detail);
+    channel_printf(report->vm->host,
                    "%s{\"class\":\"%s\",\"mode\":\"%s\",\"detail\":\"%s\",\"count\":%llu,"
                    "\"instructions\":%s,\"nanoseconds\":%llu,\"histogram\":[",
-                   first ? "" : ",", stats_class_name(row->class), mode_name(row->mode), detail,
-                   COUNT(row->count), instructions(&vm->report.stats, row->instructions, retired),
-                   nanoseconds(vm->host, row->ticks));
+                   first ? "" : ",", names_class(row->class), mode_name(row->mode), detail,
+                   COUNT(row->count), instructions(&report->stats, row->instructions, retired),
+                   nanoseconds(report->vm->host, row->ticks));
     while (buckets > 0 && row->histogram[buckets - 1] == 0)
         buckets--;
     for (unsigned i = 0; i < buckets; i++)
-        control_printf(vm->host, i ? ",%u" : "%u", (unsigned)row->histogram[i]);
-    control_printf(vm->host, "]}");
+        channel_printf(report->vm->host, i ? ",%u" : "%u", (unsigned)row->histogram[i]);
+    channel_printf(report->vm->host, "]}");
 }
 
 /* An exit that waits and has not ended has time, and is not counted yet. */
@@ -101,51 +113,50 @@ static bool is_empty(const struct stats_row *row)
 }
 
 /* Also adds up what the rows cost; waiting, which is under WFI, is apart. */
-static void write_exit(struct vm *vm, const struct stats_row *row)
+static void write_exit(struct report *report, const struct stats_row *row)
 {
-    struct stats_report *report = &vm->report;
-    struct stats_cost *sum = row->class == EXIT_WFI ? &report->idle : &report->vmm;
+    struct report_cost *sum = row->class == EXIT_WFI ? &report->idle : &report->vmm;
 
-    write_row(vm, row, !report->listed);
+    write_row(report, row, !report->listed);
     report->listed = true;
     sum->instructions += row->instructions;
     sum->ticks += row->ticks;
 }
 
-static void write_longest(struct vm *vm)
+static void write_longest(struct report *report)
 {
-    const struct stats_longest *longest = &vm->report.stats.longest;
+    const struct stats_longest *longest = &report->stats.longest;
     char detail[48], retired[INSTRUCTIONS_SIZE];
 
     if (longest->instructions == 0) {
-        control_printf(vm->host, "],\"longest\":null");
+        channel_printf(report->vm->host, "],\"longest\":null");
         return;
     }
-    stats_detail_name(vm, longest->class, longest->detail, detail, sizeof detail);
-    control_printf(vm->host,
+    names_detail(report->vm, longest->class, longest->detail, detail, sizeof detail);
+    channel_printf(report->vm->host,
                    "],\"longest\":{\"class\":\"%s\",\"mode\":\"%s\",\"detail\":\"%s\","
                    "\"pc\":\"0x%llx\",\"instructions\":%s,\"nanoseconds\":%llu}",
-                   stats_class_name(longest->class), mode_name(longest->mode), detail,
+                   names_class(longest->class), mode_name(longest->mode), detail,
                    COUNT(longest->pc),
-                   instructions(&vm->report.stats, longest->instructions, retired),
-                   nanoseconds(vm->host, longest->ticks));
+                   instructions(&report->stats, longest->instructions, retired),
+                   nanoseconds(report->vm->host, longest->ticks));
 }
 
-static void write_devices(struct vm *vm)
+static void write_devices(struct report *report)
 {
-    control_printf(vm->host, ",\"devices\":{");
-    for (unsigned i = 0; i < vm->devices; i++) {
-        const struct device *dev = &vm->device[i];
-        const struct device_count *count = &vm->report.device[i];
+    channel_printf(report->vm->host, ",\"devices\":{");
+    for (unsigned i = 0; i < report->vm->devices; i++) {
+        const struct device *dev = &report->vm->device[i];
+        const struct device_count *count = &report->device[i];
 
-        control_printf(vm->host,
+        channel_printf(report->vm->host,
                        "%s\"%s\":{\"strategy\":\"%s\",\"loads\":%llu,\"stores\":%llu,\"irqs\":%llu,"
                        "\"notifications\":%llu,\"requests\":%llu,\"bytes\":%llu}",
                        i ? "," : "", dev->name, dev->strategy->name, COUNT(count->loads),
                        COUNT(count->stores), COUNT(count->irqs), COUNT(count->notifications),
                        COUNT(count->requests), COUNT(count->bytes));
     }
-    control_printf(vm->host, "}");
+    channel_printf(report->vm->host, "}");
 }
 
 /* Of the VMM's own memory, with so many pages of the pool in use. */
@@ -154,11 +165,11 @@ static unsigned long long own_bytes(const struct stats_memory *memory, uint64_t 
     return COUNT(memory->fixed_bytes + (pool_pages << PAGE_SHIFT));
 }
 
-static void write_memory(struct vm *vm)
+static void write_memory(struct report *report)
 {
-    const struct stats_memory *memory = &vm->report.stats.memory;
+    const struct stats_memory *memory = &report->stats.memory;
 
-    control_printf(vm->host,
+    channel_printf(report->vm->host,
                    ",\"memory\":{\"fills\":%llu,\"prefills\":%llu,\"flushes\":%llu,"
                    "\"evictions\":%llu,\"root_switches\":%llu,\"tlb_flushes\":%llu,"
                    "\"patched_pages\":%llu,\"patched_sites\":%llu,\"dropped_patches\":%llu,",
@@ -166,12 +177,12 @@ static void write_memory(struct vm *vm)
                    COUNT(memory->evictions), COUNT(memory->root_switches),
                    COUNT(memory->tlb_flushes), COUNT(memory->patched_pages),
                    COUNT(memory->patched_sites), COUNT(memory->dropped_patches));
-    control_printf(
-        vm->host,
+    channel_printf(
+        report->vm->host,
         "\"patched_loads\":%llu,\"inline_sites\":%llu,\"trampolines\":%llu,\"inline_lost\":%llu,",
         COUNT(memory->patched_loads), COUNT(memory->inline_sites), COUNT(memory->trampolines),
         COUNT(memory->inline_lost));
-    control_printf(vm->host,
+    channel_printf(report->vm->host,
                    "\"superpages\":%llu,\"shared_fills\":%llu,\"early_fills\":%llu,"
                    "\"space_hits\":%llu,\"space_misses\":%llu,\"kept\":%llu,\"forgotten\":%llu,"
                    "\"set_aside\":%llu,\"taken_up\":%llu,\"full_drops\":%llu,\"frame_drops\":%llu,",
@@ -180,72 +191,68 @@ static void write_memory(struct vm *vm)
                    COUNT(memory->space_misses), COUNT(memory->kept), COUNT(memory->forgotten),
                    COUNT(memory->set_aside), COUNT(memory->taken_up), COUNT(memory->full_drops),
                    COUNT(memory->frame_drops));
-    control_printf(vm->host,
+    channel_printf(report->vm->host,
                    "\"ahead_runs\":%llu,\"ahead_instructions\":%llu,\"traces\":%llu,\"hints\":%llu,"
                    "\"holds\":%llu,\"learned\":%llu,",
                    COUNT(memory->ahead_runs), COUNT(memory->ahead_instructions),
-                   COUNT(memory->traces), COUNT(memory->hints), COUNT(vm->report.holds),
+                   COUNT(memory->traces), COUNT(memory->hints), COUNT(report->holds),
                    COUNT(stats_learned(memory)));
-    control_printf(vm->host, "\"pool_pages\":%llu,\"pool_peak\":%llu,\"pool_limit\":%llu,",
+    channel_printf(report->vm->host, "\"pool_pages\":%llu,\"pool_peak\":%llu,\"pool_limit\":%llu,",
                    COUNT(memory->pool_pages), COUNT(memory->pool_peak), COUNT(memory->pool_limit));
-    control_printf(vm->host, "\"vmm_bytes\":%llu,\"vmm_peak\":%llu,\"vmm_limit\":%llu}",
+    channel_printf(report->vm->host, "\"vmm_bytes\":%llu,\"vmm_peak\":%llu,\"vmm_limit\":%llu}",
                    own_bytes(memory, memory->pool_pages), own_bytes(memory, memory->pool_peak),
                    own_bytes(memory, memory->pool_limit));
 }
 
-static void write_cost(struct vm *vm, const char *name, struct stats_cost cost)
+static void write_cost(struct report *report, const char *name, struct report_cost cost)
 {
     char retired[INSTRUCTIONS_SIZE];
 
-    control_printf(vm->host, ",\"%s\":{\"instructions\":%s,\"nanoseconds\":%llu}", name,
-                   instructions(&vm->report.stats, cost.instructions, retired),
-                   nanoseconds(vm->host, cost.ticks));
+    channel_printf(report->vm->host, ",\"%s\":{\"instructions\":%s,\"nanoseconds\":%llu}", name,
+                   instructions(&report->stats, cost.instructions, retired),
+                   nanoseconds(report->vm->host, cost.ticks));
 }
 
-static void write_costs(struct vm *vm)
+static void write_costs(struct report *report)
 {
-    const struct stats_report *report = &vm->report;
     uint64_t handled = report->vmm.ticks + report->idle.ticks;
-    struct stats_cost guest = {report->stats.guest_instructions, report->ticks};
+    struct report_cost guest = {report->stats.guest_instructions, report->ticks};
 
     guest.ticks -= handled < guest.ticks ? handled : guest.ticks;
-    write_cost(vm, "vmm", report->vmm);
-    write_cost(vm, "idle", report->idle);
-    write_cost(vm, "guest", guest);
-    control_printf(vm->host, "}}\n");
+    write_cost(report, "vmm", report->vmm);
+    write_cost(report, "idle", report->idle);
+    write_cost(report, "guest", guest);
+    channel_printf(report->vm->host, "}}\n");
 }
 
 /* --- Piece by piece. ------------------------------------------------------------------------ */
 
-void stats_report_begin(struct vm *vm, const char *head)
+void report_begin(struct report *report, const char *head)
 {
-    struct stats_report *report = &vm->report;
-
     report->active = true;
     report->listed = false;
     report->next = 0;
-    report->vmm = report->idle = (struct stats_cost){0};
-    report->stats = vm->stats;
-    report->ticks = io_time() - vm->stats.begin_time;
-    report->holds = vm->host->disk.hold.tries - vm->stats.begin_holds;
-    for (unsigned i = 0; i < vm->devices; i++)
-        report->device[i] = vm->device[i].count;
-    control_printf(vm->host, "{%s,\"statistics\":{", head);
-    write_config(vm);
-    control_printf(vm->host, ",\"exits\":[");
+    report->vmm = report->idle = (struct report_cost){0};
+    report->stats = report->vm->stats;
+    report->ticks = io_time() - report->vm->stats.begin_time;
+    report->holds = stats_holds(report->vm) - report->vm->stats.begin_holds;
+    for (unsigned i = 0; i < report->vm->devices; i++)
+        report->device[i] = report->vm->device[i].count;
+    channel_printf(report->vm->host, "{%s,\"statistics\":{", head);
+    write_config(report);
+    channel_printf(report->vm->host, ",\"exits\":[");
 }
 
 /* What follows the rows. */
-static void (*const parts[])(struct vm *vm) = {
+static void (*const parts[])(struct report *report) = {
     write_longest,
     write_devices,
     write_memory,
     write_costs,
 };
 
-bool stats_report_step(struct vm *vm)
+bool report_step(struct report *report)
 {
-    struct stats_report *report = &vm->report;
     unsigned part;
 
     if (!report->active)
@@ -253,27 +260,27 @@ bool stats_report_step(struct vm *vm)
     while (report->next < STATS_ROWS && is_empty(&report->stats.rows[report->next]))
         report->next++;
     if (report->next < STATS_ROWS) {
-        write_exit(vm, &report->stats.rows[report->next++]);
+        write_exit(report, &report->stats.rows[report->next++]);
         return true;
     }
     part = report->next++ - STATS_ROWS;
-    parts[part](vm);
+    parts[part](report);
     report->active = part + 1 < sizeof parts / sizeof parts[0];
     return report->active;
 }
 
-void stats_report_finish(struct vm *vm)
+void report_finish(struct report *report)
 {
-    while (stats_report_step(vm))
+    while (report_step(report))
         ;
 }
 
-void stats_send(struct vm *vm, const char *event, int status)
+void report_send(struct report *report, const char *event, int status)
 {
     char head[64];
 
-    stats_report_finish(vm);
+    report_finish(report);
     snprintf(head, sizeof head, "\"event\":\"%s\",\"status\":%d", event, status);
-    stats_report_begin(vm, head);
-    stats_report_finish(vm);
+    report_begin(report, head);
+    report_finish(report);
 }

@@ -5,53 +5,56 @@
  * code that injects needs no hook. And QEMU drops what a console's reader is too slow for, so the VMM
  * waits for the reader's `traced` before it sends more than a socket holds.
  */
+
 #include "observe/timeline.h"
 
 #include <string.h>
 
-#include "engine/trap/inline.h"
 #include "engine/trap/trap.h"
-#include "observe/control.h"
+#include "host/channel.h"
+#include "host/hart.h"
 #include "host/io.h"
 #include "host/machine.h"
 #include "host/map.h"
 #include "isa/riscv.h"
+#include "observe/control.h"
 #include "vm/vm.h"
 
-#define TRACE_RECORDS   4080u /* in the buffer: whole lines, which are whole base64 groups */
-#define TRACE_RESERVE   256u  /* it is sent when so few are free: one exit makes several */
-#define TRACE_LINE      48u   /* records in one line: with their names two output buffers */
-#define TRACE_PATIENCE  5u    /* seconds */
-#define TRACE_AHEAD     12u   /* lines sent before the reader must have answered */
-#define TRACE_NAMES     256u  /* rows whose name was sent lately, by hash; a power of two */
+
+#define TIMELINE_RECORDS   4080u /* in the buffer: whole lines, which are whole base64 groups */
+#define TIMELINE_RESERVE   256u  /* it is sent when so few are free: one exit makes several */
+#define TIMELINE_LINE      48u   /* records in one line: with their names two output buffers */
+#define TIMELINE_PATIENCE  5u    /* seconds */
+#define TIMELINE_AHEAD     12u   /* lines sent before the reader must have answered */
+#define TIMELINE_NAMES     256u  /* rows whose name was sent lately, by hash; a power of two */
 #define CAUSE_INTERRUPT 0x80u
 
-struct trace {
+struct timeline {
     uint64_t limit; /* records of the whole run */
     uint64_t taken, dropped;
-    uint64_t entry_lag; /* from trace_handle's reading of instret to trap_handle's */
-    uint64_t ran_to,
-        guest; /* at the last entry: exit_instret, the statistics' guest_instructions */
+    uint64_t entry_lag; /* from handle()'s reading of instret to trap_handle's */
+    uint64_t ran_to;           /* at the last entry: hart.end_instret, */
+    uint64_t guest;            /* and the statistics' guest_instructions */
     uint64_t begin_instret;    /* the statistics', to see them reset */
     unsigned filled;           /* records in the buffer */
     uint64_t irqs[VM_DEVICES]; /* that have been told */
     bool heard;                /* the reader has taken what was sent */
-    uint64_t named[TRACE_NAMES];
+    uint64_t named[TIMELINE_NAMES];
     struct strategy wrapped[VM_DEVICES];
     const struct strategy *plain[VM_DEVICES];
-    struct trace_record record[TRACE_RECORDS];
+    struct timeline_record record[TIMELINE_RECORDS];
 };
 
 /* Room for one more record, zeroed; null when there is none. */
-static struct trace_record *take(struct trace *trace)
+static struct timeline_record *take(struct timeline *timeline)
 {
-    if (trace->filled == TRACE_RECORDS || trace->taken == trace->limit) {
-        trace->dropped++;
+    if (timeline->filled == TIMELINE_RECORDS || timeline->taken == timeline->limit) {
+        timeline->dropped++;
         return NULL;
     }
-    trace->taken++;
-    struct trace_record *record = &trace->record[trace->filled++];
-    *record = (struct trace_record){0};
+    timeline->taken++;
+    struct timeline_record *record = &timeline->record[timeline->filled++];
+    *record = (struct timeline_record){0};
     return record;
 }
 
@@ -60,15 +63,15 @@ static struct trace_record *take(struct trace *trace)
 static void record_device(struct device *dev, uint64_t begin, uint64_t irqs, const struct mmio *io)
 {
     uint64_t end = csr_read(CSR_INSTRET);
-    struct trace *trace = dev->vm->trace;
+    struct timeline *timeline = dev->vm->timeline;
     unsigned index = (unsigned)(dev - dev->vm->device);
-    struct trace_record *record = take(trace);
+    struct timeline_record *record = take(timeline);
     if (!record)
         return;
-    if (trace->irqs[index] > irqs && trace->irqs[index] <= dev->count.irqs)
-        irqs = trace->irqs[index]; /* a call within this one has told them */
-    trace->irqs[index] = dev->count.irqs;
-    record->kind = io ? TRACE_ACCESS : TRACE_SERVICE;
+    if (timeline->irqs[index] > irqs && timeline->irqs[index] <= dev->count.irqs)
+        irqs = timeline->irqs[index]; /* a call within this one has told them */
+    timeline->irqs[index] = dev->count.irqs;
+    record->kind = io ? TIMELINE_ACCESS : TIMELINE_SERVICE;
     record->begin = begin;
     record->instructions = end - begin;
     record->unit = (uint8_t)index;
@@ -77,13 +80,13 @@ static void record_device(struct device *dev, uint64_t begin, uint64_t irqs, con
         record->value = io->value;
         record->detail = (uint32_t)io->offset;
         record->mode = io->width;
-        record->flags = io->store ? TRACE_STORE : 0;
+        record->flags = io->store ? TIMELINE_STORE : 0;
     }
 }
 
 static const struct strategy *plain_strategy(const struct device *dev)
 {
-    return dev->vm->trace->plain[dev - dev->vm->device];
+    return dev->vm->timeline->plain[dev - dev->vm->device];
 }
 
 static bool traced_access(struct device *dev, struct mmio *io)
@@ -101,15 +104,15 @@ static void traced_service(struct device *dev)
     record_device(dev, begin, irqs, NULL);
 }
 
-static void wrap(struct trace *trace, struct device *dev, unsigned i)
+static void wrap(struct timeline *timeline, struct device *dev, unsigned i)
 {
-    trace->plain[i] = dev->strategy;
-    trace->wrapped[i] = *dev->strategy;
+    timeline->plain[i] = dev->strategy;
+    timeline->wrapped[i] = *dev->strategy;
     if (dev->strategy->access)
-        trace->wrapped[i].access = traced_access;
+        timeline->wrapped[i].access = traced_access;
     if (dev->strategy->service)
-        trace->wrapped[i].service = traced_service;
-    dev->strategy = &trace->wrapped[i];
+        timeline->wrapped[i].service = traced_service;
+    dev->strategy = &timeline->wrapped[i];
 }
 
 /* --- Exits ------------------------------------------------------------------------------------------ */
@@ -123,7 +126,7 @@ struct before {
 
 static struct before look_before(struct vcpu *vcpu)
 {
-    inline_pull(vcpu); /* trap_handle will do it again */
+    trap_take_over(vcpu); /* trap_handle will do it again */
     return (struct before){
         .pc = vcpu->pc,
         .sepc = vcpu->csr.sepc,
@@ -151,68 +154,69 @@ static bool is_interrupted(const struct vcpu *vcpu, const struct before *before)
     if (vcpu->pc == handler + (csr->stvec & 1 ? 4 * number : 0))
         return changed || vcpu->pc != before->pc + 4;
     return csr->sepc - before->pc <= 4 &&
-           (changed || before->enabled != (vcpu->exit_class == EXIT_CSR));
+           (changed || before->enabled != (vcpu->vm->stats.last.class == EXIT_CSR));
 }
 
-static void note_guest(struct trace_record *record, const struct vcpu *vcpu,
+static void note_guest(struct timeline_record *record, const struct vcpu *vcpu,
                        const struct before *before)
 {
     const struct vcsr *csr = &vcpu->csr;
     bool interrupted = is_interrupted(vcpu, before);
-    bool injected = interrupted || is_guest_exception(vcpu->exit_class);
+    bool injected = interrupted || is_guest_exception(vcpu->vm->stats.last.class);
     bool left_kernel = before->mode == VMODE_S && vcpu->mode == VMODE_U;
     bool resumed = before->mode == VMODE_S && csr->sepc == before->sepc && vcpu->pc == csr->sepc &&
                    vcpu->pc != before->pc + 4;
     if (injected) {
-        record->flags |= TRACE_INJECTED;
-        record->flags |= csr->sstatus & SSTATUS_SPP ? 0 : TRACE_FROM_USER;
+        record->flags |= TIMELINE_INJECTED;
+        record->flags |= csr->sstatus & SSTATUS_SPP ? 0 : TIMELINE_FROM_USER;
         record->cause = (uint8_t)(csr->scause & 0x7f);
         record->cause |= csr->scause & SCAUSE_INTERRUPT ? CAUSE_INTERRUPT : 0;
     }
     bool again = interrupted && before->mode == VMODE_S && csr->sepc == before->sepc;
-    if (vcpu->exit_class == EXIT_SRET || left_kernel || again || (!injected && resumed))
-        record->flags |= TRACE_RETURNED;
+    if (vcpu->vm->stats.last.class == EXIT_SRET || left_kernel || again || (!injected && resumed))
+        record->flags |= TIMELINE_RETURNED;
 }
 
 static void record_exit(struct vcpu *vcpu, const struct before *before, uint64_t begin,
                         uint64_t guest, bool reset)
 {
-    struct trace_record *record = take(vcpu->vm->trace);
+    struct timeline_record *record = take(vcpu->vm->timeline);
     if (!record)
         return;
-    record->kind = TRACE_EXIT;
+    record->kind = TIMELINE_EXIT;
     record->begin = begin;
-    record->instructions = vcpu->exit_instret - begin;
+    record->instructions = vcpu->hart->end_instret - begin;
     record->guest = guest;
     record->pc = before->pc;
     record->value = vcpu->pc;
-    record->detail = vcpu->exit_detail;
-    record->flags = reset ? TRACE_RESET : 0;
-    record->unit = vcpu->exit_class;
+    record->detail = vcpu->vm->stats.last.detail;
+    record->flags = reset ? TIMELINE_RESET : 0;
+    record->unit = (uint8_t)vcpu->vm->stats.last.class;
     record->mode = (uint8_t)(before->mode | vcpu->mode << 1);
     note_guest(record, vcpu, before);
 }
 
-struct vcpu *trace_handle(struct vcpu *vcpu)
+/* trap_observer: trap_handle, recorded. */
+static struct vcpu *handle(struct vcpu *vcpu)
 {
     struct vm *vm = vcpu->vm;
-    struct trace *trace = vm->trace;
+    struct timeline *timeline = vm->timeline;
     uint64_t begin = csr_read(CSR_INSTRET);
     struct before before = look_before(vcpu);
-    trace->ran_to = vcpu->exit_instret;
-    trace->guest = vm->stats.guest_instructions;
+    timeline->ran_to = vcpu->hart->end_instret;
+    timeline->guest = vm->stats.guest_instructions;
 
     trap_handle(vcpu);
 
-    bool reset = trace->begin_instret && vm->stats.begin_instret != trace->begin_instret;
+    bool reset = timeline->begin_instret && vm->stats.begin_instret != timeline->begin_instret;
     if (!reset) /* trap_handle has added what lies between the two */
-        trace->entry_lag = trace->ran_to + vm->stats.guest_instructions - trace->guest - begin;
-    trace->begin_instret = vm->stats.begin_instret;
-    begin += trace->entry_lag;
-    record_exit(vcpu, &before, begin, begin - trace->ran_to, reset);
-    if (TRACE_RECORDS - trace->filled < TRACE_RESERVE)
-        trace_send(vm);
-    vcpu->exit_instret = csr_read(CSR_INSTRET); /* what recording costs is nobody's */
+        timeline->entry_lag = timeline->ran_to + vm->stats.guest_instructions - timeline->guest - begin;
+    timeline->begin_instret = vm->stats.begin_instret;
+    begin += timeline->entry_lag;
+    record_exit(vcpu, &before, begin, begin - timeline->ran_to, reset);
+    if (TIMELINE_RECORDS - timeline->filled < TIMELINE_RESERVE)
+        timeline_send(vm);
+    vcpu->hart->end_instret = csr_read(CSR_INSTRET); /* what recording costs is nobody's */
     return vcpu;
 }
 
@@ -221,7 +225,7 @@ struct vcpu *trace_handle(struct vcpu *vcpu)
 static void send_base64(struct host *host, const uint8_t *bytes, size_t size)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char text[sizeof(struct trace_record) * 4];
+    char text[sizeof(struct timeline_record) * 4];
     for (size_t at = 0; at < size;) {
         size_t filled = 0;
         for (; at < size && filled < sizeof(text); at += 3) {
@@ -230,116 +234,117 @@ static void send_base64(struct host *host, const uint8_t *bytes, size_t size)
             for (int shift = 18; shift >= 0; shift -= 6)
                 text[filled++] = digits[word >> shift & 63];
         }
-        control_write(host, text, filled);
+        channel_write(host, text, filled);
     }
 }
 
 /* What the statistics would call what a record is of: a device's access, too, has a name as if it had been an exit
  * of its own. False: it has none. */
-static bool name_of(const struct trace_record *record, unsigned *exit_class, uint32_t *detail)
+static bool name_of(const struct timeline_record *record, unsigned *exit_class, uint32_t *detail)
 {
-    bool store = record->flags & TRACE_STORE;
+    bool store = record->flags & TIMELINE_STORE;
     *exit_class = record->unit;
     *detail = record->detail;
-    if (record->kind == TRACE_ACCESS) {
+    if (record->kind == TIMELINE_ACCESS) {
         *exit_class = EXIT_MMIO;
-        *detail = stats_access_detail(record->unit, record->detail, store);
+        *detail = exit_access_detail(record->unit, record->detail, store);
     }
-    return record->kind == TRACE_EXIT || record->kind == TRACE_ACCESS;
+    return record->kind == TIMELINE_EXIT || record->kind == TIMELINE_ACCESS;
 }
 
 /* The names of what the records are of, unless they were sent lately. */
-static void send_names(struct vm *vm, const struct trace_record *record, unsigned count)
+static void send_names(struct vm *vm, const struct timeline_record *record, unsigned count)
 {
-    struct trace *trace = vm->trace;
+    struct timeline *timeline = vm->timeline;
     const char *comma = "";
-    for (const struct trace_record *end = record + count; record < end; record++) {
+    for (const struct timeline_record *end = record + count; record < end; record++) {
         unsigned exit_class;
         uint32_t detail;
         if (!name_of(record, &exit_class, &detail))
             continue;
         uint64_t key = (uint64_t)(exit_class + 1) << 32 | detail;
-        uint64_t *named = &trace->named[(key ^ key >> 16 ^ key >> 32) & (TRACE_NAMES - 1)];
+        uint64_t *named = &timeline->named[(key ^ key >> 16 ^ key >> 32) & (TIMELINE_NAMES - 1)];
         char text[48];
         if (*named == key)
             continue;
         *named = key;
-        stats_detail_name(vm, exit_class, detail, text, sizeof(text));
-        control_printf(vm->host, "%s[%u,%u,\"%s\",\"%s\"]", comma, exit_class, (unsigned)detail,
-                       stats_class_name(exit_class), text);
+        names_detail(vm, exit_class, detail, text, sizeof(text));
+        channel_printf(vm->host, "%s[%u,%u,\"%s\",\"%s\"]", comma, exit_class, (unsigned)detail,
+                       names_class(exit_class), text);
         comma = ",";
     }
 }
 
-void trace_heard(struct vm *vm)
+void timeline_heard(struct vm *vm)
 {
-    if (vm->trace)
-        vm->trace->heard = true;
+    if (vm->timeline)
+        vm->timeline->heard = true;
 }
 
 /* Waits until the reader has taken all lines so far. One that does not gets no more records. */
 static void wait_for_reader(struct vm *vm)
 {
-    struct trace *trace = vm->trace;
+    struct timeline *timeline = vm->timeline;
     uint64_t start = io_time();
-    trace->heard = false;
-    control_printf(vm->host, "{\"event\":\"trace\",\"taken\":%lu,\"dropped\":%lu}\n",
-                   (unsigned long)trace->taken, (unsigned long)trace->dropped);
-    while (!trace->heard && io_time() - start < TRACE_PATIENCE * vm->host->timebase)
-        control_poll(vm->host);
-    if (!trace->heard)
-        trace->limit = trace->taken;
+    timeline->heard = false;
+    channel_printf(vm->host, "{\"event\":\"trace\",\"taken\":%lu,\"dropped\":%lu}\n",
+                   (unsigned long)timeline->taken, (unsigned long)timeline->dropped);
+    while (!timeline->heard && io_time() - start < TIMELINE_PATIENCE * vm->host->timebase)
+        channel_poll(vm->host);
+    if (!timeline->heard)
+        timeline->limit = timeline->taken;
 }
 
-static void send_line(struct vm *vm, const struct trace_record *record, unsigned count)
+static void send_line(struct vm *vm, const struct timeline_record *record, unsigned count)
 {
-    control_printf(vm->host, "{\"event\":\"trace\",\"names\":[");
+    channel_printf(vm->host, "{\"event\":\"trace\",\"names\":[");
     send_names(vm, record, count);
-    control_printf(vm->host, "],\"records\":\"");
+    channel_printf(vm->host, "],\"records\":\"");
     send_base64(vm->host, (const uint8_t *)record, count * sizeof(*record));
-    control_printf(vm->host, "\"}\n");
+    channel_printf(vm->host, "\"}\n");
 }
 
-void trace_send(struct vm *vm)
+void timeline_send(struct vm *vm)
 {
-    struct trace *trace = vm->trace;
-    if (!trace)
+    struct timeline *timeline = vm->timeline;
+    if (!timeline)
         return;
-    stats_report_finish(vm);
-    for (unsigned i = 0, lines = 1; i < trace->filled; i += TRACE_LINE, lines++) {
-        unsigned left = trace->filled - i;
-        send_line(vm, &trace->record[i], left < TRACE_LINE ? left : TRACE_LINE);
-        if (lines % TRACE_AHEAD == 0)
+    report_finish(&vm->control->report);
+    for (unsigned i = 0, lines = 1; i < timeline->filled; i += TIMELINE_LINE, lines++) {
+        unsigned left = timeline->filled - i;
+        send_line(vm, &timeline->record[i], left < TIMELINE_LINE ? left : TIMELINE_LINE);
+        if (lines % TIMELINE_AHEAD == 0)
             wait_for_reader(vm);
     }
-    trace->filled = 0;
+    timeline->filled = 0;
     wait_for_reader(vm);
 }
 
-void trace_finish(struct vm *vm)
+void timeline_finish(struct vm *vm)
 {
-    struct trace *trace = vm->trace;
-    if (!trace)
+    struct timeline *timeline = vm->timeline;
+    if (!timeline)
         return;
-    struct trace_record *record = take(trace);
+    struct timeline_record *record = take(timeline);
     if (record) {
-        record->kind = TRACE_END;
-        record->pc = vm->vcpu.pc;
-        record->guest = vm->stats.guest_instructions - trace->guest;
-        record->begin = trace->ran_to + record->guest;
+        record->kind = TIMELINE_END;
+        record->pc = vm->vcpus[0]->pc;
+        record->guest = vm->stats.guest_instructions - timeline->guest;
+        record->begin = timeline->ran_to + record->guest;
     }
-    trace_send(vm);
+    timeline_send(vm);
 }
 
-void trace_start(struct vm *vm, uint64_t *free_hpa)
+void timeline_start(struct vm *vm, uint64_t *free_hpa)
 {
     if (!vm->options.trace)
         return;
-    vm->trace = map_hpa(*free_hpa);
-    *free_hpa += (sizeof(*vm->trace) + PAGE_MASK) & ~PAGE_MASK;
-    memset(vm->trace, 0, sizeof(*vm->trace));
-    vm->trace->limit = vm->options.trace;
+    vm->timeline = map_hpa(*free_hpa);
+    *free_hpa += (sizeof(*vm->timeline) + PAGE_MASK) & ~PAGE_MASK;
+    memset(vm->timeline, 0, sizeof(*vm->timeline));
+    vm->timeline->limit = vm->options.trace;
     for (unsigned i = 0; i < vm->devices; i++)
-        wrap(vm->trace, &vm->device[i], i);
-    csr_write(CSR_STVEC, (uint64_t)trace_entry);
+        wrap(vm->timeline, &vm->device[i], i);
+    trap_observer = handle;
+    csr_write(CSR_STVEC, (uint64_t)trap_observed_entry);
 }

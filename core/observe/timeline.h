@@ -9,25 +9,24 @@
 #include <stdint.h>
 
 struct vm;
-struct vcpu;
 
-enum trace_kind {
-    TRACE_EXIT,
-    TRACE_ACCESS,  /* a device's access function */
-    TRACE_SERVICE, /* a device's service function */
-    TRACE_END,     /* begin and guest alone: the exit that ended the run, which has no cost */
+enum timeline_kind {
+    TIMELINE_EXIT,
+    TIMELINE_ACCESS,  /* a device's access function */
+    TIMELINE_SERVICE, /* a device's service function */
+    TIMELINE_END,     /* begin and guest alone: the exit that ended the run, which has no cost */
 };
 
-enum trace_flag {
-    TRACE_INJECTED = 1,  /* the guest's trap handler comes next */
-    TRACE_RETURNED = 2,  /* the guest's handler has ended */
-    TRACE_FROM_USER = 4, /* with INJECTED: from vU */
-    TRACE_RESET = 8,     /* the statistics start anew with this exit */
-    TRACE_STORE = 16,    /* ACCESS */
+enum timeline_flag {
+    TIMELINE_INJECTED = 1,  /* the guest's trap handler comes next */
+    TIMELINE_RETURNED = 2,  /* the guest's handler has ended */
+    TIMELINE_FROM_USER = 4, /* with INJECTED: from vU */
+    TIMELINE_RESET = 8,     /* the statistics start anew with this exit */
+    TIMELINE_STORE = 16,    /* ACCESS */
 };
 
 /* As it is sent, little-endian. scripts/runner/trace.py knows this layout. */
-struct trace_record {
+struct timeline_record {
     uint64_t begin;        /* instret */
     uint64_t instructions; /* retired from begin to its end */
     uint64_t guest;        /* EXIT, END: retired by the guest before it, since the last one */
@@ -42,18 +41,15 @@ struct trace_record {
     uint8_t unused[6];
 };
 
-_Static_assert(sizeof(struct trace_record) == 56, "trace.py knows the size");
+_Static_assert(sizeof(struct timeline_record) == 56, "trace.py knows the size");
 
 /* Begins with up to options.trace records, and takes the buffer from free_hpa on. No trace wanted: does
  * nothing. After the board's devices are made and before they are reset. */
-void trace_start(struct vm *vm, uint64_t *free_hpa);
-
-/* trap_handle (engine/trap/trap.h), recorded. Called by vector.S. */
-struct vcpu *trace_handle(struct vcpu *vcpu);
+void timeline_start(struct vm *vm, uint64_t *free_hpa);
 
 /* Sends what has been recorded; at the end of a run (finish) also the guest's last instructions. */
-void trace_send(struct vm *vm);
-void trace_finish(struct vm *vm);
+void timeline_send(struct vm *vm);
+void timeline_finish(struct vm *vm);
 
 /* The reader has taken what was sent: its command `traced`. */
-void trace_heard(struct vm *vm);
+void timeline_heard(struct vm *vm);

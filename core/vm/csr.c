@@ -9,9 +9,7 @@
 
 #include <stddef.h>
 
-#include "engine/trap/inline.h"
 #include "vm/timer.h"
-#include "engine/trap/shadow.h"
 #include "isa/riscv.h"
 #include "vm/vm.h"
 
@@ -27,12 +25,6 @@ struct csr {
     void (*write)(struct vcpu *vcpu, uint64_t value);
 };
 
-uint64_t csr_sstatus(const struct vcpu *vcpu)
-{
-    uint64_t fs = inline_fs(vcpu);
-    return vcpu->csr.sstatus | fs | SSTATUS_UXL_64 | (fs == SSTATUS_FS ? SSTATUS_SD : 0);
-}
-
 static uint64_t read_sstatus(struct vcpu *vcpu)
 {
     return csr_sstatus(vcpu);
@@ -41,16 +33,16 @@ static uint64_t read_sstatus(struct vcpu *vcpu)
 static void write_sstatus(struct vcpu *vcpu, uint64_t value)
 {
     uint64_t changed = vcpu->csr.sstatus ^ value;
-    vcpu->csr.sstatus = value & CSR_SSTATUS_KEPT;
-    inline_set_fs(vcpu, value);
-    vcpu->view_stale |= (changed & SSTATUS_VIEW) != 0;
-    vcpu->interrupts_stale |= (changed & value & SSTATUS_SIE) != 0;
+    vcpu->csr.sstatus = value & VCSR_SSTATUS;
+    vcpu->changed.view |= (changed & SSTATUS_VIEW) != 0;
+    vcpu->changed.fs |= (changed & SSTATUS_FS) != 0;
+    vcpu->changed.interrupts |= (changed & value & SSTATUS_SIE) != 0;
 }
 
 static void write_sie(struct vcpu *vcpu, uint64_t value)
 {
     vcpu->csr.sie = value & SIP_ALL;
-    vcpu->interrupts_stale = true;
+    vcpu->changed.interrupts = true;
 }
 
 static uint64_t read_sip(struct vcpu *vcpu)
@@ -61,7 +53,7 @@ static uint64_t read_sip(struct vcpu *vcpu)
 static void write_sip(struct vcpu *vcpu, uint64_t value)
 {
     vcpu->csr.sip = value & SIP_SSIP;
-    vcpu->interrupts_stale = true;
+    vcpu->changed.interrupts = true;
 }
 
 static void write_stvec(struct vcpu *vcpu, uint64_t value)
@@ -80,10 +72,10 @@ static void write_scounteren(struct vcpu *vcpu, uint64_t value)
 static void write_satp(struct vcpu *vcpu, uint64_t value)
 {
     uint64_t mode = value >> SATP_MODE_SHIFT;
-    bool sv48 = mode == SATP_MODE_SV48 && vcpu->vm->shadow->host_levels > 4;
+    bool sv48 = mode == SATP_MODE_SV48 && vcpu->vm->mmu_levels > 3;
     if (mode != SATP_MODE_BARE && mode != SATP_MODE_SV39 && !sv48)
         return;
-    vcpu->view_stale |= vcpu->csr.satp != value;
+    vcpu->changed.view |= vcpu->csr.satp != value;
     vcpu->csr.satp = value;
 }
 

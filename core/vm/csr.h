@@ -7,11 +7,7 @@
 
 #include "isa/decode.h"
 #include "isa/riscv.h"
-
-/* What of sstatus is kept in struct vcsr. */
-#define CSR_SSTATUS_KEPT (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_SUM | SSTATUS_MXR)
-
-struct vcpu;
+#include "vm/vcpu.h"
 
 /* Carries out CSRRW/CSRRS/CSRRC(I) in vS. False: the guest gets an illegal instruction. rd and the CSR
  * are untouched then. Zicsr: rs1 = x0 (or zimm = 0) suppresses the write of CSRRS and CSRRC. */
@@ -21,4 +17,8 @@ bool csr_execute(struct vcpu *vcpu, const struct insn *insn);
 const char *csr_name(unsigned csr);
 
 /* sstatus as the guest reads it. */
-uint64_t csr_sstatus(const struct vcpu *vcpu);
+static inline uint64_t csr_sstatus(const struct vcpu *vcpu)
+{
+    uint64_t sstatus = vcpu->csr.sstatus;
+    return sstatus | SSTATUS_UXL_64 | ((sstatus & SSTATUS_FS) == SSTATUS_FS ? SSTATUS_SD : 0);
+}

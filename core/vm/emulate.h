@@ -1,37 +1,49 @@
-/* Loads and stores that the VMM carries out for the guest. */
+/* Loads and stores that the VMM carries out for the guest. The instruction has been fetched and decoded. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "isa/decode.h"
+#include "vm/exit.h"
 #include "vm/walk.h"
 
 struct vcpu;
+struct window;
 
-/* The instruction that trapped, at the vcpu's pc. False: it cannot be known any more, and the exit is dealt with:
- * the guest runs it again, or has got an access fault. Whoever changes a mapping or code fetches before. */
-bool emulate_fetch(struct vcpu *vcpu, struct insn *insn);
+static inline bool emulate_is_load(const struct insn *insn)
+{
+    return insn->op == INSN_LOAD || insn->op == INSN_FLOAT_LOAD;
+}
 
-/* What was fetched cannot have trapped as it did: a device that masters the bus has put other code there unseen, or
- * a copy has another half of it. The copy is dropped, and the guest runs what is there now. */
-void emulate_again(struct vcpu *vcpu);
+static inline bool emulate_is_store(const struct insn *insn)
+{
+    return insn->op == INSN_STORE || insn->op == INSN_FLOAT_STORE;
+}
 
-/* The access of insn, at pc, that faulted at gva, whose gpa is no RAM: a device's, or an access fault. */
-void emulate_mmio(struct vcpu *vcpu, const struct insn *insn, uint64_t gva, uint64_t gpa,
-                  enum access access);
+/* The address that a load or store goes to. */
+static inline uint64_t emulate_address(const struct vcpu *vcpu, const struct insn *insn)
+{
+    return vcpu->x[insn->rs1] + (uint64_t)(int64_t)insn->imm;
+}
 
-/* Translates an aligned load or store that the VMM runs ahead over, whose page is not mapped RAM; sets A
- * and D. False: it is no device's, or it would fault; nothing has happened. */
-bool emulate_translate(struct vcpu *vcpu, const struct insn *insn, uint64_t gva, uint64_t *gpa);
+/* The access of insn, at pc, that faulted at gva, whose gpa is no RAM: a device's, or an access fault.
+ * more: the guest's next accesses follow in the same exit (struct mmio). */
+struct exit emulate_mmio(struct vcpu *vcpu, const struct insn *insn, uint64_t gva, uint64_t gpa,
+                         enum access access, bool more);
 
-/* Carries out a decoded load or store at gpa, where no RAM is, and moves pc on. False: there is no such
- * register; nothing has been raised. */
-bool emulate_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa);
+/* Carries out a decoded load or store at gpa, where no RAM is, and moves pc on. Null: there is no such
+ * register; nothing has been raised. Else whose it is. */
+const struct window *emulate_access(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa,
+                                    bool more);
 
 /* Reads width bytes (1..8) of RAM at gva as a load of the guest would, with its rights; sets A. 0, or the cause of
  * the fault that the load has, and *stval for it. What is no RAM, a device's register too, is an access fault. */
 uint64_t emulate_read(struct vcpu *vcpu, uint64_t gva, unsigned width, uint64_t *value,
                       uint64_t *stval);
 
-/* The load at pc that faulted at gva, in code whose execute-only copy is mapped: reads the original. */
-void emulate_patched_load(struct vcpu *vcpu, uint64_t gva, uint64_t gpa);
+/* Ends a load of a value, zero-extended from its width: rd, or an f register (a narrower value NaN-boxed, FS dirty);
+ * moves pc on. */
+void emulate_finish_load(struct vcpu *vcpu, const struct insn *insn, uint64_t value);
+
+/* The guest's own page or access fault. */
+struct exit emulate_fault(struct vcpu *vcpu, uint64_t cause, uint64_t stval);

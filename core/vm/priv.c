@@ -9,11 +9,10 @@
 
 #include <stddef.h>
 
-#include "engine/trap/ahead.h"
-#include "vm/csr.h"
-#include "engine/trap/trap.h"
-#include "engine/trap/shadow.h"
 #include "isa/riscv.h"
+#include "vm/csr.h"
+#include "vm/engine.h"
+#include "vm/run.h"
 #include "vm/vm.h"
 
 bool priv_is_sensitive(const struct insn *insn)
@@ -23,53 +22,45 @@ bool priv_is_sensitive(const struct insn *insn)
     return insn->op == INSN_SRET || insn->op == INSN_WFI || insn->op == INSN_SFENCE_VMA;
 }
 
-static void illegal(struct vcpu *vcpu, const struct insn *insn)
+static struct exit illegal(struct vcpu *vcpu, const struct insn *insn)
 {
-    vcpu->exit_class = EXIT_EXCEPTION;
-    vcpu->exit_detail = CAUSE_ILLEGAL;
     vcpu_raise(vcpu, CAUSE_ILLEGAL, insn->raw);
+    return exit_of(EXIT_EXCEPTION, CAUSE_ILLEGAL);
 }
 
-static void fence(struct vcpu *vcpu, const struct insn *insn)
+static struct exit execute_fence(struct vcpu *vcpu, const struct insn *insn)
 {
-    bool by_address = insn->rs1 != 0, by_asid = insn->rs2 != 0;
-    vcpu->exit_class = EXIT_FENCE;
-    vcpu->exit_detail = (uint32_t)by_address | (uint32_t)by_asid << 1;
-    shadow_fence(vcpu, by_address, vcpu->x[insn->rs1], by_asid,
-                 vcpu->x[insn->rs2] & SATP_ASID_MASK);
-    if (trap_is_spent(vcpu))
-        ahead_stop(vcpu);
+    struct fence fence = {
+        .by_address = insn->rs1 != 0,
+        .by_asid = insn->rs2 != 0,
+        .gva = vcpu->x[insn->rs1],
+        .asid = vcpu->x[insn->rs2] & SATP_ASID_MASK,
+    };
+    vcpu->vm->engine->fence(vcpu, &fence);
+    return exit_of(EXIT_FENCE, (unsigned)fence.by_address | (unsigned)fence.by_asid << 1);
 }
 
-void priv_execute(struct vcpu *vcpu, const struct insn *insn)
+struct exit priv_execute(struct vcpu *vcpu, const struct insn *insn)
 {
-    if (vcpu->mode == VMODE_U) {
-        illegal(vcpu, insn);
-        return;
-    }
+    struct exit exit;
+    if (vcpu->mode == VMODE_U)
+        return illegal(vcpu, insn);
     switch (insn->op) {
     case INSN_CSRRW:
     case INSN_CSRRS:
     case INSN_CSRRC:
-        vcpu->exit_class = EXIT_CSR;
-        vcpu->exit_detail = insn->csr;
-        if (!csr_execute(vcpu, insn)) {
-            illegal(vcpu, insn);
-            return;
-        }
+        if (!csr_execute(vcpu, insn))
+            return illegal(vcpu, insn);
+        exit = exit_of(EXIT_CSR, insn->csr);
         break;
-    case INSN_SRET:
-        vcpu->exit_class = EXIT_SRET;
-        vcpu->exit_detail = 0;
-        vcpu_sret(vcpu);
-        return; /* pc is sepc */
+    case INSN_SRET: vcpu_sret(vcpu); return exit_of(EXIT_SRET, 0); /* pc is sepc */
     case INSN_WFI:
-        vcpu->exit_class = EXIT_WFI;
-        vcpu->exit_detail = 0;
-        vcpu_wfi(vcpu);
+        exit = exit_of(EXIT_WFI, 0);
+        run_wfi(vcpu, exit);
         break;
-    case INSN_SFENCE_VMA: fence(vcpu, insn); break;
-    default: illegal(vcpu, insn); return;
+    case INSN_SFENCE_VMA: exit = execute_fence(vcpu, insn); break;
+    default: return illegal(vcpu, insn);
     }
     vcpu->pc += 4;
+    return exit;
 }

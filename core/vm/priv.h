@@ -3,6 +3,7 @@
 #include <stdbool.h>
 
 #include "isa/decode.h"
+#include "vm/exit.h"
 
 struct vcpu;
 
@@ -10,5 +11,5 @@ struct vcpu;
 bool priv_is_sensitive(const struct insn *insn);
 
 /* Carries out an instruction that trapped as illegal, at pc: advances pc, or gives the guest its illegal
- * instruction exception (from vU, always: what U-mode may do did not trap). */
-void priv_execute(struct vcpu *vcpu, const struct insn *insn);
+ * instruction exception (from vU, always: what U-mode may do did not trap). Returns what it was. */
+struct exit priv_execute(struct vcpu *vcpu, const struct insn *insn);

@@ -1,7 +1,7 @@
 /* Checked access to guest RAM for devices, the page walk and the SBI. Contracts in device.h. */
 #include "device.h"
 #include "host/map.h"
-#include "engine/trap/patch.h"
+#include "vm/engine.h"
 #include "vm/vm.h"
 
 void *vm_ram(struct vm *vm, uint64_t gpa, uint64_t len)
@@ -16,7 +16,7 @@ void *vm_ram_for_write(struct vm *vm, uint64_t gpa, uint64_t len)
 {
     void *bytes = vm_ram(vm, gpa, len);
     if (bytes)
-        patch_drop_range(vm, gpa, len);
+        vm->engine->ram_written(vm, gpa, len);
     return bytes;
 }
 
@@ -24,5 +24,5 @@ void vm_ram_written(struct vm *vm, const void *bytes, uint64_t len)
 {
     uint64_t gpa = map_pointer_hpa(bytes) - vm->ram.hpa_offset;
     if (vm_ram(vm, gpa, len))
-        patch_drop_range(vm, gpa, len);
+        vm->engine->ram_written(vm, gpa, len);
 }

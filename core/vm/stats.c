@@ -1,10 +1,10 @@
-/* The statistics: a fixed hash table of exits. Their print-out is stats_report.c. */
+/* The statistics: a fixed hash table of exits. Their print-out is observe/report.c. */
 #include "vm/stats.h"
 
 #include <string.h>
 
 #include "host/io.h"
-#include "host/machine.h"
+#include "host/host.h"
 #include "isa/riscv.h"
 #include "vm/vm.h"
 
@@ -49,10 +49,9 @@ RARE static struct stats_row *find_row(struct stats *stats, unsigned exit_class,
 static inline struct stats_row *find_row_again(struct stats *stats, unsigned exit_class,
                                                unsigned mode, uint32_t detail)
 {
-    struct stats_row *
-        *lately = &stats->lately[(detail ^ detail >> 12 ^ exit_class << 2 ^ mode) % STATS_LATELY];
+    uint32_t hash = detail ^ detail >> 12 ^ exit_class << 2 ^ mode;
+    struct stats_row **lately = &stats->lately[hash % STATS_LATELY];
     struct stats_row *row = *lately;
-
     if (!row || row->detail != detail || row->class != exit_class || row->mode != mode)
         row = *lately = find_row(stats, exit_class, mode, detail);
     return row;
@@ -71,34 +70,33 @@ static unsigned floor_log2(uint64_t value)
     return log + log_of_nibble[value];
 }
 
-void stats_start(struct stats *stats, const struct host *host)
+void stats_start(struct stats *stats, uint32_t timebase, bool counts_instructions)
 {
-    uint32_t ns = NANOSECONDS / host->timebase;
-
-    stats->tick_ns = host->counts_instructions ? 0 : ns + (ns == 0);
+    uint32_t ns = NANOSECONDS / timebase;
+    stats->tick_ns = counts_instructions ? 0 : ns + (ns == 0);
 }
 
-void stats_exit(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
-                uint64_t instructions, uint64_t ticks)
+void stats_exit(struct stats *stats, struct exit exit, unsigned mode, uint64_t instructions,
+                uint64_t ticks)
 {
-    struct stats_row *row = find_row_again(stats, exit_class, mode, detail);
+    struct stats_row *row = find_row_again(stats, exit.class, mode, exit.detail);
     unsigned bucket = floor_log2(stats->tick_ns ? ticks * stats->tick_ns : instructions);
 
+    stats->last = exit;
     row->count++;
     row->instructions += instructions;
     row->ticks += ticks;
     row->histogram[bucket < STATS_BUCKETS ? bucket : STATS_BUCKETS - 1]++;
 }
 
-void stats_spent(struct stats *stats, unsigned exit_class, unsigned mode, uint32_t detail,
-                 uint64_t ticks)
+void stats_spent(struct stats *stats, struct exit exit, unsigned mode, uint64_t ticks)
 {
-    find_row_again(stats, exit_class, mode, detail)->ticks += ticks;
+    find_row_again(stats, exit.class, mode, exit.detail)->ticks += ticks;
 }
 
 void stats_waited(struct stats *stats, unsigned mode, uint64_t ticks)
 {
-    stats_spent(stats, EXIT_WFI, mode, 0, ticks);
+    stats_spent(stats, exit_of(EXIT_WFI, 0), mode, ticks);
 }
 
 void stats_note_longest(struct stats *stats, const struct stats_longest *exit)
@@ -112,6 +110,14 @@ uint64_t stats_learned(const struct stats_memory *memory)
     return memory->learned_before + memory->fills + memory->prefills + memory->early_fills +
            memory->patched_sites + memory->dropped_patches + memory->trampolines +
            memory->inline_lost + memory->hints;
+}
+
+uint64_t stats_holds(const struct vm *vm)
+{
+    uint64_t holds = 0;
+    for (unsigned i = 0; i < vm->devices; i++)
+        holds += vm->device[i].end ? vm->device[i].end->held : 0;
+    return holds;
 }
 
 void stats_reset(struct vm *vm)
@@ -131,5 +137,5 @@ void stats_reset(struct vm *vm)
         memset(&vm->device[i].count, 0, sizeof vm->device[i].count);
     vm->stats.begin_time = io_time();
     vm->stats.begin_instret = io_instret();
-    vm->stats.begin_holds = vm->host->disk.hold.tries;
+    vm->stats.begin_holds = stats_holds(vm);
 }

@@ -6,23 +6,17 @@
 
 #include <string.h>
 
-#include "board/board.h"
-#include "engine/trap/inline.h"
-#include "vm/timer.h"
-#include "engine/trap/trap.h"
-#include "host/machine.h"
-#include "engine/trap/shadow.h"
 #include "isa/riscv.h"
+#include "vm/engine.h"
+#include "vm/timer.h"
 #include "vm/vm.h"
 
-#define COUNTEREN_ALL 0xfffffffful
 #define COUNTEREN_SBI 7ul /* cycle, time and instret: what OpenSBI lets vU read at first */
 
 static void set_mode(struct vcpu *vcpu, enum vmode mode)
 {
     vcpu->mode = (uint8_t)mode;
-    vcpu->view_stale = true;
-    inline_mode_changed(vcpu);
+    vcpu->changed.view = true;
 }
 
 /* The specification says what a0, a1, satp and SIE are; the rest is as OpenSBI leaves it. */
@@ -32,29 +26,23 @@ void vcpu_resume(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
     vcpu->x[10] = vcpu->hartid;
     vcpu->x[11] = opaque;
     vcpu->pc = pc & ~1ul;
-    vcpu->csr.sstatus = 0;
-    inline_set_fs(vcpu, SSTATUS_FS);
+    vcpu->csr.sstatus = SSTATUS_FS;
+    vcpu->changed.fs = true;
     if ((pc & 3) < 2) /* WARL */
         vcpu->csr.stvec = pc;
     vcpu->csr.sscratch = 0;
     vcpu->csr.sie = 0;
     vcpu->csr.satp = 0;
     vcpu->csr.scounteren = COUNTEREN_SBI & vcpu->counters;
-    vcpu->interrupts_stale = true;
+    vcpu->changed.interrupts = true;
     set_mode(vcpu, VMODE_S);
 }
 
 void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
 {
     memset(&vcpu->csr, 0, sizeof(vcpu->csr));
-    memset(vcpu->site, 0, sizeof(vcpu->site));
     vcpu->fault = vcpu->fault_before = (struct vcpu_fault){0};
-    csr_write(CSR_SCOUNTEREN, COUNTEREN_ALL);
-    vcpu->counters = csr_read(CSR_SCOUNTEREN);
-    vcpu->host_sstatus = SSTATUS_SPIE | SSTATUS_UXL_64;
-    vcpu->fs_hidden = false;
     vcpu->external = false;
-    vcpu->alarm = UINT64_MAX;
     timer_set(vcpu, UINT64_MAX);
     vcpu_resume(vcpu, pc, opaque);
 }
@@ -62,8 +50,8 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
 /* sstatus's part of taking a trap into vS, and where the handler is. */
 static void enter_handler(struct vcpu *vcpu, uint64_t cause, uint64_t stval, uint64_t target)
 {
-    if (vcpu->inlined && vcpu->mode == VMODE_S)
-        inline_restore(vcpu);
+    if (vcpu->mode == VMODE_S)
+        vcpu->vm->engine->sync(vcpu);
     uint64_t sstatus = vcpu->csr.sstatus & ~(SSTATUS_SPIE | SSTATUS_SIE | SSTATUS_SPP);
     if (vcpu->csr.sstatus & SSTATUS_SIE)
         sstatus |= SSTATUS_SPIE;
@@ -105,7 +93,7 @@ uint64_t vcpu_sip(const struct vcpu *vcpu)
 
 void vcpu_deliver_interrupt(struct vcpu *vcpu)
 {
-    vcpu->interrupts_stale = false;
+    vcpu->changed.interrupts = false;
     if (vcpu->mode == VMODE_S && !(vcpu->csr.sstatus & SSTATUS_SIE))
         return;
     uint64_t pending = vcpu_sip(vcpu) & vcpu->csr.sie;
@@ -122,7 +110,7 @@ void vcpu_deliver_interrupt(struct vcpu *vcpu)
 void vcpu_set_external(struct vcpu *vcpu, bool level)
 {
     vcpu->external = level;
-    vcpu->interrupts_stale |= level;
+    vcpu->changed.interrupts |= level;
 }
 
 void vcpu_sret(struct vcpu *vcpu)
@@ -132,52 +120,7 @@ void vcpu_sret(struct vcpu *vcpu)
     vcpu->csr.sstatus = (sstatus & ~(SSTATUS_SPP | SSTATUS_SIE)) | SSTATUS_SPIE |
                         (sstatus & SSTATUS_SPIE ? SSTATUS_SIE : 0);
     vcpu->pc = vcpu->csr.sepc;
-    vcpu->interrupts_stale = true;
+    vcpu->changed.interrupts = true;
     if (mode != vcpu->mode)
         set_mode(vcpu, mode);
-}
-
-void vcpu_wfi(struct vcpu *vcpu)
-{
-    board_idle(vcpu->vm, true);
-    while (!(vcpu_sip(vcpu) & vcpu->csr.sie)) {
-        trap_wait(vcpu, !vcpu->external);
-    }
-    board_idle(vcpu->vm, false);
-    vcpu->interrupts_stale = true;
-}
-
-/* What the real hart lets U-mode do follows the virtual mode: in vS everything that S-mode could. */
-static void follow_mode(struct vcpu *vcpu)
-{
-    bool user = vcpu->mode == VMODE_U;
-    uint64_t scounteren = user ? vcpu->csr.scounteren | vcpu->counters_given : COUNTEREN_ALL;
-    uint64_t senvcfg = user ? vcpu->csr.senvcfg : SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE;
-    if (vcpu->host_scounteren != scounteren) {
-        vcpu->host_scounteren = scounteren;
-        csr_write(CSR_SCOUNTEREN, scounteren);
-    }
-    if (vcpu->host_senvcfg != senvcfg) {
-        vcpu->host_senvcfg = senvcfg;
-        csr_write(CSR_SENVCFG, senvcfg);
-    }
-}
-
-void vcpu_prepare(struct vcpu *vcpu)
-{
-    if (vcpu->interrupts_stale)
-        vcpu_deliver_interrupt(vcpu);
-    if (vcpu->view_stale) {
-        shadow_select(vcpu);
-        follow_mode(vcpu);
-    }
-}
-
-void vcpu_run(struct vcpu *vcpu)
-{
-    vcpu->host_scounteren = ~COUNTEREN_ALL; /* force the first write */
-    vcpu->host_senvcfg = ~0ul;
-    vcpu_prepare(vcpu);
-    inline_push(vcpu);
-    trap_return(vcpu);
 }

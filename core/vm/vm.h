@@ -1,82 +1,115 @@
 /*
- * One virtual machine: vcpu, guest RAM, board. All state is reached from here; nothing is global.
+ * One virtual machine: vcpus, guest RAM, windows, devices. All state is reached from here; nothing is global.
  */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "board/rtc.h"
-#include "board/vplic.h"
-#include "vm/vcpu.h"
 #include "device.h"
-#include "host/plic.h"
 #include "vm/stats.h"
+#include "vm/vcpu.h"
+#include "vm/window.h"
 
+struct board;
+struct engine;
 struct host;
-struct shadow;
-struct trace;
+struct control;
+struct timeline;
 
 enum patch_level { PATCH_OFF, PATCH_ECALL, PATCH_CLUSTER, PATCH_INLINE };
+
+/* How a device is given to the guest. */
 enum device_way { WAY_EMULATED, WAY_VIRTIO, WAY_PASSTHROUGH };
-enum disk_model { DISK_AHCI, DISK_ATA };
+
+/* What the guest's board has a device for, if the machine has what it needs (core/board/board.c). */
+#define VM_ROLES 2u
 
 /* opt/org.trident/options of QEMU's fw_cfg. */
 struct vm_options {
-    uint64_t mem; /* bytes of guest RAM */
-    enum device_way uart, disk;
-    enum disk_model disk_model;
+    uint64_t mem;                  /* bytes of guest RAM */
+    enum device_way way[VM_ROLES]; /* by role */
+    unsigned model[VM_ROLES];      /* which of the emulated devices of the role: 0, 1, ... */
+    unsigned plic;                 /* row of the interrupt controller (core/board/plics.c) */
     enum patch_level patch;
-    bool plic_mapped; /* the host's PLIC context belongs to the guest */
-    unsigned ablate;  /* enum ablation (device.h) */
-    unsigned shadow;  /* enum shadow_switch: what is on */
-    bool
-        eager; /* PATCH=inline: each site gets a trampoline at once, for tests (engine/trap/inline.h) */
-    bool watch;     /* passed-through registers trap and are counted, then passed on */
-    uint64_t trace; /* records of the run's timeline (trace.h); 0: none */
+    unsigned ablate; /* enum ablation (host/ends.h) */
+    unsigned shadow; /* set of the engine's switches (engine/trap/shadow.h): what is on */
+    bool eager;      /* PATCH=inline: each site gets a trampoline at once, for tests (engine/trap/inline.h) */
+    bool watch;      /* passed-through registers trap and are counted, then passed on */
+    uint64_t trace;  /* records of the run's timeline (observe/timeline.h); 0: none */
 };
 
-#define VM_DEVICES 2u /* uart, disk */
-_Static_assert(VM_DEVICES <= STATS_DEVICES, "STATS_DEVICES (stats.h)");
+#define VM_VCPUS   1u
+#define VM_DEVICES 2u
+#define VM_WINDOWS 24u
 
-_Static_assert(VPLIC_SOURCES <= HOST_IRQS, "struct vm.plic_sources has a bit for each");
+_Static_assert(VM_DEVICES <= STATS_DEVICES, "STATS_DEVICES (vm/stats.h)");
 
-/* Guest RAM: VM 0 has gpa == hpa. The firmware below reserved_end is no RAM to the guest. */
+/* Guest RAM: VM 0 has gpa == hpa. The firmware below `first` is no RAM to the guest. */
 struct vm_ram_range {
     uint64_t gpa, size;  /* what the device tree says */
     uint64_t first;      /* first gpa that the guest may touch (above the host's firmware) */
     uint64_t hpa_offset; /* hpa = gpa + hpa_offset */
 };
 
-/* First what each trap needs: it stays in reach of short offsets. */
-struct vm {
-    struct shadow *shadow;
-    struct host *host;
-    struct trace *trace; /* null: the run is not traced */
-    bool paused;
-    bool runs_ahead; /* the VMM carries out the guest's instructions: board_settle() follows */
-    bool deferred;   /* a device has put something off until then */
-    bool
-        sbi_returned; /* UART=passthrough: the SBI console has written a line feed's carriage return */
-    struct vm_options options;
-    struct vm_ram_range ram;
-    struct stats stats;
-    struct vcpu vcpu; /* one hart today; the devices and the memory do not assume it */
-    struct vplic plic;
-    uint32_t plic_sources[HOST_IRQS / 32]; /* PLIC=mapped: those that are the guest's */
-    struct rtc rtc;
-    unsigned routed[VPLIC_SOURCES]; /* host source behind a guest source, 0 = none */
-    struct device device[VM_DEVICES];
-    unsigned devices;
-    uint64_t
-        plic_look_time; /* PLIC=mapped: when the VMM's own sources are looked at, whatever the guest does */
-    uint64_t resume_time;  /* when unfinished devices go on; UINT64_MAX: there is none */
-    struct device *recent; /* the one that was accessed last, or null */
-    struct stats_report report;
+/* What an exit may ask of the board, whose code lies above this layer (core/board/board.c). */
+struct vm_board {
+    /* A host interrupt was handled: devices whose work has waited have their turn. */
+    void (*poll)(struct vm *vm);
+    /* The hart has woken while the guest waits: what was put off to a time that has come. */
+    void (*wake)(struct vm *vm);
+    /* The guest begins to idle (and then poll()'s work is done once more), or is through with it. */
+    void (*idle)(struct vm *vm, bool idle);
+    /* The guest goes on itself: devices that have put something off (io->more) have their turn. */
+    void (*settle)(struct vm *vm);
+    /* Is the vcpu's external interrupt, which is pending, still so? Null: the board knows without looking. */
+    void (*look)(struct vm *vm);
+    /* An ecall of the guest's kernel; pc is already past it. */
+    struct exit (*call)(struct vcpu *vcpu);
 };
 
 enum vm_end { VM_POWEROFF, VM_REBOOT };
 
-/* Ends the VM: prints nothing on the guest's console, sends the statistics through the control channel,
- * and powers the machine off with status (0..255), or resets the VM. Does not return to the caller's
- * guest instruction. */
-_Noreturn void vm_end(struct vm *vm, enum vm_end end, unsigned status);
+/* First what each exit needs: it stays in reach of short offsets. */
+struct vm {
+    void *engine_state; /* the engine's own */
+    const struct engine *engine;
+    const struct vm_board *calls;
+    struct board *board; /* the board's own */
+    struct host *host;
+    struct control *control;   /* the control channel's (observe/control.h) */
+    struct timeline *timeline; /* null: the run is not recorded */
+    bool paused;
+    bool has_put_off; /* a device has put something off until calls->settle() */
+    struct vcpu *vcpus[VM_VCPUS];
+    struct vm_options options;
+    struct vm_ram_range ram;
+    unsigned mmu_levels; /* of the guest's page tables at most: 3 (Sv39), 4 (Sv48) */
+
+    const struct window *recent; /* the window that was accessed last, or null */
+    unsigned windows;
+    struct window window[VM_WINDOWS];
+    unsigned devices;
+    struct device device[VM_DEVICES];
+
+    /* Ends the VM: prints nothing on the guest's console, sends the statistics through the control channel,
+     * and powers the machine off with status (0..255), or resets the VM. */
+    void (*end)(struct vm *vm, enum vm_end end, unsigned status);
+    /* The guest's call for a report with this label, made at the instruction before the vcpu's pc. False: it is to be
+     * made again, since the report is not all written. */
+    bool (*mark)(struct vm *vm, int label);
+
+    struct stats stats;
+};
+
+/* Does not return to the caller's guest instruction. */
+static inline _Noreturn void vm_end(struct vm *vm, enum vm_end end, unsigned status)
+{
+    vm->end(vm, end, status);
+    __builtin_unreachable();
+}
+
+/* Whether gpa is RAM that the guest may touch. */
+static inline bool vm_is_ram(const struct vm *vm, uint64_t gpa)
+{
+    return gpa >= vm->ram.first && gpa < vm->ram.gpa + vm->ram.size;
+}

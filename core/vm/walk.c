@@ -6,10 +6,10 @@
 #include "vm/walk.h"
 
 #include "host/map.h"
-#include "engine/trap/patch.h"
-#include "engine/trap/shadow_internal.h"
+#include "vm/engine.h"
+#include "vm/vm.h"
 
-bool walk_permits(uint64_t pte, const struct walk_mode *mode, enum access access)
+static bool permits(uint64_t pte, const struct walk_mode *mode, enum access access)
 {
     if (pte & PTE_U) {
         if (!mode->user && (!mode->sum || access == ACCESS_FETCH))
@@ -31,17 +31,11 @@ static bool update_accessed(struct vm *vm, uint64_t table_gpa, uint64_t *entry, 
     uint64_t wanted = *pte | PTE_A | (access == ACCESS_STORE ? PTE_D : 0);
     if (wanted == *pte)
         return true;
-    patch_drop(vm, table_gpa); /* a table may share its page with code */
+    vm->engine->ram_written(vm, table_gpa, sizeof(*entry)); /* a table may share its page with code */
     if (!__atomic_compare_exchange_n(entry, pte, wanted, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return false;
     *pte = wanted;
     return true;
-}
-
-static bool is_canonical(uint64_t gva, unsigned levels)
-{
-    unsigned unused = 64 - (PAGE_SHIFT + 9 * levels);
-    return (uint64_t)((int64_t)(gva << unused) >> unused) == gva;
 }
 
 /* How a search in the guest's tables ends. */
@@ -69,12 +63,12 @@ static enum found find(struct vm *vm, uint64_t satp, uint64_t gva, struct walk *
 {
     unsigned levels = levels_of(satp);
     *walk = (struct walk){0};
-    if (!is_canonical(gva, levels))
+    if (!walk_is_canonical(gva, levels))
         return FOUND_NOTHING;
     place->table_gpa = (satp & SATP_PPN_MASK) << PAGE_SHIFT;
     for (unsigned level = levels; level-- > 0;) {
         unsigned shift = PAGE_SHIFT + 9 * level;
-        if (!shadow_is_ram(vm, place->table_gpa))
+        if (!vm_is_ram(vm, place->table_gpa))
             return FOUND_NO_MEMORY;
         place->table = map_hpa(place->table_gpa + vm->ram.hpa_offset);
         if (level == 0)
@@ -120,7 +114,7 @@ uint64_t walk_guest(struct vm *vm, const struct walk_mode *mode, uint64_t gva, e
         enum found found = find(vm, mode->satp, gva, walk, &place);
         if (found == FOUND_NO_MEMORY)
             return walk_access_fault(access);
-        if (found == FOUND_NOTHING || !walk_permits(walk->pte, mode, access))
+        if (found == FOUND_NOTHING || !permits(walk->pte, mode, access))
             return walk_page_fault(access);
         if (mode->probe || update_accessed(vm, place.table_gpa, place.entry, &walk->pte, access))
             return 0;
@@ -138,10 +132,10 @@ const uint64_t *walk_table(struct vm *vm, uint64_t satp, uint64_t gva, unsigned 
     unsigned levels = levels_of(satp);
     uint64_t table_gpa = (satp & SATP_PPN_MASK) << PAGE_SHIFT;
     *global = false;
-    if (!is_canonical(gva, levels) || level >= levels)
+    if (!walk_is_canonical(gva, levels) || level >= levels)
         return NULL;
     for (unsigned at = levels - 1;; at--) {
-        if (!shadow_is_ram(vm, table_gpa))
+        if (!vm_is_ram(vm, table_gpa))
             return NULL;
         const uint64_t *table = map_hpa(table_gpa + vm->ram.hpa_offset);
         if (at == level)

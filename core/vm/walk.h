@@ -7,8 +7,7 @@
 #include <stdint.h>
 
 #include "isa/riscv.h"
-
-struct vm;
+#include "vm/vcpu.h"
 
 enum access { ACCESS_FETCH, ACCESS_LOAD, ACCESS_STORE };
 
@@ -19,6 +18,17 @@ struct walk_mode {
     bool sum, mxr;
     bool probe; /* only look: A and D stay as they are */
 };
+
+/* Of an access that the guest makes now. */
+static inline struct walk_mode walk_mode_of(const struct vcpu *vcpu)
+{
+    return (struct walk_mode){
+        .satp = vcpu->csr.satp,
+        .user = vcpu->mode == VMODE_U,
+        .sum = vcpu->csr.sstatus & SSTATUS_SUM,
+        .mxr = vcpu->csr.sstatus & SSTATUS_MXR,
+    };
+}
 
 struct walk {
     uint64_t gpa;    /* of the byte asked for */
@@ -49,8 +59,12 @@ static inline bool walk_is_cacheable(uint64_t pte)
            (pte & (PTE_R | PTE_W)) != PTE_W && !(pte & PTE_RESERVED);
 }
 
-/* Whether a leaf permits an access, by the rules of the same section. */
-bool walk_permits(uint64_t pte, const struct walk_mode *mode, enum access access);
+/* Whether gva is canonical for page tables of so many levels. */
+static inline bool walk_is_canonical(uint64_t gva, unsigned levels)
+{
+    unsigned unused = 64 - (PAGE_SHIFT + 9 * levels);
+    return (uint64_t)((int64_t)(gva << unused) >> unused) == gva;
+}
 
 /* The exceptions of an access: page fault and access fault. */
 static inline uint64_t walk_page_fault(enum access access)

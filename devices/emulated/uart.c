@@ -209,8 +209,8 @@ static void loop_back(struct uart *uart, uint8_t byte)
     uart->thre_pending = true;
 }
 
-/* False: what it means is put off. */
-static bool store_data(struct device *dev, uint8_t byte)
+/* more: others may follow at once. False: what it means is put off for them. */
+static bool store_data(struct device *dev, uint8_t byte, bool more)
 {
     struct uart *uart = dev->state;
 
@@ -225,7 +225,7 @@ static bool store_data(struct device *dev, uint8_t byte)
         fifo_put(&uart->tx, byte);
     else if (!(uart->fcr & FCR_ENABLE))
         uart->tx.bytes[uart->tx.first] = byte; /* THR overwritten by a driver that ignores THRE */
-    if (uart->tx.count < fifo_depth(uart) && device_may_defer(dev))
+    if (uart->tx.count < fifo_depth(uart) && more)
         return false;
     transmit(dev);
     return true;
@@ -343,7 +343,7 @@ static uint8_t load(struct device *dev, unsigned reg)
 }
 
 /* False: it was put off, and the interrupt line stays what it is. */
-static bool store(struct device *dev, unsigned reg, uint8_t value)
+static bool store(struct device *dev, unsigned reg, uint8_t value, bool more)
 {
     struct uart *uart = dev->state;
     bool dlab = uart->lcr & LCR_DLAB;
@@ -351,7 +351,7 @@ static bool store(struct device *dev, unsigned reg, uint8_t value)
     switch (reg) {
     case UART_DATA:
         if (!dlab)
-            return store_data(dev, value);
+            return store_data(dev, value, more);
         uart->divisor = (uart->divisor & 0xff00) | value;
         break;
     case UART_IER:
@@ -378,17 +378,18 @@ static bool uart_access(struct device *dev, struct mmio *io)
 
     if (io->offset >= UART_REGISTERS)
         return false;
-    if (dev->deferred && !data) { /* no register tells of bytes that the guest has handed over */
+    if (dev->put_off && !data) { /* no register tells of bytes that the guest has handed over */
         transmit(dev);
         update_irq(dev);
     }
     bool done = true;
     if (io->store)
-        done = store(dev, (unsigned)io->offset, (uint8_t)io->value);
+        done = store(dev, (unsigned)io->offset, (uint8_t)io->value, io->more);
     else
         io->value = load(dev, (unsigned)io->offset);
     if (done)
         update_irq(dev);
+    io->put_off = !done;
     return true;
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "core/host/host.h"
 #include "paravirt.h"
 
 #define REG_MAGIC               0x000u /* R: "virt" */
@@ -112,7 +113,7 @@ static struct ring *live_ring(const struct device *dev, unsigned queue)
 
 static uint64_t offered(const struct device *dev, const struct virtio_model *model)
 {
-    uint64_t without = dev->ablate & ABLATE_NOTIFY ? 1ull << FEATURE_EVENT_IDX : 0;
+    uint64_t without = dev->end->ablate & ABLATE_NOTIFY ? 1ull << FEATURE_EVENT_IDX : 0;
 
     return (FEATURES_OF_TRANSPORT & ~without) | (model->features ? model->features(dev) : 0);
 }
@@ -151,7 +152,7 @@ void virtio_mmio_ask(struct device *dev, unsigned queue, bool ask)
 {
     struct ring *ring = &state_of(dev)->ring[queue];
 
-    ring->asks = dev->ablate & ABLATE_NOTIFY ? RING_ASKS_ALWAYS
+    ring->asks = dev->end->ablate & ABLATE_NOTIFY ? RING_ASKS_ALWAYS
                  : ask                       ? RING_ASKS_WHEN_EMPTY
                                              : RING_ASKS_NEVER;
     dev->unasked = ring->asks == RING_ASKS_NEVER;

@@ -9,18 +9,17 @@
 
 #include <string.h>
 
-#include "vm/emulate.h"
-#include "isa/interpret.h"
-#include "vm/priv.h"
-#include "engine/trap/trap.h"
-#include "host/map.h"
 #include "engine/trap/shadow_internal.h"
+#include "host/hart.h"
+#include "host/map.h"
+#include "isa/interpret.h"
+#include "vm/emulate.h"
+#include "vm/priv.h"
 #include "vm/vm.h"
 
 #define REACH_LATER 15u /* after a long access, so many others at the same pc are taken for long */
 #define LOOK_AFTER  64u /* instructions, a trace more or less, between two looks at the clock */
-#define GENERATIONS \
-    512u /* fit between a page's number and the bits that an aligned address clears */
+#define GENERATIONS 512u /* fit between a page's number and the bits that an aligned address clears */
 
 static uint64_t tag_of(const struct ahead *ahead, uint64_t gva)
 {
@@ -37,11 +36,11 @@ RARE static void begin_again(struct ahead *ahead)
 /* What was found in another root, or before a flush, is stale. */
 static inline void check_pages(struct vcpu *vcpu)
 {
-    struct ahead *ahead = vcpu->ahead;
-    uint64_t epoch = vcpu->vm->shadow->flush_epoch;
-    if (ahead->root == vcpu->root && ahead->flush_epoch == epoch)
+    struct ahead *ahead = trap_of(vcpu)->ahead;
+    uint64_t epoch = shadow_of(vcpu->vm)->flush_epoch;
+    if (ahead->root == trap_of(vcpu)->root && ahead->flush_epoch == epoch)
         return;
-    ahead->root = vcpu->root;
+    ahead->root = trap_of(vcpu)->root;
     ahead->flush_epoch = epoch;
     if (++ahead->generation >= GENERATIONS)
         begin_again(ahead);
@@ -55,7 +54,7 @@ static uint8_t *ram_of(const struct vcpu *vcpu, const uint64_t *entry, unsigned 
         return NULL;
     uint64_t page_mask = (1ul << (PAGE_SHIFT + 9 * level)) - 1;
     uint64_t hpa = (PTE_PPN(*entry) << PAGE_SHIFT) + (gva & page_mask);
-    return shadow_is_ram(vcpu->vm, hpa - vcpu->vm->ram.hpa_offset) ? map_hpa(hpa & ~PAGE_MASK)
+    return vm_is_ram(vcpu->vm, hpa - vcpu->vm->ram.hpa_offset) ? map_hpa(hpa & ~PAGE_MASK)
                                                                    : NULL;
 }
 
@@ -75,7 +74,7 @@ static uint8_t *look_up(struct vcpu *vcpu, uint64_t gva, uint64_t permission, bo
 /* RAM for an aligned load or store at gva, or null. */
 static inline uint8_t *mapped_ram(struct vcpu *vcpu, uint64_t gva, unsigned width, bool is_store)
 {
-    struct ahead *ahead = vcpu->ahead;
+    struct ahead *ahead = trap_of(vcpu)->ahead;
     bool sum = vcpu->csr.sstatus & SSTATUS_SUM;
     struct ahead_page *page = &ahead->page[sum][is_store][(gva >> PAGE_SHIFT) & (AHEAD_PAGES - 1)];
     if (page->tag != (tag_of(ahead, gva) | (gva & (width - 1)))) {
@@ -95,28 +94,44 @@ static uint64_t address_of(const struct vcpu *vcpu, const struct insn *insn)
 static struct ahead_device *device_of(const struct vcpu *vcpu, const struct insn *insn)
 {
     bool sum = vcpu->csr.sstatus & SSTATUS_SUM;
-    return &vcpu->ahead->device[sum][insn->op == INSN_STORE];
+    return &trap_of(vcpu)->ahead->device[sum][insn->op == INSN_STORE];
 }
 
 /* Whether the page of gva is that of the device that was accessed last, and insn may go there. */
 static bool is_known_device(const struct vcpu *vcpu, const struct insn *insn, uint64_t gva)
 {
-    uint64_t tag = tag_of(vcpu->ahead, gva) | (gva & (insn->width - 1u));
+    uint64_t tag = tag_of(trap_of(vcpu)->ahead, gva) | (gva & (insn->width - 1u));
     return device_of(vcpu, insn)->tag == tag && insn->op != INSN_SC;
+}
+
+/* Translates an aligned load or store whose page is not mapped RAM; sets A and D. False: it is no device's, or it
+ * would fault; nothing has happened. */
+static bool translate(struct vcpu *vcpu, const struct insn *insn, uint64_t gva, uint64_t *gpa)
+{
+    enum access access = insn->op == INSN_LOAD ? ACCESS_LOAD : ACCESS_STORE;
+    struct walk_mode mode = walk_mode_of(vcpu);
+    struct walk walk;
+    mode.probe = true; /* A and D belong to an access that happens */
+    if ((gva & (insn->width - 1u)) || walk_guest(vcpu->vm, &mode, gva, access, &walk) ||
+        shadow_is_backed(vcpu->vm, walk.gpa))
+        return false;
+    mode.probe = false;
+    *gpa = walk.gpa;
+    return !walk_guest(vcpu->vm, &mode, gva, access, &walk);
 }
 
 /* A load or store of a device, whose address was translated lately or is now. */
 static bool access_device(struct vcpu *vcpu, const struct insn *insn, uint64_t gva)
 {
-    struct ahead *ahead = vcpu->ahead;
+    struct ahead *ahead = trap_of(vcpu)->ahead;
     struct ahead_device *device = device_of(vcpu, insn);
     if (!is_known_device(vcpu, insn, gva)) {
         uint64_t gpa;
-        if (!emulate_translate(vcpu, insn, gva, &gpa))
+        if (!translate(vcpu, insn, gva, &gpa))
             return false;
         *device = (struct ahead_device){tag_of(ahead, gva), gpa & ~PAGE_MASK};
     }
-    return emulate_device(vcpu, insn, device->gpa | (gva & PAGE_MASK));
+    return emulate_access(vcpu, insn, device->gpa | (gva & PAGE_MASK), true);
 }
 
 /* A load, store or SC of any width. False: the guest shall execute it itself. */
@@ -127,14 +142,14 @@ static bool access_memory(struct vcpu *vcpu, const struct insn *insn)
         return access_device(vcpu, insn, gva);
     uint8_t *ram = mapped_ram(vcpu, gva, insn->width, insn->op != INSN_LOAD);
     if (!ram)
-        return insn->op != INSN_SC && ahead_is_device(vcpu->ahead, vcpu->pc) &&
+        return insn->op != INSN_SC && ahead_is_device(trap_of(vcpu)->ahead, vcpu->pc) &&
                access_device(vcpu, insn, gva);
     if (insn->op == INSN_LOAD)
-        interpret_set(vcpu, insn->rd, interpret_load(ram, insn));
+        interpret_set(vcpu->x, insn->rd, interpret_load(ram, insn));
     else if (insn->op == INSN_STORE)
         interpret_store(ram, vcpu->x[insn->rs2], insn->width);
     else
-        interpret_set(vcpu, insn->rd, 1);
+        interpret_set(vcpu->x, insn->rd, 1);
     return true;
 }
 
@@ -162,14 +177,14 @@ static bool access_row(struct vcpu *vcpu, const struct ahead_insn *row)
  * with no interrupt due. */
 static bool may_go_on(struct vcpu *vcpu)
 {
-    if (vcpu->mode != VMODE_S || (vcpu->view_stale && !shadow_view_holds(vcpu)))
+    if (vcpu->mode != VMODE_S || (vcpu->changed.view && !shadow_view_holds(vcpu)))
         return false;
-    vcpu->view_stale = false;
+    vcpu->changed.view = false;
     bool taken = vcpu->csr.sstatus & SSTATUS_SIE;
-    if (vcpu->interrupts_stale &&
-        (vcpu->ahead->spent || (taken && (vcpu_sip(vcpu) & vcpu->csr.sie))))
+    if (vcpu->changed.interrupts &&
+        (vcpu->hart->spent || (taken && (vcpu_sip(vcpu) & vcpu->csr.sie))))
         return false;
-    vcpu->interrupts_stale = false;
+    vcpu->changed.interrupts = false;
     check_pages(vcpu);
     return true;
 }
@@ -181,7 +196,7 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
     const struct ahead_insn *end = trace->insn + trace->count;
     for (const struct ahead_insn *ahead = trace->insn; ahead < end; ahead++, ++*executed) {
         const struct insn *insn = &ahead->insn;
-        uint64_t next = pc + insn->length;
+        uint64_t next = pc + insn->length, after;
         uint8_t *ram;
         switch ((enum ahead_kind)ahead->kind) {
         case AHEAD_ADD:
@@ -217,14 +232,14 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
             if (!access_memory(vcpu, insn))
                 return false;
             vcpu->pc = next;
-            if (vcpu->interrupts_stale && !may_go_on(vcpu))
+            if ((vcpu->changed.interrupts || vcpu->changed.view) && !may_go_on(vcpu))
                 return false;
             break;
         case AHEAD_PLAIN:
-            vcpu->pc = pc;
-            interpret_plain(vcpu, insn);
-            if (vcpu->pc == next)
+            after = interpret_plain(vcpu->x, pc, insn);
+            if (after == next)
                 break;
+            vcpu->pc = after;
             return true;
         case AHEAD_SENSITIVE:
             vcpu->pc = pc;
@@ -242,26 +257,21 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
 }
 
 /* Trace by trace, until none is worth it, limit instructions were carried out, or the guest is to go on itself.
- * Returns how many. */
+ * Returns how many. What the sensitive ones among them would be counted as is nobody's: the run belongs to the exit
+ * that it follows. */
 static uint64_t run(struct vcpu *vcpu, const struct ahead_trace *trace, uint64_t limit, bool reach)
 {
-    uint8_t exit_class = vcpu->exit_class; /* the run belongs to the exit that it follows */
-    uint32_t exit_detail = vcpu->exit_detail;
     uint64_t executed = 0, look = LOOK_AFTER;
     check_pages(vcpu);
-    vcpu->vm->runs_ahead = true;
-    vcpu->ahead->spent = false;
     while (trace && ++executed < limit && run_trace(vcpu, trace, &executed) &&
            (!reach || (vcpu->csr.sstatus & SSTATUS_SUM))) {
         if (executed >= look) {
-            if (trap_is_spent(vcpu))
+            if (hart_is_spent())
                 break;
             look = executed + LOOK_AFTER;
         }
         trace = ahead_find(vcpu, reach); /* the jump that left the last one has been counted, too */
     }
-    vcpu->exit_class = exit_class;
-    vcpu->exit_detail = exit_detail;
     if (executed) {
         vcpu->vm->stats.memory.ahead_runs++;
         vcpu->vm->stats.memory.ahead_instructions += executed;
@@ -269,32 +279,25 @@ static uint64_t run(struct vcpu *vcpu, const struct ahead_trace *trace, uint64_t
     return executed;
 }
 
-void ahead_run(struct vcpu *vcpu)
+uint64_t ahead_run(struct vcpu *vcpu)
 {
     const struct ahead_trace *trace = ahead_find(vcpu, false);
-    if (trace)
-        run(vcpu, trace, AHEAD_BUDGET, false);
+    return trace ? run(vcpu, trace, AHEAD_BUDGET, false) : 0;
 }
 
-void ahead_stop(struct vcpu *vcpu)
-{
-    vcpu->ahead->spent = true;
-    vcpu->interrupts_stale = true; /* so that may_go_on() is asked */
-}
-
-bool ahead_reach(struct vcpu *vcpu)
+uint64_t ahead_reach(struct vcpu *vcpu)
 {
     uint64_t pc = vcpu->pc;
-    uint8_t *later = &vcpu->ahead->reach_later[(pc >> 1) & (AHEAD_HINTS - 1)];
+    uint8_t *later = &trap_of(vcpu)->ahead->reach_later[(pc >> 1) & (AHEAD_HINTS - 1)];
     if (*later) {
         --*later;
         shadow_reach_user(vcpu);
-        return true;
+        return 1;
     }
     uint64_t executed = run(vcpu, ahead_find(vcpu, true), AHEAD_REACH, true);
     if ((vcpu->csr.sstatus & SSTATUS_SUM) && executed >= AHEAD_REACH) {
         *later = REACH_LATER;
         shadow_reach_user(vcpu);
     }
-    return vcpu->pc != pc || executed > 1; /* the first counts before it is carried out */
+    return vcpu->pc != pc || executed > 1 ? executed : 0; /* the first counts before it is carried out */
 }

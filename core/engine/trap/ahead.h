@@ -45,8 +45,8 @@ struct ahead_insn {
 };
 
 struct ahead_trace {
-    uint64_t pc, tag, epoch; /* as struct vcpu_site */
-    const uint32_t *version; /* in shadow.copy_version; null: never made */
+    uint64_t pc, tag, epoch; /* as struct site */
+    const uint32_t *version; /* of the copy (struct pool_page); null: never made */
     uint64_t contents;       /* sum of *version and hint_epoch when it was made */
     const uint8_t *page;     /* whose code it is */
     bool reach;              /* made while SUM was set: each load or store is worth it */
@@ -71,7 +71,6 @@ struct ahead {
     uint64_t flush_epoch; /* of shadow */
     uint64_t generation;  /* counts both; in bits 3 to 11 of each valid tag */
     uint64_t hint_epoch;  /* counts changes of device_pc */
-    bool spent;           /* ahead_stop() was called: the guest goes on */
     /* By whether SUM is set, and whether it is a store. Valid for one root until a flush. */
     struct ahead_page page[2][2][AHEAD_PAGES];
     struct ahead_device device[2][2]; /* the same, of devices */
@@ -82,16 +81,14 @@ struct ahead {
     uint8_t reach_later[AHEAD_HINTS]; /* by pc: so often it is not worth trying ahead_reach() */
 };
 
-/* Carries on from the vcpu's pc. The vcpu is in vS, in its root, with no interrupt due. */
-void ahead_run(struct vcpu *vcpu);
+/* Carries on from the vcpu's pc. The vcpu is in vS, in its root, with no interrupt due. Returns how many instructions
+ * were carried out. Devices may have put something off then (struct mmio). */
+uint64_t ahead_run(struct vcpu *vcpu);
 
 /* The guest's kernel faulted at an address that may be its process's, with SUM set, and its root does not reach
  * such pages. Carries on until SUM is cleared, so that a short access needs no other root: for one of more than
- * AHEAD_REACH instructions it is installed. False: nothing was done, as the process's root has no such page. */
-bool ahead_reach(struct vcpu *vcpu);
-
-/* What was just carried out has found that the exit has cost what it may. */
-void ahead_stop(struct vcpu *vcpu);
+ * AHEAD_REACH instructions it is installed. 0: nothing was done, as the process's root has no such page. */
+uint64_t ahead_reach(struct vcpu *vcpu);
 
 /* The load or store at pc was a device's: others are worth running ahead to it. */
 void ahead_note_device(struct vcpu *vcpu, uint64_t pc);

@@ -5,10 +5,12 @@
  * no reason to run ahead.
  */
 #include "engine/trap/ahead.h"
-#include "vm/priv.h"
 #include "engine/trap/patch.h"
 #include "engine/trap/shadow.h"
+#include "engine/trap/trap.h"
+#include "isa/encode.h"
 #include "isa/riscv.h"
+#include "vm/priv.h"
 #include "vm/vm.h"
 
 /* What a run may cost, in the VMM's instructions, between two that would trap. A trap that is saved is
@@ -19,7 +21,6 @@
 #define COST_MEMORY    60u
 #define COST_INLINED   80u
 
-#define ECALL 0x00000073u
 
 #define LOOP_MAX    256 /* bytes of a loop that is looked at, */
 #define LOOP_TAIL   32  /* and of what of it may lie behind its jump back */
@@ -27,7 +28,7 @@
 
 void ahead_note_device(struct vcpu *vcpu, uint64_t pc)
 {
-    struct ahead *ahead = vcpu->ahead;
+    struct ahead *ahead = trap_of(vcpu)->ahead;
     unsigned slot = (pc >> 1) & (AHEAD_HINTS - 1);
     if (ahead->device_pc[slot] != pc) {
         bool first = ahead->device_pc[slot] == 0; /* traces may be worth it now */
@@ -135,7 +136,7 @@ static bool goes_back(const struct insn *insn)
 static bool is_inlined(const uint8_t *page, const uint8_t *copy, uint64_t offset)
 {
     uint32_t word = insn_word(copy + offset);
-    return word != insn_word(page + offset) && word != ECALL;
+    return word != insn_word(page + offset) && word != ENCODE_ECALL;
 }
 
 /* Decodes from pc on, and keeps what leads to the last instruction that would trap. */
@@ -155,8 +156,8 @@ static void decode(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *
         if (insn->kind == AHEAD_SENSITIVE && !sensitive)
             return;
         uint64_t pc = (trace->pc & ~PAGE_MASK) + offset;
-        bool device = is_memory(insn->kind) && ahead_is_device(vcpu->ahead, pc);
-        device |= loops_over_device(vcpu->ahead, &insn->insn, pc);
+        bool device = is_memory(insn->kind) && ahead_is_device(trap_of(vcpu)->ahead, pc);
+        device |= loops_over_device(trap_of(vcpu)->ahead, &insn->insn, pc);
         bool reaches = trace->reach &&
                        (is_memory(insn->kind) || sensitive || goes_back(&insn->insn));
         if (device || reaches || (sensitive && !is_inlined(page, copy, offset))) {
@@ -185,10 +186,10 @@ static void build(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *p
 RARE static void renew(struct vcpu *vcpu, struct ahead_trace *trace, bool reach)
 {
     static const uint32_t none;
-    struct shadow *shadow = vcpu->vm->shadow;
+    struct shadow *shadow = shadow_of(vcpu->vm);
     const uint8_t *copy, *page = patch_page(vcpu, vcpu->pc, &copy);
-    const uint32_t *version = page ? &shadow->copy_version[pool_index(&shadow->pool, copy)] : &none;
-    uint64_t contents = *version + vcpu->ahead->hint_epoch;
+    const uint32_t *version = page ? &shadow->page[pool_index(&shadow->pool, copy)].version : &none;
+    uint64_t contents = *version + trap_of(vcpu)->ahead->hint_epoch;
     if (trace->pc != vcpu->pc || trace->reach != reach || trace->version != version ||
         trace->page != page || trace->contents != contents) {
         trace->pc = vcpu->pc;
@@ -200,16 +201,16 @@ RARE static void renew(struct vcpu *vcpu, struct ahead_trace *trace, bool reach)
     trace->page = page;
     trace->version = version;
     trace->contents = contents;
-    trace->tag = vcpu_code_tag(vcpu);
+    trace->tag = trap_code_tag(vcpu);
     trace->epoch = shadow->code_epoch;
 }
 
 const struct ahead_trace *ahead_find(struct vcpu *vcpu, bool reach)
 {
-    struct ahead_trace *trace = &vcpu->ahead->trace[(vcpu->pc >> 1) & (AHEAD_TRACES - 1)];
+    struct ahead_trace *trace = &trap_of(vcpu)->ahead->trace[(vcpu->pc >> 1) & (AHEAD_TRACES - 1)];
     if (!trace->version || trace->pc != vcpu->pc || trace->reach != reach ||
-        trace->contents != *trace->version + vcpu->ahead->hint_epoch ||
-        trace->epoch != vcpu->vm->shadow->code_epoch || trace->tag != vcpu_code_tag(vcpu))
+        trace->contents != *trace->version + trap_of(vcpu)->ahead->hint_epoch ||
+        trace->epoch != shadow_of(vcpu->vm)->code_epoch || trace->tag != trap_code_tag(vcpu))
         renew(vcpu, trace, reach);
     return trace->count ? trace : NULL;
 }

@@ -11,9 +11,9 @@
 #include "vm/csr.h"
 #include "engine/trap/patch.h"
 #include "engine/trap/shadow_internal.h"
+#include "isa/encode.h"
 #include "vm/vm.h"
 
-#define ECALL      0x00000073u
 #define SUPERPAGE  (2ul << 20) /* a fence may name any address of one */
 #define LOSSES_MAX 16u         /* then it is not taken up again until the VM is reset */
 #define CODE       (PTE_X | PTE_U | PTE_V | PTE_A | PTE_D)
@@ -25,65 +25,74 @@ static uint64_t entry_for(const void *page, uint64_t bits)
 
 static void map_entries(struct inlined *inlined, bool mapped)
 {
-    inlined->table[0][0] = mapped ? entry_for(inlined->low, CODE) : 0;
-}
-
-void inline_reset(struct vcpu *vcpu, unsigned levels)
-{
-    struct inlined *inlined = vcpu->inlined;
-    if (!inlined)
-        return;
-    memset(inlined, 0, sizeof(*inlined));
-    for (unsigned i = 0; i < INLINE_LOW / 4; i++)
-        inlined->low[i] = ECALL; /* a guest that jumps there itself gets its fault: SETTLED_WILD */
-    for (unsigned i = 0; i < INLINE_PAGES; i++)
-        inlined->table[0][i] = entry_for(inlined->low + i * PAGE_SIZE / 4, CODE);
-    for (unsigned level = 1; level < levels - 1; level++)
-        inlined->table[level][0] = entry_for(inlined->table[level - 1], PTE_V);
+    inlined->table[0][0] = mapped ? entry_for(inlined->code->low, CODE) : 0;
 }
 
 static bool may_inline(const struct vcpu *vcpu)
 {
-    return vcpu->inlined && !vcpu->inlined->lost;
+    return trap_of(vcpu)->inlined && !trap_of(vcpu)->inlined->lost;
 }
 
 bool inline_has_low(const struct vcpu *vcpu)
 {
-    return may_inline(vcpu) && !vcpu->inlined->low_lost && vcpu->mode == VMODE_S;
+    return may_inline(vcpu) && !trap_of(vcpu)->inlined->low_lost && vcpu->mode == VMODE_S;
 }
 
-uint64_t inline_low_entry(const struct vcpu *vcpu)
+/* What roots of the guest's kernel have for gva 0 from now on. */
+static void offer_low(struct vcpu *vcpu)
 {
-    if (!inline_has_low(vcpu))
-        return 0;
-    unsigned levels = vcpu->vm->shadow->host_levels;
-    return entry_for(vcpu->inlined->table[levels - 2], PTE_V | PTE_SHARED);
+    const struct inlined *inlined = trap_of(vcpu)->inlined;
+    struct shadow *shadow = shadow_of(vcpu->vm);
+    bool may = !inlined->lost && !inlined->low_lost;
+    shadow->low_entry = may ? entry_for(inlined->table[shadow->host_levels - 2],
+                                        PTE_V | PTE_SHARED)
+                            : 0;
 }
 
-bool inline_maps(const struct vcpu *vcpu, uint64_t gva, uint64_t *hpa)
+/* Guest code that jumps to the low pages itself gets its own fault: SETTLED_WILD. */
+static void reset_code(struct inline_code *code)
 {
-    bool bare = vcpu->csr.satp >> SATP_MODE_SHIFT == SATP_MODE_BARE;
-    if (!may_inline(vcpu) || vcpu->mode != VMODE_S || bare || gva < INLINE_TOP)
-        return false;
-    *hpa = map_pointer_hpa(&vcpu->inlined->page);
-    return true;
+    memset(code, 0, sizeof(*code));
+    for (unsigned i = 0; i < INLINE_LOW / 4; i++)
+        code->low[i] = ENCODE_ECALL;
+}
+
+void inline_reset(struct vcpu *vcpu)
+{
+    struct inlined *inlined = trap_of(vcpu)->inlined;
+    if (!inlined)
+        return;
+    struct inline_code *code = inlined->code;
+    memset(inlined, 0, sizeof(*inlined));
+    inlined->code = code;
+    reset_code(code);
+    for (unsigned i = 0; i < INLINE_PAGES; i++)
+        inlined->table[0][i] = entry_for(code->low + i * PAGE_SIZE / 4, CODE);
+    for (unsigned level = 1; level < shadow_of(vcpu->vm)->host_levels - 1; level++)
+        inlined->table[level][0] = entry_for(inlined->table[level - 1], PTE_V);
+    offer_low(vcpu);
+}
+
+bool inline_maps(const struct vcpu *vcpu, uint64_t gva)
+{
+    return gva >= INLINE_TOP && may_inline(vcpu) && vcpu->mode == VMODE_S && !vcpu_is_bare(vcpu);
 }
 
 void inline_map(struct vcpu *vcpu)
 {
-    uint64_t gpa, cause;
-    if (inline_maps(vcpu, INLINE_TOP, &gpa))
-        shadow_fault(vcpu, INLINE_TOP, ACCESS_STORE, &gpa, &cause);
+    if (inline_maps(vcpu, INLINE_TOP))
+        shadow_put_fixed(vcpu, INLINE_TOP, map_pointer_hpa(&trap_of(vcpu)->inlined->page),
+                         PTE_R | PTE_W);
 }
 
 void inline_map_low(struct vcpu *vcpu)
 {
-    struct inlined *inlined = vcpu->inlined;
-    bool shared = vcpu->root->table[0] & PTE_SHARED;
-    if (!inline_has_low(vcpu) || shadow_is_bare(vcpu) || inlined->float_open || shared)
+    struct inlined *inlined = trap_of(vcpu)->inlined;
+    bool shared = trap_of(vcpu)->root->table[0] & PTE_SHARED;
+    if (!inline_has_low(vcpu) || vcpu_is_bare(vcpu) || inlined->float_open || shared)
         return;
     for (unsigned i = 0; i < INLINE_PAGES; i++) {
-        const void *page = inlined->low + i * PAGE_SIZE / 4;
+        const void *page = inlined->code->low + i * PAGE_SIZE / 4;
         shadow_put_fixed(vcpu, i * PAGE_SIZE, map_pointer_hpa(page), PTE_X);
     }
 }
@@ -92,23 +101,18 @@ void inline_map_low(struct vcpu *vcpu)
 static void hide_entries(struct vcpu *vcpu)
 {
     unsigned level;
-    const uint64_t *entry = vcpu->root ? shadow_leaf(vcpu, 0, &level) : NULL;
+    const uint64_t *entry = trap_of(vcpu)->root ? shadow_leaf(vcpu, 0, &level) : NULL;
     if (entry && shadow_is_fixed(vcpu->vm, *entry))
         shadow_drop_leaf(vcpu, 0);
 }
 
 /* --- Conflicts with the guest's own use ------------------------------------------------------------ */
 
-void inline_note_space(struct vcpu *vcpu)
+void inline_note_fence(struct vcpu *vcpu, const struct fence *fence)
 {
-    if (vcpu->inlined)
-        vcpu->inlined->check = true;
-}
-
-void inline_note_fence(struct vcpu *vcpu, bool by_address, uint64_t gva)
-{
-    if (vcpu->inlined && (!by_address || gva >= -SUPERPAGE || gva < SUPERPAGE))
-        vcpu->inlined->check = true;
+    struct inlined *inlined = trap_of(vcpu)->inlined;
+    if (inlined && (!fence->by_address || fence->gva >= -SUPERPAGE || fence->gva < SUPERPAGE))
+        inlined->check = true;
 }
 
 /* Whether the guest's tables have a page at gva that its kernel sees; user pages only if user is set. */
@@ -125,7 +129,7 @@ static bool guest_maps(struct vcpu *vcpu, uint64_t gva, bool user)
 /* Inlined code would act on the guest's own pages, or would no longer: all copies are made anew. */
 static void change(struct vcpu *vcpu, bool lost, bool low_lost)
 {
-    struct inlined *inlined = vcpu->inlined;
+    struct inlined *inlined = trap_of(vcpu)->inlined;
     bool less = lost > inlined->lost || low_lost > inlined->low_lost;
     if (!less && inlined->losses >= LOSSES_MAX && !vcpu->vm->options.eager)
         return; /* back and forth is dear */
@@ -133,16 +137,19 @@ static void change(struct vcpu *vcpu, bool lost, bool low_lost)
     inlined->low_lost = low_lost;
     inlined->losses += less;
     vcpu->vm->stats.memory.inline_lost += less;
-    shadow_drop_all(vcpu); /* first: then no copy is looked for */
+    offer_low(vcpu);
+    shadow_drop_all(vcpu->vm); /* first: then no copy is looked for */
     patch_drop_all(vcpu->vm);
-    inline_mode_changed(vcpu);
+    shadow_select(vcpu);
+    inline_show_fs(vcpu);
 }
 
 RARE static void check_conflicts(struct vcpu *vcpu)
 {
-    struct inlined *inlined = vcpu->inlined;
+    struct inlined *inlined = trap_of(vcpu)->inlined;
     inlined->check = false;
-    bool bare = vcpu->csr.satp >> SATP_MODE_SHIFT == SATP_MODE_BARE; /* no memory is there */
+    inlined->space_epoch = shadow_of(vcpu->vm)->space_epoch;
+    bool bare = vcpu_is_bare(vcpu); /* no memory is there */
     bool top = !bare && guest_maps(vcpu, INLINE_TOP, true), low = top;
     for (uint64_t gva = 0; gva < INLINE_LOW && !low && !bare; gva += PAGE_SIZE)
         low = guest_maps(vcpu, gva, false);
@@ -163,14 +170,12 @@ static uint64_t guarded(const struct vcpu *vcpu)
 
 void inline_pull_page(struct vcpu *vcpu)
 {
-    const struct inline_page *page = &vcpu->inlined->page;
+    const struct inline_page *page = &trap_of(vcpu)->inlined->page;
     struct vcsr *csr = &vcpu->csr;
     uint64_t changed = csr->sstatus ^ page->sstatus;
-    csr->sstatus = (page->sstatus & CSR_SSTATUS_KEPT & ~SSTATUS_SIE) | (page->sie & SSTATUS_SIE);
-    if (vcpu->fs_hidden)
-        vcpu->fs_behind = page->sstatus & SSTATUS_FS;
+    csr->sstatus = (page->sstatus & VCSR_SSTATUS & ~SSTATUS_SIE) | (page->sie & SSTATUS_SIE);
     if ((changed & SSTATUS_MXR) || ((changed & SSTATUS_SUM) && shadow_reaches_user(vcpu)))
-        vcpu->view_stale = true; /* against the rules */
+        vcpu->changed.view = true; /* against the rules */
     csr->sepc = page->sepc & ~1ul;
     csr->sscratch = page->sscratch;
     csr->scause = page->scause;
@@ -179,11 +184,12 @@ void inline_pull_page(struct vcpu *vcpu)
 
 void inline_push_page(struct vcpu *vcpu)
 {
-    if (vcpu->inlined->check)
+    struct inlined *inlined = trap_of(vcpu)->inlined;
+    if (inlined->check || inlined->space_epoch != shadow_of(vcpu->vm)->space_epoch)
         check_conflicts(vcpu);
-    if (vcpu->inlined->float_open)
+    if (inlined->float_open)
         hide_entries(vcpu); /* this may be another root than before */
-    struct inline_page *page = &vcpu->inlined->page;
+    struct inline_page *page = &inlined->page;
     const struct vcsr *csr = &vcpu->csr;
     page->sie = csr->sstatus & SSTATUS_SIE;
     page->sscratch = csr->sscratch;
@@ -197,52 +203,47 @@ void inline_push_page(struct vcpu *vcpu)
     page->pending = vcpu_sip(vcpu) & csr->sie;
 }
 
+enum inline_settled inline_settle(struct vcpu *vcpu)
+{
+    struct inlined *inlined = trap_of(vcpu)->inlined;
+    inlined->page.sstatus = csr_sstatus(vcpu) & ~SSTATUS_SIE; /* FS may have become Dirty since */
+    enum inline_settled settled = inline_follow(vcpu);
+    vcpu->changed.fs = true;
+    inline_pull(vcpu);
+    return settled;
+}
+
 /* --- FS ------------------------------------------------------------------------------------------------ */
 
-uint64_t inline_fs(const struct vcpu *vcpu)
+static void show(struct trap_vcpu *own, uint64_t fs)
 {
-    return vcpu->fs_hidden ? vcpu->fs_behind : vcpu->host_sstatus & SSTATUS_FS;
+    own->sstatus = (own->sstatus & ~SSTATUS_FS) | (fs & SSTATUS_FS);
 }
 
-static void set_visible_fs(struct vcpu *vcpu, uint64_t fs)
+void inline_show_fs(struct vcpu *vcpu)
 {
-    vcpu->host_sstatus = (vcpu->host_sstatus & ~SSTATUS_FS) | (fs & SSTATUS_FS);
-}
-
-void inline_set_fs(struct vcpu *vcpu, uint64_t fs)
-{
-    if (vcpu->fs_hidden)
-        vcpu->fs_behind = fs & SSTATUS_FS;
-    else
-        set_visible_fs(vcpu, fs);
-    if (vcpu->inlined && vcpu->inlined->float_open && !(fs & SSTATUS_FS))
-        inline_mode_changed(vcpu);
-}
-
-void inline_mode_changed(struct vcpu *vcpu)
-{
-    struct inlined *inlined = vcpu->inlined;
-    if (!inlined)
-        return;
+    struct trap_vcpu *own = trap_of(vcpu);
+    struct inlined *inlined = own->inlined;
     bool kernel = vcpu->mode == VMODE_S;
-    uint64_t fs = inline_fs(vcpu);
-    if (inlined->float_open && (!kernel || !fs)) {
+    uint64_t fs = vcpu->csr.sstatus & SSTATUS_FS;
+    vcpu->changed.fs = false;
+    if (inlined && inlined->float_open && (!kernel || !fs)) {
         inlined->float_open = false;
         map_entries(inlined, true);
     }
-    bool hide = kernel && !inlined->lost && !inlined->low_lost && !inlined->float_open;
-    set_visible_fs(vcpu, hide ? 0 : fs);
-    vcpu->fs_hidden = hide;
-    vcpu->fs_behind = fs;
+    own->fs_hidden = inlined && kernel && !inlined->lost && !inlined->low_lost &&
+                     !inlined->float_open;
+    show(own, own->fs_hidden ? 0 : fs);
 }
 
 bool inline_open_float(struct vcpu *vcpu)
 {
-    if (!vcpu->fs_hidden || !vcpu->fs_behind)
+    struct trap_vcpu *own = trap_of(vcpu);
+    if (!own->fs_hidden || !(vcpu->csr.sstatus & SSTATUS_FS))
         return false;
-    vcpu->inlined->float_open = true;
-    map_entries(vcpu->inlined, false);
+    own->inlined->float_open = true;
+    map_entries(own->inlined, false);
     shadow_tlb_flush(vcpu->vm);
-    inline_mode_changed(vcpu);
+    inline_show_fs(vcpu);
     return true;
 }

@@ -15,7 +15,8 @@
 #include <stdint.h>
 
 #include "isa/decode.h"
-#include "vm/vcpu.h"
+#include "engine/trap/trap.h"
+#include "vm/engine.h"
 #include "isa/riscv.h"
 
 #define INLINE_TOP   0xfffffffffffff000ul /* gva of the page of virtual CSRs */
@@ -51,23 +52,30 @@ struct inline_site {
     uint64_t pc; /* 0: free */
     uint32_t frame;
     uint16_t first, last; /* offsets in the page where dead may still hold the return address */
-    uint8_t dead,
-        slot; /* the register that the trampoline returns through, and where it saves it */
+    uint8_t dead;         /* the register that the trampoline returns through, */
+    uint8_t slot;         /* and where it saves it */
 };
 
-struct inlined {
+/* The trampolines of a VM. */
+struct inline_code {
     uint32_t sites[2];       /* in use, by whether their bodies are long */
     uint32_t next[2];        /* the one to go next if all are */
     uint32_t dead_registers; /* of all sites */
-    uint32_t losses;         /* how often one of these came about: */
-    bool lost;               /* the current address space uses the top page itself: no inlining */
-    bool low_lost;           /* the same of the low pages: no trampolines */
-    bool check;              /* its tables may have changed there: to be looked at */
-    bool float_open;         /* the guest's kernel uses the FPU: trampolines are unmapped */
     struct inline_site site[INLINE_SITES];
-    struct inline_page page __attribute__((aligned(4096)));
     uint32_t low[INLINE_LOW / 4] __attribute__((aligned(4096))); /* entries and bodies */
-    uint64_t table[4][512] __attribute__((aligned(4096)));       /* shadow tables that map low */
+};
+
+/* What a vcpu has of its own. */
+struct inlined {
+    struct inline_code *code;
+    uint32_t losses;      /* how often one of these came about: */
+    bool lost;            /* the current address space uses the top page itself: no inlining */
+    bool low_lost;        /* the same of the low pages: no trampolines */
+    bool check;           /* its tables may have changed there: to be looked at */
+    bool float_open;      /* the guest's kernel uses the FPU: trampolines are unmapped */
+    uint64_t space_epoch; /* the shadow's, when that was last looked at */
+    struct inline_page page __attribute__((aligned(4096)));
+    uint64_t table[4][512] __attribute__((aligned(4096))); /* shadow tables that map low */
 };
 
 /* What a trampoline returns with. Bit 0, which JALR ignores, tells it from an address of the guest's. */
@@ -76,16 +84,13 @@ struct inlined {
 /* What of the guest's own page tables was found in the way. */
 enum inline_conflict { CONFLICT_TOP = 1, CONFLICT_LOW = 2 };
 
-/* Builds the tables; nothing is inlined yet. levels: of the host's page tables. Also at VM reset. */
-void inline_reset(struct vcpu *vcpu, unsigned levels);
+/* Builds the tables; nothing is inlined yet. Also at VM reset. Does nothing without PATCH=inline. */
+void inline_reset(struct vcpu *vcpu);
 
-/* The root table entry for gva 0 of a kernel view, or 0: none. */
-uint64_t inline_low_entry(const struct vcpu *vcpu);
+/* Whether gva lies in the page of virtual CSRs, and it may be mapped now. */
+bool inline_maps(const struct vcpu *vcpu, uint64_t gva);
 
-/* Whether gva lies in the page of virtual CSRs, and it may be mapped now. *hpa: where. */
-bool inline_maps(const struct vcpu *vcpu, uint64_t gva, uint64_t *hpa);
-
-/* Maps it in the current root, if it may be. */
+/* Maps that page in the current root, if it may be. */
 void inline_map(struct vcpu *vcpu);
 
 /* Maps the trampolines in the current root, which has other pages of the guest in this part, and so tables of
@@ -112,26 +117,25 @@ enum inline_settled inline_settle(struct vcpu *vcpu);
  * guest's kernel has not written it again, gets back what it held. */
 void inline_restore(struct vcpu *vcpu);
 
-/* Fences and changes of the address space: the guest's tables at the top or the low pages may be others. */
-void inline_note_space(struct vcpu *vcpu);
-void inline_note_fence(struct vcpu *vcpu, bool by_address, uint64_t gva);
+/* A fence: the guest's tables at the top or the low pages may be others. */
+void inline_note_fence(struct vcpu *vcpu, const struct fence *fence);
 
-/* FS of the guest. While trampolines are mapped the machine's FS is Off in vS: a jump into the middle of
- * a site is then an illegal instruction, and the guest's first FPU instruction too, which opens the FPU. */
-uint64_t inline_fs(const struct vcpu *vcpu);
-void inline_set_fs(struct vcpu *vcpu, uint64_t fs);
-void inline_mode_changed(struct vcpu *vcpu);
+/* Shows the machine the guest's sstatus.FS, or Off. While trampolines are mapped FS is Off in vS: a jump into the
+ * middle of a site is then an illegal instruction, and the guest's first FPU instruction too, which opens the FPU. To
+ * be called when the mode or FS has changed, before the guest goes on. */
+void inline_show_fs(struct vcpu *vcpu);
 bool inline_open_float(struct vcpu *vcpu);
 
 static inline void inline_pull(struct vcpu *vcpu)
 {
-    if (vcpu->inlined && vcpu->mode == VMODE_S && !vcpu->inlined->lost)
+    const struct inlined *inlined = trap_of(vcpu)->inlined;
+    if (inlined && vcpu->mode == VMODE_S && !inlined->lost)
         inline_pull_page(vcpu);
 }
 
 static inline void inline_push(struct vcpu *vcpu)
 {
-    if (vcpu->inlined && vcpu->mode == VMODE_S)
+    if (trap_of(vcpu)->inlined && vcpu->mode == VMODE_S)
         inline_push_page(vcpu);
 }
 
@@ -141,19 +145,23 @@ static inline void inline_push(struct vcpu *vcpu)
 uint32_t inline_form(const struct insn *insn);
 
 /* Makes a trampoline for insn at pc; page: the code page as the guest wrote it. Returns the instruction
- * that jumps there, or 0: its kind has none, no register is dead, or all sites are taken. */
+ * that jumps there, or 0: its kind has none, no register is dead, or all sites are taken. Then and only then
+ * *oldest is not null: the site that has to be freed first. */
 uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, const uint8_t *page,
-                     uint32_t frame);
+                     uint32_t frame, struct inline_site **oldest);
+
+/* Carries out what the trampolines do from pc on. */
+enum inline_settled inline_follow(struct vcpu *vcpu);
 
 /* Whether word, found at offset of a copy of frame, is the jump of a site. */
-bool inline_is_jump(const struct inlined *inlined, uint32_t word, uint32_t frame, unsigned offset);
+bool inline_is_jump(const struct inline_code *code, uint32_t word, uint32_t frame, unsigned offset);
 
 /* So many traps make a site worth a trampoline: more when another one must go for it. */
-static inline int32_t inline_threshold(const struct inlined *inlined)
+static inline int32_t inline_threshold(const struct inline_code *code)
 {
-    bool room = inlined->sites[0] < INLINE_SITES - INLINE_LONG && inlined->sites[1] < INLINE_LONG;
+    bool room = code->sites[0] < INLINE_SITES - INLINE_LONG && code->sites[1] < INLINE_LONG;
     return room ? INLINE_HITS : 4 * INLINE_HITS;
 }
 
 /* Gives back a site. */
-void inline_free(struct inlined *inlined, struct inline_site *site);
+void inline_free(struct inline_code *code, struct inline_site *site);

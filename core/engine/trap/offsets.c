@@ -1,23 +1,26 @@
 /*
  * Offsets for assembly. Compiled to assembly only; the Makefile turns each ->NAME value into a
- * #define of offsets.h, so that trap.S owns no numbers.
+ * #define of offsets.h, so that vector.S owns no numbers.
  */
 #include <stddef.h>
 
-#include "vm/vcpu.h"
+#include "engine/trap/trap.h"
+#include "host/hart.h"
 
-#define OFFSET(name, member) \
-    __asm__ volatile(".ascii \"->" #name " %0\"" : : "i"(offsetof(struct vcpu, member)))
+#define OFFSET(name, type, member) \
+    __asm__ volatile(".ascii \"->" #name " %0\"" : : "i"(offsetof(struct type, member)))
 
 void offsets(void);
 
 void offsets(void)
 {
-    OFFSET(VCPU_X, x);
-    OFFSET(VCPU_PC, pc);
-    OFFSET(VCPU_HOST_SSTATUS, host_sstatus);
-    OFFSET(VCPU_HOST_STACK, host_stack);
-    OFFSET(VCPU_SATP, satp);
-    OFFSET(VCPU_SATP_INSTALLED, satp_installed);
-    OFFSET(VCPU_FLUSH, flush);
+    OFFSET(VCPU_X, vcpu, x);
+    OFFSET(VCPU_PC, vcpu, pc);
+    OFFSET(VCPU_HART, vcpu, hart);
+    OFFSET(VCPU_ENGINE, vcpu, engine);
+    OFFSET(HART_STACK, hart, stack);
+    OFFSET(HART_SATP, hart, satp);
+    OFFSET(TRAP_SSTATUS, trap_vcpu, sstatus);
+    OFFSET(TRAP_SATP, trap_vcpu, satp);
+    OFFSET(TRAP_FLUSH, trap_vcpu, flush);
 }

@@ -13,10 +13,10 @@
 #include "engine/trap/inline.h"
 #include "isa/overlap.h"
 #include "host/disk.h"
+#include "isa/encode.h"
 #include "engine/trap/shadow_internal.h"
 
-#define ECALL       0x00000073u
-#define BOUND       1ul   /* bit of copy_gva: it is executed there */
+#define BOUND       1ul   /* bit of pool_page.gva: it is executed there */
 #define LOADS_MAX   8192u /* of its original, until a copy is dropped: it is data as much as code */
 #define DROPS_APART 8u    /* copies at once, beyond which it is cheaper to drop all shadow tables */
 #define DROPS_MAX   8u    /* a page whose copy was dropped this often is not patched again */
@@ -29,8 +29,15 @@ static uint8_t *original_of(const struct vm *vm, uint64_t frame)
 
 static uint8_t *copy_of(const struct vm *vm, uint64_t frame)
 {
-    uint16_t copy = vm->shadow->patch[frame];
-    return copy ? vm->shadow->pool.base + ((uint64_t)(copy - 1) << PAGE_SHIFT) : NULL;
+    uint16_t copy = shadow_of(vm)->patch[frame];
+    return copy ? shadow_of(vm)->pool.base + ((uint64_t)(copy - 1) << PAGE_SHIFT) : NULL;
+}
+
+/* What is known of the copy of a frame, which has one. */
+static struct pool_page *copy_page(const struct vm *vm, uint64_t frame)
+{
+    const struct shadow *shadow = shadow_of(vm);
+    return &shadow->page[shadow->patch[frame] - 1u];
 }
 
 /* The frame that pc executes from through the current root; false when it is not a RAM page there. */
@@ -45,22 +52,22 @@ static bool frame_at(const struct vcpu *vcpu, uint64_t pc, uint64_t *frame, bool
     uint64_t hpa = (PTE_PPN(*entry) << PAGE_SHIFT) + offset;
     *patched = *entry & PTE_PATCHED;
     if (*patched) {
-        *frame = vm->shadow->copy_frame[pool_index(&vm->shadow->pool, map_hpa(hpa))];
+        *frame = shadow_of(vm)->page[pool_index(&shadow_of(vm)->pool, map_hpa(hpa))].frame;
         return true;
     }
     uint64_t gpa = hpa - vm->ram.hpa_offset;
     *frame = shadow_frame(vm, gpa);
-    return shadow_is_ram(vm, gpa);
+    return vm_is_ram(vm, gpa);
 }
 
 /* Makes the copy of a frame and sees to it that nothing maps the original writable or executable. Not of one
  * that the host's disk is writing to: nobody would see the copy become stale. */
-static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
+static bool make_copy(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
 {
     struct vm *vm = vcpu->vm;
-    struct shadow *shadow = vm->shadow;
+    struct shadow *shadow = shadow_of(vm);
     if (shadow->drops[frame] >= DROPS_MAX || shadow->copies >= shadow->copies_limit ||
-        host_disk_writes_to(vm->host, map_pointer_hpa(original_of(vm, frame)), PAGE_SIZE))
+        host_writes_to(vm->host, map_pointer_hpa(original_of(vm, frame)), PAGE_SIZE))
         return false; /* the site stays a slow trap */
     uint8_t *copy = shadow_take(vm);
     if (!copy)
@@ -69,12 +76,12 @@ static bool copy_frame(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
     riscv_fence_i();
     uint32_t index = pool_index(&shadow->pool, copy);
     shadow_drop_leaf(vcpu, pc);
-    shadow->copy_frame[index] = (uint32_t)frame;
-    shadow->copy_gva[index] = 0;
-    shadow->copy_loads[index] = 0;
+    shadow->page[index].frame = (uint32_t)frame;
+    shadow->page[index].gva = 0;
+    shadow->page[index].loads = 0;
     shadow->patch[frame] = (uint16_t)(index + 1);
     shadow->block_patches[frame >> 9]++;
-    shadow->copy_slot[index] = (uint16_t)shadow->copies;
+    shadow->page[index].slot = (uint16_t)shadow->copies;
     shadow->copy_list[shadow->copies++] = (uint16_t)index;
     vm->stats.memory.patched_pages++;
     if (shadow->leaves[frame] || shadow->block_leaves[frame >> 9] || shadow->giant_leaves)
@@ -86,8 +93,8 @@ void patch_cover(struct vcpu *vcpu, uint64_t pc)
 {
     uint64_t frame;
     bool patched;
-    if (frame_at(vcpu, pc, &frame, &patched) && !vcpu->vm->shadow->patch[frame])
-        copy_frame(vcpu, pc, frame);
+    if (frame_at(vcpu, pc, &frame, &patched) && !shadow_of(vcpu->vm)->patch[frame])
+        make_copy(vcpu, pc, frame);
 }
 
 /* Puts a word into the copy: the guest executes it from now on. */
@@ -101,10 +108,10 @@ static void put_word(struct vm *vm, uint64_t frame, uint64_t offset, uint32_t wo
  * Looking takes long: the answer yes is remembered as long as the copy of the frame holds. */
 static bool is_overlapped(const struct vcpu *vcpu, uint64_t pc, uint64_t frame)
 {
-    struct shadow *shadow = vcpu->vm->shadow;
+    struct shadow *shadow = shadow_of(vcpu->vm);
     uint64_t offset = pc & PAGE_MASK, before;
     uint32_t copy = shadow->patch[frame] - 1u;
-    uint64_t key = (uint64_t)shadow->copy_version[copy] << 32 | copy << PAGE_SHIFT | offset | 1;
+    uint64_t key = (uint64_t)shadow->page[copy].version << 32 | copy << PAGE_SHIFT | offset | 1;
     uint64_t *refused = &shadow->refused[(offset >> 1 ^ copy) % SHADOW_REFUSED];
     bool patched;
     if (*refused == key)
@@ -125,13 +132,15 @@ bool patch_site(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
     if (vm->options.patch == PATCH_OFF || offset > PAGE_SIZE - 4 ||
         !frame_at(vcpu, pc, &frame, &patched))
         return false;
-    if (!vm->shadow->patch[frame] && !copy_frame(vcpu, pc, frame))
+    if (!shadow_of(vm)->patch[frame] && !make_copy(vcpu, pc, frame))
         return false;
-    uint32_t form = vcpu->inlined && !vcpu->inlined->lost ? inline_form(insn) : 0;
-    uint32_t word = form ? form : ECALL;
+    const struct inlined *inlined = trap_of(vcpu)->inlined;
+    uint32_t form = inlined && !inlined->lost ? inline_form(insn) : 0;
+    uint32_t word = form ? form : ENCODE_ECALL;
     if ((uint16_t)word != (uint16_t)insn->raw && is_overlapped(vcpu, pc, frame))
         return false;
     put_word(vm, frame, offset, word);
+    copy_page(vm, frame)->version++;
     vm->stats.memory.patched_sites++;
     vm->stats.memory.inline_sites += form != 0;
     return true;
@@ -145,28 +154,36 @@ static bool is_site(const struct vm *vm, uint64_t frame, unsigned offset)
     uint32_t word = insn_word(copy_of(vm, frame) + offset);
     struct insn original = insn_decode(insn_word(original_of(vm, frame) + offset));
     uint32_t form = inline_form(&original);
-    return word == ECALL || (form && word == form) ||
-           inline_is_jump(vm->vcpu.inlined, word, (uint32_t)frame, offset);
+    return word == ENCODE_ECALL || (form && word == form) ||
+           inline_is_jump(shadow_of(vm)->inline_code, word, (uint32_t)frame, offset);
 }
 
 /* --- Trampolines --------------------------------------------------------------------------------- */
 
+/* In each vcpu that executes the guest's kernel: a register that holds a return address gets back what it held. */
+static void give_back(struct vm *vm)
+{
+    for (unsigned i = 0; i < VM_VCPUS; i++)
+        if (vm->vcpus[i]->mode == VMODE_S)
+            inline_restore(vm->vcpus[i]);
+}
+
 void patch_take_back(struct vm *vm, struct inline_site *site)
 {
-    if (vm->vcpu.mode == VMODE_S)
-        inline_restore(&vm->vcpu); /* its register may still be to be given back */
-    put_word(vm, site->frame, site->pc & PAGE_MASK, ECALL);
-    vm->shadow->copy_jumps[vm->shadow->patch[site->frame] - 1u]--;
-    vm->shadow->copy_version[vm->shadow->patch[site->frame] - 1u]++; /* it traps again */
-    inline_free(vm->vcpu.inlined, site);
+    struct pool_page *copy = copy_page(vm, site->frame);
+    give_back(vm);
+    put_word(vm, site->frame, site->pc & PAGE_MASK, ENCODE_ECALL);
+    copy->jumps--;
+    copy->version++; /* it traps again */
+    inline_free(shadow_of(vm)->inline_code, site);
 }
 
 /* Takes back the sites of a frame that are made for another page than gva, or all of them. */
 static void take_back(struct vm *vm, uint64_t frame, uint64_t gva, bool all)
 {
-    const uint8_t *jumps = &vm->shadow->copy_jumps[vm->shadow->patch[frame] - 1u];
+    const uint8_t *jumps = &copy_page(vm, frame)->jumps;
     for (unsigned i = 0; *jumps && i < INLINE_SITES; i++) {
-        struct inline_site *site = &vm->vcpu.inlined->site[i];
+        struct inline_site *site = &shadow_of(vm)->inline_code->site[i];
         bool ours = site->pc && site->frame == frame;
         if (ours && (all || (site->pc & ~PAGE_MASK) != (gva & ~PAGE_MASK)))
             patch_take_back(vm, site);
@@ -176,43 +193,37 @@ static void take_back(struct vm *vm, uint64_t frame, uint64_t gva, bool all)
 bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
 {
     struct vm *vm = vcpu->vm;
+    struct inline_site *oldest;
     uint64_t frame;
     bool patched;
     if (!frame_at(vcpu, pc, &frame, &patched) || !patched)
         return false;
-    if (vm->shadow->copy_gva[vm->shadow->patch[frame] - 1u] == SHADOW_BOUND_TWICE)
+    struct pool_page *copy = copy_page(vm, frame);
+    if (copy->gva == SHADOW_BOUND_TWICE)
         return false;
-    uint32_t jump = inline_make(vcpu, pc, insn, original_of(vm, frame), (uint32_t)frame);
+    const uint8_t *original = original_of(vm, frame);
+    uint32_t jump = inline_make(vcpu, pc, insn, original, (uint32_t)frame, &oldest);
+    if (oldest) {
+        patch_take_back(vm, oldest);
+        jump = inline_make(vcpu, pc, insn, original, (uint32_t)frame, &oldest);
+    }
     if (!jump)
         return false;
     put_word(vm, frame, pc & PAGE_MASK, jump);
-    vm->shadow->copy_jumps[vm->shadow->patch[frame] - 1u]++;
-    vm->shadow
-        ->copy_version[vm->shadow->patch[frame] - 1u]++; /* no longer worth running ahead to */
+    copy->jumps++;
+    copy->version++; /* no longer worth running ahead to */
     vm->stats.memory.trampolines++;
     return true;
 }
 
 void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva)
 {
-    uint64_t *bound = &vm->shadow->copy_gva[vm->shadow->patch[frame] - 1u];
+    uint64_t *bound = &copy_page(vm, frame)->gva;
     gva &= ~PAGE_MASK;
     if (*bound && *bound != (gva | BOUND))
         gva = SHADOW_BOUND_TWICE & ~BOUND;
     *bound = gva | BOUND;
     take_back(vm, frame, gva, false);
-}
-
-bool patch_lookup(const struct vcpu *vcpu, uint64_t pc, uint32_t *raw)
-{
-    uint64_t frame, offset = pc & PAGE_MASK;
-    bool patched;
-    *raw = ECALL;
-    if (!frame_at(vcpu, pc, &frame, &patched))
-        return false;
-    if (patched && offset <= PAGE_SIZE - 4)
-        *raw = insn_word(original_of(vcpu->vm, frame) + offset);
-    return true;
 }
 
 const uint8_t *patch_page(const struct vcpu *vcpu, uint64_t pc, const uint8_t **copy)
@@ -229,7 +240,7 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
 {
     uint64_t frame, offset = pc & PAGE_MASK;
     bool patched;
-    if (!vcpu->vm->shadow->copies || offset < 2 || !frame_at(vcpu, pc, &frame, &patched) ||
+    if (!shadow_of(vcpu->vm)->copies || offset < 2 || !frame_at(vcpu, pc, &frame, &patched) ||
         !patched)
         return false;
     uint8_t *original = original_of(vcpu->vm, frame) + offset - 2;
@@ -238,7 +249,7 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
         return false;
     take_back(vcpu->vm, frame, 0, true); /* rare enough to be rough */
     memcpy(copy, original, 4);
-    vcpu->vm->shadow->code_epoch++;
+    shadow_of(vcpu->vm)->code_epoch++;
     riscv_fence_i();
     return true;
 }
@@ -246,7 +257,7 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
 /* Drops the copy of a frame, which has one. */
 static void drop_copy(struct vm *vm, uint64_t frame)
 {
-    struct shadow *shadow = vm->shadow;
+    struct shadow *shadow = shadow_of(vm);
     uint8_t *copy = copy_of(vm, frame);
     uint32_t index = pool_index(&shadow->pool, copy);
     shadow_drop_copy(vm, frame);
@@ -255,25 +266,25 @@ static void drop_copy(struct vm *vm, uint64_t frame)
     shadow->block_patches[frame >> 9]--;
     pool_give(&shadow->pool, copy);
     uint16_t last = shadow->copy_list[--shadow->copies];
-    shadow->copy_list[shadow->copy_slot[index]] = last;
-    shadow->copy_slot[last] = shadow->copy_slot[index];
+    shadow->copy_list[shadow->page[index].slot] = last;
+    shadow->page[last].slot = shadow->page[index].slot;
     vm->stats.memory.patched_pages--;
     vm->stats.memory.dropped_patches++;
-    shadow->copy_version[index]++;
+    shadow->page[index].version++;
 }
 
 /* The same because it was written. */
 static void drop_written(struct vm *vm, uint64_t frame)
 {
     drop_copy(vm, frame);
-    if (vm->shadow->drops[frame] < DROPS_MAX)
-        vm->shadow->drops[frame]++;
+    if (shadow_of(vm)->drops[frame] < DROPS_MAX)
+        shadow_of(vm)->drops[frame]++;
 }
 
 void patch_drop(struct vm *vm, uint64_t gpa)
 {
     uint64_t frame = shadow_frame(vm, gpa);
-    if (vm->shadow->patch[frame])
+    if (shadow_of(vm)->patch[frame])
         drop_written(vm, frame);
 }
 
@@ -302,10 +313,11 @@ static uint64_t next_copy(const struct shadow *shadow, uint64_t frame, uint64_t 
 /* What makes dropping one copy dear is done once for all: finding its leaves, and its trampolines. */
 static void prepare_drops(struct vm *vm)
 {
-    shadow_drop_all(&vm->vcpu);
-    for (unsigned i = 0; vm->vcpu.inlined && i < INLINE_SITES; i++)
-        if (vm->vcpu.inlined->site[i].pc)
-            patch_take_back(vm, &vm->vcpu.inlined->site[i]);
+    struct inline_code *code = shadow_of(vm)->inline_code;
+    shadow_drop_all(vm);
+    for (unsigned i = 0; code && i < INLINE_SITES; i++)
+        if (code->site[i].pc)
+            patch_take_back(vm, &code->site[i]);
 }
 
 /* Drops the copy of a frame that was written, the count-th of several: beyond a few, all tables with it. */
@@ -318,16 +330,18 @@ static void drop_one_of_many(struct vm *vm, uint64_t frame, unsigned count)
 
 void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len)
 {
-    const struct shadow *shadow = vm->shadow;
+    const struct shadow *shadow = shadow_of(vm);
     uint64_t first = shadow_frame(vm, gpa), last = shadow_frame(vm, gpa + len - 1);
     unsigned count = 0;
+    if (first == last && !shadow->patch[first])
+        return;
     if (last - first < RANGE_LARGE) {
         for (uint64_t at = first; (at = next_copy(shadow, at, last)) <= last; at++)
             drop_one_of_many(vm, at, count++);
         return;
     }
     for (uint32_t i = shadow->copies; i-- > 0;) {
-        uint64_t frame = shadow->copy_frame[shadow->copy_list[i]];
+        uint64_t frame = shadow->page[shadow->copy_list[i]].frame;
         if (frame - first <= last - first)
             drop_one_of_many(vm, frame, count++); /* another takes its place that was looked at */
     }
@@ -335,24 +349,24 @@ void patch_drop_range(struct vm *vm, uint64_t gpa, uint64_t len)
 
 void patch_note_load(struct vm *vm, uint64_t gpa)
 {
-    struct shadow *shadow = vm->shadow;
+    struct shadow *shadow = shadow_of(vm);
     uint16_t copy = shadow->patch[shadow_frame(vm, gpa)];
     vm->stats.memory.patched_loads++;
-    if (copy && ++shadow->copy_loads[copy - 1u] == LOADS_MAX)
+    if (copy && ++shadow->page[copy - 1u].loads == LOADS_MAX)
         patch_drop(vm, gpa);
 }
 
 void patch_drop_all(struct vm *vm)
 {
-    const struct shadow *shadow = vm->shadow;
+    const struct shadow *shadow = shadow_of(vm);
     while (shadow->copies)
-        drop_copy(vm, shadow->copy_frame[shadow->copy_list[shadow->copies - 1]]);
+        drop_copy(vm, shadow->page[shadow->copy_list[shadow->copies - 1]].frame);
 }
 
 void patch_reset(struct vm *vm)
 {
     patch_drop_all(vm);
-    memset(vm->shadow->drops, 0, vm->ram.size >> PAGE_SHIFT);
+    memset(shadow_of(vm)->drops, 0, vm->ram.size >> PAGE_SHIFT);
 }
 
 void patch_drop_at(struct vcpu *vcpu, uint64_t pc)
@@ -418,12 +432,17 @@ uint64_t patch_fetch(const struct vcpu *vcpu, uint64_t gva, struct patch_code *c
 {
     uint64_t frame, offset = gva & PAGE_MASK;
     bool patched;
+    code->version = NULL;
     if (offset > PAGE_SIZE - 4 || !frame_at(vcpu, gva, &frame, &patched))
         return fetch_slowly(vcpu, gva, code);
     uint32_t raw = insn_word(original_of(vcpu->vm, frame) + offset), mask = UINT32_MAX;
     if (insn_length((uint16_t)raw) == 2)
         mask = UINT16_MAX;
     code->raw = raw & mask;
-    code->replaced = patched && ((insn_word(copy_of(vcpu->vm, frame) + offset) ^ raw) & mask);
+    code->replaced = false;
+    if (!patched)
+        return 0;
+    code->replaced = (insn_word(copy_of(vcpu->vm, frame) + offset) ^ raw) & mask;
+    code->version = &copy_page(vcpu->vm, frame)->version;
     return 0;
 }

@@ -23,15 +23,11 @@ void patch_cover(struct vcpu *vcpu, uint64_t pc);
 /* The patched site at pc traps often: lets it jump to a trampoline (engine/trap/inline.h). False: it cannot. */
 bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn);
 
-/* Takes back a trampoline's site: it traps again. */
+/* Takes back a trampoline's site: it traps again. Its register is given back to any vcpu that has it in use. */
 void patch_take_back(struct vm *vm, struct inline_site *site);
 
 /* The copy of frame is about to be mapped at gva: a trampoline only fits the address it was made for. */
 void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva);
-
-/* The guest's own instruction at pc, where an ecall just trapped in vS: an ecall, or the one that it stands for.
- * False: pc executes from a device's window, where no change of the code would be seen. */
-bool patch_lookup(const struct vcpu *vcpu, uint64_t pc, uint32_t *raw);
 
 /* The page that pc executes from, as the guest wrote it, if a patched copy of it is mapped (*copy); else
  * null. */
@@ -67,6 +63,8 @@ void patch_verify(struct vm *vm, uint64_t gpa);
 struct patch_code {
     uint32_t raw;  /* as the guest wrote them */
     bool replaced; /* the hart executed something else: a copy differs there */
+    /* Of the copy that all of it lies in, which counts up when what the copy holds changes; null: in no copy. */
+    const uint32_t *version;
 };
 
 /* Reads the code at gva in the vcpu's root. 0; CAUSE_FETCH_ACCESS where a device's window is executed; or

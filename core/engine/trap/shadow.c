@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#include "engine/trap/inline.h"
 #include "host/map.h"
 #include "engine/trap/patch.h"
 #include "engine/trap/shadow_internal.h"
@@ -19,23 +18,28 @@
 #define POOL_MAX   (0xfffful << PAGE_SHIFT) /* patch[] has 16 bits for a page of the pool */
 #define COPIES_MAX 2048u                    /* so many may have to be dropped in one exit */
 
+const char *const shadow_switch_names[] = {
+    "prefill", "superpages", "cache", "shared", "fence", "retry", NULL,
+};
+
 /* --- The current address space ---------------------------------------------------------------- */
 
 RARE static void find_space(struct vcpu *vcpu)
 {
-    inline_note_space(vcpu);
-    struct shadow *shadow = vcpu->vm->shadow;
+    struct shadow *shadow = shadow_of(vcpu->vm);
+    struct trap_vcpu *own = trap_of(vcpu);
     struct shadow_space *oldest = NULL;
-    if (!shadow_is_on(vcpu->vm, SWITCH_CACHE) && shadow->current && shadow->current->used)
-        shadow_free_space(vcpu->vm, shadow->current);
+    shadow->space_epoch++;
+    if (!shadow_is_on(vcpu->vm, SWITCH_CACHE) && own->space && own->space->used)
+        shadow_free_space(vcpu->vm, own->space);
     for (unsigned i = 0; i < shadow->spaces; i++) {
         struct shadow_space *space = &shadow->space[i];
         if (space->used && space->satp == vcpu->csr.satp) {
             shadow->pool.stats->space_hits++;
-            shadow->current = space;
+            own->space = space;
             return;
         }
-        if (space != shadow->current && (!oldest || space->used < oldest->used))
+        if (space != own->space && (!oldest || space->used < oldest->used))
             oldest = space;
     }
     if ((!oldest || oldest->used) && shadow->spaces < SHADOW_SPACES)
@@ -46,7 +50,7 @@ RARE static void find_space(struct vcpu *vcpu)
     }
     shadow->pool.stats->space_misses++;
     oldest->satp = vcpu->csr.satp;
-    shadow->current = oldest;
+    own->space = oldest;
 }
 
 /* SUM alone does not leave VIEW_KERNEL (see shadow.h). */
@@ -56,102 +60,116 @@ static enum shadow_view choose_view(const struct vcpu *vcpu, const struct shadow
     if (vcpu->mode == VMODE_U)
         return VIEW_USER;
     bool stay = (vcpu->csr.sstatus & SSTATUS_SUM) &&
-                vcpu->root == &space->root[shadow_root_index(VIEW_KERNEL_SUM, mxr)];
+                trap_of(vcpu)->root == &space->root[shadow_root_index(VIEW_KERNEL_SUM, mxr)];
     return stay ? VIEW_KERNEL_SUM : VIEW_KERNEL;
 }
 
 static void install(struct vcpu *vcpu, struct shadow_root *root)
 {
-    struct shadow *shadow = vcpu->vm->shadow;
+    struct shadow *shadow = shadow_of(vcpu->vm);
     uint64_t mode = shadow->host_levels == 4 ? SATP_MODE_SV48 : SATP_MODE_SV57;
-    vcpu->root = root;
-    vcpu->satp = mode << SATP_MODE_SHIFT | (uint64_t)root->asid << SATP_ASID_SHIFT |
+    trap_of(vcpu)->root = root;
+    trap_of(vcpu)->satp = mode << SATP_MODE_SHIFT | (uint64_t)root->asid << SATP_ASID_SHIFT |
                  map_pointer_hpa(root->table) >> PAGE_SHIFT;
     shadow->pool.stats->root_switches++;
     shadow->pool.stats->tlb_flushes++;
+}
+
+/* Sees to it that the vcpu has a root, even if all translations have just been forgotten. */
+static void ensure_root(struct vcpu *vcpu)
+{
+    if (!trap_of(vcpu)->space)
+        shadow_select(vcpu);
+}
+
+/* For a table. */
+static void make_room(struct vcpu *vcpu)
+{
+    shadow_evict(vcpu->vm);
+    ensure_root(vcpu);
 }
 
 /* A root of the current space, which is not built yet. Without memory for it room is made, and nothing more:
  * that may choose another slot for the space, and build its root. */
 RARE static void build_root(struct vcpu *vcpu, unsigned index, enum shadow_view view)
 {
-    struct shadow *shadow = vcpu->vm->shadow;
+    struct shadow *shadow = shadow_of(vcpu->vm);
     uint64_t *table = shadow_take(vcpu->vm);
     if (!table) {
-        shadow_evict(vcpu);
+        make_room(vcpu);
         return;
     }
     table[MAP_ROOT_SLOT] = shadow->host_entry;
-    bool low = view == VIEW_KERNEL && !shadow_is_bare(vcpu);
-    table[0] = low ? inline_low_entry(vcpu) : 0;
-    uint64_t slot = (uint64_t)(shadow->current - shadow->space);
-    shadow->current->root[index] = (struct shadow_root){
+    bool low = view == VIEW_KERNEL && !vcpu_is_bare(vcpu);
+    table[0] = low ? shadow->low_entry : 0;
+    uint64_t slot = (uint64_t)(trap_of(vcpu)->space - shadow->space);
+    trap_of(vcpu)->space->root[index] = (struct shadow_root){
         .table = table,
         .asid = (uint16_t)(1 + slot * SHADOW_ROOTS + index),
     };
-    vcpu->flush = 1; /* orders the table's making before its use */
+    trap_of(vcpu)->flush = 1; /* orders the table's making before its use */
 }
 
 static void use_root(struct vcpu *vcpu, enum shadow_view view, bool mxr)
 {
-    struct shadow *shadow = vcpu->vm->shadow;
+    const struct trap_vcpu *own = trap_of(vcpu);
     unsigned index = shadow_root_index(view, mxr);
-    while (!shadow->current->root[index].table)
+    while (!own->space->root[index].table)
         build_root(vcpu, index, view);
-    struct shadow_root *root = &shadow->current->root[index];
-    if (vcpu->root != root)
+    struct shadow_root *root = &own->space->root[index];
+    if (own->root != root)
         install(vcpu, root);
 }
 
 /* Back in a process that had a page fault: the guest may have mended it. */
 RARE static void expect_retry(struct vcpu *vcpu)
 {
-    struct shadow *shadow = vcpu->vm->shadow;
-    uint64_t gva = shadow->fault_gva;
-    shadow->fault_gva = SHADOW_NO_FAULT;
+    struct trap_vcpu *own = trap_of(vcpu);
+    uint64_t gva = own->fault_gva;
+    own->fault_gva = SHADOW_NO_FAULT;
     struct walk walk;
-    if (shadow->fault_satp == vcpu->csr.satp && !shadow_is_bare(vcpu) &&
+    if (own->fault_satp == vcpu->csr.satp && !vcpu_is_bare(vcpu) &&
         walk_peek(vcpu->vm, vcpu->csr.satp, gva, &walk))
         shadow_fill_early(vcpu, gva, &walk);
 }
 
 void shadow_select(struct vcpu *vcpu)
 {
-    struct shadow *shadow = vcpu->vm->shadow;
-    if (!shadow->current || !shadow->current->used || shadow->current->satp != vcpu->csr.satp)
+    struct trap_vcpu *own = trap_of(vcpu);
+    if (!own->space || !own->space->used || own->space->satp != vcpu->csr.satp)
         find_space(vcpu);
-    if (shadow->current->stale)
-        shadow_renew_space(vcpu, shadow->current);
-    shadow->current->used = ++shadow->clock;
-    bool mxr = (vcpu->csr.sstatus & SSTATUS_MXR) && !shadow_is_bare(vcpu);
-    use_root(vcpu, choose_view(vcpu, shadow->current, mxr), mxr);
-    bool shared = vcpu->root->table[511] & PTE_SHARED;
-    vcpu->upper_tag = shared ? vcpu->csr.satp >> SATP_MODE_SHIFT : vcpu->csr.satp;
-    vcpu->view_stale = false;
-    if (vcpu->mode == VMODE_U && shadow->fault_gva != SHADOW_NO_FAULT)
+    if (own->space->stale)
+        shadow_renew_space(vcpu, own->space);
+    own->space->used = ++shadow_of(vcpu->vm)->clock;
+    bool mxr = (vcpu->csr.sstatus & SSTATUS_MXR) && !vcpu_is_bare(vcpu);
+    use_root(vcpu, choose_view(vcpu, own->space, mxr), mxr);
+    bool shared = own->root->table[511] & PTE_SHARED;
+    own->upper_tag = shared ? vcpu->csr.satp >> SATP_MODE_SHIFT : vcpu->csr.satp;
+    vcpu->changed.view = false;
+    if (vcpu->mode == VMODE_U && own->fault_gva != SHADOW_NO_FAULT)
         expect_retry(vcpu);
 }
 
 bool shadow_view_holds(const struct vcpu *vcpu)
 {
-    const struct shadow_space *space = vcpu->vm->shadow->current;
+    const struct shadow_space *space = trap_of(vcpu)->space;
     if (!space || !space->used || space->satp != vcpu->csr.satp)
         return false;
-    bool mxr = (vcpu->csr.sstatus & SSTATUS_MXR) && !shadow_is_bare(vcpu);
-    return vcpu->root == &space->root[shadow_root_index(choose_view(vcpu, space, mxr), mxr)];
+    bool mxr = (vcpu->csr.sstatus & SSTATUS_MXR) && !vcpu_is_bare(vcpu);
+    return trap_of(vcpu)->root == &space->root[shadow_root_index(choose_view(vcpu, space, mxr), mxr)];
 }
 
 bool shadow_reaches_user(const struct vcpu *vcpu)
 {
-    const struct shadow_space *space = vcpu->vm->shadow->current;
-    return space && vcpu->root >= &space->root[shadow_root_index(VIEW_KERNEL_SUM, false)] &&
-           vcpu->root <= &space->root[shadow_root_index(VIEW_KERNEL_SUM, true)];
+    const struct shadow_space *space = trap_of(vcpu)->space;
+    return space && trap_of(vcpu)->root >= &space->root[shadow_root_index(VIEW_KERNEL_SUM, false)] &&
+           trap_of(vcpu)->root <= &space->root[shadow_root_index(VIEW_KERNEL_SUM, true)];
 }
 
 bool shadow_may_reach(const struct vcpu *vcpu)
 {
     return (vcpu->csr.sstatus & SSTATUS_SUM) && vcpu->mode == VMODE_S &&
-           vcpu->vm->options.patch >= PATCH_CLUSTER && !shadow_is_bare(vcpu) &&
+           vcpu->vm->options.patch >= PATCH_CLUSTER && !vcpu_is_bare(vcpu) &&
            !shadow_reaches_user(vcpu);
 }
 
@@ -161,22 +179,23 @@ bool shadow_may_reach(const struct vcpu *vcpu)
 static void fill(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
 {
     struct vm *vm = vcpu->vm;
-    bool sum = vcpu->mode == VMODE_S && !shadow_is_bare(vcpu) && (walk->pte & PTE_U);
+    bool sum = vcpu->mode == VMODE_S && !vcpu_is_bare(vcpu) && (walk->pte & PTE_U);
+    ensure_root(vcpu);
     for (;;) {
         if (sum)
             use_root(vcpu, VIEW_KERNEL_SUM, vcpu->csr.sstatus & SSTATUS_MXR);
-        struct shadow_lens lens = shadow_lens_of(vm->shadow->current, vcpu->root);
+        struct shadow_lens lens = shadow_lens_of(trap_of(vcpu)->space, trap_of(vcpu)->root);
         struct shadow_page page;
         if (!shadow_make_page(vm, &lens, gva, walk, &page))
             panic("shadow: %#lx is permitted by the guest's entry %#lx but has no leaf", gva,
                   walk->pte);
         bool same;
-        if (shadow_fill(vcpu, vcpu->root, walk, &page, &same)) {
+        if (shadow_fill(vcpu, trap_of(vcpu)->root, walk, &page, &same)) {
             if (same)
                 shadow_tlb_flush(vm); /* the machine had cached another entry */
             break;
         }
-        shadow_evict(vcpu);
+        make_room(vcpu);
     }
     vm->stats.memory.fills++;
 }
@@ -188,9 +207,10 @@ static bool fill_user(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
     struct vm *vm = vcpu->vm;
     if (!(walk->pte & PTE_U) || !shadow_may_reach(vcpu))
         return false;
+    ensure_root(vcpu);
     bool mxr = vcpu->csr.sstatus & SSTATUS_MXR, same;
-    struct shadow_root *root = &vm->shadow->current->root[shadow_root_index(VIEW_USER, mxr)];
-    struct shadow_lens lens = shadow_lens_of(vm->shadow->current, root);
+    struct shadow_root *root = &trap_of(vcpu)->space->root[shadow_root_index(VIEW_USER, mxr)];
+    struct shadow_lens lens = shadow_lens_of(trap_of(vcpu)->space, root);
     struct shadow_page page;
     return root->table && shadow_make_page(vm, &lens, gva, walk, &page) &&
            shadow_fill(vcpu, root, walk, &page, &same);
@@ -198,6 +218,7 @@ static bool fill_user(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
 
 void shadow_reach_user(struct vcpu *vcpu)
 {
+    ensure_root(vcpu);
     use_root(vcpu, VIEW_KERNEL_SUM, vcpu->csr.sstatus & SSTATUS_MXR);
 }
 
@@ -210,8 +231,8 @@ void shadow_put_fixed(struct vcpu *vcpu, uint64_t gva, uint64_t hpa, uint64_t ri
     };
     struct walk none = {0};
     bool same;
-    while (!shadow_fill(vcpu, vcpu->root, &none, &page, &same))
-        shadow_evict(vcpu);
+    while (!shadow_fill(vcpu, trap_of(vcpu)->root, &none, &page, &same))
+        make_room(vcpu);
     if (same)
         shadow_tlb_flush(vcpu->vm);
 }
@@ -220,17 +241,13 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
                                 uint64_t *cause)
 {
     struct vm *vm = vcpu->vm;
-    struct walk_mode mode = shadow_walk_mode(vcpu);
+    struct walk_mode mode = walk_mode_of(vcpu);
     struct walk walk;
-    if (access != ACCESS_FETCH && inline_maps(vcpu, gva, gpa)) {
-        shadow_put_fixed(vcpu, INLINE_TOP, *gpa, PTE_R | PTE_W);
-        return SHADOW_RETRY;
-    }
     *cause = walk_guest(vm, &mode, gva, access, &walk);
     if (*cause) {
         if (mode.user) {
-            vm->shadow->fault_gva = gva;
-            vm->shadow->fault_satp = vcpu->csr.satp;
+            trap_of(vcpu)->fault_gva = gva;
+            trap_of(vcpu)->fault_satp = vcpu->csr.satp;
         }
         return SHADOW_GUEST;
     }
@@ -238,12 +255,12 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
     if (!shadow_is_backed(vm, walk.gpa))
         return SHADOW_MMIO;
 
-    if (!shadow_mapping_at(vm->shadow, walk.gpa) && vm->shadow->patch[shadow_frame(vm, walk.gpa)]) {
+    if (!shadow_mapping_at(shadow_of(vm), walk.gpa) && shadow_of(vm)->patch[shadow_frame(vm, walk.gpa)]) {
         bool kernel = vcpu->mode == VMODE_S;
         bool executable = (walk.pte & PTE_X) && !((walk.pte & PTE_U) && mode.satp && !mode.user);
         if (access == ACCESS_STORE)
             patch_drop(vm, walk.gpa);
-        else if (access == ACCESS_FETCH && vm->shadow->unseen_writes)
+        else if (access == ACCESS_FETCH && shadow_of(vm)->unseen_writes)
             patch_verify(vm, walk.gpa);
         else if (access == ACCESS_LOAD && kernel && executable)
             return SHADOW_PATCHED;
@@ -257,7 +274,7 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
 
 uint64_t shadow_fetch_fault(struct vcpu *vcpu, uint64_t gva)
 {
-    struct walk_mode mode = shadow_walk_mode(vcpu);
+    struct walk_mode mode = walk_mode_of(vcpu);
     struct walk walk;
     mode.probe = true;
     uint64_t cause = walk_guest(vcpu->vm, &mode, gva, ACCESS_FETCH, &walk);
@@ -273,40 +290,30 @@ static void *cut(uint8_t **base, uint64_t bytes)
     return table;
 }
 
-void shadow_init(struct vm *vm, void *base, uint64_t size, uint64_t host_satp, uint64_t host_entry)
+void shadow_init(struct vm *vm, const struct engine_memory *memory, uint64_t *used)
 {
     uint64_t frames = vm->ram.size >> PAGE_SHIFT;
     uint64_t blocks = (frames + 511) >> 9;
-    uint8_t *end = (uint8_t *)base + size;
-    uint8_t *next = base;
+    uint8_t *end = (uint8_t *)memory->base + memory->size;
+    uint8_t *next = (uint8_t *)memory->base + *used;
     struct shadow *shadow = cut(&next, sizeof(*shadow));
     shadow->leaves = cut(&next, frames);
     shadow->patch = cut(&next, frames * sizeof(*shadow->patch));
     shadow->drops = cut(&next, frames);
     shadow->block_leaves = cut(&next, blocks);
     shadow->block_patches = cut(&next, blocks * sizeof(*shadow->block_patches));
-    shadow->copy_gva = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_gva));
-    shadow->copy_loads = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_loads));
-    shadow->copy_jumps = cut(&next, size >> PAGE_SHIFT);
-    shadow->copy_version = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_version));
-    shadow->copy_frame = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_frame));
-    shadow->groups = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->groups));
-    shadow->origin = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->origin));
-    shadow->credit = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->credit));
-    shadow->code = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->code));
-    shadow->taken_up = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->taken_up));
-    shadow->copy_slot = cut(&next, (size >> PAGE_SHIFT) * sizeof(*shadow->copy_slot));
+    shadow->page = cut(&next, (memory->size >> PAGE_SHIFT) * sizeof(*shadow->page));
     shadow->copy_list = cut(&next, COPIES_MAX * sizeof(*shadow->copy_list));
     shadow->code_epoch = 1;
     shadow->flush_epoch = 1;
     shadow->exit = UINT64_MAX; /* none yet */
-    shadow->fault_gva = SHADOW_NO_FAULT;
-    shadow->host_satp = host_satp;
-    shadow->host_entry = host_entry;
-    shadow->host_levels = host_satp >> SATP_MODE_SHIFT == SATP_MODE_SV48 ? 4 : 5;
+    shadow->host_satp = memory->satp;
+    shadow->host_entry = memory->map_entry;
+    shadow->host_levels = memory->satp >> SATP_MODE_SHIFT == SATP_MODE_SV48 ? 4 : 5;
     uint64_t left = (uint64_t)(end - next);
     pool_reset(&shadow->pool, next, left < POOL_MAX ? left : POOL_MAX, &vm->stats.memory);
     shadow->copies_limit = shadow->pool.pages / 2 < COPIES_MAX ? shadow->pool.pages / 2
                                                                : COPIES_MAX;
-    vm->shadow = shadow;
+    vm->engine_state = shadow;
+    *used = (uint64_t)(next - (uint8_t *)memory->base);
 }

@@ -24,22 +24,24 @@
 #include <stdint.h>
 
 #include "host/pool.h"
+#include "vm/engine.h"
 #include "vm/walk.h"
 
 struct vm;
 struct vcpu;
 
+extern const char *const shadow_switch_names[]; /* ends with a null */
+
 enum shadow_view { VIEW_USER, VIEW_KERNEL, VIEW_KERNEL_SUM, SHADOW_VIEWS };
 
-/* What can be turned off, to see what it saves (SHADOW=, docs/memory.md). Names: stats_switch_names. */
+/* What can be turned off, to see what it saves (SHADOW=, docs/memory.md). Their names, by bit: shadow_switch_names. */
 enum shadow_switch {
     SWITCH_PREFILL = 1,    /* neighbours are filled with a page */
     SWITCH_SUPERPAGES = 2, /* a guest's superpage stays one */
     SWITCH_CACHE = 4,      /* address spaces that the guest may come back to are kept */
     SWITCH_SHARED = 8,     /* all spaces share one table of the guest's global kernel pages */
     SWITCH_FENCE = 16,     /* a fence touches only what it names, and there only what has changed */
-    SWITCH_RETRY =
-        32, /* what a fault or a fence was about is filled before the guest tries again */
+    SWITCH_RETRY = 32,     /* what a fault or a fence was about is filled before the guest tries again */
     SWITCH_ALL = 63,
 };
 
@@ -47,7 +49,7 @@ enum shadow_switch {
 #define SHADOW_ROOTS    (2u * SHADOW_VIEWS)
 #define SHADOW_UPPERS   4u
 #define SHADOW_MAPPINGS 4u
-#define SHADOW_NO_FAULT 1ul /* fault_gva: none */
+#define SHADOW_NO_FAULT 1ul /* trap_vcpu.fault_gva: none */
 #define SHADOW_REFUSED  16u /* by a hash; a power of two */
 
 /* A root table of the host's mode, for one guest address space and one view. */
@@ -74,22 +76,45 @@ struct shadow_mapping {
     uint64_t gpa, hpa, size;
 };
 
+/* What is known of a page of the pool. */
+struct pool_page {
+    /* As a shadow table. groups: bit i: entries 8 * i to 8 * i + 7 may be set. */
+    uint64_t groups;
+    /* Of a table below PTE_SPLIT: the guest's superpage entry that all in it stems from; 0: it is not only one. Of a
+     * buried table: the next one. */
+    uint64_t origin;
+    /* As a patched copy: where it is executed; 0: nowhere yet. */
+    uint64_t gva;
+    uint32_t version; /* counts what was read from the copy and is stale */
+    uint32_t frame;   /* the frame that it is a copy of */
+    uint16_t loads;   /* loads of the original */
+    uint16_t slot;    /* its place in copy_list */
+    uint8_t jumps;    /* sites of the copy that jump to trampolines */
+    /* As a table: groups that fences may still compare until it is put aside, how often it was put aside and taken up
+     * again, and whether code of the kernel may be mapped in it or below it. */
+    uint8_t taken_up;
+    uint16_t credit;
+    bool code;
+};
+
+/* What the engine keeps for the VM: vm->engine_state. */
 struct shadow {
-    struct shadow_space *current;
     unsigned spaces; /* slots used so far: those above are free */
     uint64_t clock;
     struct pool pool;
     unsigned host_levels; /* 4: Sv48, 5: Sv57 */
     uint64_t host_satp;   /* a root with the VMM alone */
     uint64_t host_entry;  /* root entry MAP_ROOT_SLOT of every root: the VMM */
-    uint64_t
-        *upper[SHADOW_UPPERS]; /* by 2 * Sv48 + mxr: table of global kernel pages for all roots */
+    uint64_t low_entry;   /* root entry for gva 0 of the kernel's roots: trampolines (inline.h); 0: none */
+    uint64_t *upper[SHADOW_UPPERS]; /* by 2 * Sv48 + mxr: table of global kernel pages for all roots */
     struct shadow_mapping mapping[SHADOW_MAPPINGS];
     bool private_upper; /* a space may have kernel pages that are not in the shared table */
-    uint64_t
-        fault_gva; /* of the last page fault that a process of the guest got, or SHADOW_NO_FAULT */
-    uint64_t fault_satp;
     bool unseen_writes; /* a device was given away: its DMA is not seen (patch_verify) */
+    uint64_t space_epoch; /* counts changes of the guest's address space */
+
+    /* The VMM's own pages that the guest may reach: shadow_put_fixed(). */
+    uint64_t fixed_hpa, fixed_size;
+    struct inline_code *inline_code; /* the trampolines (inline.h); null: none */
 
     /* By guest page frame, from ram.first on: writable or kernel-executable leaves that map it, those in buried
      * tables included, and the pool page + 1 of its patched copy. By 2 MiB block: the same for superpages, and
@@ -98,45 +123,33 @@ struct shadow {
     uint16_t *patch;
     uint8_t *block_leaves;
     uint16_t *block_patches;
-    uint32_t copies,
-        copies_limit; /* patched copies: never the whole pool, for tables must fit too */
-    uint8_t *drops;   /* by frame: how often a patched copy was dropped */
+    uint8_t *drops; /* by frame: how often a patched copy was dropped */
     uint64_t giant_leaves;
-    uint64_t flush_epoch;   /* counts the machine's TLB flushes: what was cached before is stale */
-    uint64_t code_epoch;    /* counts up when kernel code is unmapped or a patched site changes */
-    uint64_t *copy_gva;     /* by pool page: where the copy is executed, 0: nowhere yet */
-    uint16_t *copy_loads;   /* by pool page: loads of the original of the copy */
-    uint8_t *copy_jumps;    /* by pool page: sites of the copy that jump to trampolines */
-    uint32_t *copy_version; /* by pool page: counts what was read from the copy and is stale */
-    uint32_t *copy_frame;   /* by pool page: the frame that it is a patched copy of */
-    uint64_t refused
-        [SHADOW_REFUSED]; /* instructions that are not patched (patch.c): 0, or one by its copy, the
-                                       * copy's version and its offset */
-    uint16_t *
-        copy_list; /* pool pages that are copies, in no order; copy_slot: by pool page, where in it */
-    uint16_t *copy_slot;
-    uint64_t *groups; /* by pool page, of tables: bit i: entries 8 * i to 8 * i + 7 may be set */
-    uint64_t *
-        origin; /* by pool page, of tables below PTE_SPLIT: the guest's superpage entry that all in it
-                           * stems from; 0: it is not only one. Of buried tables: the next */
+
+    uint32_t copies, copies_limit; /* patched copies: never the whole pool, for tables must fit too */
+    uint16_t *copy_list;           /* pool pages that are copies, in no order */
+    /* Instructions that are not patched (patch.c): 0, or one by its copy, the copy's version and its offset. */
+    uint64_t refused[SHADOW_REFUSED];
+    uint64_t flush_epoch; /* counts the machine's TLB flushes: what was cached before is stale */
+    uint64_t code_epoch;  /* counts up when kernel code is unmapped or a patched site changes */
+
     uint64_t buried; /* the first table that is forgotten and not yet given back; 0: none */
-    uint16_t *
-        credit; /* by pool page, of tables: groups that fences may still compare until it is put aside */
-    uint8_t *taken_up; /* by pool page, of tables: how often it was put aside and taken up again */
-    bool *code;    /* by pool page, of tables: code of the kernel may be mapped in it or below it */
-    uint64_t exit; /* the exit that the two rests are of (vcpu.exit_instret) */
+    uint64_t exit;   /* the exit that the two rests are of (hart.end_instret) */
     uint32_t fence_rest;  /* groups that fences may still compare in this exit */
     uint32_t search_rest; /* groups that searches for leaves may still look at in this exit */
+    struct pool_page *page; /* by page of the pool */
     struct shadow_space space[SHADOW_SPACES];
 };
 
 /* Software bit of a shadow leaf: it maps the patched copy of a code page, execute-only. */
 #define PTE_PATCHED (1ul << 8)
 
-/* Sets up the memory system over [base, base+size): tables first, the rest is the pool. */
-void shadow_init(struct vm *vm, void *base, uint64_t size, uint64_t host_satp, uint64_t host_entry);
+/* Sets up the memory system over what is left of [base, base+size) behind *used bytes: tables first, the rest is
+ * the pool. *used becomes what is not the pool. */
+void shadow_init(struct vm *vm, const struct engine_memory *memory, uint64_t *used);
 
-/* Chooses and installs the root for the vcpu's mode, SUM, MXR and satp. */
+/* Chooses and installs the root for the vcpu's mode, SUM, MXR and satp. What forgets translations leaves a vcpu without
+ * a root (trap_vcpu.root): this is how it gets one again, at the latest before it goes on. */
 void shadow_select(struct vcpu *vcpu);
 
 /* Answers a page fault of the guest at gva. */
@@ -144,8 +157,8 @@ enum shadow_answer {
     SHADOW_RETRY, /* filled: run the instruction again */
     SHADOW_GUEST, /* the guest's own fault: *cause */
     SHADOW_MMIO,  /* gpa is no RAM: *gpa, for device emulation or an access fault */
-    SHADOW_USER, /* the kernel's access to its process's page, filled in the process's view: either it is
-                     * carried out there (engine/trap/ahead.h), or shadow_reach_user() */
+    SHADOW_USER,  /* the kernel's access to its process's page, filled in the process's view: either it is
+                   * carried out there (ahead.h), or shadow_reach_user() */
     SHADOW_PATCHED, /* a load from a page whose execute-only copy is mapped: *gpa, to be emulated */
 };
 enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access access, uint64_t *gpa,
@@ -160,14 +173,15 @@ bool shadow_may_reach(const struct vcpu *vcpu);
 /* Installs the view in which the guest's kernel reaches its processes' pages. SUM is set. */
 void shadow_reach_user(struct vcpu *vcpu);
 
-/* SFENCE.VMA: by_address and by_asid as rs1 and rs2 are not x0. */
-void shadow_fence(struct vcpu *vcpu, bool by_address, uint64_t gva, bool by_asid, uint64_t asid);
+/* SFENCE.VMA (vm/engine.h). */
+void shadow_fence(struct vcpu *vcpu, const struct fence *fence);
 
-/* Forgets every translation (no memory left, a search that would be too long). Costs the same whatever is mapped. */
-void shadow_drop_all(struct vcpu *vcpu);
+/* Forgets every translation (no memory left, a search that would be too long). Costs the same whatever is mapped. No
+ * vcpu has a root afterwards. */
+void shadow_drop_all(struct vm *vm);
 
 /* The same, and gives back all memory, however long that takes: the VM is reset. */
-void shadow_reset(struct vcpu *vcpu);
+void shadow_reset(struct vm *vm);
 
 /* Forgets, in all spaces, every translation by which the guest could write a frame of RAM or its kernel execute
  * it, patched or not. If the exit has searched too much already, every translation there is: hold no entry and no

@@ -10,14 +10,15 @@
 
 #include "engine/trap/shadow_internal.h"
 
-#define LEVEL_BITS \
-    8u /* shadow.buried and origin[] of a buried table: (page of the pool + 1) << 8 | level */
+/* shadow.buried, and origin of a buried table: (page of the pool + 1) << LEVEL_BITS | level. */
+#define LEVEL_BITS 8u
 
 void shadow_tlb_flush(struct vm *vm)
 {
-    vm->shadow->pool.stats->tlb_flushes++;
-    vm->shadow->flush_epoch++;
-    vm->vcpu.flush = 1;
+    shadow_of(vm)->pool.stats->tlb_flushes++;
+    shadow_of(vm)->flush_epoch++;
+    for (unsigned i = 0; i < VM_VCPUS; i++)
+        trap_of(vm->vcpus[i])->flush = 1;
 }
 
 static void count_leaf(uint8_t *count, int delta)
@@ -28,7 +29,7 @@ static void count_leaf(uint8_t *count, int delta)
 
 static void count(struct vm *vm, uint64_t pte, unsigned level, int delta)
 {
-    struct shadow *shadow = vm->shadow;
+    struct shadow *shadow = shadow_of(vm);
     if (!(pte & PTE_COUNTED))
         return;
     uint64_t gpa = (PTE_PPN(pte) << PAGE_SHIFT) - vm->ram.hpa_offset;
@@ -43,7 +44,7 @@ static void count(struct vm *vm, uint64_t pte, unsigned level, int delta)
 void shadow_account(struct vm *vm, uint64_t pte, unsigned level, int delta)
 {
     if (delta < 0 && shadow_is_code(pte))
-        vm->shadow->code_epoch++;
+        shadow_of(vm)->code_epoch++;
     count(vm, pte, level, delta);
 }
 
@@ -53,12 +54,12 @@ void shadow_account(struct vm *vm, uint64_t pte, unsigned level, int delta)
 static void bury(struct shadow *shadow, uint64_t *table, unsigned level)
 {
     uint32_t page = pool_index(&shadow->pool, table);
-    shadow->code_epoch += shadow->code[page];
-    if (!shadow->groups[page]) {
+    shadow->code_epoch += shadow->page[page].code;
+    if (!shadow->page[page].groups) {
         pool_give_clean(&shadow->pool, table);
         return;
     }
-    shadow->origin[page] = shadow->buried;
+    shadow->page[page].origin = shadow->buried;
     shadow->buried = (page + 1ul) << LEVEL_BITS | level;
 }
 
@@ -72,13 +73,13 @@ static void bury_below(struct shadow *shadow, uint64_t pte, unsigned level)
 /* Gives back the table buried last, and buries those that it names. What was never written is not looked at. */
 static void dig_up(struct vm *vm)
 {
-    struct shadow *shadow = vm->shadow;
+    struct shadow *shadow = shadow_of(vm);
     uint32_t page = (uint32_t)(shadow->buried >> LEVEL_BITS) - 1;
     unsigned level = shadow->buried & ((1u << LEVEL_BITS) - 1);
     uint64_t *table = (uint64_t *)(shadow->pool.base + ((uint64_t)page << PAGE_SHIFT));
     uint64_t *entry = table;
-    shadow->buried = shadow->origin[page];
-    for (uint64_t bits = shadow->groups[page]; bits; bits >>= 1, entry += 8) {
+    shadow->buried = shadow->page[page].origin;
+    for (uint64_t bits = shadow->page[page].groups; bits; bits >>= 1, entry += 8) {
         for (unsigned i = 0; i < 8 && (bits & 1); i++) {
             uint64_t pte = entry[i];
             entry[i] = 0;
@@ -88,19 +89,19 @@ static void dig_up(struct vm *vm)
                 bury_below(shadow, pte, level);
         }
     }
-    shadow->groups[page] = 0;
+    shadow->page[page].groups = 0;
     pool_give_clean(&shadow->pool, table);
 }
 
 void *shadow_take(struct vm *vm)
 {
-    struct shadow *shadow = vm->shadow;
+    struct shadow *shadow = shadow_of(vm);
     for (unsigned i = 0; i < 2 && shadow->buried; i++)
         dig_up(vm);
     void *page = pool_take(&shadow->pool);
     if (page) {
-        shadow->code[pool_index(&shadow->pool, page)] = false;
-        shadow->taken_up[pool_index(&shadow->pool, page)] = 0;
+        shadow->page[pool_index(&shadow->pool, page)].code = false;
+        shadow->page[pool_index(&shadow->pool, page)].taken_up = 0;
     }
     return page;
 }
@@ -112,7 +113,7 @@ void shadow_forget_entry(struct vm *vm, uint64_t *entry, unsigned level)
     if (shadow_is_leaf(pte))
         shadow_account(vm, pte, level, -1);
     else if (pte)
-        bury_below(vm->shadow, pte, level);
+        bury_below(shadow_of(vm), pte, level);
 }
 
 /* A root, and everything below it but the VMM's entry, which is not marked. */
@@ -141,26 +142,32 @@ static void bury_roots(struct shadow *shadow, struct shadow_space *space)
 /* The machine walks no root that is given back. */
 static void leave_root(struct vcpu *vcpu)
 {
-    vcpu->satp_installed = vcpu->vm->shadow->host_satp;
-    csr_write(CSR_SATP, vcpu->satp_installed);
+    vcpu->hart->satp = shadow_of(vcpu->vm)->host_satp;
+    csr_write(CSR_SATP, vcpu->hart->satp);
 }
 
 void shadow_free_space(struct vm *vm, struct shadow_space *space)
 {
-    struct vcpu *vcpu = &vm->vcpu;
-    if (vcpu->root >= space->root && vcpu->root < space->root + SHADOW_ROOTS)
-        vcpu->root = NULL; /* between two spaces: the one left may be the one to go */
-    leave_root(vcpu);
-    bury_roots(vm->shadow, space);
+    for (unsigned i = 0; i < VM_VCPUS; i++) {
+        struct trap_vcpu *own = trap_of(vm->vcpus[i]);
+        if (own->root >= space->root && own->root < space->root + SHADOW_ROOTS)
+            own->root = NULL; /* between two spaces: the one left may be the one to go */
+        leave_root(vm->vcpus[i]);
+    }
+    bury_roots(shadow_of(vm), space);
     shadow_tlb_flush(vm);
 }
 
-void shadow_drop_all(struct vcpu *vcpu)
+void shadow_drop_all(struct vm *vm)
 {
-    struct vm *vm = vcpu->vm;
-    struct shadow *shadow = vm->shadow;
-    vcpu->root = NULL;
-    leave_root(vcpu);
+    struct shadow *shadow = shadow_of(vm);
+    for (unsigned i = 0; i < VM_VCPUS; i++) {
+        struct trap_vcpu *own = trap_of(vm->vcpus[i]);
+        own->root = NULL;
+        own->space = NULL;
+        vm->vcpus[i]->changed.view = true;
+        leave_root(vm->vcpus[i]);
+    }
     for (unsigned i = 0; i < shadow->spaces; i++)
         if (shadow->space[i].used)
             bury_roots(shadow, &shadow->space[i]);
@@ -170,40 +177,44 @@ void shadow_drop_all(struct vcpu *vcpu)
         shadow->upper[i] = NULL;
     }
     for (uint32_t i = 0; i < shadow->copies; i++)
-        shadow->copy_gva[shadow->copy_list[i]] = 0; /* executed nowhere */
-    shadow->current = NULL;
+        shadow->page[shadow->copy_list[i]].gva = 0; /* executed nowhere */
     shadow->private_upper = false;
     shadow->pool.stats->full_drops++;
-    shadow_select(vcpu);
     shadow_tlb_flush(vm);
 }
 
-void shadow_reset(struct vcpu *vcpu)
+void shadow_reset(struct vm *vm)
 {
-    struct vm *vm = vcpu->vm;
     uint64_t frames = vm->ram.size >> PAGE_SHIFT;
-    vm->shadow->fault_gva = SHADOW_NO_FAULT;
-    shadow_drop_all(vcpu);
-    while (vm->shadow->buried)
+    shadow_drop_all(vm);
+    while (shadow_of(vm)->buried)
         dig_up(vm);
-    memset(vm->shadow->leaves, 0, frames); /* those that were many, too */
-    memset(vm->shadow->block_leaves, 0, (frames + 511) >> 9);
+    memset(shadow_of(vm)->leaves, 0, frames); /* those that were many, too */
+    memset(shadow_of(vm)->block_leaves, 0, (frames + 511) >> 9);
 }
 
-void shadow_evict(struct vcpu *vcpu)
+static bool is_current(const struct vm *vm, const struct shadow_space *space)
 {
-    struct shadow *shadow = vcpu->vm->shadow;
+    for (unsigned i = 0; i < VM_VCPUS; i++)
+        if (trap_of(vm->vcpus[i])->space == space)
+            return true;
+    return false;
+}
+
+void shadow_evict(struct vm *vm)
+{
+    struct shadow *shadow = shadow_of(vm);
     struct shadow_space *oldest = NULL;
     for (unsigned i = 0; i < shadow->spaces; i++) {
         struct shadow_space *space = &shadow->space[i];
-        if (space->used && space != shadow->current && (!oldest || space->used < oldest->used))
+        if (space->used && !is_current(vm, space) && (!oldest || space->used < oldest->used))
             oldest = space;
     }
     shadow->pool.stats->evictions++;
     if (oldest)
-        shadow_free_space(vcpu->vm, oldest);
+        shadow_free_space(vm, oldest);
     else
-        shadow_drop_all(vcpu);
+        shadow_drop_all(vm);
 }
 
 uint64_t **shadow_shared_upper(struct vcpu *vcpu, const struct shadow_lens *lens, uint64_t gva,
@@ -212,5 +223,5 @@ uint64_t **shadow_shared_upper(struct vcpu *vcpu, const struct shadow_lens *lens
     struct vm *vm = vcpu->vm;
     if ((int64_t)gva >= 0 || !global || lens->view == VIEW_USER || !shadow_is_on(vm, SWITCH_SHARED))
         return NULL;
-    return &vm->shadow->upper[shadow_upper_index(vcpu->csr.satp, lens->mxr)];
+    return &shadow_of(vm)->upper[shadow_upper_index(vcpu->csr.satp, lens->mxr)];
 }

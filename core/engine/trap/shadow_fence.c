@@ -6,7 +6,6 @@
  * spaces' tables are not read, for only the current satp says that they are tables: they are checked when they are
  * chosen.
  */
-#include "engine/trap/inline.h"
 #include "host/map.h"
 #include "engine/trap/shadow_internal.h"
 
@@ -14,14 +13,14 @@ void shadow_renew_space(struct vcpu *vcpu, struct shadow_space *space)
 {
     struct vm *vm = vcpu->vm;
     struct renewal renewal = {.vm = vm, .satp = space->satp};
-    bool bare = shadow_is_bare(vcpu); /* then nothing depends on tables */
+    bool bare = vcpu_is_bare(vcpu); /* then nothing depends on tables */
     shadow_begin_work(vm);
     for (struct shadow_root *root = space->root; root < space->root + SHADOW_ROOTS && !bare;
          root++) {
         if (!root->table)
             continue;
         renewal.lens = shadow_lens_of(space, root);
-        shadow_renew_table(&renewal, root->table, vm->shadow->host_levels - 1, 0);
+        shadow_renew_table(&renewal, root->table, shadow_of(vm)->host_levels - 1, 0);
     }
     space->stale = false;
     if (renewal.changed)
@@ -31,7 +30,7 @@ void shadow_renew_space(struct vcpu *vcpu, struct shadow_space *space)
 /* The renewal of a shared table. One for another mode than the current has nothing to be compared with. */
 static struct renewal upper_renewal(struct vcpu *vcpu, unsigned index)
 {
-    bool current = !shadow_is_bare(vcpu) && index / 2 == shadow_upper_index(vcpu->csr.satp, 0) / 2;
+    bool current = !vcpu_is_bare(vcpu) && index / 2 == shadow_upper_index(vcpu->csr.satp, 0) / 2;
     return (struct renewal){
         .vm = vcpu->vm,
         .satp = current ? vcpu->csr.satp : 0,
@@ -48,7 +47,7 @@ static bool is_named(const struct shadow_space *space, bool by_asid, uint64_t as
 
 static void fence_uppers(struct vcpu *vcpu)
 {
-    struct shadow *shadow = vcpu->vm->shadow;
+    struct shadow *shadow = shadow_of(vcpu->vm);
     unsigned level = shadow->host_levels - 2;
     uint64_t first = -(1ul << (PAGE_SHIFT + 9 * (level + 1)));
     bool changed = false;
@@ -65,14 +64,14 @@ static void fence_uppers(struct vcpu *vcpu)
 
 static void fence_tables(struct vcpu *vcpu, bool by_asid, uint64_t asid)
 {
-    struct shadow *shadow = vcpu->vm->shadow;
+    struct shadow *shadow = shadow_of(vcpu->vm);
     if (!by_asid)
         fence_uppers(vcpu);
     for (unsigned i = 0; i < shadow->spaces; i++) {
         struct shadow_space *space = &shadow->space[i];
         if (!is_named(space, by_asid, asid))
             continue;
-        if (space == shadow->current)
+        if (space == trap_of(vcpu)->space)
             shadow_renew_space(vcpu, space);
         else
             space->stale = true;
@@ -99,8 +98,8 @@ static uint64_t *find_entry(const struct shadow *shadow, uint64_t *table, unsign
 static bool fence_space(struct vcpu *vcpu, struct shadow_space *space, uint64_t gva,
                         const struct walk *walk)
 {
-    struct shadow *shadow = vcpu->vm->shadow;
-    bool current = space == shadow->current, changed = false;
+    struct shadow *shadow = shadow_of(vcpu->vm);
+    bool current = space == trap_of(vcpu)->space, changed = false;
     for (unsigned i = 0; i < SHADOW_ROOTS; i++) {
         struct shadow_root *root = &space->root[i];
         unsigned level = shadow->host_levels - 1;
@@ -120,7 +119,7 @@ static bool fence_space(struct vcpu *vcpu, struct shadow_space *space, uint64_t 
 
 static bool fence_upper(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
 {
-    struct shadow *shadow = vcpu->vm->shadow;
+    struct shadow *shadow = shadow_of(vcpu->vm);
     bool changed = false;
     for (unsigned i = 0; i < SHADOW_UPPERS; i++) {
         unsigned level = shadow->host_levels - 2;
@@ -138,12 +137,12 @@ static bool fence_upper(struct vcpu *vcpu, uint64_t gva, const struct walk *walk
 static void fence_address(struct vcpu *vcpu, uint64_t gva, bool by_asid, uint64_t asid)
 {
     struct vm *vm = vcpu->vm;
-    struct shadow *shadow = vm->shadow;
+    struct shadow *shadow = shadow_of(vm);
     bool upper = (int64_t)gva < 0, changed = false;
     if (shadow_index(gva, shadow->host_levels - 1) == MAP_ROOT_SLOT)
         return; /* no canonical guest address: nothing can be cached for it */
     struct walk walk;
-    bool found = !shadow_is_bare(vcpu) && walk_peek(vm, vcpu->csr.satp, gva, &walk);
+    bool found = !vcpu_is_bare(vcpu) && walk_peek(vm, vcpu->csr.satp, gva, &walk);
     shadow_begin_work(vm);
     for (unsigned i = 0; i < shadow->spaces && (!upper || shadow->private_upper); i++) {
         struct shadow_space *space = &shadow->space[i];
@@ -154,21 +153,20 @@ static void fence_address(struct vcpu *vcpu, uint64_t gva, bool by_asid, uint64_
         changed |= fence_upper(vcpu, gva, found ? &walk : NULL);
     if (changed)
         shadow_tlb_flush(vm);
-    if (found && is_named(shadow->current, by_asid, asid))
+    const struct shadow_space *current = trap_of(vcpu)->space;
+    if (found && current && is_named(current, by_asid, asid))
         shadow_fill_early(vcpu, gva, &walk);
 }
 
-void shadow_fence(struct vcpu *vcpu, bool by_address, uint64_t gva, bool by_asid, uint64_t asid)
+void shadow_fence(struct vcpu *vcpu, const struct fence *fence)
 {
     struct vm *vm = vcpu->vm;
     vm->stats.memory.flushes++;
-    inline_note_fence(vcpu, by_address, gva);
-    vm->shadow
-        ->flush_epoch++; /* devices, which are in no table here, are forgotten too (engine/trap/ahead.c) */
+    shadow_of(vm)->flush_epoch++; /* devices, which are in no table here, are forgotten too (ahead.c) */
     if (!shadow_is_on(vm, SWITCH_FENCE))
-        shadow_drop_all(vcpu);
-    else if (by_address)
-        fence_address(vcpu, gva, by_asid, asid);
+        shadow_drop_all(vm);
+    else if (fence->by_address)
+        fence_address(vcpu, fence->gva, fence->by_asid, fence->asid);
     else
-        fence_tables(vcpu, by_asid, asid);
+        fence_tables(vcpu, fence->by_asid, fence->asid);
 }

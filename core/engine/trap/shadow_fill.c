@@ -1,11 +1,9 @@
 /*
  * Shadow page tables: filling. One leaf from what the guest's tables say, and its neighbours.
  *
- * Surprise: the fixed size of a guest leaf does not decide the shadow's: a superpage that holds patched code, or
- * does not lie wholly in RAM, is filled page by page.
+ * Surprise: a table that was put aside is taken up again on the way to the leaf (shadow_renew.c).
  */
 #include "host/map.h"
-#include "engine/trap/patch.h"
 #include "engine/trap/shadow_internal.h"
 
 #define PREFILL_GROUP 8u /* neighbours looked at around a 4 KiB fill */
@@ -14,7 +12,7 @@
 static void note_origin(struct shadow *shadow, uint64_t *entry, const uint64_t *table,
                         unsigned level, const struct shadow_page *page, bool fresh)
 {
-    uint64_t *origin = &shadow->origin[pool_index(&shadow->pool, table)];
+    uint64_t *origin = &shadow->page[pool_index(&shadow->pool, table)].origin;
     bool split = level == page->guest_level;
     if (split)
         *entry |= PTE_SPLIT;
@@ -32,7 +30,7 @@ static void note_code(struct shadow *shadow, uint64_t *table, const struct shado
     for (unsigned level = shadow->host_levels - 1;; level--) {
         uint64_t entry = table[shadow_index(page->gva, level)];
         if (level < shadow->host_levels - 1 || !(entry & PTE_SHARED))
-            shadow->code[pool_index(&shadow->pool, table)] = true;
+            shadow->page[pool_index(&shadow->pool, table)].code = true;
         if (level == page->level)
             return;
         table = shadow_table_of(entry);
@@ -40,11 +38,11 @@ static void note_code(struct shadow *shadow, uint64_t *table, const struct shado
 }
 
 /* Takes up a table that was put aside, which the entry of this level names. */
-static void attach(struct vm *vm, const struct shadow_lens *lens, uint64_t *entry, unsigned level,
+static void attach(struct vcpu *vcpu, const struct shadow_lens *lens, uint64_t *entry, unsigned level,
                    uint64_t gva, bool shared, unsigned split)
 {
     struct renewal renewal = {
-        .vm = vm, .satp = vm->shadow->current->satp, .lens = *lens, .shared = shared};
+        .vm = vcpu->vm, .satp = trap_of(vcpu)->space->satp, .lens = *lens, .shared = shared};
     if (shared)
         renewal.lens.view = VIEW_KERNEL; /* one table for all of the kernel's views */
     shadow_attach(&renewal, entry, level, gva, split);
@@ -57,7 +55,7 @@ static uint64_t *table_for(struct vcpu *vcpu, struct shadow_root *root,
                            bool *attached)
 {
     struct vm *vm = vcpu->vm;
-    struct shadow *shadow = vm->shadow;
+    struct shadow *shadow = shadow_of(vm);
     uint64_t *table = root->table;
     unsigned split = 0;
     bool in_shared = false;
@@ -67,13 +65,13 @@ static uint64_t *table_for(struct vcpu *vcpu, struct shadow_root *root,
         bool top = level == shadow->host_levels - 1;
         bool upper = (int64_t)page->gva < 0;
         if (shadow_is_aside(*entry)) {
-            attach(vm, lens, entry, level, page->gva, in_shared, split);
+            attach(vcpu, lens, entry, level, page->gva, in_shared, split);
             *attached = true;
         }
         if (top && (*entry & PTE_SHARED) && !(page->global && upper)) {
             *entry = 0; /* this space has kernel pages of its own: leave the shared table */
-            if (upper && root == vcpu->root)
-                vcpu->upper_tag = vcpu->csr.satp;
+            if (upper && root == trap_of(vcpu)->root)
+                trap_of(vcpu)->upper_tag = vcpu->csr.satp;
             shadow_tlb_flush(vm);
         }
         if ((*entry & PTE_V) && shadow_is_leaf(*entry)) {
@@ -98,7 +96,7 @@ static uint64_t *table_for(struct vcpu *vcpu, struct shadow_root *root,
         }
         table = shadow_table_of(*entry);
         note_origin(shadow, entry, table, level, page, fresh);
-        shadow->credit[pool_index(&shadow->pool, table)] = SHADOW_CREDIT;
+        shadow->page[pool_index(&shadow->pool, table)].credit = SHADOW_CREDIT;
         in_shared |= top && (*entry & PTE_SHARED);
         if (!top && (*entry & PTE_SPLIT) && !split)
             split = level;
@@ -124,73 +122,13 @@ static uint64_t *put_page(struct vcpu *vcpu, struct shadow_root *root,
     if (replaced)
         shadow_forget_entry(vm, entry, page->level);
     *entry = page->pte;
-    shadow_mark(vm->shadow, entry);
+    shadow_mark(shadow_of(vm), entry);
     shadow_account(vm, page->pte, page->level, 1);
     if (shadow_is_code(page->pte))
-        note_code(vm->shadow, root->table, page);
+        note_code(shadow_of(vm), root->table, page);
     if (replaced)
         shadow_tlb_flush(vm);
     return entry;
-}
-
-/* The largest page, not above limit, that lies wholly in RAM around gpa and holds no patched code. */
-static unsigned ram_level(const struct vm *vm, uint64_t gpa, unsigned limit)
-{
-    if (!shadow_is_on(vm, SWITCH_SUPERPAGES))
-        return 0;
-    for (unsigned level = limit < 2 ? limit : 2; level > 0; level--) {
-        uint64_t size = 1ul << (PAGE_SHIFT + 9 * level);
-        uint64_t begin = gpa & -size;
-        if (begin < vm->ram.first || begin + size > vm->ram.gpa + vm->ram.size)
-            continue;
-        uint64_t block = (begin - vm->ram.gpa) >> 21;
-        bool patched = false;
-        for (uint64_t i = 0; i < size >> 21; i++)
-            patched |= vm->shadow->block_patches[block + i] != 0;
-        if (!patched)
-            return level;
-    }
-    return 0;
-}
-
-bool shadow_make_page(struct vm *vm, const struct shadow_lens *lens, uint64_t gva,
-                      const struct walk *walk, struct shadow_page *page)
-{
-    uint64_t bits = shadow_rights(lens, walk->pte);
-    uint64_t hpa = walk->gpa + vm->ram.hpa_offset;
-    bool ram = shadow_is_ram(vm, walk->gpa);
-    unsigned level = 0;
-
-    if (!ram) {
-        const struct shadow_mapping *mapping = shadow_mapping_at(vm->shadow, walk->gpa);
-        hpa = walk->gpa - mapping->gpa + mapping->hpa;
-        bits &= ~PTE_COUNTED;
-    } else {
-        level = ram_level(vm, walk->gpa, walk->level);
-        uint64_t frame = shadow_frame(vm, walk->gpa);
-        bool kernel = lens->view != VIEW_USER;
-        uint16_t copy = vm->shadow->patch[frame];
-        if (copy && kernel && (bits & PTE_X)) {
-            patch_bind(vm, frame, gva);
-            hpa = map_pointer_hpa(vm->shadow->pool.base) + ((uint64_t)(copy - 1) << PAGE_SHIFT);
-            bits = PTE_X | PTE_PATCHED;
-        } else if (copy) {
-            bits &= ~(PTE_W | PTE_COUNTED);
-        }
-    }
-    if (!(bits & (PTE_R | PTE_X)))
-        return false;
-    uint64_t page_mask = (1ul << (PAGE_SHIFT + 9 * level)) - 1;
-    *page = (struct shadow_page){
-        .gva = gva & ~page_mask,
-        .pte = (hpa & ~page_mask) >> PAGE_SHIFT << PTE_PPN_SHIFT | bits | PTE_V | PTE_U | PTE_A |
-               PTE_D,
-        .guest_pte = walk->pte,
-        .level = level,
-        .guest_level = walk->level > level ? walk->level : 0,
-        .global = walk->global && !(walk->pte & PTE_U),
-    };
-    return true;
 }
 
 /* Fills the neighbours of a 4 KiB page whose guest entries already have A set: as a TLB may. They lie in
@@ -211,10 +149,10 @@ static bool prefill(struct vm *vm, const struct shadow_lens *lens, uint64_t gva,
         uint64_t its_gva = gva + ((uint64_t)i - self) * PAGE_SIZE;
         if (!shadow_is_backed(vm, neighbour.gpa) ||
             !shadow_make_page(vm, lens, its_gva, &neighbour, &page) || page.global != shared ||
-            !shadow_may_be_early(vm->shadow, page.pte))
+            !shadow_may_be_early(shadow_of(vm), page.pte))
             continue;
         *slot = page.pte;
-        shadow_mark(vm->shadow, slot);
+        shadow_mark(shadow_of(vm), slot);
         shadow_account(vm, page.pte, 0, 1);
         code |= shadow_is_code(page.pte);
         vm->stats.memory.prefills++;
@@ -226,7 +164,7 @@ uint64_t *shadow_fill(struct vcpu *vcpu, struct shadow_root *root, const struct 
                       const struct shadow_page *page, bool *same)
 {
     struct vm *vm = vcpu->vm;
-    struct shadow_lens lens = shadow_lens_of(vm->shadow->current, root);
+    struct shadow_lens lens = shadow_lens_of(trap_of(vcpu)->space, root);
     uint64_t *entry = put_page(vcpu, root, &lens, page, same);
     if (!entry)
         return NULL;
@@ -235,15 +173,15 @@ uint64_t *shadow_fill(struct vcpu *vcpu, struct shadow_root *root, const struct 
                                      NULL;
     if (walk->table && page->level == 0 && shadow_is_on(vm, SWITCH_PREFILL) &&
         prefill(vm, &lens, page->gva, walk, page->global, entry))
-        note_code(vm->shadow, root->table, page);
+        note_code(shadow_of(vm), root->table, page);
     return entry;
 }
 
 void shadow_fill_early(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
 {
     struct vm *vm = vcpu->vm;
-    struct shadow_space *space = vm->shadow->current;
-    struct shadow_root *root = vcpu->root;
+    struct shadow_space *space = trap_of(vcpu)->space;
+    struct shadow_root *root = trap_of(vcpu)->root;
     if (!shadow_is_on(vm, SWITCH_RETRY) || !(walk->pte & PTE_A) || !shadow_is_backed(vm, walk->gpa))
         return;
     if (walk->pte & PTE_U)
@@ -253,7 +191,7 @@ void shadow_fill_early(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
     bool same;
     if (root->table && shadow_in_view(&lens, walk->pte) &&
         shadow_make_page(vm, &lens, gva, walk, &page) &&
-        shadow_may_be_early(vm->shadow, page.pte) && put_page(vcpu, root, &lens, &page, &same) &&
+        shadow_may_be_early(shadow_of(vm), page.pte) && put_page(vcpu, root, &lens, &page, &same) &&
         !same)
         vm->stats.memory.early_fills++;
 }

@@ -1,9 +1,10 @@
 /* What shadow.c (choosing, faults), shadow_fill.c (filling), shadow_drop.c (forgetting), shadow_search.c (one frame),
  * shadow_fence.c (fences), shadow_renew.c (comparing) and patch.c share. */
 #pragma once
-#include "engine/trap/inline.h"
+#include "host/hart.h"
 #include "host/map.h"
 #include "engine/trap/shadow.h"
+#include "engine/trap/trap.h"
 #include "vm/vm.h"
 
 /* Software bits. Leaves: PTE_PATCHED (shadow.h), PTE_COUNTED: it is in the leaves[] counts.
@@ -31,7 +32,7 @@ static inline bool shadow_is_aside(uint64_t pte)
     return pte && !(pte & PTE_V);
 }
 
-/* copy_gva of a copy that is executed at several addresses. */
+/* pool_page.gva of a copy that is executed at several addresses. */
 #define SHADOW_BOUND_TWICE UINT64_MAX
 
 /* Whether the guest's kernel executes what a leaf maps: traces and sites are remembered of it (code_epoch). */
@@ -50,11 +51,6 @@ static inline uint64_t shadow_frame(const struct vm *vm, uint64_t gpa)
     return (gpa - vm->ram.gpa) >> PAGE_SHIFT;
 }
 
-static inline bool shadow_is_ram(const struct vm *vm, uint64_t gpa)
-{
-    return gpa >= vm->ram.first && gpa < vm->ram.gpa + vm->ram.size;
-}
-
 /* The window given to the guest that holds gpa, which is no RAM; or null. */
 static inline const struct shadow_mapping *shadow_mapping_at(const struct shadow *shadow,
                                                              uint64_t gpa)
@@ -68,33 +64,14 @@ static inline const struct shadow_mapping *shadow_mapping_at(const struct shadow
 /* Whether gpa can be mapped: guest RAM or a host window given to the guest. */
 static inline bool shadow_is_backed(const struct vm *vm, uint64_t gpa)
 {
-    return shadow_is_ram(vm, gpa) || shadow_mapping_at(vm->shadow, gpa);
-}
-
-static inline struct walk_mode shadow_walk_mode(const struct vcpu *vcpu)
-{
-    return (struct walk_mode){
-        .satp = vcpu->csr.satp,
-        .user = vcpu->mode == VMODE_U,
-        .sum = vcpu->csr.sstatus & SSTATUS_SUM,
-        .mxr = vcpu->csr.sstatus & SSTATUS_MXR,
-    };
+    return vm_is_ram(vm, gpa) || shadow_mapping_at(shadow_of(vm), gpa);
 }
 
 /* Whether a leaf was made by shadow_put_fixed(): it maps the page of virtual CSRs, or trampolines. */
 static inline bool shadow_is_fixed(const struct vm *vm, uint64_t pte)
 {
-    const struct inlined *inlined = vm->vcpu.inlined;
-    if (!inlined)
-        return false;
-    uint64_t hpa = PTE_PPN(pte) << PAGE_SHIFT;
-    return hpa == map_pointer_hpa(&inlined->page) ||
-           hpa - map_pointer_hpa(inlined->low) < sizeof(inlined->low);
-}
-
-static inline bool shadow_is_bare(const struct vcpu *vcpu)
-{
-    return vcpu->csr.satp >> SATP_MODE_SHIFT == SATP_MODE_BARE;
+    const struct shadow *shadow = shadow_of(vm);
+    return (PTE_PPN(pte) << PAGE_SHIFT) - shadow->fixed_hpa < shadow->fixed_size;
 }
 
 static inline bool shadow_is_on(const struct vm *vm, unsigned shadow_switch)
@@ -105,7 +82,7 @@ static inline bool shadow_is_on(const struct vm *vm, unsigned shadow_switch)
 /* Notes that an entry of a table was written, so that whoever empties the table finds it. */
 static inline void shadow_mark(struct shadow *shadow, const uint64_t *entry)
 {
-    shadow->groups[pool_index(&shadow->pool, entry)] |= 1ul << ((uint64_t)entry / 64 % 64);
+    shadow->page[pool_index(&shadow->pool, entry)].groups |= 1ul << ((uint64_t)entry / 64 % 64);
 }
 
 /* What one root, or the shared table, may show: the shadow's rights follow from it and the guest's entry. */
@@ -186,18 +163,18 @@ uint64_t *shadow_fill(struct vcpu *vcpu, struct shadow_root *root, const struct 
 void shadow_fill_early(struct vcpu *vcpu, uint64_t gva, const struct walk *walk);
 
 /* What may be spent, of work that a guest can lengthen. One group: eight entries that are looked at. */
-#define SHADOW_CREDIT \
-    256u /* groups that fences compare of a table until it must prove its use by a fault */
+#define SHADOW_CREDIT       256u  /* that fences compare of a table until it must prove its use by a fault */
 #define SHADOW_FENCE_GROUPS 256u  /* that all fences of an exit compare; the rest is put aside */
 #define SHADOW_SEARCH       2048u /* groups that searches of an exit look at; then all is dropped */
 
 /* Sees to it that the two rests are the current exit's. */
 static inline void shadow_begin_work(struct vm *vm)
 {
-    struct shadow *shadow = vm->shadow;
-    if (shadow->exit == vm->vcpu.exit_instret)
+    struct shadow *shadow = shadow_of(vm);
+    uint64_t exit = hart_this()->end_instret;
+    if (shadow->exit == exit)
         return;
-    shadow->exit = vm->vcpu.exit_instret;
+    shadow->exit = exit;
     shadow->fence_rest = SHADOW_FENCE_GROUPS;
     shadow->search_rest = SHADOW_SEARCH;
 }
@@ -208,8 +185,8 @@ struct renewal {
     uint64_t satp; /* 0: nothing is known of the guest's tables */
     struct shadow_lens lens;
     bool shared; /* a table of global kernel pages only */
-    bool
-        changed; /* something was dropped, put aside or became another: the machine's TLB must forget it */
+    /* Something was dropped, put aside or became another: the machine's TLB must forget it. */
+    bool changed;
 };
 
 /* Compares a table of this level, the first entry of which is for gva, and all below it that is in use. False:
@@ -240,7 +217,7 @@ void shadow_forget_entry(struct vm *vm, uint64_t *entry, unsigned level);
 void shadow_free_space(struct vm *vm, struct shadow_space *space);
 
 /* Makes room in the pool: the least recently used other space, else everything. */
-void shadow_evict(struct vcpu *vcpu);
+void shadow_evict(struct vm *vm);
 
 /* Where the shared table for gva's upper half is kept, or null when gva's leaf cannot be shared. */
 uint64_t **shadow_shared_upper(struct vcpu *vcpu, const struct shadow_lens *lens, uint64_t gva,

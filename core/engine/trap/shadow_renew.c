@@ -69,7 +69,7 @@ static void renew_leaf(struct renewal *renewal, uint64_t *entry, unsigned level,
                 shadow_is_backed(vm, walk->gpa) &&
                 shadow_make_page(vm, &renewal->lens, gva, walk, &page) && page.level == level &&
                 (in_super || page.guest_level == 0) && (page.global || !renewal->shared) &&
-                shadow_may_be_early(vm->shadow, page.pte);
+                shadow_may_be_early(shadow_of(vm), page.pte);
     /* New code is filled by a fault, which notes it in the tables above (shadow.code). */
     if (!keep || (shadow_is_code(page.pte) && !shadow_is_code(*entry))) {
         forget(renewal, entry, level);
@@ -109,9 +109,9 @@ static bool peek(const struct renewal *renewal, uint64_t gva, struct walk *walk)
 
 static void put_aside(struct renewal *renewal, uint64_t *entry)
 {
-    struct shadow *shadow = renewal->vm->shadow;
+    struct shadow *shadow = shadow_of(renewal->vm);
     *entry &= ~(uint64_t)PTE_V;
-    shadow->code_epoch += shadow->code[pool_index(&shadow->pool, shadow_table_of(*entry))];
+    shadow->code_epoch += shadow->page[pool_index(&shadow->pool, shadow_table_of(*entry))].code;
     renewal->vm->stats.memory.set_aside++;
     renewal->changed = true;
 }
@@ -119,15 +119,15 @@ static void put_aside(struct renewal *renewal, uint64_t *entry)
 /* Whether a fence may still compare a table, or must put it aside. */
 static bool may_compare(const struct renewal *renewal, const uint64_t *table)
 {
-    const struct shadow *shadow = renewal->vm->shadow;
-    return shadow->fence_rest && shadow->credit[pool_index(&shadow->pool, table)];
+    const struct shadow *shadow = shadow_of(renewal->vm);
+    return shadow->fence_rest && shadow->page[pool_index(&shadow->pool, table)].credit;
 }
 
 /* A fence has looked at so many groups of a table; if they held leaves, the table must prove its use some day. */
 static void charge(struct renewal *renewal, const uint64_t *table, uint32_t groups, bool leaves)
 {
-    struct shadow *shadow = renewal->vm->shadow;
-    uint16_t *credit = &shadow->credit[pool_index(&shadow->pool, table)];
+    struct shadow *shadow = shadow_of(renewal->vm);
+    uint16_t *credit = &shadow->page[pool_index(&shadow->pool, table)].credit;
     shadow->fence_rest -= groups < shadow->fence_rest ? groups : shadow->fence_rest;
     if (leaves)
         *credit = (uint16_t)(groups < *credit ? *credit - groups : 0);
@@ -165,8 +165,8 @@ static unsigned renew_table(struct renewal *renewal, uint64_t *table, unsigned l
 static bool is_unchanged(const struct renewal *renewal, const uint64_t *table,
                          const struct walk *super)
 {
-    const struct shadow *shadow = renewal->vm->shadow;
-    return shadow->origin[pool_index(&shadow->pool, table)] == super->pte &&
+    const struct shadow *shadow = shadow_of(renewal->vm);
+    return shadow->page[pool_index(&shadow->pool, table)].origin == super->pte &&
            (super->global || !renewal->shared) && !shadow->unseen_writes;
 }
 
@@ -177,7 +177,7 @@ static inline __attribute__((always_inline)) void renew_pointer(struct renewal *
                                                                 uint64_t gva,
                                                                 const struct walk *super)
 {
-    struct shadow *shadow = renewal->vm->shadow;
+    struct shadow *shadow = shadow_of(renewal->vm);
     struct walk walk;
     uint64_t *table = shadow_table_of(*entry);
     if (!may_compare(renewal, table)) {
@@ -198,7 +198,7 @@ static inline __attribute__((always_inline)) void renew_pointer(struct renewal *
     }
     unsigned left = renew_table(renewal, table, level - 1, gva, super, false);
     if (super == &walk)
-        shadow->origin[pool_index(&shadow->pool, table)] = walk.pte;
+        shadow->page[pool_index(&shadow->pool, table)].origin = walk.pte;
     if (!left)
         forget(renewal, entry, level);
     else if (!(left & LEFT_VALID))
@@ -297,8 +297,8 @@ static bool renew_group(struct renewal *renewal, struct pass *pass, uint64_t *en
 /* A level-0 table that stems from no superpage. What is left in it. */
 static unsigned renew_last(struct renewal *renewal, uint64_t *table, uint64_t gva, bool alone)
 {
-    struct shadow *shadow = renewal->vm->shadow;
-    uint64_t *groups = &shadow->groups[pool_index(&shadow->pool, table)];
+    struct shadow *shadow = shadow_of(renewal->vm);
+    uint64_t *groups = &shadow->page[pool_index(&shadow->pool, table)].groups;
     struct pass pass; /* not by an initializer, which would be a call of memset */
     pass.table = table;
     pass.level = 0;
@@ -325,8 +325,8 @@ static unsigned renew_table(struct renewal *renewal, uint64_t *table, unsigned l
 {
     if (level == 0 && !super)
         return renew_last(renewal, table, gva, alone);
-    struct shadow *shadow = renewal->vm->shadow;
-    uint64_t *groups = &shadow->groups[pool_index(&shadow->pool, table)];
+    struct shadow *shadow = shadow_of(renewal->vm);
+    uint64_t *groups = &shadow->page[pool_index(&shadow->pool, table)].groups;
     struct pass pass;
     pass.table = table;
     pass.level = level;
@@ -374,17 +374,17 @@ void shadow_renew_found(struct renewal *renewal, uint64_t *entry, unsigned level
 static bool is_sparse(struct shadow *shadow, const uint64_t *table)
 {
     uint32_t page = pool_index(&shadow->pool, table);
-    uint64_t groups = shadow->groups[page];
+    uint64_t groups = shadow->page[page].groups;
     unsigned count = 0;
     for (; groups && count <= FEW_GROUPS; count++)
         groups &= groups - 1;
-    return count > FEW_GROUPS && ++shadow->taken_up[page] >= TAKEN_UP_MAX;
+    return count > FEW_GROUPS && ++shadow->page[page].taken_up >= TAKEN_UP_MAX;
 }
 
 void shadow_attach(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
                    unsigned split)
 {
-    struct shadow *shadow = renewal->vm->shadow;
+    struct shadow *shadow = shadow_of(renewal->vm);
     uint64_t *table = shadow_table_of(*entry);
     uint64_t first = gva & -(1ul << (PAGE_SHIFT + 9 * level));
     struct walk walk = {0};
@@ -403,8 +403,8 @@ void shadow_attach(struct renewal *renewal, uint64_t *entry, unsigned level, uin
         return;
     }
     if (of == level && !split)
-        shadow->origin[pool_index(&shadow->pool, table)] = walk.pte;
-    shadow->credit[pool_index(&shadow->pool, table)] = SHADOW_CREDIT;
+        shadow->page[pool_index(&shadow->pool, table)].origin = walk.pte;
+    shadow->page[pool_index(&shadow->pool, table)].credit = SHADOW_CREDIT;
     *entry |= PTE_V;
     renewal->vm->stats.memory.taken_up++;
 }

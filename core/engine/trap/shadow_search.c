@@ -19,10 +19,10 @@ struct search {
 /* Whether a leaf of this level lets the guest write the frame, or its kernel execute it. */
 static bool maps_frame(const struct vm *vm, uint64_t pte, unsigned level, uint64_t frame)
 {
-    const struct shadow *shadow = vm->shadow;
+    const struct shadow *shadow = shadow_of(vm);
     uint64_t hpa = PTE_PPN(pte) << PAGE_SHIFT;
     if (pte & PTE_PATCHED)
-        return shadow->copy_frame[pool_index(&shadow->pool, map_hpa(hpa))] == frame;
+        return shadow->page[pool_index(&shadow->pool, map_hpa(hpa))].frame == frame;
     if (!(pte & PTE_COUNTED))
         return false;
     return (frame - shadow_frame(vm, hpa - vm->ram.hpa_offset)) >> 9 * level == 0;
@@ -46,9 +46,9 @@ static void drop_leaf(struct search *search, uint64_t *entry, unsigned level)
 /* In a table and all below it, those put aside included. False: the search is too long. */
 static bool drop_below(struct search *search, uint64_t *table, unsigned level)
 {
-    struct shadow *shadow = search->vm->shadow;
+    struct shadow *shadow = shadow_of(search->vm);
     bool top = level == shadow->host_levels - 1;
-    uint64_t bits = shadow->groups[pool_index(&shadow->pool, table)];
+    uint64_t bits = shadow->page[pool_index(&shadow->pool, table)].groups;
     for (unsigned i = 0; bits; i += 8, bits >>= 1) {
         if (!(bits & 1))
             continue;
@@ -84,7 +84,7 @@ static unsigned trees(const struct shadow *shadow)
 
 void shadow_drop_frame(struct vm *vm, uint64_t frame)
 {
-    struct shadow *shadow = vm->shadow;
+    struct shadow *shadow = shadow_of(vm);
     struct search search = {vm, frame, false};
     bool done = true;
     shadow_begin_work(vm);
@@ -96,7 +96,7 @@ void shadow_drop_frame(struct vm *vm, uint64_t frame)
             done = drop_below(&search, table, level);
     }
     if (!done) {
-        shadow_drop_all(&vm->vcpu);
+        shadow_drop_all(vm);
         return;
     }
     if (!shadow->buried) { /* exactly, even if it was "many" */
@@ -110,7 +110,7 @@ void shadow_drop_frame(struct vm *vm, uint64_t frame)
 /* The leaf for gva in a tree, put aside or not, if it maps the frame. */
 static void drop_at(struct search *search, uint64_t *table, unsigned level, uint64_t gva)
 {
-    for (unsigned top = search->vm->shadow->host_levels - 1;; level--) {
+    for (unsigned top = shadow_of(search->vm)->host_levels - 1;; level--) {
         uint64_t *entry = &table[shadow_index(gva, level)];
         if (!*entry || (level == top && (*entry & PTE_SHARED)))
             return;
@@ -124,9 +124,9 @@ static void drop_at(struct search *search, uint64_t *table, unsigned level, uint
 
 void shadow_drop_copy(struct vm *vm, uint64_t frame)
 {
-    struct shadow *shadow = vm->shadow;
+    struct shadow *shadow = shadow_of(vm);
     struct search search = {vm, frame, false};
-    uint64_t gva = shadow->copy_gva[shadow->patch[frame] - 1u];
+    uint64_t gva = shadow->page[shadow->patch[frame] - 1u].gva;
     bool upper = (int64_t)gva < 0;
     if (gva == SHADOW_BOUND_TWICE) {
         shadow_drop_frame(vm, frame);
@@ -136,7 +136,7 @@ void shadow_drop_copy(struct vm *vm, uint64_t frame)
         return;
     shadow_begin_work(vm);
     if (!spend(shadow, shadow->spaces * SHADOW_ROOTS)) {
-        shadow_drop_all(&vm->vcpu);
+        shadow_drop_all(vm);
         return;
     }
     for (unsigned i = 0; i < trees(shadow); i++) {
@@ -151,13 +151,13 @@ void shadow_drop_copy(struct vm *vm, uint64_t frame)
 
 /* --- One address ------------------------------------------------------------------------------------ */
 
-static uint64_t *leaf_in(const struct shadow *shadow, uint64_t *table, uint64_t gva,
+static uint64_t *leaf_in(const struct shadow *shadow, const struct shadow_root *root, uint64_t gva,
                          unsigned *level)
 {
-    unsigned unused = 64 - (PAGE_SHIFT + 9 * shadow->host_levels);
-    bool canonical = (uint64_t)((int64_t)(gva << unused) >> unused) == gva;
-    if (!table || !canonical || shadow_index(gva, shadow->host_levels - 1) == MAP_ROOT_SLOT)
+    if (!root || !root->table || !walk_is_canonical(gva, shadow->host_levels) ||
+        shadow_index(gva, shadow->host_levels - 1) == MAP_ROOT_SLOT)
         return NULL;
+    uint64_t *table = root->table;
     for (*level = shadow->host_levels - 1;; --*level) {
         uint64_t *entry = &table[shadow_index(gva, *level)];
         if (!(*entry & PTE_V))
@@ -170,15 +170,16 @@ static uint64_t *leaf_in(const struct shadow *shadow, uint64_t *table, uint64_t 
 
 uint64_t *shadow_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level)
 {
-    return leaf_in(vcpu->vm->shadow, vcpu->root->table, gva, level);
+    return leaf_in(shadow_of(vcpu->vm), trap_of(vcpu)->root, gva, level);
 }
 
 uint64_t *shadow_user_leaf(const struct vcpu *vcpu, uint64_t gva, unsigned *level)
 {
     bool mxr = vcpu->csr.sstatus & SSTATUS_MXR;
-    const struct shadow *shadow = vcpu->vm->shadow;
-    uint64_t *table = shadow->current->root[shadow_root_index(VIEW_USER, mxr)].table;
-    return leaf_in(shadow, table, gva, level);
+    const struct shadow_space *space = trap_of(vcpu)->space;
+    return space ? leaf_in(shadow_of(vcpu->vm), &space->root[shadow_root_index(VIEW_USER, mxr)],
+                           gva, level)
+                 : NULL;
 }
 
 void shadow_drop_leaf(struct vcpu *vcpu, uint64_t gva)

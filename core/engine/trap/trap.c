@@ -1,40 +1,34 @@
 /*
- * Why the guest stopped: one table from scause to a handler. Counts every exit.
+ * Why the guest stopped: one table from scause to a handler, and the phases of an exit (trap_handle).
  *
  * Surprise: illegal instruction is not delegated by OpenSBI and arrives through M-mode, and an illegal
  * mret leaves a stale stval behind: the instruction is always fetched at sepc, and before anything changes.
  */
 #include "engine/trap/trap.h"
 
-#include "board/board.h"
-#include "board/plicmap.h"
-#include "board/sbi.h"
 #include "engine/trap/ahead.h"
-#include "vm/emulate.h"
 #include "engine/trap/inline.h"
-#include "vm/priv.h"
-#include "vm/timer.h"
-#include "host/machine.h"
-#include "host/plic.h"
 #include "engine/trap/patch.h"
 #include "engine/trap/shadow.h"
+#include "engine/trap/site.h"
 #include "host/panic.h"
+#include "isa/encode.h"
 #include "isa/riscv.h"
+#include "vm/emulate.h"
+#include "vm/priv.h"
+#include "vm/run.h"
 #include "vm/vm.h"
 
-#define INSN_WFI_WORD 0x10500073u
 #define HITS_LATER    (-8192) /* of a site that got no trampoline: it is tried again so much later */
+#define COUNTEREN_ALL 0xfffffffful
 
-static void exit_is(struct vcpu *vcpu, enum exit_class exit_class, uint32_t detail)
-{
-    vcpu->exit_class = (uint8_t)exit_class;
-    vcpu->exit_detail = detail;
-}
+/* --- Exceptions --------------------------------------------------------------------------------------- */
 
-static void handle_guest_exception(struct vcpu *vcpu)
+static struct exit handle_guest_exception(struct vcpu *vcpu)
 {
-    exit_is(vcpu, EXIT_EXCEPTION, (uint32_t)vcpu->scause);
-    vcpu_raise(vcpu, vcpu->scause, vcpu->stval);
+    const struct trap_vcpu *own = trap_of(vcpu);
+    vcpu_raise(vcpu, own->scause, own->stval);
+    return exit_of(EXIT_EXCEPTION, own->scause);
 }
 
 /* QEMU 10.0 reports an illegal wfi in the last four bytes of a page at a pc one page too high; stval is
@@ -43,9 +37,9 @@ static void correct_wfi(struct vcpu *vcpu)
 {
     struct patch_code here, before;
     uint64_t pc = vcpu->pc - PAGE_SIZE;
-    if (vcpu->stval == INSN_WFI_WORD && (pc & PAGE_MASK) >= PAGE_SIZE - 4 &&
-        patch_fetch(vcpu, pc, &before) == 0 && before.raw == INSN_WFI_WORD &&
-        (patch_fetch(vcpu, vcpu->pc, &here) != 0 || here.raw != INSN_WFI_WORD))
+    if (trap_of(vcpu)->stval == ENCODE_WFI && (pc & PAGE_MASK) >= PAGE_SIZE - 4 &&
+        patch_fetch(vcpu, pc, &before) == 0 && before.raw == ENCODE_WFI &&
+        (patch_fetch(vcpu, vcpu->pc, &here) != 0 || here.raw != ENCODE_WFI))
         vcpu->pc = pc;
 }
 
@@ -55,87 +49,56 @@ static bool cannot_be_illegal(const struct vcpu *vcpu, const struct insn *insn)
 {
     bool integer = insn->op == INSN_LOAD || insn->op == INSN_STORE || insn->op >= INSN_FENCE_I;
     bool trap = insn->op == INSN_ECALL || insn->op == INSN_EBREAK;
-    return (integer || trap) && insn->raw != vcpu->stval;
+    return (integer || trap) && insn->raw != trap_of(vcpu)->stval;
 }
 
-static void handle_illegal(struct vcpu *vcpu)
+static struct exit handle_illegal(struct vcpu *vcpu)
 {
+    struct exit exit = exit_of(EXIT_PATCH, EXIT_PATCH_RUN_AGAIN);
     struct insn insn;
     correct_wfi(vcpu);
-    if (vcpu->mode == VMODE_S && patch_repair(vcpu, vcpu->pc)) {
-        exit_is(vcpu, EXIT_PATCH, 2);
-        return;
-    }
-    if (!emulate_fetch(vcpu, &insn))
-        return;
+    if (vcpu->mode == VMODE_S && patch_repair(vcpu, vcpu->pc))
+        return exit_of(EXIT_PATCH, EXIT_PATCH_REPAIRED);
+    if (!site_fetch(vcpu, &insn, &exit))
+        return exit;
     bool sensitive = priv_is_sensitive(&insn);
-    if (!sensitive && vcpu->mode == VMODE_S && inline_open_float(vcpu)) {
-        exit_is(vcpu, EXIT_PATCH, 5);
-        return; /* perhaps it was the FPU's: run again */
-    }
-    if (cannot_be_illegal(vcpu, &insn)) {
-        emulate_again(vcpu);
-        return;
-    }
+    if (!sensitive && vcpu->mode == VMODE_S && inline_open_float(vcpu))
+        return exit_of(EXIT_PATCH, EXIT_PATCH_FLOAT); /* perhaps it was the FPU's: run again */
+    if (cannot_be_illegal(vcpu, &insn))
+        return site_run_again(vcpu);
     bool site = vcpu->mode == VMODE_S && sensitive && patch_site(vcpu, vcpu->pc, &insn);
-    if (site && vcpu->inlined && vcpu->vm->options.eager)
+    if (site && trap_of(vcpu)->inlined && vcpu->vm->options.eager)
         patch_promote(vcpu, vcpu->pc, &insn);
-    priv_execute(vcpu, &insn);
-}
-
-RARE static void renew_site(struct vcpu *vcpu, struct vcpu_site *site)
-{
-    uint32_t raw;
-    bool holds = patch_lookup(vcpu, vcpu->pc, &raw);
-    int32_t hits = site->pc == vcpu->pc && site->insn.raw == raw ? site->hits : 0;
-    *site = (struct vcpu_site){
-        .pc = vcpu->pc,
-        .tag = vcpu_code_tag(vcpu),
-        .epoch = holds ? vcpu->vm->shadow->code_epoch : 0, /* 0: never valid */
-        .insn = insn_decode(raw),
-        .hits = hits,
-    };
-    site->sensitive = priv_is_sensitive(&site->insn);
-}
-
-/* What the instruction of the guest's kernel at pc is, where an ecall trapped. */
-static struct vcpu_site *site_at(struct vcpu *vcpu)
-{
-    struct vcpu_site *site = &vcpu->site[(vcpu->pc >> 1 ^ vcpu->pc >> 12) & (VCPU_SITES - 1)];
-    if (site->pc != vcpu->pc || site->epoch != vcpu->vm->shadow->code_epoch ||
-        site->tag != vcpu_code_tag(vcpu))
-        renew_site(vcpu, site);
-    return site;
+    return priv_execute(vcpu, &insn);
 }
 
 /* A patched site of PATCH=inline that traps often does so no longer, if that can be. */
-static void count_hit(struct vcpu *vcpu, struct vcpu_site *site)
+static void count_hit(struct vcpu *vcpu, struct site *site, const struct inlined *inlined)
 {
-    if (++site->hits >= inline_threshold(vcpu->inlined) || vcpu->vm->options.eager)
+    if (++site->hits >= inline_threshold(inlined->code) || vcpu->vm->options.eager)
         site->hits = patch_promote(vcpu, vcpu->pc, &site->insn) ? 0 : HITS_LATER;
 }
 
-static void handle_ecall(struct vcpu *vcpu)
+static struct exit handle_ecall(struct vcpu *vcpu)
 {
     if (vcpu->mode == VMODE_U) { /* no copy is in its view: it is the guest's own */
-        exit_is(vcpu, EXIT_SYSCALL, 0);
         vcpu_raise(vcpu, CAUSE_ECALL_U, 0);
-        return;
+        return exit_of(EXIT_SYSCALL, 0);
     }
-    struct vcpu_site *site = site_at(vcpu);
+    struct site *site = site_of_ecall(vcpu);
     if (site->sensitive) {
-        if (vcpu->inlined)
-            count_hit(vcpu, site);
-        priv_execute(vcpu, &site->insn);
-    } else if (site->insn.op != INSN_ECALL) {
-        exit_is(vcpu, EXIT_PATCH, 3); /* DMA that the VMM did not see put other code there */
-        patch_drop_at(vcpu, vcpu->pc);
-    } else {
-        exit_is(vcpu, EXIT_SBI, sbi_detail(vcpu));
-        vcpu->pc += 4;
-        sbi_call(vcpu);
+        const struct inlined *inlined = trap_of(vcpu)->inlined;
+        if (inlined)
+            count_hit(vcpu, site, inlined);
+        return priv_execute(vcpu, &site->insn);
     }
+    if (site->insn.op != INSN_ECALL) /* DMA that the VMM did not see put other code there */
+        return site_run_again(vcpu);
+    vcpu->pc += 4;
+    return vcpu->vm->calls->call(vcpu);
 }
+
+/* --- Page faults -------------------------------------------------------------------------------------- */
 
 /* CBO.CLEAN, CBO.FLUSH and CBO.INVAL are permitted where a load is, but fault as stores (Zicbom): a store that
  * is not permitted is such a one, perhaps, and is then answered as a load. */
@@ -149,7 +112,7 @@ static enum shadow_answer answer_cbo(struct vcpu *vcpu, enum access *access, uin
     struct insn insn = insn_decode(code.raw);
     if (insn.op != INSN_CBO || insn.imm == 4)
         return SHADOW_GUEST;
-    enum shadow_answer answer = shadow_fault(vcpu, vcpu->stval, ACCESS_LOAD, gpa, &cause);
+    enum shadow_answer answer = shadow_fault(vcpu, trap_of(vcpu)->stval, ACCESS_LOAD, gpa, &cause);
     if (answer == SHADOW_PATCHED) {
         patch_drop(vcpu->vm, *gpa); /* the page becomes readable, then it is run again */
         return SHADOW_RETRY;
@@ -162,28 +125,58 @@ static enum shadow_answer answer_cbo(struct vcpu *vcpu, enum access *access, uin
  * mapped. */
 static bool is_inlined(const struct vcpu *vcpu, const struct insn *insn, enum access access)
 {
-    if (!vcpu->inlined || vcpu->mode != VMODE_S || vcpu->stval < INLINE_TOP)
+    uint64_t stval = trap_of(vcpu)->stval;
+    if (!trap_of(vcpu)->inlined || vcpu->mode != VMODE_S || stval < INLINE_TOP)
         return false;
     struct insn form = insn_decode(inline_form(insn));
     return form.op == (access == ACCESS_LOAD ? INSN_LOAD : INSN_STORE) &&
-           vcpu->stval == (uint64_t)(int64_t)form.imm;
+           stval == (uint64_t)(int64_t)form.imm;
 }
 
-/* An access where no RAM is. */
-static void handle_no_ram(struct vcpu *vcpu, uint64_t gpa, enum access access)
+/* Whether an exit of the guest's kernel is worth going on with its next instructions. */
+static bool goes_ahead(const struct vcpu *vcpu)
+{
+    return vcpu->vm->options.patch >= PATCH_CLUSTER && vcpu->mode == VMODE_S;
+}
+
+/* An access where no RAM is. exit: the page fault, as far as it is one. */
+static struct exit handle_no_ram(struct vcpu *vcpu, uint64_t gpa, enum access access,
+                                 struct exit exit)
 {
     struct insn insn;
-    if (access == ACCESS_FETCH) {
-        exit_is(vcpu, EXIT_GUEST_FAULT, CAUSE_FETCH_ACCESS);
-        vcpu_raise(vcpu, CAUSE_FETCH_ACCESS, vcpu->stval);
-        return;
-    }
-    if (!emulate_fetch(vcpu, &insn))
-        return;
+    uint64_t stval = trap_of(vcpu)->stval;
+    if (access == ACCESS_FETCH)
+        return emulate_fault(vcpu, CAUSE_FETCH_ACCESS, stval);
+    if (!site_fetch(vcpu, &insn, &exit))
+        return exit;
     if (is_inlined(vcpu, &insn, access))
-        priv_execute(vcpu, &insn);
-    else
-        emulate_mmio(vcpu, &insn, vcpu->stval, gpa, access);
+        return priv_execute(vcpu, &insn);
+    if (!site_may_have_faulted(vcpu, &insn, stval, access))
+        return site_run_again(vcpu);
+    ahead_note_device(vcpu, vcpu->pc);
+    return emulate_mmio(vcpu, &insn, stval, gpa, access, goes_ahead(vcpu));
+}
+
+/* The load that faulted at stval, in code whose execute-only copy is mapped: it reads the original. */
+static struct exit handle_patched_load(struct vcpu *vcpu, uint64_t gpa, struct exit exit)
+{
+    struct vm *vm = vcpu->vm;
+    struct insn insn;
+    if (!site_fetch(vcpu, &insn, &exit))
+        return exit;
+    if (!site_may_have_faulted(vcpu, &insn, trap_of(vcpu)->stval, ACCESS_LOAD))
+        return site_run_again(vcpu);
+    if (!emulate_is_load(&insn)) { /* too rare to emulate: the page becomes readable, then it is run again */
+        patch_drop(vm, gpa);
+        return exit;
+    }
+    uint64_t value, stval;
+    uint64_t cause = emulate_read(vcpu, emulate_address(vcpu, &insn), insn.width, &value, &stval);
+    if (cause)
+        return emulate_fault(vcpu, cause, stval);
+    emulate_finish_load(vcpu, &insn, value);
+    patch_note_load(vm, gpa);
+    return exit;
 }
 
 /* As shadow_fault(). If the instruction is needed for what follows, but A or D was set in a page of code, perhaps
@@ -191,47 +184,56 @@ static void handle_no_ram(struct vcpu *vcpu, uint64_t gpa, enum access access)
 static enum shadow_answer answer_fault(struct vcpu *vcpu, enum access access, uint64_t *gpa,
                                        uint64_t *cause)
 {
-    uint64_t epoch = vcpu->vm->shadow->code_epoch;
-    enum shadow_answer answer = shadow_fault(vcpu, vcpu->stval, access, gpa, cause);
+    const struct shadow *shadow = shadow_of(vcpu->vm);
+    uint64_t epoch = shadow->code_epoch;
+    enum shadow_answer answer = shadow_fault(vcpu, trap_of(vcpu)->stval, access, gpa, cause);
     bool fetches = answer == SHADOW_MMIO || answer == SHADOW_PATCHED;
-    return fetches && vcpu->vm->shadow->code_epoch != epoch ? SHADOW_RETRY : answer;
+    return fetches && shadow->code_epoch != epoch ? SHADOW_RETRY : answer;
 }
 
-static void handle_page_fault(struct vcpu *vcpu)
+/* The kernel's access to its process's page, in the process's view: carried out there, or by another root. */
+static void reach_user(struct vcpu *vcpu, enum access access)
 {
-    enum access access = vcpu->scause == CAUSE_FETCH_PAGE  ? ACCESS_FETCH
-                         : vcpu->scause == CAUSE_LOAD_PAGE ? ACCESS_LOAD
-                                                           : ACCESS_STORE;
     uint64_t gpa, cause;
-    exit_is(vcpu, EXIT_SHADOW_FILL, (uint32_t)vcpu->scause);
-    if (access != ACCESS_FETCH && shadow_may_reach(vcpu) && ahead_reach(vcpu))
+    if (ahead_reach(vcpu))
         return;
+    shadow_reach_user(vcpu);
+    shadow_fault(vcpu, trap_of(vcpu)->stval, access, &gpa, &cause);
+}
+
+static struct exit handle_page_fault(struct vcpu *vcpu)
+{
+    const struct trap_vcpu *own = trap_of(vcpu);
+    enum access access = own->scause == CAUSE_FETCH_PAGE  ? ACCESS_FETCH
+                         : own->scause == CAUSE_LOAD_PAGE ? ACCESS_LOAD
+                                                          : ACCESS_STORE;
+    struct exit exit = exit_of(EXIT_SHADOW_FILL, own->scause);
+    uint64_t gpa, cause;
+    if (access != ACCESS_FETCH) {
+        if (shadow_may_reach(vcpu) && ahead_reach(vcpu))
+            return exit;
+        if (inline_maps(vcpu, own->stval)) {
+            inline_map(vcpu);
+            return exit;
+        }
+    }
     enum shadow_answer answer = answer_fault(vcpu, access, &gpa, &cause);
     if (answer == SHADOW_GUEST && access == ACCESS_STORE)
         answer = answer_cbo(vcpu, &access, &gpa);
     switch (answer) {
-    case SHADOW_RETRY: return;
-    case SHADOW_USER:
-        if (ahead_reach(vcpu))
-            return;
-        shadow_reach_user(vcpu);
-        shadow_fault(vcpu, vcpu->stval, access, &gpa, &cause);
-        return;
-    case SHADOW_GUEST:
-        exit_is(vcpu, EXIT_GUEST_FAULT, (uint32_t)cause);
-        vcpu_raise(vcpu, cause, vcpu->stval);
-        return;
+    case SHADOW_RETRY: break;
+    case SHADOW_USER: reach_user(vcpu, access); break;
+    case SHADOW_GUEST: return emulate_fault(vcpu, cause, own->stval);
     case SHADOW_PATCHED:
-        exit_is(vcpu, EXIT_PATCH, 0);
-        emulate_patched_load(vcpu, vcpu->stval, gpa);
-        return;
-    case SHADOW_MMIO: handle_no_ram(vcpu, gpa, access); return;
+        return handle_patched_load(vcpu, gpa, exit_of(EXIT_PATCH, EXIT_PATCH_LOAD));
+    case SHADOW_MMIO: return handle_no_ram(vcpu, gpa, access, exit);
     }
+    return exit;
 }
 
 /* What the guest did to memory that does not exist was caught above: the host's access faults come
  * from memory that is mapped, which is a window given to the guest. They are the guest's. */
-static void (*const handlers[16])(struct vcpu *vcpu) = {
+static struct exit (*const handlers[16])(struct vcpu *vcpu) = {
     [CAUSE_FETCH_MISALIGNED] = handle_guest_exception,
     [CAUSE_FETCH_ACCESS] = handle_guest_exception,
     [CAUSE_ILLEGAL] = handle_illegal,
@@ -246,140 +248,119 @@ static void (*const handlers[16])(struct vcpu *vcpu) = {
     [CAUSE_STORE_PAGE] = handle_page_fault,
 };
 
-/* The guest's kernel is in a trampoline (engine/trap/inline.h), or jumped where trampolines are. False: the trap is
+/* The guest's kernel is in a trampoline (inline.h), or jumped where trampolines are. False: the trap is
  * to be handled as any other, at the pc that the guest knows. */
-RARE static bool handle_trampoline(struct vcpu *vcpu)
+RARE static bool handle_trampoline(struct vcpu *vcpu, struct exit *exit)
 {
-    bool interrupt = vcpu->scause & SCAUSE_INTERRUPT;
+    const struct trap_vcpu *own = trap_of(vcpu);
+    bool interrupt = own->scause & SCAUSE_INTERRUPT;
     struct insn insn;
-    exit_is(vcpu, EXIT_PATCH, 4);
+    *exit = exit_of(EXIT_PATCH, EXIT_PATCH_TRAMPOLINE);
     enum inline_settled settled = inline_settle(vcpu);
-    if (vcpu->scause == CAUSE_STORE_PAGE)
+    if (own->scause == CAUSE_STORE_PAGE)
         inline_map(vcpu); /* its first instruction is a store to the page of virtual CSRs */
-    else if (vcpu->scause == CAUSE_FETCH_PAGE && settled != SETTLED_WILD)
+    else if (own->scause == CAUSE_FETCH_PAGE && settled != SETTLED_WILD)
         inline_map_low(vcpu);
     switch (settled) {
     case SETTLED: return !interrupt;
     case SETTLED_SLOW:
-        if (!interrupt && emulate_fetch(vcpu, &insn) && priv_is_sensitive(&insn))
-            priv_execute(vcpu, &insn);
+        if (!interrupt && site_fetch(vcpu, &insn, exit) && priv_is_sensitive(&insn))
+            *exit = priv_execute(vcpu, &insn);
         return !interrupt;
     case SETTLED_WILD: break;
     }
-    if (interrupt || vcpu->scause == CAUSE_FETCH_PAGE)
+    if (interrupt || own->scause == CAUSE_FETCH_PAGE)
         return false;
     uint64_t cause = shadow_fetch_fault(vcpu, vcpu->pc);
-    exit_is(vcpu, EXIT_EXCEPTION, (uint32_t)cause);
+    *exit = exit_of(EXIT_EXCEPTION, cause);
     if (cause)
         vcpu_raise(vcpu, cause, vcpu->pc);
     else
-        vcpu->inlined
-            ->check = true; /* the guest has mapped a page there: found before it goes on */
+        own->inlined->check = true; /* the guest has mapped a page there: found before it goes on */
     return true;
 }
 
-static void handle_interrupt(struct vcpu *vcpu, uint64_t number)
+/* --- The phases of an exit ---------------------------------------------------------------------------- */
+
+void trap_take_over(struct vcpu *vcpu)
 {
-    exit_is(vcpu, EXIT_INTERRUPT, (uint32_t)number);
-    if (number == INTERRUPT_TIMER)
-        timer_fired(vcpu);
-    else if (number == INTERRUPT_EXTERNAL)
-        host_interrupt(vcpu->vm->host);
-    else
-        csr_clear(CSR_SIP, SIP_SSIP); /* nobody sends the VMM one */
-    board_poll(vcpu->vm);
+    inline_pull(vcpu);
+    vcpu->csr.sstatus |= csr_read(CSR_SSTATUS) & SSTATUS_FS; /* it may have become Dirty */
 }
 
-void trap_host_interrupts(struct vcpu *vcpu)
+/* What trapped, by its cause. */
+static struct exit handle(struct vcpu *vcpu)
 {
-    uint64_t pending = csr_read(CSR_SIP) & csr_read(CSR_SIE);
-    if (pending & SIP_STIP)
-        timer_fired(vcpu);
-    if (pending & SIP_SEIP)
-        host_interrupt(vcpu->vm->host);
+    uint64_t cause = trap_of(vcpu)->scause;
+    struct exit exit;
+    if (vcpu->pc < INLINE_LOW && inline_has_low(vcpu) && handle_trampoline(vcpu, &exit))
+        return exit;
+    if (cause & SCAUSE_INTERRUPT)
+        return run_interrupt(vcpu, cause & ~SCAUSE_INTERRUPT);
+    if (cause < 16 && handlers[cause])
+        return handlers[cause](vcpu);
+    panic("trap: cause %#lx cannot come from U-mode", cause);
 }
 
-/* The exit being handled, up to now, may be the longest. */
-RARE static void note_longest(struct vcpu *vcpu, uint64_t instret)
+/* What the real hart lets U-mode do follows the virtual mode: in vS everything that S-mode could. */
+static void follow_mode(struct vcpu *vcpu)
 {
-    bool woken = vcpu->woken_of == vcpu->begin_instret;
-    struct stats_longest exit = {
-        .instructions = instret - (woken ? vcpu->woken_instret : vcpu->begin_instret),
-        .ticks = csr_read(CSR_TIME) - vcpu->exit_time,
-        .pc = csr_read(CSR_SEPC), /* as the guest left it: the VMM does not trap */
-        .detail = vcpu->exit_detail,
-        .class = vcpu->exit_class,
-        .mode = vcpu->exit_mode,
-    };
-    stats_note_longest(&vcpu->vm->stats, &exit);
-}
-
-void trap_wait(struct vcpu *vcpu, bool for_guest)
-{
-    struct stats *stats = &vcpu->vm->stats;
-    note_longest(vcpu, csr_read(CSR_INSTRET));
-    uint64_t asleep = csr_read(CSR_TIME);
-    stats_spent(stats, vcpu->exit_class, vcpu->exit_mode, vcpu->exit_detail,
-                asleep - vcpu->exit_time);
-    host_wait(vcpu->vm->host, for_guest);
-    vcpu->woken_of = vcpu->begin_instret;
-    vcpu->woken_instret = csr_read(CSR_INSTRET);
-    uint64_t now = csr_read(CSR_TIME);
-    stats_waited(stats, vcpu->exit_mode, now - asleep);
-    vcpu->exit_time = now;
-    trap_host_interrupts(vcpu);
-    if (vcpu->vm->resume_time != UINT64_MAX)
-        board_poll(vcpu->vm);
-}
-
-RARE static void wait_for_control(struct vcpu *vcpu)
-{
-    while (vcpu->vm->paused) {
-        trap_wait(vcpu, false);
-        if (!vcpu->vm->paused)
-            board_poll(vcpu->vm); /* which may pause it again */
+    struct hart *hart = vcpu->hart;
+    bool user = vcpu->mode == VMODE_U;
+    uint64_t scounteren = user ? vcpu->csr.scounteren | vcpu->counters_given : COUNTEREN_ALL;
+    uint64_t senvcfg = user ? vcpu->csr.senvcfg : SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE;
+    if (hart->scounteren != scounteren) {
+        hart->scounteren = scounteren;
+        csr_write(CSR_SCOUNTEREN, scounteren);
     }
+    if (hart->senvcfg != senvcfg) {
+        hart->senvcfg = senvcfg;
+        csr_write(CSR_SENVCFG, senvcfg);
+    }
+}
+
+void trap_prepare(struct vcpu *vcpu)
+{
+    if (vcpu->changed.interrupts)
+        vcpu_deliver_interrupt(vcpu);
+    if (vcpu->changed.view) {
+        shadow_select(vcpu);
+        follow_mode(vcpu);
+        inline_show_fs(vcpu);
+    } else if (vcpu->changed.fs) {
+        inline_show_fs(vcpu);
+    }
+}
+
+/* After the exit's own work: the guest's next instructions, where another that would trap is near, and what devices
+ * have put off until now. */
+static void go_on(struct vcpu *vcpu, struct exit exit)
+{
+    struct vm *vm = vcpu->vm;
+    bool ran = goes_ahead(vcpu) && exit.class != EXIT_SHADOW_FILL && ahead_run(vcpu);
+    if (vm->has_put_off)
+        vm->calls->settle(vm);
+    else if (!ran)
+        return;
+    trap_prepare(vcpu);
 }
 
 struct vcpu *trap_handle(struct vcpu *vcpu)
 {
     struct vm *vm = vcpu->vm;
-    struct stats *stats = &vm->stats;
-    vcpu->begin_instret = csr_read(CSR_INSTRET);
-    vcpu->exit_time = csr_read(CSR_TIME);
-    stats->guest_instructions += vcpu->begin_instret - vcpu->exit_instret;
-    vcpu->scause = csr_read(CSR_SCAUSE);
-    vcpu->stval = csr_read(CSR_STVAL);
-    vcpu->exit_mode = vcpu->mode;
-
-    inline_pull(vcpu);
-    if (vcpu->external && vm->options.plic_mapped)
-        plicmap_look(vm); /* the guest may have claimed */
-    if (vcpu->pc < INLINE_LOW && inline_has_low(vcpu) && handle_trampoline(vcpu))
-        ; /* done */
-    else if (vcpu->scause & SCAUSE_INTERRUPT)
-        handle_interrupt(vcpu, vcpu->scause & ~SCAUSE_INTERRUPT);
-    else if (vcpu->scause < 16 && handlers[vcpu->scause])
-        handlers[vcpu->scause](vcpu);
-    else
-        panic("trap: cause %#lx cannot come from U-mode", vcpu->scause);
-
+    struct trap_vcpu *own = trap_of(vcpu);
+    run_begin(vcpu);
+    own->scause = csr_read(CSR_SCAUSE);
+    own->stval = csr_read(CSR_STVAL);
+    trap_take_over(vcpu);
+    if (vcpu->external && vm->calls->look)
+        vm->calls->look(vm);
+    struct exit exit = handle(vcpu);
     if (vm->paused)
-        wait_for_control(vcpu);
-    vcpu_prepare(vcpu);
-    bool may_run_ahead = vm->options.patch >= PATCH_CLUSTER && vcpu->exit_class != EXIT_SHADOW_FILL;
-    if (may_run_ahead && vcpu->mode == VMODE_S)
-        ahead_run(vcpu);
-    if (vm->runs_ahead) {
-        board_settle(vm);
-        vcpu_prepare(vcpu);
-    }
+        run_pause(vcpu, exit);
+    trap_prepare(vcpu);
+    go_on(vcpu, exit);
     inline_push(vcpu);
-    vcpu->exit_instret = csr_read(CSR_INSTRET);
-    uint64_t instructions = vcpu->exit_instret - vcpu->begin_instret;
-    if (stats_is_longest(stats, instructions))
-        note_longest(vcpu, vcpu->exit_instret);
-    stats_exit(stats, vcpu->exit_class, vcpu->exit_mode, vcpu->exit_detail, instructions,
-               csr_read(CSR_TIME) - vcpu->exit_time);
+    run_end(vcpu, exit);
     return vcpu;
 }

@@ -1,32 +1,77 @@
-/* From the trap vector to the handler of a cause, and back. */
+/*
+ * The trap-and-emulate engine: guest code runs on the real hart, always in U-mode, with shadow page tables. What is
+ * privileged traps, and the VMM carries it out.
+ *
+ * Here is what it keeps for each vcpu, and its way in and out of the guest.
+ */
 #pragma once
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "vm/vcpu.h"
-#include "isa/riscv.h"
+#include "vm/vm.h"
 
-/* What an exit may cost before the rest of its work is left for later: 0.4 ms at QEMU's 10 MHz, which is
- * 400,000 instructions where they are counted. A single step that follows is far from the other half of 1,000,000. */
-#define TRAP_TICKS 4000u
+struct ahead;
+struct inlined;
+struct shadow;
+struct shadow_root;
+struct shadow_space;
+struct site;
 
-/* Set in stvec; returns to the guest through trap_return. (vector.S) */
-void trap_entry(void);
-void trace_entry(void); /* of a run that is traced: calls trace_handle (trace.h) */
-_Noreturn void trap_return(struct vcpu *vcpu);
+/* vcpu->engine */
+struct trap_vcpu {
+    /* Assembly knows these three by generated offsets. The last two wait until the guest is entered: under QEMU both
+     * empty the TLB and make all code that the VMM still executes be looked up again. */
+    uint64_t sstatus; /* of the real hart while the guest runs: SPP = U, SPIE = 1, FS as far as it is shown */
+    uint64_t satp;    /* of the root to run the guest in */
+    uint64_t flush;   /* not 0: sfence.vma */
 
-/* Handles one exit. Called by vector.S with the guest's registers saved; returns the vcpu to enter. */
-struct vcpu *trap_handle(struct vcpu *vcpu);
+    uint64_t scause, stval; /* of the exit in hand */
+    struct shadow_root *root;   /* satp's; null: to be chosen (shadow_select) */
+    struct shadow_space *space; /* the guest's address space that it belongs to, or null */
+    uint64_t upper_tag;         /* tag of pcs in the upper half */
+    bool fs_hidden;             /* the machine's FS is Off, whatever the guest's is (inline.h) */
+    uint64_t fault_gva;  /* of the last page fault that a process of the guest got, or SHADOW_NO_FAULT */
+    uint64_t fault_satp; /* satp then */
 
-/* Handles what the host's sip says is pending. For wfi and pause, where no trap announces it. */
-void trap_host_interrupts(struct vcpu *vcpu);
+    struct inlined *inlined; /* PATCH=inline; else null */
+    struct ahead *ahead;     /* traces for running ahead */
+    struct site *site;       /* decoded instructions by pc */
+};
 
-/* Whether the exit being handled has cost so much that the guest, interrupts and the control channel are to have
- * their turn before it goes on. */
-static inline bool trap_is_spent(const struct vcpu *vcpu)
+static inline struct trap_vcpu *trap_of(const struct vcpu *vcpu)
 {
-    return csr_read(CSR_TIME) - vcpu->exit_time >= TRAP_TICKS;
+    return vcpu->engine;
 }
 
-/* Lets the hart sleep until an interrupt comes, and handles it; with for_guest an interrupt of the guest's own sources
- * ends it, too (host_wait()). For wfi and pause. */
-void trap_wait(struct vcpu *vcpu, bool for_guest);
+/* What it keeps for all vcpus of a VM. */
+static inline struct shadow *shadow_of(const struct vm *vm)
+{
+    return vm->engine_state;
+}
+
+/* What tells apart two address spaces' code at one pc: satp, or in an upper half that all
+ * share the mode alone. */
+static inline uint64_t trap_code_tag(const struct vcpu *vcpu)
+{
+    return (int64_t)vcpu->pc < 0 ? trap_of(vcpu)->upper_tag : vcpu->csr.satp;
+}
+
+/* Set in stvec: saves the guest, calls trap_handle, and goes back to it. trap_observed_entry calls *trap_observer
+ * instead, for a run that is recorded (observe/timeline.h). (vector.S) */
+void trap_entry(void);
+void trap_observed_entry(void);
+extern struct vcpu *(*trap_observer)(struct vcpu *vcpu);
+
+/* Enters the guest. (vector.S) */
+_Noreturn void trap_return(struct vcpu *vcpu);
+
+/* Handles one exit, with the guest's registers saved; returns the vcpu to enter. */
+struct vcpu *trap_handle(struct vcpu *vcpu);
+
+/* What the guest has done without a trap is taken over into the vcpu: for whoever looks at it before trap_handle
+ * does the same. */
+void trap_take_over(struct vcpu *vcpu);
+
+/* Takes a due interrupt, and chooses the root and what of the hart the guest may use. */
+void trap_prepare(struct vcpu *vcpu);

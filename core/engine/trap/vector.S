@@ -1,6 +1,6 @@
 /*
- * Guest exit and entry: 31 registers, sepc and sstatus <-> struct vcpu. The VMM is mapped in every shadow
- * root: satp is only written to enter the guest in another one.
+ * Guest exit and entry: 31 registers and sepc <-> struct vcpu, sstatus <- struct trap_vcpu. The VMM is mapped in
+ * every shadow root: satp is only written to enter the guest in another one. tp leads to the real hart.
  *
  * sscratch holds the vcpu while the guest runs and 0 while the VMM runs, so a trap that finds 0 is the
  * VMM's own fault.
@@ -39,7 +39,7 @@
     \op x31, VCPU_X+8*31(\base)
     .endm
 
-    /* The guest's state into the vcpu; a0 = vcpu, and the VMM's stack. */
+    /* The guest's state into the vcpu; a0 = vcpu, tp = hart, and the VMM's stack. */
     .macro save_guest
     csrrw sp, sscratch, sp          /* sp = vcpu, sscratch = guest's sp */
     beqz sp, vmm_fault
@@ -49,20 +49,19 @@
     sd t0, VCPU_X+8*2(sp)
     csrr t1, sepc
     sd t1, VCPU_PC(sp)
-    csrr t2, sstatus
-    sd t2, VCPU_HOST_SSTATUS(sp)
     mv a0, sp
-    ld sp, VCPU_HOST_STACK(a0)
-    li tp, 0
+    ld tp, VCPU_HART(a0)
+    ld sp, HART_STACK(tp)
     .endm
 
     .section .text.vector, "ax"
-    /* stvec of a run that is traced (core/observe/timeline.h): the same, recorded. */
-    .globl trace_entry
+    /* stvec of a run that is recorded: the same by way of whoever records it. */
+    .globl trap_observed_entry
     .balign 4
-trace_entry:
+trap_observed_entry:
     save_guest
-    call trace_handle
+    ld t0, trap_observer
+    jalr t0
     j trap_return
 
     .globl trap_entry
@@ -76,16 +75,17 @@ trap_entry:
 trap_return:
     ld t0, VCPU_PC(a0)
     csrw sepc, t0
-    ld t1, VCPU_HOST_SSTATUS(a0)
+    ld t2, VCPU_ENGINE(a0)
+    ld t1, TRAP_SSTATUS(t2)
     csrw sstatus, t1
-    ld t0, VCPU_FLUSH(a0)
+    ld t0, TRAP_FLUSH(t2)
     beqz t0, 1f
-    sd zero, VCPU_FLUSH(a0)
+    sd zero, TRAP_FLUSH(t2)
     sfence.vma                      /* before satp: a root may be new, or its ASID used before */
-1:  ld t0, VCPU_SATP(a0)
-    ld t1, VCPU_SATP_INSTALLED(a0)
+1:  ld t0, TRAP_SATP(t2)
+    ld t1, HART_SATP(tp)
     beq t0, t1, 2f
-    sd t0, VCPU_SATP_INSTALLED(a0)
+    sd t0, HART_SATP(tp)
     csrw satp, t0
 2:  csrw sscratch, a0
     each_register ld, a0
@@ -93,7 +93,7 @@ trap_return:
     ld a0, VCPU_X+8*10(a0)
     sret
 
-    /* The VMM itself trapped: registers onto the panic stack, then trap_panic(registers). But if the machine
+    /* The VMM itself trapped: registers onto the panic stack, then panic_trap(registers). But if the machine
      * refused an access of guard.S (causes 5 and 7), that one fails. */
 vmm_fault:
     csrrw sp, sscratch, sp          /* sp = the VMM's sp, sscratch = 0 again */
@@ -119,7 +119,7 @@ vmm_fault:
     ld sp, VCPU_X+8*2(sp)
     sret
 1:  mv a0, sp
-    call trap_panic
+    call panic_trap
 1:  wfi
     j 1b
 
@@ -127,3 +127,6 @@ vmm_fault:
     .balign 16
     .space 16384
 panic_stack_top:
+    .globl trap_observer
+trap_observer:
+    .dword 0

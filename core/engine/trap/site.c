@@ -1,0 +1,117 @@
+/*
+ * The instruction at pc. See site.h.
+ *
+ * Surprise: only where the page is a copy may its code be remembered, for only then is a store to it seen. An ecall in
+ * any other page is remembered all the same: it has trapped as one.
+ */
+#include "engine/trap/site.h"
+
+#include "engine/trap/patch.h"
+#include "engine/trap/shadow.h"
+#include "engine/trap/trap.h"
+#include "isa/encode.h"
+#include "vm/emulate.h"
+#include "vm/priv.h"
+
+static struct site *slot_of(const struct vcpu *vcpu)
+{
+    return &trap_of(vcpu)->site[(vcpu->pc >> 1 ^ vcpu->pc >> 12) & (SITES - 1)];
+}
+
+static bool holds(const struct vcpu *vcpu, const struct site *site)
+{
+    return site->pc == vcpu->pc && site->epoch == shadow_of(vcpu->vm)->code_epoch &&
+           site->tag == trap_code_tag(vcpu) && site->version == *site->versions;
+}
+
+/* Remembers what is at pc. known: where that is may be seen to change. */
+static void remember(struct vcpu *vcpu, struct site *site, const struct insn *insn,
+                     const struct patch_code *code, bool known)
+{
+    static const uint32_t none;
+    int32_t hits = site->pc == vcpu->pc && site->insn.raw == insn->raw ? site->hits : 0;
+    *site = (struct site){
+        .pc = vcpu->pc,
+        .tag = trap_code_tag(vcpu),
+        .epoch = known ? shadow_of(vcpu->vm)->code_epoch : 0, /* 0: never valid */
+        .insn = *insn,
+        .hits = hits,
+        .versions = code->version ? code->version : &none,
+        .version = code->version ? *code->version : none,
+        .sensitive = priv_is_sensitive(insn),
+        .covered = code->version,
+    };
+}
+
+RARE static void renew(struct vcpu *vcpu, struct site *site)
+{
+    struct patch_code code;
+    bool known = patch_fetch(vcpu, vcpu->pc, &code) == 0;
+    struct insn insn = insn_decode(code.version ? code.raw : ENCODE_ECALL);
+    remember(vcpu, site, &insn, &code, known);
+}
+
+struct site *site_of_ecall(struct vcpu *vcpu)
+{
+    struct site *site = slot_of(vcpu);
+    if (!holds(vcpu, site))
+        renew(vcpu, site);
+    return site;
+}
+
+struct exit site_run_again(struct vcpu *vcpu)
+{
+    patch_drop_at(vcpu, vcpu->pc);
+    return exit_of(EXIT_PATCH, EXIT_PATCH_RUN_AGAIN);
+}
+
+/* Not from the cache. */
+RARE static bool fetch(struct vcpu *vcpu, struct insn *insn, struct exit *exit)
+{
+    struct patch_code code;
+    uint64_t cause = patch_fetch(vcpu, vcpu->pc, &code);
+    if (cause == PATCH_AGAIN)
+        return false;
+    if (cause) {
+        *exit = emulate_fault(vcpu, cause, vcpu->pc);
+        return false;
+    }
+    *insn = insn_decode(code.raw);
+    if (code.replaced && !priv_is_sensitive(insn)) {
+        *exit = site_run_again(vcpu);
+        return false;
+    }
+    if (code.version && vcpu->mode == VMODE_S)
+        remember(vcpu, slot_of(vcpu), insn, &code, true);
+    return true;
+}
+
+bool site_fetch(struct vcpu *vcpu, struct insn *insn, struct exit *exit)
+{
+    const struct site *site = slot_of(vcpu);
+    if (vcpu->mode != VMODE_S || !site->covered || !holds(vcpu, site))
+        return fetch(vcpu, insn, exit);
+    *insn = site->insn;
+    return true;
+}
+
+bool site_may_have_faulted(const struct vcpu *vcpu, const struct insn *insn, uint64_t gva,
+                           enum access access)
+{
+    switch (insn->op) {
+    case INSN_FLOAT_LOAD:
+    case INSN_FLOAT_STORE:
+        if (!(csr_read(CSR_SSTATUS) & SSTATUS_FS))
+            return false; /* the machine's, not the guest's: f registers are about to be touched */
+        break;
+    case INSN_LOAD:
+    case INSN_STORE: break;
+    case INSN_LR: return access == ACCESS_LOAD;
+    case INSN_SC:
+    case INSN_AMO:
+    case INSN_CBO: return access == ACCESS_STORE;
+    default: return insn->op == INSN_ILLEGAL;
+    }
+    return emulate_is_load(insn) == (access == ACCESS_LOAD) &&
+           gva - emulate_address(vcpu, insn) < insn->width;
+}

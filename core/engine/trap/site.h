@@ -1,0 +1,46 @@
+/*
+ * The instruction at pc: one service for all whose exit needs to know it, with one cache of decoded instructions.
+ *
+ * An exit is handled on the instruction that trapped, through the translation that it was executed through. Whoever
+ * changes a mapping or code asks before.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "isa/decode.h"
+#include "vm/exit.h"
+#include "vm/walk.h"
+
+struct vcpu;
+
+#define SITES 2048u /* by a hash of pc; a power of two */
+
+/* An instruction of the guest's kernel that trapped lately: the guest's own, whatever a copy has in its place. Valid
+ * while epoch is the shadow's, which counts up when kernel code is unmapped anywhere, and contents the copy's version.
+ * (An ecall of vU is not looked up: no copy is in its view.) */
+struct site {
+    uint64_t pc, tag, epoch; /* tag: trap_code_tag */
+    struct insn insn;
+    int32_t hits;     /* ecalls that trapped there */
+    uint32_t version; /* of the copy, where there is one */
+    const uint32_t *versions;
+    bool sensitive; /* insn is */
+    bool covered;   /* its page is a copy: a store to it would be seen */
+};
+
+/* What the guest's kernel has at pc, where an ecall trapped: an ecall, or what an ecall stands for in a copy. */
+struct site *site_of_ecall(struct vcpu *vcpu);
+
+/* The instruction that trapped, at the vcpu's pc. False: it cannot be known any more, and the exit is dealt with
+ * (*exit): the guest runs it again, or has got an access fault. */
+bool site_fetch(struct vcpu *vcpu, struct insn *insn, struct exit *exit);
+
+/* What was fetched cannot have trapped as it did: a device that masters the bus has put other code there unseen, or
+ * a copy has another half of it. The copy is dropped, and the guest runs what is there now. */
+struct exit site_run_again(struct vcpu *vcpu);
+
+/* Whether insn may have faulted with such an access at gva. What the decoder does not know may be an extension's
+ * load or store. */
+bool site_may_have_faulted(const struct vcpu *vcpu, const struct insn *insn, uint64_t gva,
+                           enum access access);
