@@ -58,7 +58,7 @@ bool device_yield(struct device *dev)
         return false;
     dev->unfinished = true;
     for (unsigned i = 0; i < VM_VCPUS; i++)
-        dev->vm->vcpus[i]->changed.interrupts = true; /* the guest goes on with them */
+        dev->vm->vcpus[i]->changed |= VCPU_INTERRUPTS; /* the guest goes on with them */
     lines_resume_soon(dev->vm);
     return true;
 }

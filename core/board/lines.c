@@ -32,7 +32,7 @@ void lines_set_alarm(struct vm *vm)
     }
     for (unsigned i = 0; i < VM_VCPUS; i++)
         if (hart_set_alarm(vm->vcpus[i]->hart, next))
-            vm->vcpus[i]->changed.interrupts = true; /* the host's timer will not tell */
+            vm->vcpus[i]->changed |= VCPU_INTERRUPTS; /* the host's timer will not tell */
 }
 
 void lines_resume_soon(struct vm *vm)

@@ -129,10 +129,11 @@ struct exit sbi_call(struct vcpu *vcpu)
         answer = legacy[eid](vcpu);
     else if (extension)
         answer = extension->call(vcpu, vcpu->x[16]);
-    if (answer.wait)
-        run_wait(vcpu, exit, true);
-    if (answer.elsewhere)
+    if (answer.elsewhere) {
+        if (answer.wait)
+            run_wait(vcpu, exit, true);
         return exit;
+    }
     vcpu->x[10] = (uint64_t)answer.error;
     if (!is_legacy)
         vcpu->x[11] = answer.value;

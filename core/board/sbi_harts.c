@@ -64,7 +64,7 @@ static bool load_mask(struct vcpu *vcpu, bool *named)
 static void send_ipi(struct vcpu *vcpu)
 {
     vcpu->csr.sip |= SIP_SSIP;
-    vcpu->changed.interrupts = true;
+    vcpu->changed |= VCPU_INTERRUPTS;
 }
 
 struct sbi_answer sbi_call_ipi(struct vcpu *vcpu, uint64_t fid)
@@ -96,22 +96,19 @@ struct sbi_answer sbi_legacy_send_ipi(struct vcpu *vcpu)
 
 /* --- RFENCE ------------------------------------------------------------------------------------------- */
 
-static void fence_range(struct vcpu *vcpu, uint64_t start, uint64_t size, bool by_asid,
+static void fence_range(struct vcpu *vcpu, uint64_t start, uint64_t size, unsigned by,
                         uint64_t asid)
 {
     const struct engine *engine = vcpu->vm->engine;
-    struct fence fence = {.by_asid = by_asid, .asid = asid & SATP_ASID_MASK};
+    asid &= SATP_ASID_MASK;
     if ((start == 0 && size == 0) || size > FENCE_PAGES_MAX * PAGE_SIZE) {
-        engine->fence(vcpu, &fence);
+        engine->fence(vcpu, by, 0, asid);
         return;
     }
     /* Counted in pages: the range may end at the top of the address space. */
     uint64_t pages = ((start & PAGE_MASK) + size + PAGE_MASK) >> PAGE_SHIFT;
-    fence.by_address = true;
-    for (uint64_t i = 0; i < pages; i++) {
-        fence.gva = (start & ~PAGE_MASK) + (i << PAGE_SHIFT);
-        engine->fence(vcpu, &fence);
-    }
+    for (uint64_t i = 0; i < pages; i++)
+        engine->fence(vcpu, by | FENCE_ADDRESS, (start & ~PAGE_MASK) + (i << PAGE_SHIFT), asid);
 }
 
 struct sbi_answer sbi_call_rfence(struct vcpu *vcpu, uint64_t fid)
@@ -122,7 +119,7 @@ struct sbi_answer sbi_call_rfence(struct vcpu *vcpu, uint64_t fid)
     if (!names_hart(vcpu, a[0], a[1]))
         return answer_absent(vcpu, a[1]);
     if (fid != 0) /* remote fence.i: nothing is cached */
-        fence_range(vcpu, a[2], a[3], fid == 2, a[4]);
+        fence_range(vcpu, a[2], a[3], fid == 2 ? FENCE_ASID : FENCE_ALL, a[4]);
     return sbi_value(0);
 }
 
@@ -132,25 +129,25 @@ struct sbi_answer sbi_legacy_fence_i(struct vcpu *vcpu)
     return (struct sbi_answer){.elsewhere = !load_mask(vcpu, &named)};
 }
 
-static struct sbi_answer legacy_fence(struct vcpu *vcpu, bool by_asid)
+static struct sbi_answer legacy_fence(struct vcpu *vcpu, unsigned by)
 {
     const uint64_t *a = &vcpu->x[10];
     bool named;
     if (!load_mask(vcpu, &named))
         return (struct sbi_answer){.elsewhere = true};
     if (named)
-        fence_range(vcpu, a[1], a[2], by_asid, a[3]);
+        fence_range(vcpu, a[1], a[2], by, a[3]);
     return sbi_value(0);
 }
 
 struct sbi_answer sbi_legacy_sfence(struct vcpu *vcpu)
 {
-    return legacy_fence(vcpu, false);
+    return legacy_fence(vcpu, FENCE_ALL);
 }
 
 struct sbi_answer sbi_legacy_sfence_asid(struct vcpu *vcpu)
 {
-    return legacy_fence(vcpu, true);
+    return legacy_fence(vcpu, FENCE_ASID);
 }
 
 /* --- HSM ---------------------------------------------------------------------------------------------- */

@@ -111,7 +111,7 @@ enum cause {
 #define csr_read(csr)                                                             \
     ({                                                                            \
         uint64_t csr_value_;                                                      \
-        __asm__ volatile("csrr %0, %1" : "=r"(csr_value_) : "i"(csr) : "memory"); \
+        __asm__ volatile("csrr %0, %1" : "=r"(csr_value_) : "i"(csr));            \
         csr_value_;                                                               \
     })
 #define csr_write(csr, value) \

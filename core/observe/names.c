@@ -142,9 +142,16 @@ static const struct {
     [EXIT_EXCEPTION] = {causes, "cause %u"},   [EXIT_PATCH] = {patches, "other %u"},
 };
 
-const char *names_class(unsigned exit_class)
+/* One of which there is a name. */
+static unsigned known_class(struct exit exit)
 {
-    return exit_class < EXIT_CLASSES ? classes[exit_class] : classes[EXIT_CLASSES];
+    unsigned class = exit_class(exit);
+    return class > EXIT_NONE && class < EXIT_CLASSES ? class : EXIT_CLASSES;
+}
+
+const char *names_class(struct exit exit)
+{
+    return classes[known_class(exit)];
 }
 
 /* --- Registers, as the file that models them calls them (core/device.h). ------------------------------ */
@@ -221,28 +228,25 @@ static void name_window(uint32_t detail, bool store, char *text, size_t size)
     name_register(name, windows_registers(window), offset, store, text, size);
 }
 
-void names_detail(const struct vm *vm, unsigned exit_class, uint32_t detail, char *text,
-                       size_t size)
+void names_detail(const struct vm *vm, struct exit exit, char *text, size_t size)
 {
+    unsigned class = known_class(exit);
+    uint32_t detail = exit_detail(exit), place = detail & ~EXIT_STORE;
     bool store = detail & EXIT_STORE;
-    uint32_t place = detail & ~EXIT_STORE;
-
-    switch (exit_class) {
+    switch (class) {
     case EXIT_MMIO: name_device(vm, place, store, text, size); return;
     case EXIT_BOARD: name_window(place, store, text, size); return;
     case EXIT_PLIC: name_register("", vplic_registers, place << 2, store, text, size); return;
     default: break;
     }
-    if (exit_class > EXIT_CLASSES)
-        exit_class = EXIT_CLASSES;
-    for (const struct name *name = details[exit_class].names; name && name->text; name++) {
+    for (const struct name *name = details[class].names; name && name->text; name++) {
         if (name->detail == detail) {
             snprintf(text, size, "%s", name->text);
             return;
         }
     }
-    if (details[exit_class].other)
-        snprintf(text, size, details[exit_class].other, (unsigned)detail);
+    if (details[class].other)
+        snprintf(text, size, details[class].other, (unsigned)detail);
     else
-        snprintf(text, size, "%s", names_class(exit_class));
+        snprintf(text, size, "%s", names_class(exit));
 }

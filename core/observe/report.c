@@ -90,13 +90,13 @@ static const char *mode_name(unsigned mode)
 static void write_row(struct report *report, const struct stats_row *row, bool first)
 {
     char detail[48], retired[INSTRUCTIONS_SIZE];
+    struct exit exit = stats_row_exit(row);
     unsigned buckets = STATS_BUCKETS;
-
-    names_detail(report->vm, row->class, row->detail, detail, sizeof detail);
+    names_detail(report->vm, exit, detail, sizeof(detail));
     channel_printf(report->vm->host,
                    "%s{\"class\":\"%s\",\"mode\":\"%s\",\"detail\":\"%s\",\"count\":%llu,"
                    "\"instructions\":%s,\"nanoseconds\":%llu,\"histogram\":[",
-                   first ? "" : ",", names_class(row->class), mode_name(row->mode), detail,
+                   first ? "" : ",", names_class(exit), mode_name(stats_row_mode(row)), detail,
                    COUNT(row->count), instructions(&report->stats, row->instructions, retired),
                    nanoseconds(report->vm->host, row->ticks));
     while (buckets > 0 && row->histogram[buckets - 1] == 0)
@@ -115,7 +115,7 @@ static bool is_empty(const struct stats_row *row)
 /* Also adds up what the rows cost; waiting, which is under WFI, is apart. */
 static void write_exit(struct report *report, const struct stats_row *row)
 {
-    struct report_cost *sum = row->class == EXIT_WFI ? &report->idle : &report->vmm;
+    struct report_cost *sum = exit_class(stats_row_exit(row)) == EXIT_WFI ? &report->idle : &report->vmm;
 
     write_row(report, row, !report->listed);
     report->listed = true;
@@ -132,11 +132,11 @@ static void write_longest(struct report *report)
         channel_printf(report->vm->host, "],\"longest\":null");
         return;
     }
-    names_detail(report->vm, longest->class, longest->detail, detail, sizeof detail);
+    names_detail(report->vm, longest->exit, detail, sizeof(detail));
     channel_printf(report->vm->host,
                    "],\"longest\":{\"class\":\"%s\",\"mode\":\"%s\",\"detail\":\"%s\","
                    "\"pc\":\"0x%llx\",\"instructions\":%s,\"nanoseconds\":%llu}",
-                   names_class(longest->class), mode_name(longest->mode), detail,
+                   names_class(longest->exit), mode_name(longest->mode), detail,
                    COUNT(longest->pc),
                    instructions(&report->stats, longest->instructions, retired),
                    nanoseconds(report->vm->host, longest->ticks));

@@ -44,6 +44,5 @@ void report_send(struct report *report, const char *event, int status);
 /* The class as the statistics call it, and a row's detail in words: "sstatus", "TIME.set_timer",
  * "uart LSR". A load and a store of one register are told apart, and what no name is known for has its offset:
  * "uart+0x1f8 load". Text is always terminated. */
-const char *names_class(unsigned exit_class);
-void names_detail(const struct vm *vm, unsigned exit_class, uint32_t detail, char *text,
-                  size_t size);
+const char *names_class(struct exit exit);
+void names_detail(const struct vm *vm, struct exit exit, char *text, size_t size);

@@ -136,10 +136,9 @@ static struct before look_before(struct vcpu *vcpu)
     };
 }
 
-static bool is_guest_exception(unsigned exit_class)
+static bool is_guest_exception(enum exit_class class)
 {
-    return exit_class == EXIT_SYSCALL || exit_class == EXIT_EXCEPTION ||
-           exit_class == EXIT_GUEST_FAULT;
+    return class == EXIT_SYSCALL || class == EXIT_EXCEPTION || class == EXIT_GUEST_FAULT;
 }
 
 /* Whether the guest was sent to its handler for an interrupt. Running ahead may have left the handler's
@@ -154,7 +153,7 @@ static bool is_interrupted(const struct vcpu *vcpu, const struct before *before)
     if (vcpu->pc == handler + (csr->stvec & 1 ? 4 * number : 0))
         return changed || vcpu->pc != before->pc + 4;
     return csr->sepc - before->pc <= 4 &&
-           (changed || before->enabled != (vcpu->vm->stats.last.class == EXIT_CSR));
+           (changed || before->enabled != (exit_class(vcpu->vm->stats.last) == EXIT_CSR));
 }
 
 static void note_guest(struct timeline_record *record, const struct vcpu *vcpu,
@@ -162,7 +161,7 @@ static void note_guest(struct timeline_record *record, const struct vcpu *vcpu,
 {
     const struct vcsr *csr = &vcpu->csr;
     bool interrupted = is_interrupted(vcpu, before);
-    bool injected = interrupted || is_guest_exception(vcpu->vm->stats.last.class);
+    bool injected = interrupted || is_guest_exception(exit_class(vcpu->vm->stats.last));
     bool left_kernel = before->mode == VMODE_S && vcpu->mode == VMODE_U;
     bool resumed = before->mode == VMODE_S && csr->sepc == before->sepc && vcpu->pc == csr->sepc &&
                    vcpu->pc != before->pc + 4;
@@ -173,7 +172,7 @@ static void note_guest(struct timeline_record *record, const struct vcpu *vcpu,
         record->cause |= csr->scause & SCAUSE_INTERRUPT ? CAUSE_INTERRUPT : 0;
     }
     bool again = interrupted && before->mode == VMODE_S && csr->sepc == before->sepc;
-    if (vcpu->vm->stats.last.class == EXIT_SRET || left_kernel || again || (!injected && resumed))
+    if (exit_class(vcpu->vm->stats.last) == EXIT_SRET || left_kernel || again || (!injected && resumed))
         record->flags |= TIMELINE_RETURNED;
 }
 
@@ -189,9 +188,9 @@ static void record_exit(struct vcpu *vcpu, const struct before *before, uint64_t
     record->guest = guest;
     record->pc = before->pc;
     record->value = vcpu->pc;
-    record->detail = vcpu->vm->stats.last.detail;
+    record->detail = exit_detail(vcpu->vm->stats.last);
     record->flags = reset ? TIMELINE_RESET : 0;
-    record->unit = (uint8_t)vcpu->vm->stats.last.class;
+    record->unit = (uint8_t)exit_class(vcpu->vm->stats.last);
     record->mode = (uint8_t)(before->mode | vcpu->mode << 1);
     note_guest(record, vcpu, before);
 }
@@ -240,15 +239,12 @@ static void send_base64(struct host *host, const uint8_t *bytes, size_t size)
 
 /* What the statistics would call what a record is of: a device's access, too, has a name as if it had been an exit
  * of its own. False: it has none. */
-static bool name_of(const struct timeline_record *record, unsigned *exit_class, uint32_t *detail)
+static bool name_of(const struct timeline_record *record, struct exit *exit)
 {
     bool store = record->flags & TIMELINE_STORE;
-    *exit_class = record->unit;
-    *detail = record->detail;
-    if (record->kind == TIMELINE_ACCESS) {
-        *exit_class = EXIT_MMIO;
-        *detail = exit_access_detail(record->unit, record->detail, store);
-    }
+    *exit = exit_of((enum exit_class)record->unit, record->detail);
+    if (record->kind == TIMELINE_ACCESS)
+        *exit = exit_of(EXIT_MMIO, exit_access_detail(record->unit, record->detail, store));
     return record->kind == TIMELINE_EXIT || record->kind == TIMELINE_ACCESS;
 }
 
@@ -258,19 +254,18 @@ static void send_names(struct vm *vm, const struct timeline_record *record, unsi
     struct timeline *timeline = vm->timeline;
     const char *comma = "";
     for (const struct timeline_record *end = record + count; record < end; record++) {
-        unsigned exit_class;
-        uint32_t detail;
-        if (!name_of(record, &exit_class, &detail))
+        struct exit exit;
+        if (!name_of(record, &exit))
             continue;
-        uint64_t key = (uint64_t)(exit_class + 1) << 32 | detail;
+        uint64_t key = exit.bits + (1ul << 32);
         uint64_t *named = &timeline->named[(key ^ key >> 16 ^ key >> 32) & (TIMELINE_NAMES - 1)];
         char text[48];
         if (*named == key)
             continue;
         *named = key;
-        names_detail(vm, exit_class, detail, text, sizeof(text));
-        channel_printf(vm->host, "%s[%u,%u,\"%s\",\"%s\"]", comma, exit_class, (unsigned)detail,
-                       names_class(exit_class), text);
+        names_detail(vm, exit, text, sizeof(text));
+        channel_printf(vm->host, "%s[%u,%u,\"%s\",\"%s\"]", comma, (unsigned)exit_class(exit),
+                       (unsigned)exit_detail(exit), names_class(exit), text);
         comma = ",";
     }
 }

@@ -34,15 +34,15 @@ static void write_sstatus(struct vcpu *vcpu, uint64_t value)
 {
     uint64_t changed = vcpu->csr.sstatus ^ value;
     vcpu->csr.sstatus = value & VCSR_SSTATUS;
-    vcpu->changed.view |= (changed & SSTATUS_VIEW) != 0;
-    vcpu->changed.fs |= (changed & SSTATUS_FS) != 0;
-    vcpu->changed.interrupts |= (changed & value & SSTATUS_SIE) != 0;
+    vcpu->changed |= ((changed & SSTATUS_VIEW) != 0) ? VCPU_VIEW : 0;
+    vcpu->changed |= ((changed & SSTATUS_FS) != 0) ? VCPU_FS : 0;
+    vcpu->changed |= ((changed & value & SSTATUS_SIE) != 0) ? VCPU_INTERRUPTS : 0;
 }
 
 static void write_sie(struct vcpu *vcpu, uint64_t value)
 {
     vcpu->csr.sie = value & SIP_ALL;
-    vcpu->changed.interrupts = true;
+    vcpu->changed |= VCPU_INTERRUPTS;
 }
 
 static uint64_t read_sip(struct vcpu *vcpu)
@@ -53,7 +53,7 @@ static uint64_t read_sip(struct vcpu *vcpu)
 static void write_sip(struct vcpu *vcpu, uint64_t value)
 {
     vcpu->csr.sip = value & SIP_SSIP;
-    vcpu->changed.interrupts = true;
+    vcpu->changed |= VCPU_INTERRUPTS;
 }
 
 static void write_stvec(struct vcpu *vcpu, uint64_t value)
@@ -75,7 +75,7 @@ static void write_satp(struct vcpu *vcpu, uint64_t value)
     bool sv48 = mode == SATP_MODE_SV48 && vcpu->vm->mmu_levels > 3;
     if (mode != SATP_MODE_BARE && mode != SATP_MODE_SV39 && !sv48)
         return;
-    vcpu->changed.view |= vcpu->csr.satp != value;
+    vcpu->changed |= (vcpu->csr.satp != value) ? VCPU_VIEW : 0;
     vcpu->csr.satp = value;
 }
 

@@ -20,10 +20,11 @@ struct engine_memory {
     uint64_t map_entry; /* root entry MAP_ROOT_SLOT of every root */
 };
 
-/* SFENCE.VMA's operands (privileged specification, "Supervisor Memory-Management Fence Instruction"). */
-struct fence {
-    bool by_address, by_asid; /* rs1, rs2 are not x0 */
-    uint64_t gva, asid;
+/* What a fence names (privileged specification, "Supervisor Memory-Management Fence Instruction"): a set. */
+enum fence {
+    FENCE_ALL = 0,
+    FENCE_ADDRESS = 1, /* rs1 is not x0 */
+    FENCE_ASID = 2,    /* rs2 is not x0 */
 };
 
 struct engine {
@@ -42,8 +43,8 @@ struct engine {
     /* Before a trap is injected in vS: the registers become what the guest's own instructions have made of them. */
     void (*sync)(struct vcpu *vcpu);
 
-    /* The guest's page tables have changed (struct fence), and it wants that to be seen. */
-    void (*fence)(struct vcpu *vcpu, const struct fence *fence);
+    /* SFENCE.VMA: the guest's page tables have changed, and it wants that to be seen. by: enum fence. */
+    void (*fence)(struct vcpu *vcpu, unsigned by, uint64_t gva, uint64_t asid);
 
     /* The VMM or a device has written, or is about to write, guest RAM in [gpa, gpa+len). */
     void (*ram_written)(struct vm *vm, uint64_t gpa, uint64_t len);

@@ -9,10 +9,11 @@
 
 /* The detail's meaning is in the comment. */
 enum exit_class {
+    EXIT_NONE,
     EXIT_CSR, /* CSR number */
     EXIT_SRET,
     EXIT_WFI,         /* and all waiting: in the firmware's calls, and while the guest is paused */
-    EXIT_FENCE,       /* 0 sfence.vma all, 1 by address, 2 by ASID, 3 by both */
+    EXIT_FENCE,       /* sfence.vma: enum fence (vm/engine.h) */
     EXIT_SBI,         /* EXIT_SBI_CALL(EID, FID) */
     EXIT_SYSCALL,     /* ecall from vU */
     EXIT_SHADOW_FILL, /* hidden page fault: cause */
@@ -38,14 +39,24 @@ enum exit_patch {
 /* The other windows that answer (core/board/windows.c). */
 enum exit_window { EXIT_WINDOW_FINISHER, EXIT_WINDOW_RTC, EXIT_WINDOW_VIRTIO, EXIT_WINDOWS };
 
+/* In one register: enum exit_class << 32 | detail. */
 struct exit {
-    uint32_t detail;
-    uint32_t class; /* enum exit_class */
+    uint64_t bits;
 };
 
 static inline struct exit exit_of(enum exit_class exit_class, uint64_t detail)
 {
-    return (struct exit){(uint32_t)detail, exit_class};
+    return (struct exit){(uint64_t)exit_class << 32 | (uint32_t)detail};
+}
+
+static inline enum exit_class exit_class(struct exit exit)
+{
+    return (enum exit_class)(exit.bits >> 32);
+}
+
+static inline uint32_t exit_detail(struct exit exit)
+{
+    return (uint32_t)exit.bits;
 }
 
 /* One number for an SBI call: different for all calls that are known. */

@@ -30,14 +30,9 @@ static struct exit illegal(struct vcpu *vcpu, const struct insn *insn)
 
 static struct exit execute_fence(struct vcpu *vcpu, const struct insn *insn)
 {
-    struct fence fence = {
-        .by_address = insn->rs1 != 0,
-        .by_asid = insn->rs2 != 0,
-        .gva = vcpu->x[insn->rs1],
-        .asid = vcpu->x[insn->rs2] & SATP_ASID_MASK,
-    };
-    vcpu->vm->engine->fence(vcpu, &fence);
-    return exit_of(EXIT_FENCE, (unsigned)fence.by_address | (unsigned)fence.by_asid << 1);
+    unsigned by = (insn->rs1 ? FENCE_ADDRESS : 0) | (insn->rs2 ? FENCE_ASID : 0);
+    vcpu->vm->engine->fence(vcpu, by, vcpu->x[insn->rs1], vcpu->x[insn->rs2] & SATP_ASID_MASK);
+    return exit_of(EXIT_FENCE, by);
 }
 
 struct exit priv_execute(struct vcpu *vcpu, const struct insn *insn)

@@ -12,7 +12,7 @@
 static void handle(struct vcpu *vcpu, uint64_t pending)
 {
     if (pending & SIP_STIP) {
-        vcpu->changed.interrupts = true;
+        vcpu->changed |= VCPU_INTERRUPTS;
         hart_timer_fired(vcpu->hart);
     }
     if (pending & SIP_SEIP)
@@ -36,8 +36,7 @@ RARE void run_note_longest(struct vcpu *vcpu, struct exit exit, uint64_t instret
         .instructions = instret - (woken ? hart->woken_instret : hart->begin_instret),
         .ticks = csr_read(CSR_TIME) - hart->begin_time,
         .pc = csr_read(CSR_SEPC), /* as the guest left it: the VMM does not trap */
-        .detail = exit.detail,
-        .class = (uint8_t)exit.class,
+        .exit = exit,
         .mode = hart->mode,
     };
     stats_note_longest(&vcpu->vm->stats, &longest);
@@ -67,7 +66,7 @@ void run_wfi(struct vcpu *vcpu, struct exit exit)
     while (!(vcpu_sip(vcpu) & vcpu->csr.sie))
         run_wait(vcpu, exit, !vcpu->external);
     vm->calls->idle(vm, false);
-    vcpu->changed.interrupts = true;
+    vcpu->changed |= VCPU_INTERRUPTS;
 }
 
 void run_pause(struct vcpu *vcpu, struct exit exit)

@@ -13,10 +13,11 @@
 /* The guest has stopped. */
 static inline void run_begin(struct vcpu *vcpu)
 {
+    uint64_t instret = csr_read(CSR_INSTRET), time = csr_read(CSR_TIME);
     struct hart *hart = vcpu->hart;
-    hart->begin_instret = csr_read(CSR_INSTRET);
-    hart->begin_time = csr_read(CSR_TIME);
-    vcpu->vm->stats.guest_instructions += hart->begin_instret - hart->end_instret;
+    hart->begin_instret = instret;
+    hart->begin_time = time;
+    vcpu->vm->stats.guest_instructions += instret - hart->end_instret;
     hart->spent = false;
     hart->mode = vcpu->mode;
 }
@@ -40,11 +41,12 @@ void run_note_longest(struct vcpu *vcpu, struct exit exit, uint64_t instret);
 /* The guest goes on. */
 static inline void run_end(struct vcpu *vcpu, struct exit exit)
 {
+    uint64_t instret = csr_read(CSR_INSTRET);
     struct hart *hart = vcpu->hart;
     struct stats *stats = &vcpu->vm->stats;
-    hart->end_instret = csr_read(CSR_INSTRET);
-    uint64_t instructions = hart->end_instret - hart->begin_instret;
+    uint64_t instructions = instret - hart->begin_instret;
+    hart->end_instret = instret;
     if (stats_is_longest(stats, instructions))
-        run_note_longest(vcpu, exit, hart->end_instret);
+        run_note_longest(vcpu, exit, instret);
     stats_exit(stats, exit, hart->mode, instructions, csr_read(CSR_TIME) - hart->begin_time);
 }

@@ -12,48 +12,38 @@
 #define NANOSECONDS     1000000000u
 #define PROBES          64u /* rows looked at before an exit is counted with the rest */
 
-static uint32_t make_key(unsigned exit_class, unsigned mode, uint32_t detail)
+/* What tells an exit from others. */
+static inline uint64_t id_of(struct exit exit, unsigned mode)
 {
-    uint32_t key = (detail ^ exit_class << 24 ^ mode << 23) * 0x9e3779b1u; /* 2^32 / golden ratio */
-
-    return (key ^ key >> 15) | 1;
+    return exit.bits | (uint64_t)mode << 40;
 }
 
-RARE static struct stats_row *find_row(struct stats *stats, unsigned exit_class, unsigned mode,
-                                       uint32_t detail)
+RARE static struct stats_row *find_row(struct stats *stats, uint64_t id)
 {
-    uint32_t key = make_key(exit_class, mode, detail);
-
+    uint64_t hash = id * 0x9e3779b97f4a7c15ul; /* 2^64 / golden ratio */
     for (unsigned i = 0; i < PROBES; i++) {
-        unsigned index = ((key >> 1) + i) % STATS_ROWS;
+        unsigned index = ((hash >> 40) + i) % STATS_ROWS;
         struct stats_row *row = &stats->rows[index];
-
         if (index == ROW_OF_THE_REST)
             continue;
-        if (row->key == key && row->detail == detail && row->class == exit_class &&
-            row->mode == mode)
+        if (row->id == 0)
+            row->id = id;
+        if (row->id == id)
             return row;
-        if (row->key == 0) {
-            row->key = key;
-            row->detail = detail;
-            row->class = (uint8_t)exit_class;
-            row->mode = (uint8_t)mode;
-            return row;
-        }
     }
-    stats->rows[ROW_OF_THE_REST].class = EXIT_CLASSES;
+    stats->rows[ROW_OF_THE_REST].id = id_of(exit_of(EXIT_CLASSES, 0), 0);
     return &stats->rows[ROW_OF_THE_REST];
 }
 
 /* The same, found before in most cases. */
-static inline struct stats_row *find_row_again(struct stats *stats, unsigned exit_class,
-                                               unsigned mode, uint32_t detail)
+static inline struct stats_row *find_row_again(struct stats *stats, struct exit exit, unsigned mode)
 {
-    uint32_t hash = detail ^ detail >> 12 ^ exit_class << 2 ^ mode;
+    uint64_t id = id_of(exit, mode);
+    uint64_t hash = id ^ id >> 12 ^ id >> 30;
     struct stats_row **lately = &stats->lately[hash % STATS_LATELY];
     struct stats_row *row = *lately;
-    if (!row || row->detail != detail || row->class != exit_class || row->mode != mode)
-        row = *lately = find_row(stats, exit_class, mode, detail);
+    if (!row || row->id != id)
+        row = *lately = find_row(stats, id);
     return row;
 }
 
@@ -79,7 +69,7 @@ void stats_start(struct stats *stats, uint32_t timebase, bool counts_instruction
 void stats_exit(struct stats *stats, struct exit exit, unsigned mode, uint64_t instructions,
                 uint64_t ticks)
 {
-    struct stats_row *row = find_row_again(stats, exit.class, mode, exit.detail);
+    struct stats_row *row = find_row_again(stats, exit, mode);
     unsigned bucket = floor_log2(stats->tick_ns ? ticks * stats->tick_ns : instructions);
 
     stats->last = exit;
@@ -91,7 +81,7 @@ void stats_exit(struct stats *stats, struct exit exit, unsigned mode, uint64_t i
 
 void stats_spent(struct stats *stats, struct exit exit, unsigned mode, uint64_t ticks)
 {
-    find_row_again(stats, exit.class, mode, exit.detail)->ticks += ticks;
+    find_row_again(stats, exit, mode)->ticks += ticks;
 }
 
 void stats_waited(struct stats *stats, unsigned mode, uint64_t ticks)

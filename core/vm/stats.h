@@ -17,14 +17,22 @@ struct vm;
 #define STATS_BUCKETS 24u /* bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions, or ns */
 
 struct stats_row {
-    uint32_t key; /* 0: free; else hash key made by stats.c */
-    uint32_t detail;
-    uint8_t class, mode;
+    uint64_t id; /* 0: free; else exit.bits and mode << 40 */
     uint64_t count;
     uint64_t instructions; /* retired in the VMM (M-mode's redirect is not seen from here) */
     uint64_t ticks;        /* of the time CSR */
     uint32_t histogram[STATS_BUCKETS];
 };
+
+static inline struct exit stats_row_exit(const struct stats_row *row)
+{
+    return (struct exit){row->id & ((1ul << 40) - 1)};
+}
+
+static inline unsigned stats_row_mode(const struct stats_row *row)
+{
+    return row->id >> 40 & 1;
+}
 
 /* Counters of the memory system, incremented where the thing happens. */
 struct stats_memory {
@@ -50,8 +58,8 @@ struct stats_memory {
 struct stats_longest {
     uint64_t instructions, ticks; /* both 0: no exit yet */
     uint64_t pc;                  /* the guest's, where it stopped */
-    uint32_t detail;
-    uint8_t class, mode;
+    struct exit exit;
+    uint8_t mode;
 };
 
 struct stats {

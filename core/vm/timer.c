@@ -6,6 +6,6 @@
 void timer_set(struct vcpu *vcpu, uint64_t stimecmp)
 {
     vcpu->csr.stimecmp = stimecmp;
-    vcpu->changed.interrupts = true;
+    vcpu->changed |= VCPU_INTERRUPTS;
     hart_compare(vcpu->hart, stimecmp);
 }

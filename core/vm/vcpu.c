@@ -16,7 +16,7 @@
 static void set_mode(struct vcpu *vcpu, enum vmode mode)
 {
     vcpu->mode = (uint8_t)mode;
-    vcpu->changed.view = true;
+    vcpu->changed |= VCPU_VIEW;
 }
 
 /* The specification says what a0, a1, satp and SIE are; the rest is as OpenSBI leaves it. */
@@ -27,14 +27,14 @@ void vcpu_resume(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
     vcpu->x[11] = opaque;
     vcpu->pc = pc & ~1ul;
     vcpu->csr.sstatus = SSTATUS_FS;
-    vcpu->changed.fs = true;
+    vcpu->changed |= VCPU_FS;
     if ((pc & 3) < 2) /* WARL */
         vcpu->csr.stvec = pc;
     vcpu->csr.sscratch = 0;
     vcpu->csr.sie = 0;
     vcpu->csr.satp = 0;
     vcpu->csr.scounteren = COUNTEREN_SBI & vcpu->counters;
-    vcpu->changed.interrupts = true;
+    vcpu->changed |= VCPU_INTERRUPTS;
     set_mode(vcpu, VMODE_S);
 }
 
@@ -93,7 +93,7 @@ uint64_t vcpu_sip(const struct vcpu *vcpu)
 
 void vcpu_deliver_interrupt(struct vcpu *vcpu)
 {
-    vcpu->changed.interrupts = false;
+    vcpu->changed &= (uint8_t)~VCPU_INTERRUPTS;
     if (vcpu->mode == VMODE_S && !(vcpu->csr.sstatus & SSTATUS_SIE))
         return;
     uint64_t pending = vcpu_sip(vcpu) & vcpu->csr.sie;
@@ -110,7 +110,7 @@ void vcpu_deliver_interrupt(struct vcpu *vcpu)
 void vcpu_set_external(struct vcpu *vcpu, bool level)
 {
     vcpu->external = level;
-    vcpu->changed.interrupts |= level;
+    vcpu->changed |= (level) ? VCPU_INTERRUPTS : 0;
 }
 
 void vcpu_sret(struct vcpu *vcpu)
@@ -120,7 +120,7 @@ void vcpu_sret(struct vcpu *vcpu)
     vcpu->csr.sstatus = (sstatus & ~(SSTATUS_SPP | SSTATUS_SIE)) | SSTATUS_SPIE |
                         (sstatus & SSTATUS_SPIE ? SSTATUS_SIE : 0);
     vcpu->pc = vcpu->csr.sepc;
-    vcpu->changed.interrupts = true;
+    vcpu->changed |= VCPU_INTERRUPTS;
     if (mode != vcpu->mode)
         set_mode(vcpu, mode);
 }

@@ -12,6 +12,13 @@ struct vm;
 
 enum vmode { VMODE_U = 0, VMODE_S = 1 };
 
+/* What the engine has to look at before the guest goes on. */
+enum vcpu_change {
+    VCPU_VIEW = 1,       /* mode, SUM, MXR or satp: what the guest may reach */
+    VCPU_INTERRUPTS = 2, /* something that the delivery of interrupts depends on */
+    VCPU_FS = 4,         /* sstatus.FS, by the guest's own write */
+};
+
 /* The virtual supervisor CSRs, as the guest wrote them and WARL left them. */
 struct vcsr {
     uint64_t sstatus; /* SIE SPIE SPP FS SUM MXR only: the rest is fixed, or follows from these */
@@ -46,12 +53,7 @@ struct vcpu {
     uint8_t mode;  /* enum vmode */
     bool external; /* vPLIC output for the S context */
 
-    /* What has changed since the engine last looked: it clears what it has dealt with before the guest goes on. */
-    struct {
-        bool view;       /* mode, SUM, MXR or satp: what the guest may reach */
-        bool interrupts; /* something that the delivery of interrupts depends on */
-        bool fs;         /* sstatus.FS, by the guest's own write */
-    } changed;
+    uint8_t changed; /* enum vcpu_change, since the engine last looked: it clears what it has dealt with */
 
     struct vcsr csr;
     uint64_t counters;       /* writable bits of scounteren: the machine's */

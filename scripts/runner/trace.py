@@ -19,7 +19,7 @@ LAYOUT = struct.Struct("<QQQQQIBBBBBB6x")  # struct trace_record
 Record = collections.namedtuple(
     "Record", "begin length guest pc value detail kind flags unit mode cause irqs")
 EXIT, ACCESS, SERVICE, END = range(4)  # enum trace_kind
-MMIO = 8  # enum exit_class: under which a device's register has its name
+MMIO = 9  # enum exit_class: under which a device's register has its name
 INJECTED, RETURNED, FROM_USER, RESET, STORE = 1, 2, 4, 8, 16  # enum trace_flag
 GAP = 2000  # instructions between two exits that are nobody's: more than recording takes
 

@@ -177,14 +177,14 @@ static bool access_row(struct vcpu *vcpu, const struct ahead_insn *row)
  * with no interrupt due. */
 static bool may_go_on(struct vcpu *vcpu)
 {
-    if (vcpu->mode != VMODE_S || (vcpu->changed.view && !shadow_view_holds(vcpu)))
+    if (vcpu->mode != VMODE_S || ((vcpu->changed & VCPU_VIEW) && !shadow_view_holds(vcpu)))
         return false;
-    vcpu->changed.view = false;
+    vcpu->changed &= (uint8_t)~VCPU_VIEW;
     bool taken = vcpu->csr.sstatus & SSTATUS_SIE;
-    if (vcpu->changed.interrupts &&
+    if ((vcpu->changed & VCPU_INTERRUPTS) &&
         (vcpu->hart->spent || (taken && (vcpu_sip(vcpu) & vcpu->csr.sie))))
         return false;
-    vcpu->changed.interrupts = false;
+    vcpu->changed &= (uint8_t)~VCPU_INTERRUPTS;
     check_pages(vcpu);
     return true;
 }
@@ -232,7 +232,7 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
             if (!access_memory(vcpu, insn))
                 return false;
             vcpu->pc = next;
-            if ((vcpu->changed.interrupts || vcpu->changed.view) && !may_go_on(vcpu))
+            if ((vcpu->changed & (VCPU_INTERRUPTS | VCPU_VIEW)) && !may_go_on(vcpu))
                 return false;
             break;
         case AHEAD_PLAIN:

@@ -73,7 +73,7 @@ static void reset(struct vm *vm)
 
 static _Noreturn void run(struct vcpu *vcpu)
 {
-    vcpu->changed.view = true;
+    vcpu->changed |= VCPU_VIEW;
     trap_prepare(vcpu);
     inline_push(vcpu);
     vcpu->hart->end_instret = csr_read(CSR_INSTRET); /* the guest's instructions count from here */
@@ -89,11 +89,12 @@ static void sync(struct vcpu *vcpu)
 }
 
 /* A fence's cost is not that of one instruction: it may end what the exit goes on with. */
-static void fence(struct vcpu *vcpu, const struct fence *fence)
+static void fence(struct vcpu *vcpu, unsigned by, uint64_t gva, uint64_t asid)
 {
-    inline_note_fence(vcpu, fence);
-    shadow_fence(vcpu, fence);
-    vcpu->changed.interrupts |= hart_is_spent();
+    inline_note_fence(vcpu, by, gva);
+    shadow_fence(vcpu, by, gva, asid);
+    if (hart_is_spent())
+        vcpu->changed |= VCPU_INTERRUPTS;
 }
 
 static int map(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size)

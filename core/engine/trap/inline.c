@@ -14,7 +14,6 @@
 #include "isa/encode.h"
 #include "vm/vm.h"
 
-#define SUPERPAGE  (2ul << 20) /* a fence may name any address of one */
 #define LOSSES_MAX 16u         /* then it is not taken up again until the VM is reset */
 #define CODE       (PTE_X | PTE_U | PTE_V | PTE_A | PTE_D)
 
@@ -108,13 +107,6 @@ static void hide_entries(struct vcpu *vcpu)
 
 /* --- Conflicts with the guest's own use ------------------------------------------------------------ */
 
-void inline_note_fence(struct vcpu *vcpu, const struct fence *fence)
-{
-    struct inlined *inlined = trap_of(vcpu)->inlined;
-    if (inlined && (!fence->by_address || fence->gva >= -SUPERPAGE || fence->gva < SUPERPAGE))
-        inlined->check = true;
-}
-
 /* Whether the guest's tables have a page at gva that its kernel sees; user pages only if user is set. */
 static bool guest_maps(struct vcpu *vcpu, uint64_t gva, bool user)
 {
@@ -175,7 +167,7 @@ void inline_pull_page(struct vcpu *vcpu)
     uint64_t changed = csr->sstatus ^ page->sstatus;
     csr->sstatus = (page->sstatus & VCSR_SSTATUS & ~SSTATUS_SIE) | (page->sie & SSTATUS_SIE);
     if ((changed & SSTATUS_MXR) || ((changed & SSTATUS_SUM) && shadow_reaches_user(vcpu)))
-        vcpu->changed.view = true; /* against the rules */
+        vcpu->changed |= VCPU_VIEW; /* against the rules */
     csr->sepc = page->sepc & ~1ul;
     csr->sscratch = page->sscratch;
     csr->scause = page->scause;
@@ -208,7 +200,7 @@ enum inline_settled inline_settle(struct vcpu *vcpu)
     struct inlined *inlined = trap_of(vcpu)->inlined;
     inlined->page.sstatus = csr_sstatus(vcpu) & ~SSTATUS_SIE; /* FS may have become Dirty since */
     enum inline_settled settled = inline_follow(vcpu);
-    vcpu->changed.fs = true;
+    vcpu->changed |= VCPU_FS;
     inline_pull(vcpu);
     return settled;
 }
@@ -226,7 +218,7 @@ void inline_show_fs(struct vcpu *vcpu)
     struct inlined *inlined = own->inlined;
     bool kernel = vcpu->mode == VMODE_S;
     uint64_t fs = vcpu->csr.sstatus & SSTATUS_FS;
-    vcpu->changed.fs = false;
+    vcpu->changed &= (uint8_t)~VCPU_FS;
     if (inlined && inlined->float_open && (!kernel || !fs)) {
         inlined->float_open = false;
         map_entries(inlined, true);

@@ -22,6 +22,7 @@
 #define INLINE_TOP   0xfffffffffffff000ul /* gva of the page of virtual CSRs */
 #define INLINE_PAGES 5u                   /* of trampolines, from gva 0 on */
 #define INLINE_LOW   (INLINE_PAGES * PAGE_SIZE)
+#define INLINE_NEAR  (2ul << 20) /* of both: a fence may name any address of a superpage */
 #define INLINE_SITES 208u /* whose entries are offsets from 512 on: see inline_code.c */
 #define INLINE_LONG  32u  /* the last of them have long bodies */
 #define INLINE_HITS  16   /* traps of a site until it is worth a trampoline */
@@ -118,7 +119,12 @@ enum inline_settled inline_settle(struct vcpu *vcpu);
 void inline_restore(struct vcpu *vcpu);
 
 /* A fence: the guest's tables at the top or the low pages may be others. */
-void inline_note_fence(struct vcpu *vcpu, const struct fence *fence);
+static inline void inline_note_fence(struct vcpu *vcpu, unsigned by, uint64_t gva)
+{
+    struct inlined *inlined = trap_of(vcpu)->inlined;
+    if (inlined && (!(by & FENCE_ADDRESS) || gva + INLINE_NEAR < 2 * INLINE_NEAR))
+        inlined->check = true;
+}
 
 /* Shows the machine the guest's sstatus.FS, or Off. While trampolines are mapped FS is Off in vS: a jump into the
  * middle of a site is then an illegal instruction, and the guest's first FPU instruction too, which opens the FPU. To

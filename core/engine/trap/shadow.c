@@ -145,7 +145,7 @@ void shadow_select(struct vcpu *vcpu)
     use_root(vcpu, choose_view(vcpu, own->space, mxr), mxr);
     bool shared = own->root->table[511] & PTE_SHARED;
     own->upper_tag = shared ? vcpu->csr.satp >> SATP_MODE_SHIFT : vcpu->csr.satp;
-    vcpu->changed.view = false;
+    vcpu->changed &= (uint8_t)~VCPU_VIEW;
     if (vcpu->mode == VMODE_U && own->fault_gva != SHADOW_NO_FAULT)
         expect_retry(vcpu);
 }

@@ -174,7 +174,7 @@ bool shadow_may_reach(const struct vcpu *vcpu);
 void shadow_reach_user(struct vcpu *vcpu);
 
 /* SFENCE.VMA (vm/engine.h). */
-void shadow_fence(struct vcpu *vcpu, const struct fence *fence);
+void shadow_fence(struct vcpu *vcpu, unsigned by, uint64_t gva, uint64_t asid);
 
 /* Forgets every translation (no memory left, a search that would be too long). Costs the same whatever is mapped. No
  * vcpu has a root afterwards. */

@@ -165,7 +165,7 @@ void shadow_drop_all(struct vm *vm)
         struct trap_vcpu *own = trap_of(vm->vcpus[i]);
         own->root = NULL;
         own->space = NULL;
-        vm->vcpus[i]->changed.view = true;
+        vm->vcpus[i]->changed |= VCPU_VIEW;
         leave_root(vm->vcpus[i]);
     }
     for (unsigned i = 0; i < shadow->spaces; i++)

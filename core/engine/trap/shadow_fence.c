@@ -158,15 +158,15 @@ static void fence_address(struct vcpu *vcpu, uint64_t gva, bool by_asid, uint64_
         shadow_fill_early(vcpu, gva, &walk);
 }
 
-void shadow_fence(struct vcpu *vcpu, const struct fence *fence)
+void shadow_fence(struct vcpu *vcpu, unsigned by, uint64_t gva, uint64_t asid)
 {
     struct vm *vm = vcpu->vm;
     vm->stats.memory.flushes++;
     shadow_of(vm)->flush_epoch++; /* devices, which are in no table here, are forgotten too (ahead.c) */
     if (!shadow_is_on(vm, SWITCH_FENCE))
         shadow_drop_all(vm);
-    else if (fence->by_address)
-        fence_address(vcpu, fence->gva, fence->by_asid, fence->asid);
+    else if (by & FENCE_ADDRESS)
+        fence_address(vcpu, gva, by & FENCE_ASID, asid);
     else
-        fence_tables(vcpu, fence->by_asid, fence->asid);
+        fence_tables(vcpu, by & FENCE_ASID, asid);
 }

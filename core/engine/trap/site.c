@@ -21,14 +21,13 @@ static struct site *slot_of(const struct vcpu *vcpu)
 static bool holds(const struct vcpu *vcpu, const struct site *site)
 {
     return site->pc == vcpu->pc && site->epoch == shadow_of(vcpu->vm)->code_epoch &&
-           site->tag == trap_code_tag(vcpu) && site->version == *site->versions;
+           site->tag == trap_code_tag(vcpu);
 }
 
 /* Remembers what is at pc. known: where that is may be seen to change. */
-static void remember(struct vcpu *vcpu, struct site *site, const struct insn *insn,
-                     const struct patch_code *code, bool known)
+RARE static void remember(struct vcpu *vcpu, struct site *site, const struct insn *insn,
+                          const struct patch_code *code, bool known)
 {
-    static const uint32_t none;
     int32_t hits = site->pc == vcpu->pc && site->insn.raw == insn->raw ? site->hits : 0;
     *site = (struct site){
         .pc = vcpu->pc,
@@ -36,10 +35,9 @@ static void remember(struct vcpu *vcpu, struct site *site, const struct insn *in
         .epoch = known ? shadow_of(vcpu->vm)->code_epoch : 0, /* 0: never valid */
         .insn = *insn,
         .hits = hits,
-        .versions = code->version ? code->version : &none,
-        .version = code->version ? *code->version : none,
+        .versions = code->version,
+        .version = code->version ? *code->version : 0,
         .sensitive = priv_is_sensitive(insn),
-        .covered = code->version,
     };
 }
 
@@ -65,34 +63,47 @@ struct exit site_run_again(struct vcpu *vcpu)
     return exit_of(EXIT_PATCH, EXIT_PATCH_RUN_AGAIN);
 }
 
-/* Not from the cache. */
-RARE static bool fetch(struct vcpu *vcpu, struct insn *insn, struct exit *exit)
+/* Reads and decodes what is at pc. False: there is nothing to be decoded, or it is not what trapped (*exit). */
+static bool read(struct vcpu *vcpu, struct patch_code *code, struct exit *exit)
 {
-    struct patch_code code;
-    uint64_t cause = patch_fetch(vcpu, vcpu->pc, &code);
-    if (cause == PATCH_AGAIN)
-        return false;
+    struct insn *insn = &trap_of(vcpu)->insn;
+    uint64_t cause = patch_fetch(vcpu, vcpu->pc, code);
     if (cause) {
-        *exit = emulate_fault(vcpu, cause, vcpu->pc);
+        *exit = cause == PATCH_AGAIN ? exit_of(EXIT_PATCH, EXIT_PATCH_RUN_AGAIN)
+                                     : emulate_fault(vcpu, cause, vcpu->pc);
         return false;
     }
-    *insn = insn_decode(code.raw);
-    if (code.replaced && !priv_is_sensitive(insn)) {
-        *exit = site_run_again(vcpu);
-        return false;
-    }
-    if (code.version && vcpu->mode == VMODE_S)
-        remember(vcpu, slot_of(vcpu), insn, &code, true);
-    return true;
+    *insn = insn_decode(code->raw);
+    if (!code->replaced || priv_is_sensitive(insn))
+        return true;
+    *exit = site_run_again(vcpu);
+    return false;
 }
 
-bool site_fetch(struct vcpu *vcpu, struct insn *insn, struct exit *exit)
+const struct insn *site_read(struct vcpu *vcpu, struct exit *exit)
+{
+    struct patch_code code;
+    return read(vcpu, &code, exit) ? &trap_of(vcpu)->insn : NULL;
+}
+
+__attribute__((noinline)) static const struct insn *fetch(struct vcpu *vcpu, struct exit *exit)
+{
+    struct patch_code code;
+    const struct insn *insn = &trap_of(vcpu)->insn;
+    if (!read(vcpu, &code, exit))
+        return NULL;
+    if (code.version && vcpu->mode == VMODE_S)
+        remember(vcpu, slot_of(vcpu), insn, &code, true);
+    return insn;
+}
+
+const struct insn *site_fetch(struct vcpu *vcpu, struct exit *exit)
 {
     const struct site *site = slot_of(vcpu);
-    if (vcpu->mode != VMODE_S || !site->covered || !holds(vcpu, site))
-        return fetch(vcpu, insn, exit);
-    *insn = site->insn;
-    return true;
+    bool may = vcpu->mode == VMODE_S && site->versions;
+    if (may && holds(vcpu, site) && site->version == *site->versions)
+        return &site->insn;
+    return fetch(vcpu, exit);
 }
 
 bool site_may_have_faulted(const struct vcpu *vcpu, const struct insn *insn, uint64_t gva,

@@ -17,24 +17,25 @@ struct vcpu;
 #define SITES 2048u /* by a hash of pc; a power of two */
 
 /* An instruction of the guest's kernel that trapped lately: the guest's own, whatever a copy has in its place. Valid
- * while epoch is the shadow's, which counts up when kernel code is unmapped anywhere, and contents the copy's version.
- * (An ecall of vU is not looked up: no copy is in its view.) */
+ * while epoch is the shadow's, which counts up when kernel code is unmapped anywhere; if it is no ecall or what stands for
+ * one, also only while the copy's version is the same. (An ecall of vU is not looked up: no copy is in its view.) */
 struct site {
     uint64_t pc, tag, epoch; /* tag: trap_code_tag */
     struct insn insn;
     int32_t hits;     /* ecalls that trapped there */
-    uint32_t version; /* of the copy, where there is one */
-    const uint32_t *versions;
-    bool sensitive; /* insn is */
-    bool covered;   /* its page is a copy: a store to it would be seen */
+    bool sensitive;   /* insn is */
+    uint32_t version; /* of the copy that its page is, when it was decoded, */
+    const uint32_t *versions; /* and now; null: the page is no copy, so that a store to it would not be seen */
 };
 
 /* What the guest's kernel has at pc, where an ecall trapped: an ecall, or what an ecall stands for in a copy. */
 struct site *site_of_ecall(struct vcpu *vcpu);
 
-/* The instruction that trapped, at the vcpu's pc. False: it cannot be known any more, and the exit is dealt with
- * (*exit): the guest runs it again, or has got an access fault. */
-bool site_fetch(struct vcpu *vcpu, struct insn *insn, struct exit *exit);
+/* The instruction that trapped, at the vcpu's pc, until the next call. Null: it cannot be known any more, and the exit is
+ * dealt with, and is *exit: the guest runs it again, or has got an access fault. site_fetch() remembers it, for what is
+ * likely to trap there again. */
+const struct insn *site_read(struct vcpu *vcpu, struct exit *exit);
+const struct insn *site_fetch(struct vcpu *vcpu, struct exit *exit);
 
 /* What was fetched cannot have trapped as it did: a device that masters the bus has put other code there unseen, or
  * a copy has another half of it. The copy is dropped, and the guest runs what is there now. */

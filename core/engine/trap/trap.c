@@ -54,22 +54,22 @@ static bool cannot_be_illegal(const struct vcpu *vcpu, const struct insn *insn)
 
 static struct exit handle_illegal(struct vcpu *vcpu)
 {
-    struct exit exit = exit_of(EXIT_PATCH, EXIT_PATCH_RUN_AGAIN);
-    struct insn insn;
+    struct exit exit;
     correct_wfi(vcpu);
     if (vcpu->mode == VMODE_S && patch_repair(vcpu, vcpu->pc))
         return exit_of(EXIT_PATCH, EXIT_PATCH_REPAIRED);
-    if (!site_fetch(vcpu, &insn, &exit))
+    const struct insn *insn = site_read(vcpu, &exit);
+    if (!insn)
         return exit;
-    bool sensitive = priv_is_sensitive(&insn);
+    bool sensitive = priv_is_sensitive(insn);
     if (!sensitive && vcpu->mode == VMODE_S && inline_open_float(vcpu))
         return exit_of(EXIT_PATCH, EXIT_PATCH_FLOAT); /* perhaps it was the FPU's: run again */
-    if (cannot_be_illegal(vcpu, &insn))
+    if (cannot_be_illegal(vcpu, insn))
         return site_run_again(vcpu);
-    bool site = vcpu->mode == VMODE_S && sensitive && patch_site(vcpu, vcpu->pc, &insn);
+    bool site = vcpu->mode == VMODE_S && sensitive && patch_site(vcpu, vcpu->pc, insn);
     if (site && trap_of(vcpu)->inlined && vcpu->vm->options.eager)
-        patch_promote(vcpu, vcpu->pc, &insn);
-    return priv_execute(vcpu, &insn);
+        patch_promote(vcpu, vcpu->pc, insn);
+    return priv_execute(vcpu, insn);
 }
 
 /* A patched site of PATCH=inline that traps often does so no longer, if that can be. */
@@ -143,38 +143,38 @@ static bool goes_ahead(const struct vcpu *vcpu)
 static struct exit handle_no_ram(struct vcpu *vcpu, uint64_t gpa, enum access access,
                                  struct exit exit)
 {
-    struct insn insn;
     uint64_t stval = trap_of(vcpu)->stval;
     if (access == ACCESS_FETCH)
         return emulate_fault(vcpu, CAUSE_FETCH_ACCESS, stval);
-    if (!site_fetch(vcpu, &insn, &exit))
+    const struct insn *insn = site_fetch(vcpu, &exit);
+    if (!insn)
         return exit;
-    if (is_inlined(vcpu, &insn, access))
-        return priv_execute(vcpu, &insn);
-    if (!site_may_have_faulted(vcpu, &insn, stval, access))
+    if (is_inlined(vcpu, insn, access))
+        return priv_execute(vcpu, insn);
+    if (!site_may_have_faulted(vcpu, insn, stval, access))
         return site_run_again(vcpu);
     ahead_note_device(vcpu, vcpu->pc);
-    return emulate_mmio(vcpu, &insn, stval, gpa, access, goes_ahead(vcpu));
+    return emulate_mmio(vcpu, insn, stval, gpa, access, goes_ahead(vcpu));
 }
 
 /* The load that faulted at stval, in code whose execute-only copy is mapped: it reads the original. */
 static struct exit handle_patched_load(struct vcpu *vcpu, uint64_t gpa, struct exit exit)
 {
     struct vm *vm = vcpu->vm;
-    struct insn insn;
-    if (!site_fetch(vcpu, &insn, &exit))
+    const struct insn *insn = site_fetch(vcpu, &exit);
+    if (!insn)
         return exit;
-    if (!site_may_have_faulted(vcpu, &insn, trap_of(vcpu)->stval, ACCESS_LOAD))
+    if (!site_may_have_faulted(vcpu, insn, trap_of(vcpu)->stval, ACCESS_LOAD))
         return site_run_again(vcpu);
-    if (!emulate_is_load(&insn)) { /* too rare to emulate: the page becomes readable, then it is run again */
+    if (!emulate_is_load(insn)) { /* too rare to emulate: the page becomes readable, then it is run again */
         patch_drop(vm, gpa);
         return exit;
     }
     uint64_t value, stval;
-    uint64_t cause = emulate_read(vcpu, emulate_address(vcpu, &insn), insn.width, &value, &stval);
+    uint64_t cause = emulate_read(vcpu, emulate_address(vcpu, insn), insn->width, &value, &stval);
     if (cause)
         return emulate_fault(vcpu, cause, stval);
-    emulate_finish_load(vcpu, &insn, value);
+    emulate_finish_load(vcpu, insn, value);
     patch_note_load(vm, gpa);
     return exit;
 }
@@ -248,36 +248,38 @@ static struct exit (*const handlers[16])(struct vcpu *vcpu) = {
     [CAUSE_STORE_PAGE] = handle_page_fault,
 };
 
-/* The guest's kernel is in a trampoline (inline.h), or jumped where trampolines are. False: the trap is
- * to be handled as any other, at the pc that the guest knows. */
-RARE static bool handle_trampoline(struct vcpu *vcpu, struct exit *exit)
+/* No exit: the trap is to be handled as any other. */
+static const struct exit unhandled = {EXIT_NONE};
+
+/* A jump to where trampolines are, which is none. */
+static struct exit handle_wild(struct vcpu *vcpu)
+{
+    uint64_t cause = shadow_fetch_fault(vcpu, vcpu->pc);
+    if (cause)
+        vcpu_raise(vcpu, cause, vcpu->pc);
+    else
+        trap_of(vcpu)->inlined->check = true; /* the guest has mapped a page there: found before it goes on */
+    return exit_of(EXIT_EXCEPTION, cause);
+}
+
+/* The guest's kernel is in a trampoline (inline.h), or jumped where trampolines are. The trap is unhandled if it would
+ * have come anyway, and is then to be handled at the pc that the guest knows. */
+RARE static struct exit handle_trampoline(struct vcpu *vcpu)
 {
     const struct trap_vcpu *own = trap_of(vcpu);
     bool interrupt = own->scause & SCAUSE_INTERRUPT;
-    struct insn insn;
-    *exit = exit_of(EXIT_PATCH, EXIT_PATCH_TRAMPOLINE);
+    struct exit exit = exit_of(EXIT_PATCH, EXIT_PATCH_TRAMPOLINE);
     enum inline_settled settled = inline_settle(vcpu);
     if (own->scause == CAUSE_STORE_PAGE)
         inline_map(vcpu); /* its first instruction is a store to the page of virtual CSRs */
     else if (own->scause == CAUSE_FETCH_PAGE && settled != SETTLED_WILD)
         inline_map_low(vcpu);
-    switch (settled) {
-    case SETTLED: return !interrupt;
-    case SETTLED_SLOW:
-        if (!interrupt && site_fetch(vcpu, &insn, exit) && priv_is_sensitive(&insn))
-            *exit = priv_execute(vcpu, &insn);
-        return !interrupt;
-    case SETTLED_WILD: break;
-    }
-    if (interrupt || own->scause == CAUSE_FETCH_PAGE)
-        return false;
-    uint64_t cause = shadow_fetch_fault(vcpu, vcpu->pc);
-    *exit = exit_of(EXIT_EXCEPTION, cause);
-    if (cause)
-        vcpu_raise(vcpu, cause, vcpu->pc);
-    else
-        own->inlined->check = true; /* the guest has mapped a page there: found before it goes on */
-    return true;
+    if (settled == SETTLED_WILD)
+        return interrupt || own->scause == CAUSE_FETCH_PAGE ? unhandled : handle_wild(vcpu);
+    if (interrupt)
+        return unhandled;
+    const struct insn *insn = settled == SETTLED_SLOW ? site_fetch(vcpu, &exit) : NULL;
+    return insn && priv_is_sensitive(insn) ? priv_execute(vcpu, insn) : exit;
 }
 
 /* --- The phases of an exit ---------------------------------------------------------------------------- */
@@ -285,16 +287,18 @@ RARE static bool handle_trampoline(struct vcpu *vcpu, struct exit *exit)
 void trap_take_over(struct vcpu *vcpu)
 {
     inline_pull(vcpu);
-    vcpu->csr.sstatus |= csr_read(CSR_SSTATUS) & SSTATUS_FS; /* it may have become Dirty */
+    if (csr_read(CSR_SSTATUS) & SSTATUS_SD)
+        vcpu->csr.sstatus |= SSTATUS_FS; /* Dirty, which is all that the hart makes of it by itself */
 }
 
 /* What trapped, by its cause. */
-static struct exit handle(struct vcpu *vcpu)
+static struct exit handle(struct vcpu *vcpu, uint64_t cause)
 {
-    uint64_t cause = trap_of(vcpu)->scause;
-    struct exit exit;
-    if (vcpu->pc < INLINE_LOW && inline_has_low(vcpu) && handle_trampoline(vcpu, &exit))
-        return exit;
+    if (vcpu->pc < INLINE_LOW && inline_has_low(vcpu)) {
+        struct exit exit = handle_trampoline(vcpu);
+        if (exit.bits != unhandled.bits)
+            return exit;
+    }
     if (cause & SCAUSE_INTERRUPT)
         return run_interrupt(vcpu, cause & ~SCAUSE_INTERRUPT);
     if (cause < 16 && handlers[cause])
@@ -321,15 +325,22 @@ static void follow_mode(struct vcpu *vcpu)
 
 void trap_prepare(struct vcpu *vcpu)
 {
-    if (vcpu->changed.interrupts)
+    if (vcpu->changed & VCPU_INTERRUPTS)
         vcpu_deliver_interrupt(vcpu);
-    if (vcpu->changed.view) {
+    if (vcpu->changed & VCPU_VIEW) {
         shadow_select(vcpu);
         follow_mode(vcpu);
-        inline_show_fs(vcpu);
-    } else if (vcpu->changed.fs) {
-        inline_show_fs(vcpu);
+        if (trap_of(vcpu)->inlined)
+            vcpu->changed |= VCPU_FS; /* it is hidden from the hart in one mode alone */
     }
+    if (vcpu->changed & VCPU_FS)
+        inline_show_fs(vcpu);
+}
+
+static inline void prepare(struct vcpu *vcpu)
+{
+    if (vcpu->changed)
+        trap_prepare(vcpu);
 }
 
 /* After the exit's own work: the guest's next instructions, where another that would trap is near, and what devices
@@ -337,12 +348,12 @@ void trap_prepare(struct vcpu *vcpu)
 static void go_on(struct vcpu *vcpu, struct exit exit)
 {
     struct vm *vm = vcpu->vm;
-    bool ran = goes_ahead(vcpu) && exit.class != EXIT_SHADOW_FILL && ahead_run(vcpu);
+    bool ran = goes_ahead(vcpu) && exit_class(exit) != EXIT_SHADOW_FILL && ahead_run(vcpu);
     if (vm->has_put_off)
         vm->calls->settle(vm);
     else if (!ran)
         return;
-    trap_prepare(vcpu);
+    prepare(vcpu);
 }
 
 struct vcpu *trap_handle(struct vcpu *vcpu)
@@ -350,15 +361,16 @@ struct vcpu *trap_handle(struct vcpu *vcpu)
     struct vm *vm = vcpu->vm;
     struct trap_vcpu *own = trap_of(vcpu);
     run_begin(vcpu);
-    own->scause = csr_read(CSR_SCAUSE);
+    uint64_t cause = csr_read(CSR_SCAUSE);
+    own->scause = cause;
     own->stval = csr_read(CSR_STVAL);
     trap_take_over(vcpu);
     if (vcpu->external && vm->calls->look)
         vm->calls->look(vm);
-    struct exit exit = handle(vcpu);
+    struct exit exit = handle(vcpu, cause);
     if (vm->paused)
         run_pause(vcpu, exit);
-    trap_prepare(vcpu);
+    prepare(vcpu);
     go_on(vcpu, exit);
     inline_push(vcpu);
     run_end(vcpu, exit);

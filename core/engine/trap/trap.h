@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "isa/decode.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
@@ -37,6 +38,7 @@ struct trap_vcpu {
     struct inlined *inlined; /* PATCH=inline; else null */
     struct ahead *ahead;     /* traces for running ahead */
     struct site *site;       /* decoded instructions by pc */
+    struct insn insn;        /* the one that was fetched last and is not among them */
 };
 
 static inline struct trap_vcpu *trap_of(const struct vcpu *vcpu)
