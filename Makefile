@@ -187,7 +187,7 @@ fmt: | $(BUILD)/.setup-check
 loc:
 	@for folder in core devices/emulated devices/paravirt devices/passthrough guest-drivers guests \
 		bench scripts tests docs; do \
-		git ls-files $$folder | xargs -r cat | wc -l | xargs printf '%-22s %6s\n' $$folder; done
+		git ls-files -s $$folder | grep -v ^120000 | cut -f 2 | xargs -r cat | wc -l | xargs printf '%-22s %6s\n' $$folder; done
 
 clean:
 	rm -rf $(BUILD)

@@ -2,8 +2,7 @@
 
 import os
 
-import cells
-import schedule
+from . import cells, schedule
 
 WORKLOADS = 5  # in a bundle
 

@@ -5,14 +5,10 @@ Its id says all of that; ONLY= is matched against it. Cells that can share a boo
 All cells of a workload run the same image with the same memory, disk, back end and queue depth.
 """
 
-import os
 import re
-import sys
 from dataclasses import dataclass, field, replace
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scripts"))
-
-from runner import options as front_door  # noqa: E402
+from scripts.runner import options as front_door
 
 QUICK, DEFAULT, FULL = range(3)  # the smallest matrix that a cell is part of
 LEVELS = front_door.PATCH_LEVELS

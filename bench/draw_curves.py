@@ -1,8 +1,7 @@
-#!/usr/bin/python3
 """Draws the growth curves of build/curves.json, and writes their tables.
 
-  bench/draw_curves.py           build/growth/growth.md and its figures: `make curves` runs it
-  bench/draw_curves.py --docs    docs/growth.md, between its two marks, and docs/figures/: `make growth`
+  python3 -m bench.draw_curves           build/growth/growth.md and its figures: `make curves` runs it
+  python3 -m bench.draw_curves --docs    docs/growth.md, between its two marks, and docs/figures/: `make growth`
 """
 
 import json
@@ -15,12 +14,9 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot, ticker  # noqa: E402
 
+from .workloads import curves
+
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path.insert(0, os.path.join(TOP, "scripts"))
-sys.path.insert(0, os.path.join(TOP, "bench", "workloads"))
-
-import curves  # noqa: E402
-
 RESULT = "build/curves.json"
 PLACES = {False: "build/growth", True: "docs"}
 BEGIN, END = "<!-- begin: bench/draw_curves.py -->", "<!-- end -->"

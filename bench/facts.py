@@ -4,7 +4,7 @@ import datetime
 import os
 import re
 
-from runner import report
+from scripts.runner import report
 
 
 def machine():

@@ -4,14 +4,10 @@ The cells, and what is said of them, are the report's (bench/report/); what is l
 """
 
 import os
-import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, ".."))
-
-import results  # noqa: E402
-from bench.report.value import Value, number  # noqa: E402,F401: number is bench/compare's too
-from cells import Refusal  # noqa: E402
+from . import results
+from .cells import Refusal
+from .report.value import Value
 
 REPORT = "build/report"
 FIGURE = "docs/figures/strategies.svg"  # a figure of the report, beside the README
@@ -28,8 +24,8 @@ def figure(value, digits):
 
 def rows(whole):
     """The report's headline rows, as far as they were measured at all."""
-    from bench.report import overview
-    from bench.report.results import Results
+    from .report import overview
+    from .report.results import Results
     last = None
     for title, measure, level, *values in overview.headline_rows(Results(whole)):
         if not any(value.there for value in values[1:]):
@@ -40,8 +36,8 @@ def rows(whole):
 
 
 def table(whole):
-    from bench.report.words import MACHINES
-    from bench.report.results import STRATEGIES
+    from .report.words import MACHINES
+    from .report.results import STRATEGIES
     lines = ["| per | PATCH | " + " | ".join(MACHINES[name] for name in STRATEGIES) + " |",
              "| --- | --- |" + " ---: |" * len(STRATEGIES)]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows(whole)]) + "\n"
@@ -50,8 +46,8 @@ def table(whole):
 def said(whole):
     """Paragraphs above the table: the banner, if the times are not to be used, and where the default level is
     dearer than a lower one."""
-    from bench.report import levels
-    from bench.report.results import Results
+    from .report import levels
+    from .report.results import Results
     of = Results(whole)
     return "".join(f"{text}\n\n" for text in [*([f"**{of.banner}**"] if of.banner else []), *levels.dearer(of)])
 

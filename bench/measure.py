@@ -10,20 +10,14 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 
+from scripts.runner import firmware, options as front_door, session
+from .workloads import marks
+
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path.insert(0, os.path.join(TOP, "scripts"))
-sys.path.insert(0, os.path.join(TOP, "bench", "workloads"))
-
-import marks  # noqa: E402
-from runner import firmware  # noqa: E402
-from runner import options as front_door  # noqa: E402
-from runner import session  # noqa: E402
-
 SECONDS = 180
 SEND = re.compile(r"^bench input: send (\d+)\n", re.MULTILINE)  # a whole line, not what came of it
 

@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 
-from cells import Refusal
+from .cells import Refusal
 
 RESULT = "build/peer-kvm.json"
 COMMAND = "make bench PEER=kvm"

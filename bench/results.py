@@ -2,10 +2,8 @@
 
 import json
 
-import cells
-import intervals
-import stored
-from cells import Refusal
+from . import cells, intervals, stored
+from .cells import Refusal
 
 SCHEMA = 2
 GROUPS = {"device": ("mmio",), "plic": ("plic",), "csr": ("csr", "sret", "wfi", "fence", "patch"),

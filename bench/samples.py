@@ -4,15 +4,10 @@ import os
 import re
 import tempfile
 
-import cells
-import measure
-from measure import Failed
-
-from runner import histogram  # noqa: E402  (scripts/, by measure)
-
-import debian  # noqa: E402  (bench/workloads, by measure)
-import marks  # noqa: E402
-import nano  # noqa: E402
+from scripts.runner import histogram
+from . import cells, measure
+from .measure import Failed
+from .workloads import debian, marks, nano
 
 BENCH_LINE = re.compile(r"^bench (?:(?P<disk>disk (?:read|write)): (?P<n>\d+) requests of (?P<bytes>\d+) "
                         r"bytes, depth (?P<depth>\d+)|(?P<other>uart|input|interrupt): (?P<m>\d+) \w+), "

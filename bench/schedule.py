@@ -7,10 +7,8 @@ ratio is taken within minutes, and whatever else the host does meets all of them
 import os
 import time
 
-import cells
-import results
-import samples
-from journal import Journal, fingerprint
+from . import cells, results, samples
+from .journal import Journal, fingerprint
 
 FOLDER = "build/bench"
 

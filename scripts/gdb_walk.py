@@ -2,17 +2,16 @@
 
 Environment: TRIDENT_GDB (QEMU's socket), TRIDENT_BASE (where the VMM is), TRIDENT_STEPS and
 TRIDENT_STARTS (name=address,...: of the VMM's functions, of the guest's), TRIDENT_EVENTS, TRIDENT_PATCH,
-TRIDENT_REPORT (a file: one JSON object for each event, then a last line with "done").
+TRIDENT_REPORT (a file: one JSON object for each event, then a last line with "done"),
+PYTHONPATH (the project's top).
 """
 
 import json
 import os
-import sys
 
 import gdb
 
-sys.path.insert(0, "scripts")
-from runner import walk_steps  # noqa: E402
+from scripts.runner import walk_steps
 
 REAL = ("scause", "sepc", "stval", "sstatus", "satp")
 VIRTUAL = ("sstatus", "sie", "sip", "stvec", "sscratch", "sepc", "scause", "stval", "satp")

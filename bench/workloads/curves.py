@@ -6,9 +6,8 @@ import itertools
 import math
 import os
 
-import marks
-import nano
-from runner import report
+from scripts.runner import report
+from . import marks, nano
 
 MEM = "1408M"  # default: room for the largest working set, 1 GiB
 FIELDS = ("curve", "x", "device", "patch", "n", "ns", "instructions", "traps", "device_traps", "exits")

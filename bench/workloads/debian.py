@@ -13,9 +13,8 @@ import subprocess
 import tempfile
 from collections import Counter
 
-import marks
-import program
-from runner import report
+from scripts.runner import report
+from . import marks, program
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = "build/debian/root.img"

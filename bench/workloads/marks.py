@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 
-from runner import session
+from scripts.runner import session
 
 MARK = re.compile(r"^mark-(begin|end) (\S+) +(\S+) *$", re.MULTILINE)
 COMMAND = {"begin": "reset", "end": "stats"}

@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 
-import marks
+from . import marks
 
 DISK_MIB = 64
 TIMEOUT = 300

@@ -3,13 +3,9 @@ their guests themselves. A program says its plan first; a boot that is in no pla
 """
 
 import contextlib
-import os
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-
-import schedule  # noqa: E402  (bench)
+from .. import schedule
 
 
 class Clock(schedule.Clock):

@@ -46,10 +46,10 @@ nano: | $(BUILD)/.setup-run
 curves: | $(BUILD)/.setup-curves
 	@$(MAKE) --no-print-directory -s W=curves workload-files
 	@$(WORKLOAD_RUN) curves $(call quote,$(DEVICE))
-	@bench/draw_curves.py
+	@/usr/bin/python3 -m bench.draw_curves
 
 # From build/curves.json alone.
 growth: | $(BUILD)/.setup-curves
-	@bench/draw_curves.py --docs
+	@/usr/bin/python3 -m bench.draw_curves --docs
 
 include bench/peer/peer.mk

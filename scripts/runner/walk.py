@@ -75,7 +75,7 @@ def carry_out(options, events):
     base = machine.vmm_address(options)
     steps = walk_steps.step_names(options.patch)
     environment = {
-        **os.environ, "TRIDENT_BASE": hex(base), "TRIDENT_EVENTS": ",".join(events),
+        **os.environ, "PYTHONPATH": os.getcwd(), "TRIDENT_BASE": hex(base), "TRIDENT_EVENTS": ",".join(events),
         "TRIDENT_PATCH": options.patch,
         "TRIDENT_STEPS": pairs(find_symbols(machine.TRIDENT_ELF, steps), base),
         "TRIDENT_STARTS": pairs(find_symbols(options.kernel, guest_names(events))),

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Time: the guest's clocks advance as the host's do, within 1 %, and a sleep of 1 s takes 1 s.
 
   clock.py [STRATEGY...] [--seconds N]
@@ -11,7 +10,7 @@ import argparse
 import re
 import sys
 
-from guest import EVERY, LINUX, Guest, disk_of, program, require
+from .guest import EVERY, LINUX, Guest, disk_of, program, require
 
 ALLOWED = 0.05  # seconds, for the way of a line
 

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Errors from below: the machine's disk fails on a range, is full, or may not be written. The request
 fails in the guest as the device says it, Linux logs it and goes on, all others succeed.
 
@@ -12,7 +11,7 @@ import argparse
 import re
 import sys
 
-from guest import EVERY, Failed, Guest, disk_of, program, require, run_script
+from .guest import EVERY, Failed, Guest, disk_of, program, require, run_script
 
 SIZE = 64 << 20
 EIO, ENOSPC = 256, 1280  # 4 KiB blocks that fail always, and when written

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Kill test: QEMU gets SIGKILL at a random moment of a write load; every block whose fsync had returned
 in the guest must be in the image, with its content.
 
@@ -17,7 +16,7 @@ import signal
 import subprocess
 import sys
 
-from guest import Guest, LINUX, STRATEGIES, Failed, Late, complaint, disk_of, program, require
+from .guest import LINUX, STRATEGIES, Failed, Guest, Late, complaint, disk_of, program, require
 
 SIZE = 64 << 20
 BLOCK = 4096

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Memory: guests of 64 MiB to 4 GiB boot, and the VMM's own memory keeps to 2 % and 4 MiB.
 
   memory.py [STRATEGY...] [--sizes 64M,4G]
@@ -10,7 +9,7 @@ import os
 import re
 import sys
 
-from guest import LINUX, STRATEGIES, Failed, Guest, check_memory, disk_of, program, require
+from .guest import LINUX, STRATEGIES, Failed, Guest, check_memory, disk_of, program, require
 
 SIZES = ("64M", "96M", "128M", "256M", "512M", "1G", "2G", "4G")
 LINUX_NEEDS = 128 << 20  # Debian's kernel, its initramfs and what it unpacks

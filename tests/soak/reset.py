@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Resets: the guest reboots the machine with requests in flight; the disk's driver goes and comes back.
 
   reset.py [STRATEGY...] [--reboots N] [--reloads N]
@@ -8,7 +7,7 @@ import argparse
 import re
 import sys
 
-from guest import STRATEGIES, Failed, disk_of, program, require, run_script
+from .guest import STRATEGIES, Failed, disk_of, program, require, run_script
 
 SIZE = 64 << 20
 

@@ -1,7 +1,8 @@
 # Endurance tests on Debian's Linux. Included by the top-level Makefile.
 #   make soak MIN=10 DEVICE=virtio     load for MIN minutes, then kills, errors, resets, memory, time
 #   make kill N=20 DEVICE=virtio       QEMU killed N times in the middle of writes
-# tests/soak/{kill,errors,reset,memory,clock}.py are the parts, each a program of its own.
+# tests/soak/{kill,errors,reset,memory,clock}.py are the parts, each a program of its own:
+# python3 -m tests.soak.kill.
 SOAK := $(BUILD)/soak
 MIN  ?= 10
 
@@ -19,7 +20,7 @@ $(SOAK)/initramfs.cpio: $(BUILD)/linux/debian.cpio.gz tests/soak/pack $(SOAK_FIL
 	tests/soak/pack $< $@ $(SOAK_FILES)
 
 soak: guest-soak guest-debian trident guest | $(BUILD)/.setup-run
-	tests/soak/soak.py $(call quote,$(DEVICE)) --minutes $(call quote,$(MIN))
+	/usr/bin/python3 -m tests.soak.soak $(call quote,$(DEVICE)) --minutes $(call quote,$(MIN))
 
 kill: guest-soak trident | $(BUILD)/.setup-run
-	tests/soak/kill.py $(call quote,$(DEVICE)) --times $(call quote,$(if $(filter N,$(GIVEN)),$N,20))
+	/usr/bin/python3 -m tests.soak.kill $(call quote,$(DEVICE)) --times $(call quote,$(if $(filter N,$(GIVEN)),$N,20))

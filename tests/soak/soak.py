@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """Endurance: stress-ng and fio, both verifying, at once in Debian for some minutes; then everything
 else of this folder under the same strategy.
 
@@ -13,12 +12,8 @@ import argparse
 import sys
 import time
 
-import clock
-import errors
-import kill
-import memory
-import reset
-from guest import EVERY, Failed, Guest, check_memory, complaint, program, require
+from . import clock, errors, kill, memory, reset
+from .guest import EVERY, Failed, Guest, check_memory, complaint, program, require
 
 EACH = 10        # seconds between statistics
 SETTLED = 60     # seconds after which memory must be flat

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-import front_door
+from . import front_door
 
 TOP = front_door.TOP
 BUILT = ("trident", "guest", "libfdt")

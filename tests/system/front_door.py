@@ -4,13 +4,10 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
+
+from scripts.runner import firmware
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-sys.path.insert(0, os.path.join(TOP, "scripts"))
-
-from runner import firmware  # noqa: E402
-
 MAKE = ["make", "--no-print-directory"]
 
 

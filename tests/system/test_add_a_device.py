@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-import front_door
+from . import front_door
 
 COPIED = ("Makefile", "bench", "core", "devices", "guest-drivers", "guests", "scripts", "tests")
 
@@ -26,7 +26,7 @@ def tree(tmp_path_factory):
     for name in COPIED:
         source = f"{front_door.TOP}/{name}"
         if os.path.isdir(source):
-            shutil.copytree(source, f"{top}/{name}", ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, f"{top}/{name}", symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, top)
     shutil.copytree(f"{front_door.TOP}/build/libfdt", f"{top}/build/libfdt")

@@ -6,25 +6,17 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 
 import jsonschema
 import pytest
 
-import bench_hosts
-import front_door
+from bench import cells, measure, samples, schedule
+from scripts.runner import machine
+from . import bench_hosts, front_door
 
 TOP = front_door.TOP
-sys.path.insert(0, f"{TOP}/bench")
-
-import cells  # noqa: E402
-import measure  # noqa: E402
-import samples  # noqa: E402
-import schedule  # noqa: E402
-from runner import machine  # noqa: E402
-
 SMALL = "^count/trident/(console-out|interrupt)/(native|virtio/[a-z]+)$"
 FIGURES = ("operations", "instructions", "traps", "registers")
 
@@ -163,8 +155,9 @@ def test_failed_cell(clone):
             file.write(b"\0" * 4096)  # illegal instructions
         status, output = bench_hosts.run(
             clone, "/usr/bin/python3", "-c",
-            "import sys; sys.path.insert(0, 'bench'); import measure; measure.SECONDS = 5\n"
-            "import bundles, cells, facts, schedule, json\n"
+            "import json\n"
+            "from bench import cells, facts, measure, schedule\n"
+            "measure.SECONDS = 5\n"
             f"run = schedule.Bench(cells.select(0, {SMALL!r}), 0, facts.machine(), 'build/failing')\n"
             "json.dump(run.run(), open('build/failing.json', 'w'))")
     finally:
@@ -264,10 +257,8 @@ def test_baseline():
 
 def test_baseline_sees_a_change(clone):
     path = f"{clone}/bench/baseline.json"
-    code = ("import importlib.machinery, importlib.util, copy, json, sys\n"
-            "loader = importlib.machinery.SourceFileLoader('baseline', 'bench/baseline')\n"
-            "spec = importlib.util.spec_from_loader('baseline', loader)\n"
-            "baseline = importlib.util.module_from_spec(spec); loader.exec_module(baseline)\n"
+    code = ("import copy, json\n"
+            "from bench import baseline\n"
             f"cells = json.load(open({path!r}))['cells']\n"
             "name = next(name for name in cells if 'virtio' in name)\n"
             "for change in (lambda c: c['traps'].update(total=c['traps']['total'] + 1),\n"

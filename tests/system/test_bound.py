@@ -4,17 +4,14 @@ guest (docs/devices.md)."""
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
-import front_door
-from test_guests import STRATEGIES, assert_no_long_exit, built, name  # noqa: F401 (built is a fixture)
-
-sys.path.insert(0, os.path.join(front_door.TOP, "scripts"))
-from runner import control  # noqa: E402
-from runner.session import RUN_FOLDER  # noqa: E402
+from scripts.runner import control
+from scripts.runner.session import RUN_FOLDER
+from . import front_door
+from .test_guests import STRATEGIES, assert_no_long_exit, built, name  # noqa: F401 (built is a fixture)
 
 ANSWER = 0.25  # seconds until the control channel has answered
 

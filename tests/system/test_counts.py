@@ -3,22 +3,15 @@
 import copy
 import json
 import re
-import sys
 from dataclasses import replace
 
 import jsonschema
 import pytest
 
-import front_door
+from bench import cells, results, samples, schedule
+from . import front_door
 
 TOP = front_door.TOP
-sys.path.insert(0, f"{TOP}/bench")
-
-import cells  # noqa: E402
-import results  # noqa: E402
-import samples  # noqa: E402
-import schedule  # noqa: E402
-
 TIMES = (32, 64, 128)
 SPREAD = 0.005
 TURNS = 4

@@ -4,17 +4,11 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 
 import pytest
 
-import front_door
-import test_workloads
-
-sys.path.insert(0, f"{front_door.TOP}/scripts")
-sys.path.insert(0, f"{front_door.TOP}/bench/workloads")
-
-import curves  # noqa: E402
+from bench.workloads import curves
+from . import front_door, test_workloads
 
 
 def rows(device, costs):
@@ -80,8 +74,8 @@ def tree_fixture(tmp_path):
 
 
 def draw(tree, *arguments):
-    done = subprocess.run([f"{tree}/bench/draw_curves.py", *arguments], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+    done = subprocess.run(["/usr/bin/python3", "-m", "bench.draw_curves", *arguments], cwd=tree,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
     return done.returncode, done.stdout
 
 

@@ -1,20 +1,11 @@
 """The tests of tests/soak in short: nothing lost, nothing hung, in Debian's Linux."""
 
-import os
-import sys
 
 import pytest
 
-import front_door
-
-sys.path.insert(0, os.path.join(front_door.TOP, "tests", "soak"))
-
-import clock  # noqa: E402
-import errors  # noqa: E402
-import kill  # noqa: E402
-import memory  # noqa: E402
-import reset  # noqa: E402
-from guest import EVERY, STRATEGIES, Failed  # noqa: E402
+from ..soak import clock, errors, kill, memory, reset
+from ..soak.guest import EVERY, STRATEGIES, Failed
+from . import front_door
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,19 +1,13 @@
 """The examples in the documentation: made by `make examples`, and still as the program is."""
 
-import importlib.machinery
-import importlib.util
 import os
 import re
 import shutil
 
 import pytest
 
-import front_door
-import test_seeing
-
-LOADER = importlib.machinery.SourceFileLoader("examples", os.path.join(front_door.TOP, "scripts/examples"))
-examples = importlib.util.module_from_spec(importlib.util.spec_from_loader("examples", LOADER))
-LOADER.exec_module(examples)
+from scripts import examples
+from . import front_door, test_seeing
 
 
 def all_blocks():

@@ -6,16 +6,13 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
 import types
 
 import pytest
 
-import front_door
-
-sys.path.insert(0, os.path.join(front_door.TOP, "scripts"))
-from runner import control, session, trace  # noqa: E402
+from scripts.runner import control, session, trace
+from . import front_door
 
 MOST = 48 << 10  # KiB of resident memory: Python and the runner take half of it
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-import front_door
+from . import front_door
 
 STRATEGIES = ("emulated", "virtio", "passthrough")
 PATCHES = ("off", "ecall", "cluster", "inline")

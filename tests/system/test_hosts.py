@@ -12,9 +12,8 @@ import subprocess
 
 import pytest
 
-import front_door
-import test_rows
-from runner import firmware
+from scripts.runner import firmware
+from . import front_door, test_rows
 
 RELEASES = ("bookworm", "trixie")
 

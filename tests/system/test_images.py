@@ -2,18 +2,13 @@
 known that the guest in one has carried out RUN."""
 
 import glob
-import os
 import re
 import struct
-import sys
 
 import pytest
 
-import front_door
-
-sys.path.insert(0, os.path.join(front_door.TOP, "scripts"))
-from runner import image, session  # noqa: E402
-from runner import options as options_of  # noqa: E402
+from scripts.runner import image, options as options_of, session
+from . import front_door
 
 PAGE = 4096
 WHERE = 0x80200000

@@ -6,8 +6,7 @@ import subprocess
 
 import pytest
 
-import front_door
-import manifest
+from . import front_door, manifest
 
 MARKS = (r"^OpenSBI v", r"^exit class ")  # of the firmware's banner and of the closing table
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-import front_door
+from . import front_door
 
 MORE = ("BUILD", "CROSS", "COMPILER", "DEBIAN_SIZE", "SETUP", "PEER", "KVMTOOL")  # and not in OPTIONS
 

@@ -1,31 +1,16 @@
 """KVM as a peer, without running it (which takes minutes): what is refused, and what is taken."""
 
-import importlib.machinery
-import importlib.util
 import json
 import struct
-import sys
 
 import jsonschema
 import pytest
 
-import front_door
+from bench import peer_cells
+from bench.peer import run as peer
+from . import front_door
 
 TOP = front_door.TOP
-sys.path.insert(0, f"{TOP}/bench")
-
-import peer_cells  # noqa: E402
-
-
-
-def load():
-    loader = importlib.machinery.SourceFileLoader("peer_run", f"{TOP}/bench/peer/run")
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("peer_run", loader))
-    loader.exec_module(module)
-    return module
-
-
-peer = load()
 CONSOLE = """trident-linux: 6.12.107+deb13-riscv64 up 4.25s disk vda 131072
 [    0.000000] random: crng init done
 nano-json-begin

@@ -4,7 +4,7 @@ import json
 
 import jsonschema
 
-import front_door
+from . import front_door
 
 TOP = front_door.TOP
 

@@ -17,17 +17,14 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-import front_door
+from bench import controls, headline
+from bench.report import (
+    assemble, cite, classes, curves, details, levels, overview, peer, research, results, svg, table,
+    words as names)
+from bench.report.value import SAME, Value, apart, compared, missing
+from . import front_door
 
 TOP = front_door.TOP
-sys.path[:0] = [TOP, f"{TOP}/bench"]
-
-import controls  # noqa: E402
-from bench.report import (  # noqa: E402
-    assemble, cite, classes, curves, details, levels, overview, peer, research, results, svg, table, words as names)
-import headline  # noqa: E402
-from bench.report.value import SAME, Value, apart, compared, missing  # noqa: E402
-
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "results.json")
 SVG = "{http://www.w3.org/2000/svg}"
 CHROMIUM = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",

@@ -8,9 +8,7 @@ import time
 import jsonschema
 import pytest
 
-import files
-import front_door
-import manifest
+from . import files, front_door, manifest
 
 
 @pytest.fixture(scope="session")

@@ -6,17 +6,14 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 
 import pexpect
 import pytest
 
-import front_door
-
-sys.path.insert(0, os.path.join(front_door.TOP, "scripts"))
-from runner import control, histogram, machine, session, top, walk, walk_steps, walk_text  # noqa: E402
-from runner.options import Refusal  # noqa: E402
+from scripts.runner import control, histogram, machine, session, top, walk, walk_steps, walk_text
+from scripts.runner.options import Refusal
+from . import front_door
 
 NM = "riscv64-unknown-elf-nm"
 

@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-import front_door
+from . import front_door
 
 LEVELS = os.environ.get("PATCHES", "default").split(",")
 LINUX = {"GUEST": "build/linux/Image", "INITRD": "build/selfmod/initramfs.cpio",

@@ -3,15 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
-import front_door
-
-sys.path.insert(0, os.path.join(front_door.TOP, "scripts"))
-from runner import control, session  # noqa: E402
+from scripts.runner import control, session
+from . import front_door
 
 CASES = range(17)
 NO_UART = range(12)  # of these, what needs no 16550

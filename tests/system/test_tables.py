@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-import front_door
+from . import front_door
 
 # The table's size, where it is, a value that is too small, and a file that must be refused then.
 TABLES = [

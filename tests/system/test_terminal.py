@@ -11,10 +11,8 @@ import time
 import pexpect
 import pytest
 
-import front_door
-import manifest
-from runner import control as runner_control
-from runner import session
+from scripts.runner import control as runner_control, session
+from . import front_door, manifest
 
 PROMPT = "trident> "
 

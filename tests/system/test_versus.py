@@ -3,7 +3,7 @@
 import json
 import re
 
-import front_door
+from . import front_door
 
 
 def versus(*arguments, seconds=120):

@@ -5,8 +5,7 @@ import json
 import jsonschema
 import pytest
 
-import front_door
-import manifest
+from . import front_door, manifest
 
 TOP = front_door.TOP
 

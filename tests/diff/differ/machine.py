@@ -6,16 +6,11 @@ import selectors
 import signal
 import struct
 import subprocess
-import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../scripts"))
-
-from runner import firmware  # noqa: E402
-from runner import machine as qemu  # noqa: E402
-from runner.options import parse_shadow  # noqa: E402
-
-from .program import MAGIC  # noqa: E402
+from scripts.runner import firmware, machine as qemu
+from scripts.runner.options import parse_shadow
+from .program import MAGIC
 
 RAM = 64 << 20
 SILENCE = 10  # seconds without a line of output: the guest hangs
