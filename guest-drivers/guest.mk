@@ -26,14 +26,14 @@ GUEST_OBJS := \
 	kernel/disk.o \
 	kernel/line.o \
 	kernel/shell.o \
-	kernel/bench.o \
-	kernel/benchcost.o \
-	kernel/benchtrap.o \
-	kernel/benchwait.o \
-	kernel/benchtrap_ops.o \
-	kernel/hostile.o \
-	kernel/uarttest.o \
-	kernel/disktest.o \
+	programs/bench.o \
+	programs/benchcost.o \
+	programs/benchtrap.o \
+	programs/benchwait.o \
+	programs/benchtrap_ops.o \
+	programs/hostile.o \
+	programs/uarttest.o \
+	programs/disktest.o \
 	emulated/uart.o \
 	emulated/ahci.o \
 	emulated/ata.o \
