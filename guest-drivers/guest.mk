@@ -26,6 +26,10 @@ GUEST_OBJS := \
 	kernel/disk.o \
 	kernel/line.o \
 	kernel/shell.o \
+	programs/programs.o \
+	programs/machine.o \
+	programs/pattern.o \
+	programs/disk.o \
 	programs/bench.o \
 	programs/benchcost.o \
 	programs/benchtrap.o \
@@ -49,7 +53,7 @@ GUEST_CFLAGS := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany \
 	-std=gnu11 -O2 -g -ffreestanding -fno-common -fno-pic -ffunction-sections -fdata-sections \
 	-Wall -Wextra -Wshadow -Wmissing-prototypes -Werror \
 	-DPICOLIBC_INTEGER_PRINTF_SCANF $(if $(SELFTEST_OBJS),-DHAVE_SELFTEST) \
-	-isystem $(PICOLIBC_INC) -isystem $(LIBFDT_INC) -Iguest-drivers/kernel -Icore
+	-isystem $(PICOLIBC_INC) -isystem $(LIBFDT_INC) -Iguest-drivers -Iguest-drivers/kernel -Icore
 GUEST_PATHS := $(addprefix $(GUEST_DIR)/,$(GUEST_OBJS))
 
 .PHONY: guest

@@ -68,9 +68,9 @@ bool page_enable(void);
 /* satp of the kernel's table; 0 before page_enable(). */
 uint64_t page_kernel_satp(void);
 
-/* --- trap.S, trap.c ---------------------------------------------------------------------------- */
+/* --- trap_vector.S, trap.c --------------------------------------------------------------------- */
 
-/* Saved by the vector on the kernel's stack, restored on return. Order known to trap.S. */
+/* Saved by the vector on the kernel's stack, restored on return. Order known to trap_vector.S. */
 struct trap_frame {
     uint64_t x[32]; /* x[0] is unused */
     uint64_t sepc, sstatus, scause, stval;
@@ -259,60 +259,10 @@ enum disk_status disk_run(const struct disk_stream *stream, uint64_t *failed);
 
 /* --- shell.c ----------------------------------------------------------------------------------- */
 
-/* Runs one command line; 0, or the command's failing status. */
-int shell_run(char *line);
-/* `commands` separated by ';': all of them, then the machine powers off. */
+/* Runs `commands`, separated by ';', all of them; then the machine powers off. */
 _Noreturn void shell_script(const char *commands);
+/* Reads command lines and runs them, for ever. */
 _Noreturn void shell_interactive(void);
-
-/* One row of the shell's table. arguments[0] is the command's name. */
-struct shell_command {
-    const char *name, *usage, *help;
-    int (*run)(int count, char **arguments);
-};
-/* A decimal or 0x number in *value; false and a sentence if it is none or above max. */
-bool shell_number(const char *what, const char *text, uint64_t max, uint64_t *value);
-
-/* The disk, or null and a sentence. */
-struct disk *shell_disk(void);
-
-/* A pattern that differs in every sector and in every word of it. */
-void pattern_fill(uint64_t sector, uint32_t count, void *buffer, uint64_t seed);
-/* The first sector that does not hold the pattern, or sector + count. */
-uint64_t pattern_check(uint64_t sector, uint32_t count, const void *buffer, uint64_t seed);
-
-int command_disk(int count, char **arguments);
-int command_disktest(int count, char **arguments);
-int command_uarttest(int count, char **arguments);
-int command_bench(int count, char **arguments);
-
-/* What a workload cost the guest, all below it included. instructions: retired, if QEMU counts them
- * (-icount), without those that spun. begin and end mark the workload for the VMM. */
-struct bench_cost {
-    uint64_t ticks, instructions;
-};
-struct bench_cost bench_now(void);
-struct bench_cost bench_since(struct bench_cost begin);
-struct bench_cost bench_begin(void);
-struct bench_cost bench_end(struct bench_cost begin);
-/* Whether instret counts instructions; otherwise it is a clock, and no instructions are shown. */
-bool bench_counts(void);
-/* "<ticks> ticks, <instructions> instructions", the latter where they are counted; ends the line. */
-void bench_print(struct bench_cost cost);
-int bench_trap(void);
-int bench_input(uint64_t bytes);
-int bench_interrupt(uint64_t count);
-
-int command_hostile(int count, char **arguments);
-
-/* --- selftest/ --------------------------------------------------------------------------------- */
-
-/* Runs the checks whose name begins with prefix ("" for all); the number that failed. effort: how many
- * cases of those that make their own, 1 to 10. */
-int selftest_main(const char *prefix, unsigned effort);
-
-/* Prints what a guest can see of PATCH=inline; 0. */
-int differences_main(void);
 
 /* --- Drivers: null if the device is absent or does not answer. --------------------------------- */
 

@@ -6,6 +6,7 @@
  * clock, and nothing says so. But of a loop it is known how many instructions it has: a clock that
  * shows just that number, for several lengths one after the other, is as good as impossible.
  */
+#include "bench.h"
 #include "kernel.h"
 #include "isa/riscv.h"
 

@@ -6,6 +6,7 @@
  * first faults, the reading of the counter) is not in it. The surprise: it is done R times once more
  * before, not counted, since a VMM learns some things only after hundreds of traps.
  */
+#include "bench.h"
 #include "kernel.h"
 #include "isa/riscv.h"
 

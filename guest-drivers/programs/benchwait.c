@@ -1,8 +1,8 @@
 /*
  * `bench input` and `bench interrupt`: what comes to the guest without its asking.
  */
+#include "bench.h"
 #include "kernel.h"
-#include "isa/riscv.h"
 
 #define WARM_UP   24u  /* bytes before `bench input` */
 #define PERIOD_US 100u /* from arming the timer to its interrupt */

@@ -5,6 +5,8 @@
  * "name: ok" or what went wrong.
  */
 #include "kernel.h"
+#include "pattern.h"
+#include "programs.h"
 
 #define LONGEST         2048u /* sectors: 1 MiB */
 #define ELSEWHERE       257u /* the longest in the middle and at the end: PIO under a VMM is slow */
@@ -209,7 +211,8 @@ int command_disktest(int count, char **arguments)
         printf("usage: disktest [sectors]\n");
         return 1;
     }
-    if (!shell_disk() || (count == 2 && !shell_number("sectors", arguments[1], LONGEST, &area))) {
+    if (!program_disk() ||
+        (count == 2 && !program_number("sectors", arguments[1], LONGEST, &area))) {
         return 1;
     }
     if (area == 0) {

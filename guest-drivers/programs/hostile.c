@@ -3,6 +3,7 @@
  * answer as the specification says and stay up; the kernel then says that it is still alive.
  */
 #include "kernel.h"
+#include "programs.h"
 #include "isa/riscv.h"
 
 static uint64_t random_state;
@@ -299,7 +300,7 @@ static int hostile_mmio(void)
 
 static int hostile_dma(void)
 {
-    if (!shell_disk()) {
+    if (!program_disk()) {
         return 1;
     }
     if (!disk->hostile) {

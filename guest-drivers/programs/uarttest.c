@@ -6,6 +6,7 @@
  * identity, reset and start-up can be seen from inside.
  */
 #include "kernel.h"
+#include "programs.h"
 
 #define RESULTS_MAX 64u
 

@@ -11,6 +11,7 @@
 
 #include "kernel.h"
 #include "make.h"
+#include "selftest.h"
 
 #define TOP 0xfffffffffffff000ul
 

@@ -12,6 +12,7 @@
 #include "harness.h"
 #include "kernel.h"
 #include "make.h"
+#include "selftest.h"
 
 static const struct subject *const subjects[] = {
     &csr_subject,        &warl_subject,   &trap_subject,   &sret_subject,  &interrupt_subject,
