@@ -150,11 +150,9 @@ static void barrier(void)
 static bool wait_register(volatile uint32_t *at, uint32_t mask, uint32_t value, uint64_t ms)
 {
     uint64_t deadline = time_now() + time_from_ms(ms);
-    while ((*at & mask) != value) {
-        if (time_now() > deadline) {
+    while ((*at & mask) != value)
+        if (time_now() > deadline)
             return false;
-        }
-    }
     return true;
 }
 
@@ -216,17 +214,15 @@ static void issue(uint32_t slots, bool queued)
 {
     port.active |= slots;
     barrier();
-    if (queued) {
+    if (queued)
         *reg(PORT_SACT) = slots;
-    }
     *reg(PORT_CI) = slots;
 }
 
 static struct command command_of(const struct disk_request *request)
 {
-    if (request->op == DISK_FLUSH) {
+    if (request->op == DISK_FLUSH)
         return (struct command){.code = ATA_FLUSH_EXT, .device = ATA_LBA};
-    }
     bool write = request->op == DISK_WRITE;
     return (struct command){
         .code = port.ncq ? (write ? ATA_WRITE_FPDMA : ATA_READ_FPDMA)
@@ -243,17 +239,13 @@ static struct command command_of(const struct disk_request *request)
 
 static bool submit_command(struct disk_request *request, const struct command *command)
 {
-    if (port.state != RUNNING || port.exclusive || port.retry ||
-        (!command->queued && port.active)) {
+    if (port.state != RUNNING || port.exclusive || port.retry || (!command->queued && port.active))
         return false;
-    }
     unsigned slot = 0;
-    while (slot < ahci.depth && port.owner[slot]) {
+    while (slot < ahci.depth && port.owner[slot])
         slot++;
-    }
-    if (slot == ahci.depth) {
+    if (slot == ahci.depth)
         return false;
-    }
     request->status = DISK_PENDING;
     port.owner[slot] = request;
     port.exclusive = !command->queued;
@@ -284,9 +276,8 @@ static void finish(uint32_t slots, enum disk_status status)
     }
     port.active &= ~slots;
     port.retry &= ~slots;
-    if (port.active == 0) {
+    if (port.active == 0)
         port.exclusive = false;
-    }
 }
 
 /* --- The port ---------------------------------------------------------------------------------- */
@@ -295,9 +286,8 @@ static bool reset_hba(void)
 {
     *hba(HBA_GHC) = GHC_ENABLE;
     *hba(HBA_GHC) = GHC_ENABLE | GHC_RESET;
-    if (!wait_register(hba(HBA_GHC), GHC_RESET, 0, RESET_MS)) {
+    if (!wait_register(hba(HBA_GHC), GHC_RESET, 0, RESET_MS))
         return false;
-    }
     *hba(HBA_GHC) = GHC_ENABLE;
     return true;
 }
@@ -310,13 +300,11 @@ static bool start_port(void)
     *reg(PORT_FB + 4) = (uint32_t)((uint64_t)port.received >> 32);
     barrier();
     *reg(PORT_CMD) |= CMD_FIS | CMD_POWER_UP | (*hba(HBA_CAP) & CAP_SPIN_UP ? CMD_SPIN_UP : 0);
-    if (!wait_register(reg(PORT_SSTS), 15, SSTS_PRESENT, RESET_MS)) {
+    if (!wait_register(reg(PORT_SSTS), 15, SSTS_PRESENT, RESET_MS))
         return false;
-    }
     *reg(PORT_SERR) = ~0u;
-    if (!wait_register(reg(PORT_TFD), TFD_BUSY, 0, RESET_MS) || *reg(PORT_SIG) != SIG_DISK) {
+    if (!wait_register(reg(PORT_TFD), TFD_BUSY, 0, RESET_MS) || *reg(PORT_SIG) != SIG_DISK)
         return false;
-    }
     *reg(PORT_IS) = ~0u;
     *hba(HBA_IS) = ~0u;
     *reg(PORT_CMD) |= CMD_START;
@@ -335,9 +323,8 @@ static bool stop_port(void)
  * (QEMU's) also carries the error over to the next command, until it is reset. */
 static bool bounce_port(void)
 {
-    if (!stop_port() || port.no_log || (*reg(PORT_TFD) & TFD_BUSY)) {
+    if (!stop_port() || port.no_log || (*reg(PORT_TFD) & TFD_BUSY))
         return reset_hba() && start_port();
-    }
     *reg(PORT_SERR) = ~0u;
     *reg(PORT_IS) = ~0u;
     *reg(PORT_CMD) |= CMD_START;
@@ -382,9 +369,8 @@ static void log_was_read(void)
             build(slot, &command);
         }
     }
-    if (again) {
+    if (again)
         issue(again, true);
-    }
 }
 
 static void retry_next(void)
@@ -427,18 +413,15 @@ static void interrupt(void *argument)
                              : *reg(PORT_SACT) | *reg(PORT_CI);
     bool error = reasons & IS_ERRORS;
     if (port.state == READING_LOG) {
-        if (!error && !(in_flight & 1)) {
+        if (!error && !(in_flight & 1))
             log_was_read();
-        }
     } else if (!(error && port.exclusive)) {
         finish(port.active & ~in_flight, DISK_OK);
     }
-    if (error) {
+    if (error)
         recover(reasons);
-    }
-    if (port.state == RUNNING && port.retry && !port.active) {
+    if (port.state == RUNNING && port.retry && !port.active)
         retry_next();
-    }
 }
 
 /* --- Start-up ---------------------------------------------------------------------------------- */
@@ -450,9 +433,8 @@ static bool restart(struct disk *self)
     bool good = reset_hba() && start_port();
     port.state = RUNNING;
     finish(~0u, DISK_ERROR);
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
     return good;
 }
 
@@ -463,22 +445,17 @@ static bool identify(struct disk *self)
     disk = self;
     bool were_on = interrupts_off();
     bool accepted = submit_command(&request, &command);
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
-    if (!accepted || disk_wait(&request) != DISK_OK) {
+    if (!accepted || disk_wait(&request) != DISK_OK)
         return false;
-    }
     const uint16_t *id = port.identity;
-    for (unsigned i = 0; i < 20; i++) { /* two characters per word, the first in the high byte */
+    for (unsigned i = 0; i < 20; i++) /* two characters per word, the first in the high byte */
         self->serial[i] = (char)(id[ID_SERIAL + i / 2] >> (i % 2 ? 0 : 8));
-    }
-    for (unsigned i = 20; i > 0 && self->serial[i - 1] == ' '; i--) {
+    for (unsigned i = 20; i > 0 && self->serial[i - 1] == ' '; i--)
         self->serial[i - 1] = '\0';
-    }
-    for (unsigned i = 4; i > 0; i--) {
+    for (unsigned i = 4; i > 0; i--)
         self->sectors = self->sectors << 16 | id[ID_SECTORS + i - 1];
-    }
     uint32_t cap = *hba(HBA_CAP);
     port.ncq = (cap & CAP_NCQ) && (id[ID_SATA] & ID_SATA_NCQ);
     unsigned disk_depth = (id[ID_DEPTH] & 31u) + 1, slots = CAP_SLOTS(cap);
@@ -544,9 +521,8 @@ static unsigned hostile(struct disk *self)
         build(0, &command);
         break_slot0(breakage[i].what, breakage[i].value);
         issue(1, command.queued);
-        if (were_on) {
+        if (were_on)
             interrupts_on();
-        }
         time_wait(is_complete, &request, time_now() + time_from_ms(HOSTILE_MS));
         refused += request.status == DISK_ERROR;
         self->restart(self); /* a command that was not answered is forgotten here */
@@ -566,13 +542,11 @@ struct disk *ahci_disk(struct board_device *device)
         .device = device,
     };
     uint32_t ports = *hba(HBA_PI);
-    if (ports == 0) {
+    if (ports == 0)
         return NULL;
-    }
     port.number = (unsigned)__builtin_ctz(ports);
-    if (!restart(&ahci)) {
+    if (!restart(&ahci))
         return NULL;
-    }
     plic_route(device->irq, interrupt, &ahci);
     if (!identify(&ahci)) {
         plic_route(device->irq, NULL, NULL);

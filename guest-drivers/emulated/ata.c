@@ -93,9 +93,8 @@ static uint8_t wait_status(uint8_t mask, uint64_t ms)
     do {
         status = *control();
         if (!(status & STATUS_BUSY) &&
-            ((status & mask) == mask || (status & (STATUS_ERROR | STATUS_FAULT)))) {
+            ((status & mask) == mask || (status & (STATUS_ERROR | STATUS_FAULT))))
             break;
-        }
     } while (time_now() < deadline);
     return status;
 }
@@ -115,27 +114,23 @@ static void finish(enum disk_status status)
 static void move_wide(volatile uint32_t *port, uint32_t *at, const uint32_t *end, bool write)
 {
     if (write) {
-        while (at < end) {
+        while (at < end)
             *port = *at++;
-        }
         return;
     }
-    while (at < end) {
+    while (at < end)
         *at++ = *port;
-    }
 }
 
 static void move_narrow(volatile uint16_t *port, uint16_t *at, const uint16_t *end, bool write)
 {
     if (write) {
-        while (at < end) {
+        while (at < end)
             *port = *at++;
-        }
         return;
     }
-    while (at < end) {
+    while (at < end)
         *at++ = *port;
-    }
 }
 
 static void move_block(bool write)
@@ -145,20 +140,18 @@ static void move_block(bool write)
     uint16_t *at = drive.at, *end = at + sectors * SECTOR_WORDS;
     drive.left -= sectors;
     drive.at = end;
-    if (drive.wide) {
+    if (drive.wide)
         move_wide(port, (uint32_t *)at, (uint32_t *)end, write);
-    } else {
+    else
         move_narrow(port, at, end, write);
-    }
 }
 
 static void interrupt(void *argument)
 {
     (void)argument;
     uint8_t status = *reg(ATA_STATUS);
-    if (!drive.request || (status & STATUS_BUSY)) {
+    if (!drive.request || (status & STATUS_BUSY))
         return;
-    }
     if (status & (STATUS_ERROR | STATUS_FAULT)) {
         finish(DISK_ERROR);
     } else if (drive.left == 0) {
@@ -169,9 +162,8 @@ static void interrupt(void *argument)
         move_block(true);
     } else {
         move_block(false);
-        if (drive.left == 0) {
+        if (drive.left == 0)
             finish(DISK_OK);
-        }
     }
 }
 
@@ -201,9 +193,8 @@ static void start(struct disk_request *request, uint8_t code, uint32_t sectors, 
     drive.left = sectors;
     drive.block = block;
     *reg(ATA_COMMAND) = code;
-    if (request->op != DISK_WRITE) {
+    if (request->op != DISK_WRITE)
         return;
-    }
     uint8_t status = wait_status(STATUS_DRQ, POLL_MS);
     if ((status & (STATUS_BUSY | STATUS_ERROR | STATUS_FAULT)) || !(status & STATUS_DRQ)) {
         (void)*reg(ATA_STATUS); /* acknowledges, if there was an interrupt */
@@ -215,9 +206,8 @@ static void start(struct disk_request *request, uint8_t code, uint32_t sectors, 
 
 static bool submit(struct disk *self, struct disk_request *request)
 {
-    if (drive.request) {
+    if (drive.request)
         return false;
-    }
     bool ext = request->sector + request->count > LBA28_END || request->count > LBA28_COUNT;
     bool flush = request->op == DISK_FLUSH;
     if (request->count > self->max_count || (ext && !drive.lba48) ||
@@ -259,13 +249,11 @@ static bool restart(struct disk *self)
     *reg(ATA_DEVICE) = DEVICE_LBA;
     uint8_t status = wait_status(STATUS_READY, RESET_MS);
     bool good = !(status & (STATUS_BUSY | STATUS_DRQ)) && (status & STATUS_READY);
-    if (good && drive.multiple && !set_multiple()) {
+    if (good && drive.multiple && !set_multiple())
         drive.multiple = 0; /* one sector per interrupt will do */
-    }
     (void)*reg(ATA_STATUS);
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
     return good;
 }
 
@@ -276,18 +264,14 @@ static bool identify(struct disk *self)
     disk = self;
     bool were_on = interrupts_off();
     start(&request, CMD_IDENTIFY, 1, 1);
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
-    if (disk_wait(&request) != DISK_OK) {
+    if (disk_wait(&request) != DISK_OK)
         return false;
-    }
-    for (unsigned i = 0; i < 20; i++) { /* two characters per word, the first in the high byte */
+    for (unsigned i = 0; i < 20; i++) /* two characters per word, the first in the high byte */
         self->serial[i] = (char)(id[ID_SERIAL + i / 2] >> (i % 2 ? 0 : 8));
-    }
-    for (unsigned i = 20; i > 0 && self->serial[i - 1] == ' '; i--) {
+    for (unsigned i = 20; i > 0 && self->serial[i - 1] == ' '; i--)
         self->serial[i - 1] = '\0';
-    }
     drive.lba48 = id[ID_COMMANDS] & ID_LBA48;
     drive.wide = id[ID_WIDE] & 1;
     self->sectors = id[ID_SECTORS28] | (uint64_t)id[ID_SECTORS28 + 1] << 16;
@@ -298,12 +282,10 @@ static bool identify(struct disk *self)
     self->max_count = drive.lba48 ? LBA48_COUNT : LBA28_COUNT;
     drive.multiple = id[ID_MULTIPLE] & 0xff;
     were_on = interrupts_off();
-    if (drive.multiple && !set_multiple()) {
+    if (drive.multiple && !set_multiple())
         drive.multiple = 0;
-    }
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
     return true;
 }
 
@@ -317,9 +299,8 @@ struct disk *ata_disk(struct board_device *device)
         .restart = restart,
         .device = device,
     };
-    if (!restart(&ata)) {
+    if (!restart(&ata))
         return NULL;
-    }
     plic_route(device->irq, interrupt, &ata);
     if (!identify(&ata)) {
         plic_route(device->irq, NULL, NULL);

@@ -61,9 +61,8 @@ static void transmit(struct console *self)
 {
     char bytes[FIFO];
     size_t len = console_output_take(bytes, FIFO);
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++)
         *reg(self, UART_THR) = (uint8_t)bytes[i];
-    }
     if (len == 0) {
         enabled &= (uint8_t)~IER_TRANSMIT;
         *reg(self, UART_IER) = enabled;
@@ -72,9 +71,8 @@ static void transmit(struct console *self)
 
 static void receive(struct console *self)
 {
-    for (unsigned i = 0; i < CAUSES_MAX && (*reg(self, UART_LSR) & LSR_READY); i++) {
+    for (unsigned i = 0; i < CAUSES_MAX && (*reg(self, UART_LSR) & LSR_READY); i++)
         console_input_put((char)*reg(self, UART_RBR));
-    }
 }
 
 static void interrupt(void *argument)
@@ -82,9 +80,8 @@ static void interrupt(void *argument)
     struct console *self = argument;
     for (unsigned i = 0; i < CAUSES_MAX; i++) {
         uint8_t cause = *reg(self, UART_IIR);
-        if (cause & IIR_NONE) {
+        if (cause & IIR_NONE)
             return;
-        }
         switch (cause & IIR_CAUSE) {
         case IIR_LINE: (void)*reg(self, UART_LSR); break;
         case IIR_RECEIVE:

@@ -24,19 +24,17 @@ static bool dead;         /* the device stopped taking bytes: output is dropped 
 size_t console_output_take(char *bytes, size_t max)
 {
     size_t count = 0;
-    while (count < max && output_tail != output_head) {
+    while (count < max && output_tail != output_head)
         bytes[count++] = output[output_tail++ % OUTPUT_SIZE];
-    }
     return count;
 }
 
 void console_input_put(char byte)
 {
-    if (byte == CTRL_C) {
+    if (byte == CTRL_C)
         interrupted = true;
-    } else if (input_head - input_tail < INPUT_SIZE) {
+    else if (input_head - input_tail < INPUT_SIZE)
         input[input_head++ % INPUT_SIZE] = byte;
-    }
 }
 
 /* Hands what is queued to the driver, without waiting. */
@@ -44,21 +42,18 @@ static void push(void)
 {
     if (!console) {
         char byte;
-        while (console_output_take(&byte, 1) > 0) { /* no driver: only a panic gets here */
+        while (console_output_take(&byte, 1) > 0) /* no driver: only a panic gets here */
             sbi_call(SBI_EXT_LEGACY_PUTCHAR, 0, (uint64_t)byte, 0, 0);
-        }
     } else if (!by_interrupt) {
         char bytes[64];
         size_t len;
-        while ((len = console_output_take(bytes, sizeof(bytes))) > 0) {
+        while ((len = console_output_take(bytes, sizeof(bytes))) > 0)
             console->write_polled(console, bytes, len);
-        }
     } else {
         bool were_on = interrupts_off();
         console->output_ready(console);
-        if (were_on) {
+        if (were_on)
             interrupts_on();
-        }
     }
 }
 
@@ -79,16 +74,13 @@ static int put(char byte, FILE *file)
     (void)file;
     if (output_head - output_tail == OUTPUT_SIZE) {
         push();
-        if (by_interrupt && !dead) {
+        if (by_interrupt && !dead)
             dead = !time_wait(has_room, NULL, time_now() + time_from_ms(FULL_MS));
-        }
     }
-    if (output_head - output_tail < OUTPUT_SIZE) {
+    if (output_head - output_tail < OUTPUT_SIZE)
         output[output_head++ % OUTPUT_SIZE] = byte;
-    }
-    if (byte == '\n') {
+    if (byte == '\n')
         push();
-    }
     return (unsigned char)byte;
 }
 
@@ -120,9 +112,8 @@ void console_flush(void)
     uint64_t deadline = time_now() + time_from_ms(FULL_MS);
     while (console && by_interrupt && !dead && time_now() < deadline) {
         /* The device gives no interrupt when the last byte has left it: look every millisecond. */
-        if (time_wait(has_no_output, NULL, time_now() + time_from_ms(1))) {
+        if (time_wait(has_no_output, NULL, time_now() + time_from_ms(1)))
             break;
-        }
     }
 }
 

@@ -27,9 +27,8 @@ static volatile uint32_t *reg(uint64_t offset)
 
 void plic_init(void)
 {
-    for (unsigned irq = 0; irq <= board.plic_sources; irq += 32) {
+    for (unsigned irq = 0; irq <= board.plic_sources; irq += 32)
         *reg(PLIC_ENABLE(board.plic_context, irq)) = 0;
-    }
     *reg(PLIC_THRESHOLD(board.plic_context)) = 0;
 }
 
@@ -39,39 +38,33 @@ void plic_restart(void)
     plic_init();
     uint32_t irq;
     for (unsigned i = 0; i <= board.plic_sources && (irq = *reg(PLIC_CLAIM(board.plic_context)));
-         i++) {
+         i++)
         *reg(PLIC_CLAIM(board.plic_context)) = irq;
-    }
-    for (irq = 1; irq < SOURCES_MAX && irq <= board.plic_sources; irq++) {
+    for (irq = 1; irq < SOURCES_MAX && irq <= board.plic_sources; irq++)
         plic_route(irq, routes[irq].handler, routes[irq].argument);
-    }
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
 }
 
 void plic_route(unsigned irq, void (*handler)(void *argument), void *argument)
 {
-    if (irq == 0 || irq >= SOURCES_MAX || irq > board.plic_sources) {
+    if (irq == 0 || irq >= SOURCES_MAX || irq > board.plic_sources)
         return;
-    }
     bool were_on = interrupts_off();
     routes[irq] = (struct route){handler, argument};
     volatile uint32_t *enable = reg(PLIC_ENABLE(board.plic_context, irq));
     *reg(PLIC_PRIORITY(irq)) = handler ? 1 : 0;
     *enable = handler ? *enable | 1u << irq % 32 : *enable & ~(1u << irq % 32);
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
 }
 
 void plic_interrupt(void)
 {
     uint32_t irq;
     while ((irq = *reg(PLIC_CLAIM(board.plic_context))) != 0) {
-        if (irq < SOURCES_MAX && routes[irq].handler) {
+        if (irq < SOURCES_MAX && routes[irq].handler)
             routes[irq].handler(routes[irq].argument);
-        }
         *reg(PLIC_CLAIM(board.plic_context)) = irq;
     }
 }

@@ -35,9 +35,8 @@ static _Noreturn void finish(uint32_t finisher, uint32_t reset_type, uint32_t re
         }
     }
     sbi_call(SBI_EXT_SRST, 0, reset_type, reason, 0);
-    for (;;) {
+    for (;;)
         __asm__ volatile("wfi");
-    }
 }
 
 void machine_poweroff(unsigned status)

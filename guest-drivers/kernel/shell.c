@@ -30,9 +30,8 @@ static int run_line(char *line)
         }
         words[count++] = word;
     }
-    if (count == 0) {
+    if (count == 0)
         return 0;
-    }
     console_interrupt_clear();
     for (const struct shell_command *at = shell_commands; at->name; at++) {
         if (strcmp(words[0], at->name) == 0) {
@@ -50,21 +49,18 @@ void shell_script(const char *script)
     char line[LINE_MAX];
     in_script = true;
     while (*script) {
-        while (*script == ' ' || *script == ';') {
+        while (*script == ' ' || *script == ';')
             script++;
-        }
         int status;
         size_t len = strcspn(script, ";");
         size_t copied = len < LINE_MAX ? len : LINE_MAX - 1;
         memcpy(line, script, copied);
         script += len;
-        while (copied > 0 && line[copied - 1] == ' ') {
+        while (copied > 0 && line[copied - 1] == ' ')
             copied--;
-        }
         line[copied] = '\0';
-        if (copied == 0) {
+        if (copied == 0)
             continue;
-        }
         printf("# %s\n", line);
         if (len >= LINE_MAX) {
             printf("A command has at most %u characters.\n", LINE_MAX - 1);
@@ -83,8 +79,7 @@ void shell_interactive(void)
     printf("Type 'help' for the commands.\n");
     for (;;) {
         console_interrupt_clear();
-        if (line_read("trident> ", line)) {
+        if (line_read("trident> ", line))
             run_line(line);
-        }
     }
 }

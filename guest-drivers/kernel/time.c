@@ -38,11 +38,10 @@ uint64_t time_to_us(uint64_t ticks)
 
 void time_set(uint64_t deadline)
 {
-    if (board.has_sstc) {
+    if (board.has_sstc)
         csr_write(CSR_STIMECMP, deadline);
-    } else {
+    else
         sbi_call(SBI_EXT_TIME, 0, deadline, 0, 0);
-    }
 }
 
 void time_init(void)
@@ -90,13 +89,11 @@ void time_spin_leave(struct trap_frame *frame)
 static void wait_for_interrupt(void)
 {
     uint64_t taken = trap_interrupts;
-    if (!spinning) {
+    if (!spinning)
         __asm__ volatile("wfi" : : : "memory");
-    }
     interrupts_on(); /* what woke us is taken here */
-    if (spinning) {
+    if (spinning)
         time_spin(taken);
-    }
     interrupts_off();
 }
 
@@ -106,13 +103,11 @@ bool time_wait(bool (*done)(void *argument), void *argument, uint64_t deadline)
     bool result = done(argument);
     if (!result) {
         time_set(deadline);
-        while (!(result = done(argument)) && time_now() < deadline) {
+        while (!(result = done(argument)) && time_now() < deadline)
             wait_for_interrupt();
-        }
         time_set(UINT64_MAX);
     }
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
     return result;
 }

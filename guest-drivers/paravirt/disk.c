@@ -64,12 +64,10 @@ static unsigned split(struct ring_segment *segments, char *bytes, uint64_t len)
 static bool send(uint32_t type, struct disk_request *request)
 {
     struct slot *slot = slots;
-    while (slot < slots + DEPTH && slot->request) {
+    while (slot < slots + DEPTH && slot->request)
         slot++;
-    }
-    if (slot == slots + DEPTH) {
+    if (slot == slots + DEPTH)
         return false;
-    }
     slot->header.type = type;
     slot->header.sector = type == BLK_IN || type == BLK_OUT ? request->sector : 0;
     slot->status = BLK_UNSET;
@@ -117,9 +115,8 @@ static void interrupt(void *argument)
         slot->request->status = slot->status == BLK_OK ? DISK_OK : DISK_ERROR;
         slot->request = NULL;
     }
-    if ((reasons & VIRTIO_INTERRUPT_CONFIG) && virtio_needs_reset(&virtio)) {
+    if ((reasons & VIRTIO_INTERRUPT_CONFIG) && virtio_needs_reset(&virtio))
         self->restart(self);
-    }
 }
 
 static void read_limits(struct disk *self)
@@ -135,9 +132,8 @@ static void read_limits(struct disk *self)
         uint32_t most = virtio_config32(&virtio, CONFIG_SEG_MAX);
         segments = most > 0 && most < DATA_SEGMENTS ? most : DATA_SEGMENTS;
     }
-    if (!ring.indirect && segments + 2 > ring.size) {
+    if (!ring.indirect && segments + 2 > ring.size)
         segments = ring.size - 2;
-    }
     self->max_count = segments * (segment_max / DISK_SECTOR);
 }
 
@@ -155,12 +151,10 @@ static bool restart(struct disk *self)
         }
     }
     good = good && virtio_ready(&virtio);
-    if (good) {
+    if (good)
         read_limits(self);
-    }
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
     return good;
 }
 
@@ -171,9 +165,8 @@ static void read_serial(struct disk *self)
     disk = self;
     bool accepted = send(BLK_GET_ID, &request);
     commit(self);
-    if (accepted && disk_wait(&request) == DISK_OK) {
+    if (accepted && disk_wait(&request) == DISK_OK)
         memcpy(self->serial, serial, SERIAL_BYTES);
-    }
 }
 
 /* --- hostile dma ------------------------------------------------------------------------------- */
@@ -241,9 +234,8 @@ struct disk *virtio_disk(struct board_device *device)
         .hostile = hostile,
         .device = device,
     };
-    if (!restart(&virtio_block)) {
+    if (!restart(&virtio_block))
         return NULL;
-    }
     plic_route(device->irq, interrupt, &virtio_block);
     read_serial(&virtio_block);
     return &virtio_block;

@@ -114,16 +114,13 @@ bool virtio_begin(struct virtio *virtio, struct board_device *device, uint32_t i
 {
     virtio->device = device;
     if (*reg(virtio, VIRTIO_MAGIC) != MAGIC || *reg(virtio, VIRTIO_VERSION) != 2 ||
-        *reg(virtio, VIRTIO_DEVICE_ID) != id) {
+        *reg(virtio, VIRTIO_DEVICE_ID) != id)
         return false;
-    }
     *reg(virtio, VIRTIO_STATUS) = 0;
     uint64_t deadline = time_now() + time_from_ms(RESET_MS);
-    while (*reg(virtio, VIRTIO_STATUS) != 0) {
-        if (time_now() > deadline) {
+    while (*reg(virtio, VIRTIO_STATUS) != 0)
+        if (time_now() > deadline)
             return false;
-        }
-    }
     *reg(virtio, VIRTIO_STATUS) = STATUS_ACKNOWLEDGE;
     *reg(virtio, VIRTIO_STATUS) = STATUS_ACKNOWLEDGE | STATUS_DRIVER;
     virtio->features = negotiate(virtio, wanted | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC |
@@ -149,9 +146,8 @@ bool virtio_needs_reset(struct virtio *virtio)
 uint32_t virtio_acknowledge(struct virtio *virtio)
 {
     uint32_t reasons = *reg(virtio, VIRTIO_INTERRUPT);
-    if (reasons) {
+    if (reasons)
         *reg(virtio, VIRTIO_INTERRUPT_ACK) = reasons;
-    }
     return reasons;
 }
 
@@ -186,21 +182,18 @@ bool ring_start(struct ring *ring, struct virtio *virtio, unsigned index)
     void *memory = ring->memory ? ring->memory : page_alloc(RING_PAGES);
     *reg(virtio, VIRTIO_QUEUE_SELECT) = index;
     uint32_t size = *reg(virtio, VIRTIO_QUEUE_SIZE_MAX);
-    if (!memory || size == 0 || *reg(virtio, VIRTIO_QUEUE_READY) != 0) {
+    if (!memory || size == 0 || *reg(virtio, VIRTIO_QUEUE_READY) != 0)
         return false;
-    }
     memset(memory, 0, RING_PAGES * 4096);
     *ring = (struct ring){.virtio = virtio, .index = index, .memory = memory};
     ring->size = size < RING_SIZE_MAX ? size : RING_SIZE_MAX;
     ring->desc = memory;
     ring->avail = (void *)((char *)memory + 4096);
     ring->used = (void *)((char *)memory + 8192);
-    if (virtio->features & VIRTIO_F_INDIRECT_DESC) {
+    if (virtio->features & VIRTIO_F_INDIRECT_DESC)
         ring->indirect = (void *)((char *)memory + 12288);
-    }
-    for (unsigned i = 0; i < ring->size; i++) {
+    for (unsigned i = 0; i < ring->size; i++)
         ring->desc[i].next = (uint16_t)(i + 1);
-    }
     ring->free_count = (uint16_t)ring->size;
     *reg(virtio, VIRTIO_QUEUE_SIZE) = ring->size;
     write_address(virtio, VIRTIO_QUEUE_DESC, ring->desc);
@@ -226,9 +219,8 @@ static void fill_indirect(struct ring *ring, uint16_t head, const struct ring_se
                           unsigned device_reads, unsigned count)
 {
     struct ring_desc *table = &ring->indirect[head * RING_SEGMENTS_MAX];
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         table[i] = describe(&segments[i], i >= device_reads, i + 1 == count, (uint16_t)(i + 1));
-    }
     struct ring_desc *desc = &ring->desc[head];
     ring->free_head = desc->next;
     ring->free_count--;
@@ -254,15 +246,13 @@ bool ring_add(struct ring *ring, const struct ring_segment *segments, unsigned d
 {
     unsigned count = device_reads + device_writes;
     bool indirect = ring->indirect && count > 1;
-    if (count > RING_SEGMENTS_MAX || (indirect ? 1 : count) > ring->free_count) {
+    if (count > RING_SEGMENTS_MAX || (indirect ? 1 : count) > ring->free_count)
         return false;
-    }
     uint16_t head = ring->free_head;
-    if (indirect) {
+    if (indirect)
         fill_indirect(ring, head, segments, device_reads, count);
-    } else {
+    else
         fill_chain(ring, segments, device_reads, count);
-    }
     ring->cookie[head] = cookie;
     ring->avail->ring[ring->avail_next++ % ring->size] = head;
     barrier(); /* the entry before the index that publishes it */
@@ -273,16 +263,14 @@ bool ring_add(struct ring *ring, const struct ring_segment *segments, unsigned d
 void ring_kick(struct ring *ring)
 {
     uint16_t from = ring->kicked, to = ring->avail_next;
-    if (from == to) {
+    if (from == to)
         return;
-    }
     ring->kicked = to;
     barrier(); /* the index before the device's wish */
     if (ring->virtio->features & VIRTIO_F_EVENT_IDX) {
         /* section 2.7.7.1: did the index pass the event? */
-        if ((uint16_t)(to - *avail_event(ring) - 1) >= (uint16_t)(to - from)) {
+        if ((uint16_t)(to - *avail_event(ring) - 1) >= (uint16_t)(to - from))
             return;
-        }
     } else if (read16(&ring->used->flags) & USED_NO_NOTIFY) {
         return;
     }
@@ -303,14 +291,12 @@ static void release(struct ring *ring, uint16_t head)
 
 void *ring_take(struct ring *ring, uint32_t *len)
 {
-    if (ring->used_next == read16(&ring->used->index)) {
+    if (ring->used_next == read16(&ring->used->index))
         return NULL;
-    }
     barrier(); /* the index before the entry */
     uint32_t head = ring->used->ring[ring->used_next % ring->size].head;
-    if (len) {
+    if (len)
         *len = ring->used->ring[ring->used_next % ring->size].len;
-    }
     if (head >= ring->size || !ring->cookie[head]) {
         panic("virtio queue %u: the device returned buffer %u, which it was not given", ring->index,
               head);

@@ -61,9 +61,8 @@ static enum disk_status warm_up(const struct disk_stream *stream, uint64_t *fail
     small.total = warm_up_of(stream->op, stream->count);
     touch.total = (uint64_t)stream->count * stream->depth;
     enum disk_status status = disk_run(&before, failed);
-    if (status == DISK_OK) {
+    if (status == DISK_OK)
         status = disk_run(&small, failed);
-    }
     return status == DISK_OK ? disk_run(&touch, failed) : status;
 }
 
@@ -121,9 +120,8 @@ static int parse_bench_disk(char **arguments)
     if (!program_disk() ||
         !program_number("bytes per request", arguments[3], disk->max_count * DISK_SECTOR, &bytes) ||
         !program_number("requests", arguments[4], 1000000, &requests) ||
-        !program_number("depth", arguments[5], DISK_DEPTH_MAX, &depth)) {
+        !program_number("depth", arguments[5], DISK_DEPTH_MAX, &depth))
         return 1;
-    }
     if (bytes == 0 || bytes % DISK_SECTOR != 0 || requests == 0 || depth == 0 ||
         bytes / DISK_SECTOR > disk->sectors) {
         printf("bytes per request must be a multiple of %u, all numbers at least 1, and the disk "
@@ -160,12 +158,10 @@ int command_bench(int count, char **arguments)
         time_spin_set(true);
         return 0;
     }
-    if (count == 6 && strcmp(arguments[1], "disk") == 0) {
+    if (count == 6 && strcmp(arguments[1], "disk") == 0)
         return parse_bench_disk(arguments);
-    }
-    if (count == 2 && strcmp(arguments[1], "trap") == 0) {
+    if (count == 2 && strcmp(arguments[1], "trap") == 0)
         return bench_trap();
-    }
     printf("usage: bench uart|input|interrupt <count> | bench trap | bench spin | "
            "bench disk read|write <bytes> <requests> <depth>\n");
     return 1;

@@ -61,30 +61,26 @@ static bool find_out(void)
     unsigned exact = 0;
     for (unsigned i = 0; i < TRIES && exact < LENGTHS; i++) {
         exact = 0;
-        while (exact < LENGTHS && stretch(SHORT << exact) == 2 * (SHORT << exact) + 1) {
+        while (exact < LENGTHS && stretch(SHORT << exact) == 2 * (SHORT << exact) + 1)
             exact++;
-        }
     }
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
     return exact == LENGTHS;
 }
 
 bool bench_counts(void)
 {
     static enum { UNKNOWN, COUNTS, IS_CLOCK } instret;
-    if (instret == UNKNOWN) {
+    if (instret == UNKNOWN)
         instret = find_out() ? COUNTS : IS_CLOCK;
-    }
     return instret == COUNTS;
 }
 
 void bench_print(struct bench_cost cost)
 {
     printf("%lu ticks", cost.ticks);
-    if (bench_counts()) {
+    if (bench_counts())
         printf(", %lu instructions", cost.instructions);
-    }
     printf("\n");
 }

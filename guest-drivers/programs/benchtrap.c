@@ -90,18 +90,16 @@ int bench_trap(void)
     uint64_t sie = csr_read(CSR_SIE);
     csr_write(CSR_SIE, 0);
     uint64_t *window = map_window();
-    for (unsigned i = 0; i < COUNT; i++) {
+    for (unsigned i = 0; i < COUNT; i++)
         cost[i] = measure(&operations[i]);
-    }
     *window = 0;
     sfence_vma_all();
     csr_write(CSR_SIE, sie);
     interrupts_on();
     for (unsigned i = 1; i < COUNT; i++) {
         printf("bench trap: %s: %u rounds", operations[i].name, ROUNDS);
-        if (bench_counts()) {
+        if (bench_counts())
             printf(", %ld instructions", (int64_t)(cost[i].instructions - cost[0].instructions));
-        }
         printf(", %ld ticks\n", (int64_t)(cost[i].ticks - cost[0].ticks));
     }
     return 0;

@@ -15,9 +15,8 @@ int bench_input(uint64_t bytes)
     console_flush();
     struct bench_cost begin = {0};
     uint64_t got = 0;
-    while (got < bytes + WARM_UP && console_read_byte() >= 0) {
+    while (got < bytes + WARM_UP && console_read_byte() >= 0)
         begin = ++got == WARM_UP ? bench_begin() : begin;
-    }
     struct bench_cost cost = bench_end(begin);
     printf("bench input: %lu bytes, ", got > WARM_UP ? got - WARM_UP : 0);
     bench_print(cost);

@@ -58,11 +58,9 @@ static const struct disk_verb {
 
 static const struct disk_verb *find_verb(const char *name)
 {
-    for (unsigned i = 0; i < sizeof(disk_verb) / sizeof(*disk_verb); i++) {
-        if (strcmp(name, disk_verb[i].name) == 0) {
+    for (unsigned i = 0; i < sizeof(disk_verb) / sizeof(*disk_verb); i++)
+        if (strcmp(name, disk_verb[i].name) == 0)
             return &disk_verb[i];
-        }
-    }
     printf("disk %s: unknown; it is read, write or verify.\n", name);
     return NULL;
 }
@@ -106,15 +104,13 @@ int command_disk(int count, char **arguments)
         return 1;
     }
     const struct disk_verb *verb = find_verb(arguments[1]);
-    if (!verb || !program_disk()) {
+    if (!verb || !program_disk())
         return 1;
-    }
     uint64_t sector, sectors, depth = 1;
     if (!program_number("sector", arguments[2], disk->sectors - 1, &sector) ||
         !program_number("count", arguments[3], disk->sectors - sector, &sectors) ||
-        (count == 5 && !program_number("depth", arguments[4], DISK_DEPTH_MAX, &depth))) {
+        (count == 5 && !program_number("depth", arguments[4], DISK_DEPTH_MAX, &depth)))
         return 1;
-    }
     if (sectors == 0 || depth == 0) {
         printf("count and depth must be at least 1.\n");
         return 1;

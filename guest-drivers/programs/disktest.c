@@ -22,11 +22,10 @@ static char *saved, *scratch; /* LONGEST sectors each */
 static bool report(const char *name, bool good, const char *problem)
 {
     printf("%s: %s\n", name, good ? "ok" : problem);
-    if (good) {
+    if (good)
         passed++;
-    } else {
+    else
         failed++;
-    }
     return good;
 }
 
@@ -35,14 +34,12 @@ static const char *round_trip(uint64_t sector, uint32_t count, uint64_t seed)
 {
     pattern_fill(sector, count, scratch, seed);
     enum disk_status status = disk_do(DISK_WRITE, sector, count, scratch);
-    if (status != DISK_OK) {
+    if (status != DISK_OK)
         return disk_status_name(status);
-    }
     memset(scratch, 0x5a, (size_t)count * DISK_SECTOR);
     status = disk_do(DISK_READ, sector, count, scratch);
-    if (status != DISK_OK) {
+    if (status != DISK_OK)
         return disk_status_name(status);
-    }
     bool same = pattern_check(sector, count, scratch, seed) == sector + count;
     return same ? NULL : "what was read is not what was written";
 }
@@ -50,12 +47,10 @@ static const char *round_trip(uint64_t sector, uint32_t count, uint64_t seed)
 static const char *restore(uint64_t sector, uint32_t count)
 {
     enum disk_status status = disk_do(DISK_WRITE, sector, count, saved);
-    if (status == DISK_OK) {
+    if (status == DISK_OK)
         status = disk_do(DISK_READ, sector, count, scratch);
-    }
-    if (status != DISK_OK) {
+    if (status != DISK_OK)
         return disk_status_name(status);
-    }
     bool same = memcmp(saved, scratch, (size_t)count * DISK_SECTOR) == 0;
     return same ? NULL : "the content was not restored";
 }
@@ -66,9 +61,8 @@ static void test_place(const char *place, uint64_t sector, uint32_t area, bool a
     char name[48];
     snprintf(name, sizeof(name), "disk.%s.save", place);
     enum disk_status status = disk_do(DISK_READ, sector, area, saved);
-    if (!report(name, status == DISK_OK, disk_status_name(status))) {
+    if (!report(name, status == DISK_OK, disk_status_name(status)))
         return;
-    }
     for (unsigned i = 0; i < sizeof(length) / sizeof(*length); i++) {
         if (length[i] <= area && !console_interrupted()) {
             uint64_t from = at_end ? sector + area - length[i] : sector;
@@ -108,13 +102,11 @@ static void test_queue(void)
         .memory = scratch,
         .each = fill,
     };
-    if (disk->sectors < area || disk->max_count < area || console_interrupted()) {
+    if (disk->sectors < area || disk->max_count < area || console_interrupted())
         return;
-    }
     enum disk_status status = disk_do(DISK_READ, 0, area, saved);
-    if (!report("disk.queue.save", status == DISK_OK, disk_status_name(status))) {
+    if (!report("disk.queue.save", status == DISK_OK, disk_status_name(status)))
         return;
-    }
     status = disk_run(&stream, NULL);
     report("disk.queue.write", status == DISK_OK, disk_status_name(status));
     stream.op = DISK_READ;
@@ -172,12 +164,10 @@ static void test_mixed(void)
         submitted[i] = disk->submit(disk, &request[i]);
         disk_commit();
     }
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
-    for (unsigned i = 0; i < MIXED; i++) {
+    for (unsigned i = 0; i < MIXED; i++)
         good = good && (!submitted[i] || disk_wait(&request[i]) == (i == 1 ? DISK_ERROR : DISK_OK));
-    }
     report("disk.queue.one_of_four_fails", good, "the wrong requests failed");
 }
 
@@ -196,9 +186,8 @@ static void test_all(uint32_t area)
     enum disk_status status = disk_do(DISK_FLUSH, 0, 0, NULL);
     report("disk.flush", status == DISK_OK, disk_status_name(status));
     test_range();
-    if (disk->sectors >= MIXED) {
+    if (disk->sectors >= MIXED)
         test_mixed();
-    }
     report("disk.restart", disk->restart(disk), "the device did not come back");
     status = disk_do(DISK_READ, end, part, saved);
     report("disk.restart.read", status == DISK_OK, disk_status_name(status));
@@ -211,10 +200,8 @@ int command_disktest(int count, char **arguments)
         printf("usage: disktest [sectors]\n");
         return 1;
     }
-    if (!program_disk() ||
-        (count == 2 && !program_number("sectors", arguments[1], LONGEST, &area))) {
+    if (!program_disk() || (count == 2 && !program_number("sectors", arguments[1], LONGEST, &area)))
         return 1;
-    }
     if (area == 0) {
         printf("sectors must be at least 1.\n");
         return 1;
@@ -224,9 +211,8 @@ int command_disktest(int count, char **arguments)
     size_t pages = LONGEST * DISK_SECTOR / 4096;
     saved = page_alloc(pages);
     scratch = page_alloc(pages);
-    if (!saved || !scratch) {
+    if (!saved || !scratch)
         panic("disktest: no memory"); /* 2 MiB: the smallest board has more */
-    }
     passed = failed = 0;
     test_all((uint32_t)area);
     page_free(saved, pages);

@@ -91,9 +91,8 @@ static int hostile_satp(void)
     int failures = 0;
     uint64_t kernel = page_kernel_satp();
     for (uint64_t mode = 1; mode < 16; mode++) {
-        if (mode >= SATP_MODE_SV39 && mode <= SATP_MODE_SV57) {
+        if (mode >= SATP_MODE_SV39 && mode <= SATP_MODE_SV57)
             continue;
-        }
         csr_write(CSR_SATP, mode << SATP_MODE_SHIFT | SATP_PPN_MASK);
         if (csr_read(CSR_SATP) != kernel) {
             csr_write(CSR_SATP, kernel);
@@ -216,9 +215,8 @@ static unsigned attack(const struct victim *victim)
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (uint64_t offset = victim->from; offset < victim->to; offset += victim->width) {
             uint64_t value = random_next();
-            if (offset >= victim->force_from && offset < victim->force_to) {
+            if (offset >= victim->force_from && offset < victim->force_to)
                 value |= victim->force;
-            }
             /* The last round uses widths that the register does not have, for loads. */
             unsigned width = round + 1 < ROUNDS ? victim->width : widths[random_next() % 4];
             if (round + 1 < ROUNDS) {
@@ -243,9 +241,8 @@ static unsigned list_victims(struct victim *list)
     list[count++] = (struct victim){"plic enables", &board.plic, enable, enable + 0x20, 4, 0, 0, 0};
     list[count++] = (struct victim){
         "plic context", &board.plic, threshold, threshold + 8, 4, 0, 0, 0};
-    if (board.uart.base) {
+    if (board.uart.base)
         list[count++] = (struct victim){"uart", &board.uart, 0, 8, 1, 4, 5, 0x10};
-    }
     for (unsigned i = 0; i < board.virtios; i++) {
         list[count++] = (struct victim){"virtio", &board.virtio[i], 0, 0x200, 4, 0x80,
                                         0xb0,     0xc0000000u};
@@ -272,25 +269,21 @@ static int hostile_mmio(void)
         *(volatile uint8_t *)(board.uart.base + 3) = 0x03; /* LCR: no divisor access */
         *(volatile uint8_t *)(board.uart.base + 4) = 0x10; /* MCR: loopback */
     }
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         faults[i] = attack(&list[i]);
-    }
-    if (board.uart.base) {
+    if (board.uart.base)
         *(volatile uint8_t *)(board.uart.base + 1) = 0; /* no interrupt from an unused UART */
-    }
     bool console_back = console->restart(console);
     plic_restart();
     bool disk_back = !disk || disk->restart(disk);
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
     for (unsigned i = 0; i < count; i++) {
         printf("mmio %s at %#lx: %u accesses faulted\n", list[i].name, list[i].device->base,
                faults[i]);
     }
-    if (!console_back || !disk_back) {
+    if (!console_back || !disk_back)
         printf("mmio: a device did not come back from its reset\n");
-    }
     return console_back && disk_back ? 0 : 1;
 }
 
@@ -300,9 +293,8 @@ static int hostile_mmio(void)
 
 static int hostile_dma(void)
 {
-    if (!program_disk()) {
+    if (!program_disk())
         return 1;
-    }
     if (!disk->hostile) {
         printf("dma: the %s has none\n", disk->name);
         return 0;

@@ -9,9 +9,8 @@
 
 int command_echo(int count, char **arguments)
 {
-    for (int i = 1; i < count; i++) {
+    for (int i = 1; i < count; i++)
         printf("%s%s", i > 1 ? " " : "", arguments[i]);
-    }
     printf("\n");
     return 0;
 }
@@ -29,9 +28,8 @@ int command_sleep(int count, char **arguments)
         printf("usage: sleep <milliseconds>\n");
         return 1;
     }
-    if (!program_number("milliseconds", arguments[1], 3600000, &ms)) {
+    if (!program_number("milliseconds", arguments[1], 3600000, &ms))
         return 1;
-    }
     return time_wait(is_interrupted, NULL, time_now() + time_from_ms(ms)) ? 1 : 0;
 }
 
@@ -86,12 +84,10 @@ int command_regs(int count, char **arguments)
         {"interrupts", trap_count_interrupts()},
         {"exceptions", trap_count_exceptions()},
     };
-    for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         printf("%-10s 0x%016lx\n", rows[i].name, rows[i].value);
-    }
-    if (board.has_sstc) {
+    if (board.has_sstc)
         printf("%-10s 0x%016lx\n", "stimecmp", csr_read(CSR_STIMECMP));
-    }
     return 0;
 }
 
@@ -119,8 +115,7 @@ int command_poweroff(int count, char **arguments)
         printf("usage: poweroff [status]\n");
         return 1;
     }
-    if (count == 2 && !program_number("status", arguments[1], 255, &status)) {
+    if (count == 2 && !program_number("status", arguments[1], 255, &status))
         return 1;
-    }
     machine_poweroff((unsigned)status);
 }

@@ -35,9 +35,8 @@ bool program_number(const char *what, const char *text, uint64_t max, uint64_t *
 
 struct disk *program_disk(void)
 {
-    if (!disk) {
+    if (!disk)
         printf("This machine has no disk.\n");
-    }
     return disk;
 }
 
@@ -46,9 +45,8 @@ static int command_selftest(int count, char **arguments)
 #ifdef HAVE_SELFTEST
     uint64_t effort = 1;
     bool numbered = count == 3 && program_number("effort", arguments[2], 10, &effort) && effort;
-    if (count <= 2 || numbered) {
+    if (count <= 2 || numbered)
         return selftest_main(count > 1 ? arguments[1] : "", (unsigned)effort) == 0 ? 0 : 1;
-    }
     printf("usage: selftest [name-prefix [effort 1 to 10]]\n");
 #else
     (void)count, (void)arguments;
@@ -95,9 +93,8 @@ const struct shell_command shell_commands[] = {
 static int command_help(int count, char **arguments)
 {
     (void)count, (void)arguments;
-    for (const struct shell_command *at = shell_commands; at->name; at++) {
+    for (const struct shell_command *at = shell_commands; at->name; at++)
         printf("%s %s\n        %s\n", at->name, at->usage, at->help);
-    }
     printf("%s\n", line_keys);
     return 0;
 }

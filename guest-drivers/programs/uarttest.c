@@ -20,9 +20,8 @@ static unsigned results;
 
 static void check(const char *name, uint64_t seen, uint64_t expected)
 {
-    if (results < RESULTS_MAX) {
+    if (results < RESULTS_MAX)
         result[results++] = (struct result){name, seen, expected};
-    }
 }
 
 /* --- 16550A ------------------------------------------------------------------------------------ */
@@ -112,9 +111,8 @@ static void test_data(void)
         wait_lsr(LSR_SENT);
     }
     unsigned in_order = 0;
-    for (unsigned i = 0; i < FIFO; i++) {
+    for (unsigned i = 0; i < FIFO; i++)
         in_order += (*uart(LSR) & LSR_READY) && *uart(DATA) == 0x30 + i;
-    }
     check("uart.loop.fifo_order", in_order, FIFO);
     check("uart.loop.fifo_empty", *uart(LSR) & LSR_READY, 0);
     *uart(DATA) = 1;
@@ -133,9 +131,8 @@ static void test_overrun(void)
     *uart(DATA) = FIFO;
     uint8_t lsr = 0; /* every read of it clears the overrun bit */
     uint64_t deadline = time_now() + time_from_ms(LINE_MS);
-    while (!(lsr & LSR_OVERRUN) && time_now() < deadline) {
+    while (!(lsr & LSR_OVERRUN) && time_now() < deadline)
         lsr |= *uart(LSR);
-    }
     check("uart.overrun.reported", lsr & LSR_OVERRUN, LSR_OVERRUN);
     check("uart.overrun.cleared_by_read", *uart(LSR) & LSR_OVERRUN, 0);
     *uart(FCR) = FCR_ON;
@@ -169,12 +166,10 @@ static void test_16550(void)
     test_overrun();
     test_causes();
     *uart(MCR) = 0;
-    if (console->device == &board.uart) {
+    if (console->device == &board.uart)
         console->restart(console);
-    }
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
 }
 
 /* --- virtio console ---------------------------------------------------------------------------- */
@@ -199,9 +194,8 @@ static void test_virtio(struct console *tested)
     check("console.queue_1000_does_not_exist", base[0x034 / 4], 0);
     check("console.restart", tested->restart(tested), 1);
     check("console.restart.status", base[0x070 / 4], 0x0f);
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
 }
 
 int command_uarttest(int count, char **arguments)
@@ -212,11 +206,10 @@ int command_uarttest(int count, char **arguments)
         return 1;
     }
     results = 0;
-    if (console->device == &board.uart) {
+    if (console->device == &board.uart)
         test_16550();
-    } else {
+    else
         test_virtio(console);
-    }
     unsigned failed = 0;
     for (unsigned i = 0; i < results; i++) {
         if (result[i].seen == result[i].expected) {

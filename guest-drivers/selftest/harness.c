@@ -63,12 +63,11 @@ static bool expect_ended(uint64_t saw, uint64_t expected)
     if (saw != expected && !failure[0]) {
         char text[2][24];
         uint64_t value[2] = {saw, expected};
-        for (unsigned i = 0; i < 2; i++) {
+        for (unsigned i = 0; i < 2; i++)
             if (value[i] == END_DONE)
                 snprintf(text[i], sizeof(text[i]), "no trap");
             else
                 snprintf(text[i], sizeof(text[i]), "0x%llx", (unsigned long long)value[i] - 1);
-        }
         snprintf(failure, sizeof(failure), "scause saw %s expected %s", text[0], text[1]);
     }
     return saw == expected;
