@@ -53,7 +53,8 @@ GUEST_CFLAGS := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany \
 	-std=gnu11 -O2 -g -ffreestanding -fno-common -fno-pic -ffunction-sections -fdata-sections \
 	-Wall -Wextra -Wshadow -Wmissing-prototypes -Werror \
 	-DPICOLIBC_INTEGER_PRINTF_SCANF $(if $(SELFTEST_OBJS),-DHAVE_SELFTEST) \
-	-isystem $(PICOLIBC_INC) -isystem $(LIBFDT_INC) -Iguest-drivers -Iguest-drivers/kernel -Icore
+	-isystem $(PICOLIBC_INC) -isystem $(LIBFDT_INC) \
+	-Iguest-drivers -Iguest-drivers/kernel -Icore
 GUEST_PATHS := $(addprefix $(GUEST_DIR)/,$(GUEST_OBJS))
 
 .PHONY: guest
@@ -63,8 +64,8 @@ $(GUEST_DIR)/trident-guest.bin: $(GUEST_DIR)/trident-guest.elf
 	$(CROSS)objcopy -O binary $< $@
 
 $(GUEST_DIR)/trident-guest.elf: $(GUEST_PATHS) guest-drivers/kernel/guest.ld $(LIBFDT_LIB)
-	$(CROSS)gcc -march=rv64imac -mabi=lp64 -nostdlib -static -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
-		-Wl,--build-id=none -T guest-drivers/kernel/guest.ld -o $@ \
+	$(CROSS)gcc -march=rv64imac -mabi=lp64 -nostdlib -static -Wl,--gc-sections \
+		-Wl,-z,max-page-size=4096 -Wl,--build-id=none -T guest-drivers/kernel/guest.ld -o $@ \
 		$(GUEST_PATHS) $(LIBFDT_LIB) $(PICOLIBC_LIB) -lgcc
 
 $(GUEST_DIR)/%.o: guest-drivers/%.c guest-drivers/guest.mk

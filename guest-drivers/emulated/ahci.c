@@ -156,7 +156,7 @@ static bool wait_register(volatile uint32_t *at, uint32_t mask, uint32_t value, 
     return true;
 }
 
-/* --- Commands ---------------------------------------------------------------------------------- */
+/* --- Commands --------------------------------------------------------------------------------- */
 
 static uint32_t fill_prdt(struct command_table *table, char *bytes, uint32_t len)
 {
@@ -264,7 +264,7 @@ static bool submit(struct disk *self, struct disk_request *request)
     return submit_command(request, &command);
 }
 
-/* --- Completion -------------------------------------------------------------------------------- */
+/* --- Completion ------------------------------------------------------------------------------- */
 
 static void finish(uint32_t slots, enum disk_status status)
 {
@@ -280,7 +280,7 @@ static void finish(uint32_t slots, enum disk_status status)
         port.exclusive = false;
 }
 
-/* --- The port ---------------------------------------------------------------------------------- */
+/* --- The port --------------------------------------------------------------------------------- */
 
 static bool reset_hba(void)
 {
@@ -331,7 +331,7 @@ static bool bounce_port(void)
     return true;
 }
 
-/* --- Errors and interrupts --------------------------------------------------------------------- */
+/* --- Errors and interrupts -------------------------------------------------------------------- */
 
 static void read_log(void)
 {
@@ -424,7 +424,7 @@ static void interrupt(void *argument)
         retry_next();
 }
 
-/* --- Start-up ---------------------------------------------------------------------------------- */
+/* --- Start-up --------------------------------------------------------------------------------- */
 
 static bool restart(struct disk *self)
 {
@@ -463,7 +463,7 @@ static bool identify(struct disk *self)
     return true;
 }
 
-/* --- hostile dma ------------------------------------------------------------------------------- */
+/* --- hostile dma ------------------------------------------------------------------------------ */
 
 enum break_what { BREAK_DATA, BREAK_LENGTH, BREAK_TABLE, BREAK_LIST, BREAK_FIS };
 

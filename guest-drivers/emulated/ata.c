@@ -3,9 +3,9 @@
  * binding: command block, control block, reg-shift).
  *
  * One request at a time; the CPU moves every word, of 32 bits if the drive offers it, else of 16.
- * Reads interrupt before each block of data, writes after it, and the first block of a write is asked
- * for by polling: that asymmetry is the protocol's (ATA8-APT 9.5 and 9.6). LBA28 where a request fits
- * it, LBA48 where not; the MULTIPLE commands for more than one sector.
+ * Reads interrupt before each block of data, writes after it, and the first block of a write is
+ * asked for by polling: that asymmetry is the protocol's (ATA8-APT 9.5 and 9.6). LBA28 where a
+ * request fits it, LBA48 where not; the MULTIPLE commands for more than one sector.
  */
 #include "kernel.h"
 
@@ -107,10 +107,10 @@ static void finish(enum disk_status status)
     }
 }
 
-/* Loops of their own for each direction and width, as small as they can be: under a VMM each instruction
- * between two accesses of the port may have to be interpreted. The pointers walk in locals: gcc 12 at -O2
- * repeats the last store to the data register when the loop advances a pointer in memory, and the drive
- * takes that for the next block's first word. */
+/* Loops of their own for each direction and width, as small as they can be: under a VMM each
+ * instruction between two accesses of the port may have to be interpreted. The pointers walk in
+ * locals: gcc 12 at -O2 repeats the last store to the data register when the loop advances a
+ * pointer in memory, and the drive takes that for the next block's first word. */
 static void move_wide(volatile uint32_t *port, uint32_t *at, const uint32_t *end, bool write)
 {
     if (write) {
@@ -167,7 +167,7 @@ static void interrupt(void *argument)
     }
 }
 
-/* --- Commands ---------------------------------------------------------------------------------- */
+/* --- Commands --------------------------------------------------------------------------------- */
 
 static void write_address(uint64_t lba, uint32_t count, bool ext)
 {
@@ -226,7 +226,7 @@ static bool submit(struct disk *self, struct disk_request *request)
     return true;
 }
 
-/* --- Start-up ---------------------------------------------------------------------------------- */
+/* --- Start-up --------------------------------------------------------------------------------- */
 
 static bool set_multiple(void)
 {

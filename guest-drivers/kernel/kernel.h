@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- board.c: what the device tree says -------------------------------------------------------- */
+/* --- board.c: what the device tree says ------------------------------------------------------- */
 
 struct board_device {
     uint64_t base, size; /* base 0: the board has none */
@@ -48,7 +48,7 @@ extern struct board board;
 /* Reads the device tree at dtb. Null on success, else a sentence that says what is missing. */
 const char *board_read(const void *dtb);
 
-/* --- page.c: physical pages and the kernel's page table ---------------------------------------- */
+/* --- page.c: physical pages and the kernel's page table --------------------------------------- */
 
 /* Takes the RAM behind the kernel, less the device tree. Call once. */
 void page_init(void);
@@ -68,7 +68,7 @@ bool page_enable(void);
 /* satp of the kernel's table; 0 before page_enable(). */
 uint64_t page_kernel_satp(void);
 
-/* --- trap_vector.S, trap.c --------------------------------------------------------------------- */
+/* --- trap_vector.S, trap.c -------------------------------------------------------------------- */
 
 /* Saved by the vector on the kernel's stack, restored on return. Order known to trap_vector.S. */
 struct trap_frame {
@@ -106,7 +106,7 @@ uint64_t trap_count_exceptions(void);
 /* Prints the sentence and the registers where it can and ends the machine with status 101. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* --- time.c ------------------------------------------------------------------------------------ */
+/* --- time.c ----------------------------------------------------------------------------------- */
 
 uint64_t time_now(void);            /* ticks */
 uint64_t time_from_ms(uint64_t ms); /* ticks */
@@ -133,7 +133,7 @@ void time_spin_leave(struct trap_frame *frame);
 /* `time` when the last timer interrupt was handled. */
 uint64_t time_of_interrupt(void);
 
-/* --- plic.c ------------------------------------------------------------------------------------ */
+/* --- plic.c ----------------------------------------------------------------------------------- */
 
 void plic_init(void);
 /* Routes a source to handler(argument); a null handler disables the source. */
@@ -141,7 +141,7 @@ void plic_route(unsigned irq, void (*handler)(void *argument), void *argument);
 void plic_restart(void);   /* after somebody wrote its registers: everything as routed */
 void plic_interrupt(void); /* from the trap handler */
 
-/* --- sbi.c ------------------------------------------------------------------------------------- */
+/* --- sbi.c ------------------------------------------------------------------------------------ */
 
 struct sbi_result {
     int64_t error, value;
@@ -153,14 +153,15 @@ struct sbi_result sbi_call(uint64_t extension, uint64_t function, uint64_t a0, u
 #define SBI_EXT_BASE           0x10u
 #define SBI_EXT_TIME           0x54494d45u
 #define SBI_EXT_SRST           0x53525354u
-#define SBI_EXT_TRIDENT        0x09000001u /* vendor: FID 0 marks the begin of a workload, 1 its end */
-#define SBI_ERR_NOT_SUPPORTED  (-2)
+/* Vendor: function 0 marks the begin of a workload, 1 its end. */
+#define SBI_EXT_TRIDENT       0x09000001u
+#define SBI_ERR_NOT_SUPPORTED (-2)
 
 /* Ends or restarts the machine through the test finisher, else SBI system reset. */
 _Noreturn void machine_poweroff(unsigned status);
 _Noreturn void machine_reboot(void);
 
-/* --- console.c --------------------------------------------------------------------------------- */
+/* --- console.c -------------------------------------------------------------------------------- */
 
 /* A console driver. It pulls output with console_output_take() and pushes input with
  * console_input_put(); before interrupts are used, write_polled() sends. */
@@ -186,7 +187,7 @@ bool console_interrupted(void);    /* Ctrl-C since console_interrupt_clear() */
 void console_interrupt_clear(void);
 void console_polled(void); /* for panic: give up interrupts */
 
-/* --- disk.c ------------------------------------------------------------------------------------ */
+/* --- disk.c ----------------------------------------------------------------------------------- */
 
 #define DISK_SECTOR 512u
 
@@ -257,14 +258,14 @@ struct disk_stream {
  * early with DISK_ABORTED. Waits for all that is in flight in any case. */
 enum disk_status disk_run(const struct disk_stream *stream, uint64_t *failed);
 
-/* --- shell.c ----------------------------------------------------------------------------------- */
+/* --- shell.c ---------------------------------------------------------------------------------- */
 
 /* Runs `commands`, separated by ';', all of them; then the machine powers off. */
 _Noreturn void shell_script(const char *commands);
 /* Reads command lines and runs them, for ever. */
 _Noreturn void shell_interactive(void);
 
-/* --- Drivers: null if the device is absent or does not answer. --------------------------------- */
+/* --- Drivers: null if the device is absent or does not answer. -------------------------------- */
 
 struct console *uart_console(struct board_device *device);
 struct console *virtio_console(struct board_device *device);

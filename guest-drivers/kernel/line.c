@@ -1,8 +1,9 @@
 /*
  * A line editor for a VT100: insertion anywhere, and the lines before by the up and down keys.
  *
- * A key is a byte, or an escape sequence that stands for one ("Control Sequences", ECMA-48): both lead to a row of
- * one table. What is drawn is only what has changed behind the cursor, so that a serial line stays fast.
+ * A key is a byte, or an escape sequence that stands for one ("Control Sequences", ECMA-48): both
+ * lead to a row of one table. What is drawn is only what has changed behind the cursor, so that a
+ * serial line stays fast.
  */
 #include "line.h"
 
@@ -163,7 +164,8 @@ static const struct {
     {'~', 4, KEY_END},  {'~', 7, KEY_HOME}, {'~', 8, KEY_END},
 };
 
-/* What follows an ESC: "[", or "O" of an application's keypad, numbers and semicolons, a last byte. */
+/* What follows an ESC: "[", or "O" of an application's keypad, numbers and semicolons, a last
+ * byte. */
 static int read_sequence(void)
 {
     int byte = console_read_byte();

@@ -4,9 +4,9 @@
  * The deadline is stimecmp where the ISA string has Sstc, else SBI set_timer. Nothing in the kernel
  * waits in any other way than time_wait(): every wait has an end and idles in wfi.
  *
- * The surprise: a bench that counts instructions spins instead. Whether a request is done before the
- * wfi or after it is chance, and what it costs differs; a spinning kernel is always found at the same
- * place, and the rounds that it spun are counted and taken off.
+ * The surprise: a bench that counts instructions spins instead. Whether a request is done before
+ * the wfi or after it is chance, and what it costs differs; a spinning kernel is always found at
+ * the same place, and the rounds that it spun are counted and taken off.
  */
 #include "kernel.h"
 #include "isa/riscv.h"

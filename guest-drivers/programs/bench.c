@@ -49,8 +49,8 @@ static uint32_t warm_up_of(enum disk_op op, uint32_t count)
     return again ? WARM_UP_AGAIN : WARM_UP;
 }
 
-/* What is done once, before a bench: reads what will be written, teaches a VMM that learns, and uses each
- * buffer. */
+/* What is done once, before a bench: reads what will be written, teaches a VMM that learns, and
+ * uses each buffer. */
 static enum disk_status warm_up(const struct disk_stream *stream, uint64_t *failed)
 {
     struct disk_stream before = *stream, small = *stream, touch = *stream;

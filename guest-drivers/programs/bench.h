@@ -20,7 +20,8 @@ struct bench_cost bench_begin(void);
 struct bench_cost bench_end(struct bench_cost begin);
 /* Whether instret counts instructions (QEMU's -icount); else it is a clock and is not shown. */
 bool bench_counts(void);
-/* "<ticks> ticks, <instructions> instructions", the latter where they are counted; ends the line. */
+/* "<ticks> ticks, <instructions> instructions", the latter where they are counted; ends the
+ * line. */
 void bench_print(struct bench_cost cost);
 
 /* The benches of files of their own; each prints its line. 0: success. */

@@ -2,9 +2,9 @@
  * `bench trap`: what the operations that a VMM must carry out cost, in retired instructions seen by
  * the guest: under a VMM those of the VMM and the firmware too.
  *
- * Each operation is done R and then 2 R times, and the difference counts: what is done once (patching,
- * first faults, the reading of the counter) is not in it. The surprise: it is done R times once more
- * before, not counted, since a VMM learns some things only after hundreds of traps.
+ * Each operation is done R and then 2 R times, and the difference counts: what is done once
+ * (patching, first faults, the reading of the counter) is not in it. The surprise: it is done R
+ * times once more before, not counted, since a VMM learns some things only after hundreds of traps.
  */
 #include "bench.h"
 #include "kernel.h"

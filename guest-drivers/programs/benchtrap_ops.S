@@ -81,8 +81,8 @@ op_ecall_user:
     j op_ecall_user
 op_ecall_user_end:
 
-/* a1: three words: a page's address, its page-table entry's address, the entry. The page is touched;
- * the handler maps it; it is unmapped. */
+/* a1: three words: a page's address, its page-table entry's address, the entry. The page is
+ * touched; the handler maps it; it is unmapped. */
 operation op_fault
     ld t0, 0(a1)
     ld t1, 8(a1)

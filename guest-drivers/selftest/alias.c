@@ -9,7 +9,8 @@
 #define GVA   (SPACE_WINDOW + 0x5000)
 #define ALIAS (SPACE_WINDOW + 0x9000)
 
-/* Each use has a page of its own: a VMM may give up patching one that is written again and again. */
+/* Each use has a page of its own: a VMM may give up patching one that is written again and
+ * again. */
 #define PAGES 16u
 static uint32_t pages[PAGES][PAGE_SIZE / 4] __attribute__((aligned(4096)));
 static uint32_t *code;

@@ -131,7 +131,8 @@ static void every_register(void)
         registers(first);
 }
 
-/* The same programs entered behind the first site, with what it may have put away long overtaken. */
+/* The same programs entered behind the first site, with what it may have put away long
+ * overtaken. */
 static void entered_behind(void)
 {
     make_list.count = 0;

@@ -1,10 +1,11 @@
 /*
- * `differences`: what a guest kernel can see of a VMM that inlines (PATCH=inline), and in the last line of one that
- * patches at all. Each line says what happened; natively all are what the specification says. Not tried
- * is a jump to an address from 0x200 to 0x4400: it may go on anywhere in the kernel.
+ * `differences`: what a guest kernel can see of a VMM that inlines (PATCH=inline), and in the last
+ * line of one that patches at all. Each line says what happened; natively all are what the
+ * specification says. Not tried is a jump to an address from 0x200 to 0x4400: it may go on anywhere
+ * in the kernel.
  *
- * Not part of the selftest, whose output must be the same everywhere. docs/testing.md has the lines side
- * by side.
+ * Not part of the selftest, whose output must be the same everywhere. docs/testing.md has the lines
+ * side by side.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -100,7 +101,8 @@ static void middle(void)
          run.sepc == (uint64_t)run.end ? "done" : "a trap");
 }
 
-/* lui a0, 0x5130, whose second half with the first half of csrr a2, sscratch is addi a0, t1, 0x267. */
+/* lui a0, 0x5130, whose second half with the first half of csrr a2, sscratch is addi a0, t1,
+ * 0x267. */
 static void overlap(void)
 {
     struct program p = make_program_at(4, 0);

@@ -102,9 +102,9 @@ bool external_raise(void)
     return pending();
 }
 
-/* Serves the disk as the kernel does, until its request is done. QEMU's PLIC, and so the VMM's, looks at
- * what the device asserts alone: a line that was high all through claim and complete interrupts no
- * more, so that the driver would wait for ever; then the device is started over. */
+/* Serves the disk as the kernel does, until its request is done. QEMU's PLIC, and so the VMM's,
+ * looks at what the device asserts alone: a line that was high all through claim and complete
+ * interrupts no more, so that the driver would wait for ever; then the device is started over. */
 static bool serve_disk(void)
 {
     uint64_t end = csr_read(CSR_TIME) + WAIT / 100;

@@ -49,8 +49,9 @@ struct run {
  * unchanged then, which is a failure of the check otherwise. */
 void harness_run(struct run *run);
 
-/* Runs with this satp leave it in place from now on, without a flush before and behind, until another
- * one is said (0: as at the start) or the check ends. Its tables must map the checks as well. */
+/* Runs with this satp leave it in place from now on, without a flush before and behind, until
+ * another one is said (0: as at the start) or the check ends. Its tables must map the checks as
+ * well. */
 void harness_stay(uint64_t satp);
 
 /* Defines a fragment `name`: 4-byte instructions unless the text says otherwise. */
@@ -61,7 +62,8 @@ void harness_stay(uint64_t satp);
             ":\n" text "\n"                                                                \
             ".option norvc\n" #name "_end:\nebreak\n.option pop\n.popsection")
 
-/* A run of that fragment; more fields may follow. (Versions of clang-format disagree about its layout.) */
+/* A run of that fragment; more fields may follow. (Versions of clang-format disagree about its
+ * layout.) */
 /* clang-format off */
 #define RUN(name, ...) {.start = name, .end = name##_end, ##__VA_ARGS__}
 /* clang-format on */
@@ -77,8 +79,9 @@ struct answer {
     const char *of; /* which version and, in its table, why */
 };
 
-/* Compares with each of the answers (the last one's `of` is null). The line of a check that passes says whose answer
- * it was: the bare machine at hand is the oracle, and the VMM must give the same one there. */
+/* Compares with each of the answers (the last one's `of` is null). The line of a check that
+ * passes says whose answer it was: the bare machine at hand is the oracle, and the VMM must give
+ * the same one there. */
 bool expect_answer(const char *what, uint64_t saw, const struct answer *answers);
 
 /* expect() for a run's end: how, at which offset, with which stval. */
@@ -131,9 +134,9 @@ extern const struct subject csr_subject, warl_subject, trap_subject, sret_subjec
 /* How many of the cases of the checks that make their own are made, 1 (some) to 10 (all). */
 extern unsigned harness_effort;
 
-/* Runs one check between the kernel's CSRs being put away and brought back; whether it passed. The
- * line is printed by the caller from harness_failure(), null if it passed, and harness_answer(), null
- * if no version's answer was noted. */
+/* Runs one check between the kernel's CSRs being put away and brought back; whether it passed.
+ * The line is printed by the caller from harness_failure(), null if it passed, and
+ * harness_answer(), null if no version's answer was noted. */
 bool harness_check(void (*test)(const void *argument), const void *argument);
 const char *harness_failure(void);
 const char *harness_answer(void);

@@ -3,8 +3,9 @@
  * order of four, with interrupts pending and without; each is stopped right behind and compared
  * with the model (model.h) in all registers.
  *
- * Privileged specification, "Supervisor Status (sstatus) Register". The surprise: these are the most
- * frequent privileged instructions of Linux by far, so a VMM has reason to make them something else.
+ * Privileged specification, "Supervisor Status (sstatus) Register". The surprise: these are the
+ * most frequent privileged instructions of Linux by far, so a VMM has reason to make them something
+ * else.
  */
 #include <string.h>
 
@@ -12,7 +13,7 @@
 
 #define ILLEGAL_CSR 0x340u /* mscratch */
 
-/* --- Operands ---------------------------------------------------------------------------------- */
+/* --- Operands --------------------------------------------------------------------------------- */
 
 static const uint64_t lows[] = {SSTATUS_SIE,
                                 0,
@@ -84,7 +85,7 @@ static void trap_csrs(void)
     make_check_all(make_list.program, make_list.start, make_list.count, 2);
 }
 
-/* --- Order ------------------------------------------------------------------------------------- */
+/* --- Order ------------------------------------------------------------------------------------ */
 
 #define SAVED  8u /* two callee-saved registers, as kernels have them */
 #define SAVED2 9u
@@ -237,7 +238,8 @@ static void random_programs(uint64_t seed)
         model_registers(s->x, random_low(&state));
     }
     make_check_all(make_list.program, make_list.start, make_list.count, 2);
-    /* And from each of their instructions: whatever the one before has left behind, it was not run. */
+    /* And from each of their instructions: whatever the one before has left behind, it was not
+     * run. */
     for (unsigned i = 0; i < make_list.count; i++)
         make_list.start[i].entry = i % 14;
     make_check_all(make_list.program, make_list.start, make_list.count, 1);
@@ -252,7 +254,7 @@ static void random_second(void)
     random_programs(77);
 }
 
-/* --- FS ---------------------------------------------------------------------------------------- */
+/* --- FS --------------------------------------------------------------------------------------- */
 
 /* All sequences of three of eight steps, from each FS; a1 is INITIAL, a2 CLEAN, a3 all of FS. */
 static void float_states(void)

@@ -1,8 +1,9 @@
 /*
  * The model of the hart (model.h).
  *
- * Unprivileged specification, "RV64I" and "Zicsr"; privileged specification, "Supervisor-Level ISA".
- * The surprise: CSRRS and CSRRC with x0 (or 0) do not write, and with rd = rs1 the old value wins.
+ * Unprivileged specification, "RV64I" and "Zicsr"; privileged specification, "Supervisor-Level
+ * ISA". The surprise: CSRRS and CSRRC with x0 (or 0) do not write, and with rd = rs1 the old value
+ * wins.
  */
 #include <stdio.h>
 #include <string.h>

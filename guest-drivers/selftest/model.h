@@ -18,7 +18,8 @@ struct model {
     uint64_t trap_value;
 };
 
-/* One program: words at `code`, executed at address `gva` (0: where it is) with the tables of satp. */
+/* One program: words at `code`, executed at address `gva` (0: where it is) with the tables of
+ * satp. */
 struct program {
     char *code;      /* may be an odd halfword */
     unsigned length; /* words; every program ends in a trap of its own */

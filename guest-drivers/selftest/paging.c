@@ -2,8 +2,8 @@
  * Address translation: superpages, malformed tables, addresses that are not canonical, memory that
  * is not there, accesses across two pages.
  *
- * Privileged specification, "Virtual Address Translation Process". The surprise: a misaligned access
- * whose second page is missing reports that page's address, not its own.
+ * Privileged specification, "Virtual Address Translation Process". The surprise: a misaligned
+ * access whose second page is missing reports that page's address, not its own.
  */
 #include <string.h>
 

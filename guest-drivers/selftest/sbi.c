@@ -36,8 +36,8 @@ struct call {
     uint64_t sip_after;
 };
 
-/* A mask that names harts of which there are none. 1.6 does nothing for them and finds that good; the others have
- * the specification's error, 1.7 and later also if only some are missing. */
+/* A mask that names harts of which there are none. 1.6 does nothing for them and finds that
+ * good; the others have the specification's error, 1.7 and later also if only some are missing. */
 static const struct answer missing_hart[] = {
     {(uint64_t)INVALID_PARAM, "OpenSBI 1.5"},
     {0, "OpenSBI 1.6"},

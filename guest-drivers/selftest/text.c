@@ -150,7 +150,7 @@ static void user_alias(void)
     }
 }
 
-/* --- Borders ----------------------------------------------------------------------------------- */
+/* --- Borders ---------------------------------------------------------------------------------- */
 
 #define BORDER_WORDS 8u
 
@@ -219,7 +219,7 @@ static void missing(void)
     }
 }
 
-/* --- In the middle ----------------------------------------------------------------------------- */
+/* --- In the middle ---------------------------------------------------------------------------- */
 
 /* The high half of an instruction that names sstatus is c.addi4spn s0 with rs1 = 0 or 1, and a hint
  * that does nothing with 2 to 5. Both ways in, in turn. */
@@ -254,7 +254,7 @@ static void middle(void)
     }
 }
 
-/* --- Rewritten --------------------------------------------------------------------------------- */
+/* --- Rewritten -------------------------------------------------------------------------------- */
 
 FRAGMENT(text_store, "sw a1, 0(a0)\n fence.i");
 FRAGMENT(text_store_half, "sh a1, 0(a0)\n srli a1, a1, 16\n sh a1, 2(a0)\n fence.i");
@@ -279,7 +279,8 @@ static void store(unsigned way, uint64_t *root, struct program *p, unsigned inde
     expect_done(&run);
 }
 
-/* Each kind of site becomes each other one, and what is behind it reads the register that was dead. */
+/* Each kind of site becomes each other one, and what is behind it reads the register that was
+ * dead. */
 static void rewritten(void)
 {
     for (unsigned i = 0; i < SITES * SITES; i += 11 - harness_effort) {
@@ -323,7 +324,7 @@ static void rewritten_often(void)
     }
 }
 
-/* --- Read -------------------------------------------------------------------------------------- */
+/* --- Read ------------------------------------------------------------------------------------- */
 
 /* What was written stands there, by every width and address, whenever it is looked at. */
 static void read_back(void)

@@ -156,8 +156,9 @@ static void misaligned_u(void)
     misaligned(MODE_U);
 }
 
-/* With one hart, QEMU does an AMO as a load and a store. Up to 10.0.2 the load's cause comes first; 10.0.13 gives the
- * one that the specification has for AMOs ("Supervisor Cause Register"). */
+/* With one hart, QEMU does an AMO as a load and a store. Up to 10.0.2 the load's cause comes
+ * first; 10.0.13 gives the one that the specification has for AMOs ("Supervisor Cause
+ * Register"). */
 static const struct answer amo_causes[] = {
     {TRAP(CAUSE_LOAD_MISALIGNED), "QEMU 10.0.2"},
     {TRAP(CAUSE_STORE_MISALIGNED), "QEMU 10.0.13"},
@@ -198,7 +199,8 @@ static void sc_alone(void)
     expect("memory", memory[0], 5);
 }
 
-/* A failing SC may be treated like a store where memory is protected (unprivileged specification, "A" extension). */
+/* A failing SC may be treated like a store where memory is protected (unprivileged
+ * specification, "A" extension). */
 static const struct answer sc_protected[] = {
     {END_DONE, "QEMU 10.0.2"},
     {TRAP(CAUSE_STORE_ACCESS), "QEMU 10.0.13"},

@@ -1,6 +1,6 @@
 /*
- * The ends of the address space: the guest's own, whatever a VMM may keep there. Pages mapped at the
- * top and at the first 64 KiB, before and after kernel code has run, in one space and not in
+ * The ends of the address space: the guest's own, whatever a VMM may keep there. Pages mapped at
+ * the top and at the first 64 KiB, before and after kernel code has run, in one space and not in
  * another, by vS and vU; and faults there where nothing is mapped.
  *
  * The surprise: a 12-bit offset from x0 reaches the last and the first 2 KiB with no register, so
@@ -120,8 +120,8 @@ static void two_spaces(void)
     }
 }
 
-/* The kernel itself goes from one to the other and back, with no fence, as ASIDs allow. a0: the page,
- * a1: satp that has it, a2: satp that has not. */
+/* The kernel itself goes from one to the other and back, with no fence, as ASIDs allow. a0: the
+ * page, a1: satp that has it, a2: satp that has not. */
 FRAGMENT(
     where_switch,
     "li s2, 40\n 1: csrw sscratch, s2\n csrrci s3, sstatus, 2\n csrw satp, a1\n div x0, x0, x0\n"
@@ -269,8 +269,9 @@ static void kernel_null_48(void)
     kernel_null(4);
 }
 
-/* A jump there: a call through a null pointer, and others. Not asked, because PATCH=inline has code of
- * its own there (`differences`): vS, from 0x200 to 0x4400, where nothing of its own can be executed. */
+/* A jump there: a call through a null pointer, and others. Not asked, because PATCH=inline has
+ * code of its own there (`differences`): vS, from 0x200 to 0x4400, where nothing of its own can
+ * be executed. */
 static void kernel_jump(void)
 {
     static const uint64_t targets[] = {0,       2,       4,           8,       0x10,    0xfffe,

@@ -1,11 +1,12 @@
 /*
- * Between an instruction that switches interrupts and the one that overwrites a register, the kernel
- * changes what it is about to execute: by a store to its own code or to data beside it, by a fence, by
- * another page or space behind the same address. Whatever comes then may read the register.
+ * Between an instruction that switches interrupts and the one that overwrites a register, the
+ * kernel changes what it is about to execute: by a store to its own code or to data beside it, by a
+ * fence, by another page or space behind the same address. Whatever comes then may read the
+ * register.
  *
- * Unprivileged specification, "Zifencei"; privileged specification, "Supervisor Memory-Management Fence
- * Instruction". The surprise: t0 is dead by the text that stands there when the first instruction is
- * executed, and alive by the one that is executed.
+ * Unprivileged specification, "Zifencei"; privileged specification, "Supervisor Memory-Management
+ * Fence Instruction". The surprise: t0 is dead by the text that stands there when the first
+ * instruction is executed, and alive by the one that is executed.
  */
 #include "make.h"
 
@@ -106,8 +107,8 @@ static void data_in_page(void)
     }
 }
 
-/* A page of code with the same address comes in the place of this one: by the kernel's own table and a
- * fence (a0: the entry, a1: what is put there), or by a write of satp (a1). */
+/* A page of code with the same address comes in the place of this one: by the kernel's own table
+ * and a fence (a0: the entry, a1: what is put there), or by a write of satp (a1). */
 static void other_page(void)
 {
     for (unsigned i = 0; i < WINDOWS * 2; i++) {

@@ -1,6 +1,7 @@
 /*
- * An AHCI port for bare guests (Serial ATA AHCI 1.3.1, sections 3 and 4.2): the emulated disk's, command slot 0
- * alone. The machine's board has none, so a guest with it has no native run. Included by one file of a guest.
+ * An AHCI port for bare guests (Serial ATA AHCI 1.3.1, sections 3 and 4.2): the emulated disk's,
+ * command slot 0 alone. The machine's board has none, so a guest with it has no native run.
+ * Included by one file of a guest.
  */
 #pragma once
 #include "bare.h"

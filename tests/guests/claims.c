@@ -1,7 +1,7 @@
 /*
- * When a 16550's line makes the PLIC's source pending again: handlers that leave the cause standing have one
- * interrupt and not a storm, and handlers that do one thing at each interrupt are called for the next one.
- * Some teaching kernels' drivers are of either kind. IIR is never read.
+ * When a 16550's line makes the PLIC's source pending again: handlers that leave the cause standing
+ * have one interrupt and not a storm, and handlers that do one thing at each interrupt are called
+ * for the next one. Some teaching kernels' drivers are of either kind. IIR is never read.
  */
 #include "bare.h"
 
@@ -51,8 +51,8 @@ static bool on_trap(struct bare_trap *trap)
     return true;
 }
 
-/* With interrupts for a while: how many. Or until so many things are done: how many were. Leaves the UART quiet
- * and the PLIC empty. */
+/* With interrupts for a while: how many. Or until so many things are done: how many were. Leaves
+ * the UART quiet and the PLIC empty. */
 static unsigned run(void (*handler)(void), unsigned ier, unsigned things)
 {
     claims = done = 0;

@@ -1,6 +1,7 @@
 /*
- * SBI calls whose arguments ask for much: none may keep the machine for long. With ICOUNT=1 an instruction is a
- * nanosecond, whoever executes it, so the time of a call is its instructions, the firmware's included.
+ * SBI calls whose arguments ask for much: none may keep the machine for long. With ICOUNT=1 an
+ * instruction is a nanosecond, whoever executes it, so the time of a call is its instructions, the
+ * firmware's included.
  *
  * The bare machine's own firmware has no such bound: it would write all 64 MiB.
  */

@@ -1,8 +1,9 @@
 /*
- * Code that a disk writes while it is being executed. A page holds a function that returns 1, and a privileged
- * instruction; it runs while a read is under way that puts one there that returns 2. However the read ends, when
- * the guest knows that it has, and after a fence.i, what is in memory is what is executed. (Not before: QEMU's own
- * translations of the code are dropped when its read is done.)
+ * Code that a disk writes while it is being executed. A page holds a function that returns 1, and a
+ * privileged instruction; it runs while a read is under way that puts one there that returns 2.
+ * However the read ends, when the guest knows that it has, and after a fence.i, what is in memory
+ * is what is executed. (Not before: QEMU's own translations of the code are dropped when its read
+ * is done.)
  *
  * CASE 1: the virtio disk, also natively. CASE 2: the AHCI disk.
  */

@@ -1,9 +1,10 @@
 /*
- * What SFENCE.VMA costs when much is mapped, and that it still does its work then (privileged specification,
- * "Supervisor Memory-Management Fence Instruction").
+ * What SFENCE.VMA costs when much is mapped, and that it still does its work then (privileged
+ * specification, "Supervisor Memory-Management Fence Instruction").
  *
- * The costs are instructions of the machine, so the run needs ICOUNT=1: then the time CSR counts them by the hundred.
- * Natively each cost is next to nothing; there it is the answers that are looked at.
+ * The costs are instructions of the machine, so the run needs ICOUNT=1: then the time CSR counts
+ * them by the hundred. Natively each cost is next to nothing; there it is the answers that are
+ * looked at.
  */
 #include "bare.h"
 

@@ -1,7 +1,8 @@
 /*
- * What the guests of tests/guests/flood*.c share. Each gives the VMM as much work as one trap can ask for. What is
- * asked of the VMM is that none of its exits is long, that its control channel answers meanwhile, and that all is
- * well afterwards. With CASE 2 a guest goes on for ever, so that there is time to ask the control channel.
+ * What the guests of tests/guests/flood*.c share. Each gives the VMM as much work as one trap can
+ * ask for. What is asked of the VMM is that none of its exits is long, that its control channel
+ * answers meanwhile, and that all is well afterwards. With CASE 2 a guest goes on for ever, so that
+ * there is time to ask the control channel.
  */
 #pragma once
 #include "bare.h"

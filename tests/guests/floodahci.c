@@ -1,6 +1,7 @@
 /*
- * The emulated AHCI disk is given 32 reads at once, each into 65,024 pieces of one byte (Serial ATA AHCI 1.3.1,
- * section 4.2.3.3), and its port is stopped while it is at them. The machine's board has no such device.
+ * The emulated AHCI disk is given 32 reads at once, each into 65,024 pieces of one byte (Serial ATA
+ * AHCI 1.3.1, section 4.2.3.3), and its port is stopped while it is at them. The machine's board
+ * has no such device.
  */
 #include "flood.h"
 

@@ -1,6 +1,6 @@
 /*
- * A virtio console is given 128 chains of 4 GiB in one notification, and reset while it is at them. Natively that
- * transport is empty.
+ * A virtio console is given 128 chains of 4 GiB in one notification, and reset while it is at them.
+ * Natively that transport is empty.
  */
 #include "flood.h"
 

@@ -1,6 +1,6 @@
 /*
- * A thousand fences in a row, over an address space in which 38,400 pages have been used: with PATCH=cluster the
- * VMM carries out what follows a trap itself.
+ * A thousand fences in a row, over an address space in which 38,400 pages have been used: with
+ * PATCH=cluster the VMM carries out what follows a trap itself.
  */
 #include "flood.h"
 

@@ -1,6 +1,7 @@
 /*
- * The statistics' table is filled with as many kinds of exit as it has rows, and then the VMM is asked again and
- * again to send it (SBI 0x09000001, function 1, docs/measuring.md). Natively the firmware does not know the call.
+ * The statistics' table is filled with as many kinds of exit as it has rows, and then the VMM is
+ * asked again and again to send it (SBI 0x09000001, function 1, docs/measuring.md). Natively the
+ * firmware does not know the call.
  */
 #include "flood.h"
 

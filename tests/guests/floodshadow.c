@@ -1,9 +1,11 @@
 /*
- * A guest that maps as much as it can, so that the VMM's shadow tables are as many as may be, and then does all
- * that makes the VMM look through them: fences, new code, stores to code, code at two addresses, superpages that
- * change. No single one may take long. The costs are instructions of the machine, so the run needs ICOUNT=1.
+ * A guest that maps as much as it can, so that the VMM's shadow tables are as many as may be, and
+ * then does all that makes the VMM look through them: fences, new code, stores to code, code at two
+ * addresses, superpages that change. No single one may take long. The costs are instructions of the
+ * machine, so the run needs ICOUNT=1.
  *
- * A guest's instruction may be several exits; that all together stay below the bound of one says more than is asked.
+ * A guest's instruction may be several exits; that all together stay below the bound of one says
+ * more than is asked.
  */
 #include "bare.h"
 
@@ -144,7 +146,8 @@ static void fence_all_ways(void)
     stop("64 fences in a row");
 }
 
-/* The superpage that the image lies in, which is in the shadow page by page where code is patched. */
+/* The superpage that the image lies in, which is in the shadow page by page where code is
+ * patched. */
 static void change_superpage(void)
 {
     uint64_t old = bare_root[2];

@@ -1,6 +1,7 @@
 /*
- * What a guest finds without having set it: the state that the firmware of QEMU's virt leaves, the clock's registers
- * taken eight bytes at a time, and what a processor says whose device tree does not name Svinval.
+ * What a guest finds without having set it: the state that the firmware of QEMU's virt leaves, the
+ * clock's registers taken eight bytes at a time, and what a processor says whose device tree does
+ * not name Svinval.
  */
 #include "bare.h"
 
@@ -38,7 +39,8 @@ static uint64_t store_64(uint64_t address, uint64_t value)
     return 0;
 }
 
-/* Before anything writes them: scounteren lets vU read the three counters, FS lets the kernel use the FPU. */
+/* Before anything writes them: scounteren lets vU read the three counters, FS lets the kernel
+ * use the FPU. */
 static void registers(void)
 {
     CHECK(csr_read(CSR_SCOUNTEREN) == 7, "scounteren is %#lx", csr_read(CSR_SCOUNTEREN));

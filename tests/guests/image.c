@@ -1,6 +1,7 @@
 /*
- * A kernel with the header of a Linux Image in front, made by tests/system/test_images.py: says where it was
- * loaded, and whether all of the file was. The header, of one page, is what was started.
+ * A kernel with the header of a Linux Image in front, made by tests/system/test_images.py: says
+ * where it was loaded, and whether all of the file was. The header, of one page, is what was
+ * started.
  */
 #include "bare.h"
 

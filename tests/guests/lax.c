@@ -1,7 +1,7 @@
 /*
- * Drivers of a virtio disk that do not do all that virtio 1.2 asks of them, and those that do. A kernel that is
- * much taught with looks for the vendor's name and accepts bits 0 to 31 alone; a boot loader asks for a sector
- * before DRIVER_OK and waits for it.
+ * Drivers of a virtio disk that do not do all that virtio 1.2 asks of them, and those that do. A
+ * kernel that is much taught with looks for the vendor's name and accepts bits 0 to 31 alone; a
+ * boot loader asks for a sector before DRIVER_OK and waits for it.
  */
 #include "virtio.h"
 

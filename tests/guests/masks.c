@@ -1,9 +1,9 @@
 /*
- * SBI calls with a hart mask, of one hart: what a mask that also names absent harts does, masks in memory at virtual
- * addresses (the legacy calls), and what a mask that cannot be read does.
+ * SBI calls with a hart mask, of one hart: what a mask that also names absent harts does, masks in
+ * memory at virtual addresses (the legacy calls), and what a mask that cannot be read does.
  *
- * A fence is seen by what it ends: an old translation that is still in use. The bare machine keeps one as well, so
- * each row first sees that it does.
+ * A fence is seen by what it ends: an old translation that is still in use. The bare machine keeps
+ * one as well, so each row first sees that it does.
  */
 #include "bare.h"
 
@@ -95,7 +95,7 @@ static void absent(void)
     printf("answer for absent harts: %ld\n", first.error);
 }
 
-/* --- Masks in memory ---------------------------------------------------------------------------------- */
+/* --- Masks in memory -------------------------------------------------------------------------- */
 
 static void legacy_ipi(uint64_t address, bool sends, const char *name)
 {

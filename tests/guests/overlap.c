@@ -1,8 +1,10 @@
 /*
- * Two instructions in one another: one of 32 bits begins two bytes before a privileged one, whose first half is its
- * second half. Both are executed, the inner one often enough to be patched; the outer one must stay what it is.
+ * Two instructions in one another: one of 32 bits begins two bytes before a privileged one, whose
+ * first half is its second half. Both are executed, the inner one often enough to be patched; the
+ * outer one must stay what it is.
  *
- * What cannot be told from the code of the two pages, an indirect jump into the middle, is in docs/patching.md.
+ * What cannot be told from the code of the two pages, an indirect jump into the middle, is in
+ * docs/patching.md.
  */
 #include "bare.h"
 

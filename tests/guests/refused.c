@@ -1,7 +1,7 @@
 /*
- * What the machine refuses is the guest's access fault: each register and each hole of the windows of a UART, of
- * a virtio device and of the PLIC's context page, with loads and stores of 1, 2, 4 and 8 bytes. Which answer is
- * printed as ranges; natively and under the VMM they are the same.
+ * What the machine refuses is the guest's access fault: each register and each hole of the windows
+ * of a UART, of a virtio device and of the PLIC's context page, with loads and stores of 1, 2, 4
+ * and 8 bytes. Which answer is printed as ranges; natively and under the VMM they are the same.
  */
 #include "bare.h"
 

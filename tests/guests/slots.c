@@ -1,6 +1,7 @@
 /*
- * The windows of QEMU's virt board, for a guest that looks at fixed addresses: the eight virtio-mmio transports,
- * of which an empty one says that it is empty, and what else the board of core/board/windows.c names.
+ * The windows of QEMU's virt board, for a guest that looks at fixed addresses: the eight
+ * virtio-mmio transports, of which an empty one says that it is empty, and what else the board of
+ * core/board/windows.c names.
  */
 #include "bare.h"
 
@@ -12,7 +13,8 @@
 
 static const uint64_t widths[] = {1, 2, 4, 8};
 
-/* What a load of an empty transport gives: the three registers it has answer any width from their first byte. */
+/* What a load of an empty transport gives: the three registers it has answer any width from
+ * their first byte. */
 static uint64_t expected(uint64_t offset, uint64_t width)
 {
     const uint64_t words[] = {MAGIC, 2, 0, VENDOR};

@@ -1,6 +1,7 @@
 /*
- * What is remembered about an address dies with its translation: after a fence, a change of satp or of the mode the
- * same address is other code, or another device, and nothing of what was there before may show.
+ * What is remembered about an address dies with its translation: after a fence, a change of satp or
+ * of the mode the same address is other code, or another device, and nothing of what was there
+ * before may show.
  */
 #include "bare.h"
 
@@ -27,7 +28,7 @@ static uint64_t satp_of(const uint64_t *root, unsigned asid)
     return SATP_MODE_SV39 << SATP_MODE_SHIFT | ASID(asid) | (uint64_t)root >> PAGE_SHIFT;
 }
 
-/* --- Each way to make the hart forget FUNCTION and DEVICE, or to go elsewhere and back. --------------------- */
+/* --- Each way to make the hart forget FUNCTION and DEVICE, or to go elsewhere and back. ------- */
 
 static void fence_all(void)
 {
@@ -71,7 +72,7 @@ static const struct {
     {"a fence with paging off", fence_bare},
 };
 
-/* --- Code ---------------------------------------------------------------------------------------------------- */
+/* --- Code ------------------------------------------------------------------------------------- */
 
 static uint64_t call(uint64_t pc, uint64_t a0)
 {
@@ -172,13 +173,13 @@ static void check_paging_off(uint32_t insn)
     sfence_vma_all();
 }
 
-/* --- Two pages of code at one address in two spaces, each with a place that switches interrupts off. --------- */
+/* --- Two pages of code at one address in two spaces, each with a place that switches interrupts */
 
 #define SWITCH 0x100u
 #define INNER  (SWITCH + 0x20)
 
-/* At SWITCH one that is followed by a load, which may trap, while t0 is still to be overwritten: at end. Another is
- * at INNER, in between if end is behind it. */
+/* At SWITCH one that is followed by a load, which may trap, while t0 is still to be overwritten:
+ * at end. Another is at INNER, in between if end is behind it. */
 static uint8_t *switch_page(unsigned end)
 {
     uint8_t *page = bare_page();

@@ -1,7 +1,7 @@
 /*
- * A guest that says "stuck" and then never again gives up the hart of its own accord, in as many ways as there
- * are cases. None ends; what is asked of the VMM is that its control channel answers meanwhile
- * (tests/system/test_stuck.py).
+ * A guest that says "stuck" and then never again gives up the hart of its own accord, in as many
+ * ways as there are cases. None ends; what is asked of the VMM is that its control channel answers
+ * meanwhile (tests/system/test_stuck.py).
  */
 #include "bare.h"
 
@@ -130,7 +130,8 @@ static void loop_back(void)
     }
 }
 
-/* Everything enabled at the highest priority, with this threshold, and a source of the guest's pending. */
+/* Everything enabled at the highest priority, with this threshold, and a source of the guest's
+ * pending. */
 static void open_plic(unsigned threshold)
 {
     for (unsigned source = 1; source < PLIC_SOURCES; source++)

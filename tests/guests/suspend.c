@@ -1,6 +1,7 @@
 /*
- * Hart suspend (SBI specification 2.0, HSM): the answers for what cannot be, and a non-retentive suspend, which goes on
- * at its address in the state that the specification, or the firmware of QEMU's virt, gives a hart.
+ * Hart suspend (SBI specification 2.0, HSM): the answers for what cannot be, and a non-retentive
+ * suspend, which goes on at its address in the state that the specification, or the firmware of
+ * QEMU's virt, gives a hart.
  */
 #include "bare.h"
 
@@ -22,7 +23,8 @@
 extern uint8_t suspend_resumed[];
 uint64_t suspend_saved[16], suspend_state[8];
 
-/* void suspend_call(type, opaque): goes on behind it, whichever way the call ends; suspend_state[0] is 1 if by resuming. */
+/* void suspend_call(type, opaque): goes on behind it, whichever way the call ends;
+ * suspend_state[0] is 1 if by resuming. */
 void suspend_call(uint64_t type, uint64_t opaque);
 __asm__(".pushsection .text\n .option push\n .option norvc\n .balign 4\n .globl suspend_call\n "
         "suspend_call:\n"

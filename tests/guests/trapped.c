@@ -1,8 +1,8 @@
 /*
- * An instruction that traps is the one that is carried out. A page of code holds a page-table entry too, whose A a
- * load or store through it sets: that is a change of the page. The code's own entry names another page by then,
- * without a fence: what was executed until now may go on to be, or what is in the other page, but one of them as a
- * whole.
+ * An instruction that traps is the one that is carried out. A page of code holds a page-table entry
+ * too, whose A a load or store through it sets: that is a change of the page. The code's own entry
+ * names another page by then, without a fence: what was executed until now may go on to be, or what
+ * is in the other page, but one of them as a whole.
  */
 #include "bare.h"
 

@@ -1,8 +1,10 @@
 /*
- * Console input, read in turn by each way that there is: the legacy call, DBCN, and the UART's own registers or, where
- * the UART is a virtio console, its receive queue. A byte that is typed must come once, and in order, whoever asks.
+ * Console input, read in turn by each way that there is: the legacy call, DBCN, and the UART's own
+ * registers or, where the UART is a virtio console, its receive queue. A byte that is typed must
+ * come once, and in order, whoever asks.
  *
- * Prints each line and by which ways its bytes came; a line "end" ends it. A 16550's FIFOs are off in every other line.
+ * Prints each line and by which ways its bytes came; a line "end" ends it. A 16550's FIFOs are off
+ * in every other line.
  */
 #include "bare.h"
 
@@ -109,7 +111,7 @@ static void got(uint8_t byte, char way)
     }
 }
 
-/* --- The ways. Each takes what it can get now, or a little. ------------------------------------------------- */
+/* --- The ways. Each takes what it can get now, or a little. ----------------------------------- */
 
 static bool by_getchar(void)
 {
@@ -161,7 +163,8 @@ static bool by_uart(void)
 
 static bool (*const way[])(void) = {by_getchar, by_uart, by_dbcn, by_uart, by_getchar, by_dbcn};
 
-/* Changing FCR's enable bit empties the FIFOs: nothing may be on its way, so the next line is typed after the print. */
+/* Changing FCR's enable bit empties the FIFOs: nothing may be on its way, so the next line is
+ * typed after the print. */
 static void print_line(void)
 {
     if (!console)

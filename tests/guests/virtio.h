@@ -1,7 +1,8 @@
 /*
- * A virtio-blk driver for bare guests: the registers of a virtio-mmio transport (virtio 1.2, section 4.2), one
- * split queue (2.7), and one request at a time (5.2.6). It takes every step that it is asked for, also a wrong
- * one. Included by one file of a guest; paging is off, or maps devices and RAM where they are.
+ * A virtio-blk driver for bare guests: the registers of a virtio-mmio transport (virtio 1.2,
+ * section 4.2), one split queue (2.7), and one request at a time (5.2.6). It takes every step that
+ * it is asked for, also a wrong one. Included by one file of a guest; paging is off, or maps
+ * devices and RAM where they are.
  */
 #pragma once
 #include "bare.h"
@@ -92,8 +93,8 @@ static inline void blk_start(uint16_t num)
     BLK_REG(BLK_STATUS) = 15;
 }
 
-/* Makes a chain available and notifies: the header, then parts[0 .. count) with their flag 2 as it is to be, then
- * the status byte. */
+/* Makes a chain available and notifies: the header, then parts[0 .. count) with their flag 2 as
+ * it is to be, then the status byte. */
 static inline void blk_submit(uint32_t type, uint64_t sector, const struct blk_desc *parts,
                               unsigned count)
 {
