@@ -65,7 +65,8 @@ $(GUEST_DIR)/trident-guest.bin: $(GUEST_DIR)/trident-guest.elf
 
 $(GUEST_DIR)/trident-guest.elf: $(GUEST_PATHS) guest-drivers/kernel/guest.ld $(LIBFDT_LIB)
 	$(CROSS)gcc -march=rv64imac -mabi=lp64 -nostdlib -static -Wl,--gc-sections \
-		-Wl,-z,max-page-size=4096 -Wl,--build-id=none -T guest-drivers/kernel/guest.ld -o $@ \
+		-Wl,-z,max-page-size=4096 -Wl,--build-id=none \
+		-T guest-drivers/kernel/guest.ld -o $@ \
 		$(GUEST_PATHS) $(LIBFDT_LIB) $(PICOLIBC_LIB) -lgcc
 
 $(GUEST_DIR)/%.o: guest-drivers/%.c guest-drivers/guest.mk

@@ -85,7 +85,6 @@ int bench_trap(void)
     };
     enum { COUNT = sizeof(operations) / sizeof(*operations) };
     struct bench_cost cost[COUNT];
-
     console_flush();
     uint64_t sie = csr_read(CSR_SIE);
     csr_write(CSR_SIE, 0);

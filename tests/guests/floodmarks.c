@@ -7,7 +7,7 @@
 
 #define EID_TRIDENT   0x09000001ul
 #define NOT_SUPPORTED -2
-#define KINDS         1500u /* of loads of the PLIC: priorities and what lies behind them */
+#define KINDS         1500u /* of loads of the PLIC: one for each of so many registers */
 
 int main(void)
 {

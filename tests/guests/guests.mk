@@ -40,7 +40,8 @@ $(BARE)/%.o: tests/guests/%.S tests/guests/guests.mk
 $(BARE)/%.elf: $(BARE)/%.o $(BARE)/start.o $(BARE)/bare.o tests/guests/bare.ld
 	$(CROSS)gcc -march=rv64imac -mabi=lp64 -nostdlib -static -Wl,--no-relax \
 		-Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments \
-		$($*_LD) -T tests/guests/bare.ld -o $@ $(filter %.o,$^) $(LIBFDT_LIB) $(PICOLIBC_LIB) -lgcc
+		$($*_LD) -T tests/guests/bare.ld -o $@ \
+		$(filter %.o,$^) $(LIBFDT_LIB) $(PICOLIBC_LIB) -lgcc
 
 $(BARE)/%.bin: $(BARE)/%.elf
 	$(CROSS)objcopy -O binary $< $@

@@ -1,8 +1,8 @@
 /*
  * A bare guest's first instructions, its trap vector, and the two ways to run code that may trap.
  *
- * Surprise: a trap does not return to where it happened. Within bare_try() or bare_user() it ends
- * that call; outside of them it ends the guest, unless bare_on_trap is set (bare.h).
+ * The surprise: a trap does not return to where it happened. Within bare_try() or bare_user() the
+ * trap ends that call; outside of them it ends the guest, unless bare_on_trap is set (bare.h).
  */
     .option norvc
     .section .text.start, "ax"
