@@ -218,7 +218,7 @@ void model_step(struct model *model, const struct program *program)
 void model_run(struct run *run, const struct program *program, const struct start *start)
 {
     *run = (struct run){.start = program->code,
-                        .end = program->code - 4, /* no ebreak is "done": all are traps */
+                        .end = program->code - 4, /* no ebreak counts as "done": each is a trap */
                         .pc = (program->gva ? program->gva : (uint64_t)program->code) +
                               4ul * start->entry,
                         .sstatus = start->sstatus,
@@ -249,7 +249,8 @@ bool model_check(const struct program *program, const struct start *start, unsig
     for (unsigned n = 1; n < 32; n++)
         same = same && model.x[n] == run.x[n];
     uint64_t status = csr_value(&model, CSR_SSTATUS) & MODEL_SSTATUS;
-    bool valued = run.ended != TRAP(CAUSE_BREAKPOINT); /* QEMU 10.0: may be that of an alias */
+    /* QEMU 10.0 may give a breakpoint the stval of an alias. */
+    bool valued = run.ended != TRAP(CAUSE_BREAKPOINT);
     same = same && status == (run.seen_sstatus & MODEL_SSTATUS);
     if (same && (!valued || run.stval == model.trap_value))
         return true;
