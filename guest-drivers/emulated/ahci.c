@@ -1,10 +1,10 @@
 /*
  * Driver for an AHCI disk, `generic-ahci` (AHCI 1.3.1; commands of ATA8-ACS; NCQ of SATA 3).
  *
- * One port. Reads and writes are queued (FPDMA, one tag per slot) where the disk can, FLUSH is not
- * and waits for an idle port. The surprise is an error under NCQ: the disk abandons everything in
- * flight, so the driver restarts the port, reads the NCQ error log to learn which tag failed, fails
- * that one and issues the others again (AHCI 6.2.2.2).
+ * The driver uses one port. Reads and writes are queued (FPDMA, one tag per slot) if the disk can
+ * queue; a FLUSH is not queued, and waits for an idle port. The surprise is an error under NCQ: the
+ * disk abandons everything in flight, so the driver restarts the port, reads the NCQ error log to
+ * learn which tag failed, fails that request and issues the others again (AHCI 6.2.2.2).
  */
 #include "kernel.h"
 
@@ -101,12 +101,12 @@ struct command_table {
     } prd[PRDS];
 };
 
-/* What a command is, beside its slot. */
+/* All of a command but its slot. */
 struct command {
     uint8_t code, device, feature_low;
     bool queued, write;
     uint64_t lba;
-    uint32_t count; /* of the FIS: sectors */
+    uint32_t count; /* sectors, as the FIS says */
     void *buffer;
     uint32_t bytes;
 };
@@ -121,9 +121,9 @@ struct port {
     unsigned number;
     bool ncq;
     enum state state;
-    bool exclusive;  /* what is in flight is not queued */
+    bool exclusive;  /* the command in flight is not queued: it is the only one */
     uint32_t active; /* slots issued and not completed */
-    uint32_t retry;  /* slots to issue again: with the log read at once, without a log singly */
+    uint32_t retry;  /* slots to issue again: all at once if the log was read, else singly */
     bool no_log;     /* the disk refused READ LOG */
     struct disk_request *owner[SLOTS];
 };
@@ -319,8 +319,8 @@ static bool stop_port(void)
     return wait_register(reg(PORT_CMD), CMD_RUNS, 0, STOP_MS);
 }
 
-/* Stops and starts the port: SACT and CI become 0, errors are forgotten. The disk without a log
- * (QEMU's) also carries the error over to the next command, until it is reset. */
+/* Stops and starts the port: SACT and CI become 0, errors are forgotten. A disk without a log
+ * (QEMU's) carries the error over to the next command, until the controller is reset. */
 static bool bounce_port(void)
 {
     if (!stop_port() || port.no_log || (*reg(PORT_TFD) & TFD_BUSY))
@@ -357,7 +357,7 @@ static void log_was_read(void)
     uint8_t first = (uint8_t)port.log[0];
     uint32_t culprit = 1u << (first & 31);
     if ((first & LOG_NOT_QUEUED) || !(port.retry & culprit)) {
-        finish(port.retry, DISK_ERROR); /* nobody to blame alone */
+        finish(port.retry, DISK_ERROR); /* the log blames no single request */
         return;
     }
     finish(culprit, DISK_ERROR);
@@ -387,7 +387,7 @@ static void recover(uint32_t reasons)
     bool single = (port.active & (port.active - 1)) == 0;
     port.no_log |= port.state == READING_LOG;
     if (!bounce_port()) {
-        ahci.restart(&ahci); /* fails everything */
+        ahci.restart(&ahci); /* fails all requests */
     } else if (port.state == READING_LOG) {
         port.state = RUNNING;
         port.active = 0;
@@ -450,7 +450,8 @@ static bool identify(struct disk *self)
     if (!accepted || disk_wait(&request) != DISK_OK)
         return false;
     const uint16_t *id = port.identity;
-    for (unsigned i = 0; i < 20; i++) /* two characters per word, the first in the high byte */
+    /* The serial number has two characters per word, the first in the high byte. */
+    for (unsigned i = 0; i < 20; i++)
         self->serial[i] = (char)(id[ID_SERIAL + i / 2] >> (i % 2 ? 0 : 8));
     for (unsigned i = 20; i > 0 && self->serial[i - 1] == ' '; i--)
         self->serial[i - 1] = '\0';

@@ -2,10 +2,11 @@
  * Driver for an ATA disk with programmed I/O, `ata-generic` (ATA8-ACS; Linux's pata_of_platform
  * binding: command block, control block, reg-shift).
  *
- * One request at a time; the CPU moves every word, of 32 bits if the drive offers it, else of 16.
- * Reads interrupt before each block of data, writes after it, and the first block of a write is
- * asked for by polling: that asymmetry is the protocol's (ATA8-APT 9.5 and 9.6). LBA28 where a
- * request fits it, LBA48 where not; the MULTIPLE commands for more than one sector.
+ * There is one request at a time; the CPU moves every word, of 32 bits if the drive offers that,
+ * else of 16. The surprise: a read interrupts before each block of data, a write after each block,
+ * and for the first block of a write the driver polls: that asymmetry is the protocol's (ATA8-APT
+ * 9.5 and 9.6). A request uses LBA28 if it fits, else LBA48, and the MULTIPLE commands if it has
+ * more than one sector.
  */
 #include "kernel.h"
 
@@ -50,7 +51,7 @@
 
 #define LBA28_END    (1ull << 28)
 #define LBA28_COUNT  256u
-#define LBA48_COUNT  2048u /* of 65536: a request is at most 1 MiB */
+#define LBA48_COUNT  2048u /* the protocol's limit is 65536, but a request is at most 1 MiB */
 #define SECTOR_WORDS (DISK_SECTOR / 2)
 #define RESET_MS     2000u
 #define POLL_MS      1000u
@@ -79,13 +80,13 @@ static volatile uint8_t *reg(unsigned index)
     return (volatile uint8_t *)(ata.device->base + ((uint64_t)index << board.ata_shift));
 }
 
-/* Read: the status without acknowledging. Write: device control. */
+/* A read gives the status without acknowledging the interrupt; a write sets the device control. */
 static volatile uint8_t *control(void)
 {
     return (volatile uint8_t *)board.ata_control;
 }
 
-/* Polls until BSY is clear and then for the bits of mask; the last status. */
+/* Polls until BSY is clear and all bits of mask, or an error bit, are set; the last status read. */
 static uint8_t wait_status(uint8_t mask, uint64_t ms)
 {
     uint64_t deadline = time_now() + time_from_ms(ms);
@@ -107,10 +108,10 @@ static void finish(enum disk_status status)
     }
 }
 
-/* Loops of their own for each direction and width, as small as they can be: under a VMM each
- * instruction between two accesses of the port may have to be interpreted. The pointers walk in
- * locals: gcc 12 at -O2 repeats the last store to the data register when the loop advances a
- * pointer in memory, and the drive takes that for the next block's first word. */
+/* Each direction and width has a loop of its own, as small as can be: under a VMM each instruction
+ * between two accesses of the port may have to be interpreted. The pointers are locals: when a loop
+ * advances a pointer in memory, gcc 12 at -O2 repeats the last store to the data register, and the
+ * drive takes that store for the next block's first word. */
 static void move_wide(volatile uint32_t *port, uint32_t *at, const uint32_t *end, bool write)
 {
     if (write) {
@@ -171,7 +172,8 @@ static void interrupt(void *argument)
 
 static void write_address(uint64_t lba, uint32_t count, bool ext)
 {
-    if (ext) { /* each register is two deep: the high bytes go first */
+    /* Each register is two deep: the high bytes go first. */
+    if (ext) {
         *reg(ATA_COUNT) = (uint8_t)(count >> 8);
         *reg(ATA_LBA_LOW) = (uint8_t)(lba >> 24);
         *reg(ATA_LBA_MID) = (uint8_t)(lba >> 32);
@@ -268,7 +270,8 @@ static bool identify(struct disk *self)
         interrupts_on();
     if (disk_wait(&request) != DISK_OK)
         return false;
-    for (unsigned i = 0; i < 20; i++) /* two characters per word, the first in the high byte */
+    /* The serial number has two characters per word, the first in the high byte. */
+    for (unsigned i = 0; i < 20; i++)
         self->serial[i] = (char)(id[ID_SERIAL + i / 2] >> (i % 2 ? 0 : 8));
     for (unsigned i = 20; i > 0 && self->serial[i - 1] == ' '; i--)
         self->serial[i - 1] = '\0';

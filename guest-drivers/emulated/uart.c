@@ -2,8 +2,8 @@
  * Driver for a 16550A UART (National Semiconductor PC16550D data sheet): both directions by
  * interrupt, with the FIFOs.
  *
- * Transmission starts by enabling the "holding register empty" interrupt, which fires at once on an
- * empty device; each one then fills the 16-byte FIFO.
+ * The surprise: transmission starts by enabling the "holding register empty" interrupt, which an
+ * empty device raises at once; each such interrupt then fills the 16-byte FIFO.
  */
 #include "kernel.h"
 
@@ -35,7 +35,7 @@
 #define LCR_DLAB     0x80u
 #define MCR_NORMAL   0x0bu /* DTR, RTS, OUT2: the PC's gate for the interrupt */
 #define LSR_READY    0x01u
-#define LSR_EMPTY    0x20u /* room in the transmit FIFO: all of it */
+#define LSR_EMPTY    0x20u /* the transmit FIFO is empty */
 #define LSR_IDLE     0x40u /* the shift register is empty, too */
 
 #define FIFO       16u
@@ -121,7 +121,7 @@ static bool restart(struct console *self)
     return true;
 }
 
-/* Its interrupt is routed by console_start(). */
+/* console_start() routes the UART's interrupt. */
 struct console *uart_console(struct board_device *device)
 {
     static struct console uart = {

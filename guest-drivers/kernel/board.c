@@ -53,7 +53,8 @@ static bool is_enabled(const void *dtb, int node)
     return !status || strcmp(status, "okay") == 0 || strcmp(status, "ok") == 0;
 }
 
-/* The first enabled node at or after `after` that is compatible, or a negative error. */
+/* The first enabled node behind the node `after` (-1: of all) that is compatible, or a negative
+ * error. */
 static int find_compatible(const void *dtb, int after, const char *compatible)
 {
     int node = fdt_node_offset_by_compatible(dtb, after, compatible);
@@ -113,7 +114,7 @@ static bool list_has(const char *list, int len, const char *word)
     return list && fdt_stringlist_contains(list, len, word);
 }
 
-/* Extensions from the string list, or from the older one-string form. */
+/* Reads the extensions from the list of strings, or from the older form, which is one string. */
 static void read_isa(const void *dtb, int cpu)
 {
     int len;
@@ -146,7 +147,7 @@ static int find_cpu(const void *dtb, uint64_t hart)
     return -1;
 }
 
-/* stdout-path may carry ":options" and may be an alias. */
+/* Reads /chosen, whose stdout-path may carry ":options" and may be an alias. */
 static void read_chosen(const void *dtb)
 {
     int chosen = fdt_path_offset(dtb, "/chosen");

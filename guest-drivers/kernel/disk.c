@@ -130,7 +130,7 @@ static void collect(struct run *run)
 
 enum disk_status disk_run(const struct disk_stream *stream, uint64_t *failed)
 {
-    static struct run run; /* large for a stack; there is one thread of control */
+    static struct run run; /* too large for the stack; there is one thread of control */
     run = (struct run){.stream = stream, .status = DISK_OK};
     for (;;) {
         if (console_interrupted())

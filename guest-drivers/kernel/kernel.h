@@ -15,8 +15,8 @@
 /* --- board.c: what the device tree says ------------------------------------------------------- */
 
 struct board_device {
-    uint64_t base, size; /* base 0: the board has none */
-    unsigned irq;        /* source on the PLIC, 0: none */
+    uint64_t base, size; /* of the registers; base 0: the board has no such device */
+    unsigned irq;        /* source on the PLIC; 0: none */
 };
 
 #define BOARD_VIRTIO_MAX 8u
@@ -36,8 +36,8 @@ struct board {
     struct board_device finisher;                 /* sifive,test1 */
     struct board_device ahci;                     /* generic-ahci */
     struct board_device ata;                      /* ata-generic: command block */
-    uint64_t ata_control;                         /* its control block */
-    unsigned ata_shift;                           /* registers are 1 << shift bytes apart */
+    uint64_t ata_control;                         /* the ATA control block's address */
+    unsigned ata_shift;                           /* ATA registers are 1 << ata_shift bytes apart */
     struct board_device virtio[BOARD_VIRTIO_MAX]; /* virtio,mmio slots, by ascending address */
     unsigned virtios;
     struct board_device standard_output; /* the node that /chosen/stdout-path names */
@@ -53,9 +53,11 @@ const char *board_read(const void *dtb);
 /* Takes the RAM behind the kernel, less the device tree. Call once. */
 void page_init(void);
 
-/* That many contiguous zeroed 4 KiB pages, or null. */
+/* So many contiguous zeroed 4 KiB pages, or null. */
 void *page_alloc(size_t pages);
+/* Gives back pages that page_alloc() gave; panics if one of them is free. */
 void page_free(void *base, size_t pages);
+/* How many pages are free. */
 size_t page_free_count(void);
 
 /* Maps [va, va+size) to pa in the Sv39 table root, with the largest pages that fit. All multiples
@@ -70,7 +72,8 @@ uint64_t page_kernel_satp(void);
 
 /* --- trap_vector.S, trap.c -------------------------------------------------------------------- */
 
-/* Saved by the vector on the kernel's stack, restored on return. Order known to trap_vector.S. */
+/* The vector saves it on the kernel's stack and restores it on return; trap_vector.S knows the
+ * order. */
 struct trap_frame {
     uint64_t x[32]; /* x[0] is unused */
     uint64_t sepc, sstatus, scause, stval;
@@ -80,11 +83,11 @@ struct trap_frame {
 void trap_init(void);
 extern char trap_vector[];
 
-/* While set, sees every exception (not interrupts) first. True: resume from the frame.
- * A test may instead write its own vector to stvec, and must put trap_vector back. */
+/* Unless null, sees every exception (not interrupts) first. True: the kernel resumes from the
+ * frame. A test may instead write a vector of its own to stvec, and must put trap_vector back. */
 extern bool (*trap_hook)(struct trap_frame *frame);
 
-/* Calls function(argument). False if it ended in an exception, of which *seen holds the frame. */
+/* Calls function(argument). False: the call ended in an exception, whose frame is in *seen. */
 bool trap_try(void (*function)(uint64_t argument), uint64_t argument, struct trap_frame *seen);
 
 /* "load page fault", "timer interrupt", ... */
@@ -94,7 +97,7 @@ const char *trap_name(uint64_t scause);
 void interrupts_on(void);
 bool interrupts_off(void);
 
-/* Trap log behind `trace on`: kept while a command runs, printed after it. */
+/* The log of traps behind `trace on`, which is kept while a command runs and printed after it. */
 void trap_trace_set(bool on);
 void trap_trace_print(void);
 
@@ -103,7 +106,7 @@ extern volatile uint64_t trap_interrupts;
 uint64_t trap_count_interrupts(void);
 uint64_t trap_count_exceptions(void);
 
-/* Prints the sentence and the registers where it can and ends the machine with status 101. */
+/* Prints the sentence, if the console still can, and ends the machine with status 101. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* --- time.c ----------------------------------------------------------------------------------- */
@@ -111,23 +114,24 @@ _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2
 uint64_t time_now(void);            /* ticks */
 uint64_t time_from_ms(uint64_t ms); /* ticks */
 uint64_t time_to_us(uint64_t ticks);
-void time_init(void);             /* sie.STIE */
-void time_interrupt(void);        /* from the trap handler */
+void time_init(void);             /* sets sie.STIE */
+void time_interrupt(void);        /* called by the trap handler */
 void time_set(uint64_t deadline); /* stimecmp or SBI set_timer; UINT64_MAX: never */
 
-/* Sleeps (wfi) until done(argument) or the deadline has passed; interrupts are on meanwhile.
- * The last value of done(argument). */
+/* Sleeps (wfi) until done(argument) is true or the deadline has passed; interrupts are on
+ * meanwhile. The last value of done(argument). */
 bool time_wait(bool (*done)(void *argument), void *argument, uint64_t deadline);
 
 /* On: time_wait() does not sleep but spins until an interrupt was taken, as a kernel does that has
- * something else to do. What spinning costs is known: time_spun() instructions since boot. */
+ * something else to do. The cost of spinning is known: time_spun() instructions since boot. */
 void time_spin_set(bool on);
 uint64_t time_spun(void);
 
-/* Spins until one more interrupt was taken than `taken`; interrupts must be on. */
+/* Spins until trap_interrupts is not `taken` any more; interrupts must be on. */
 void time_spin(uint64_t taken);
 
-/* From the trap handler: an interrupt that was taken while spinning ends it. */
+/* Called by the trap handler: an interrupt that is taken while the kernel spins ends the
+ * spinning. */
 void time_spin_leave(struct trap_frame *frame);
 
 /* `time` when the last timer interrupt was handled. */
@@ -138,8 +142,8 @@ uint64_t time_of_interrupt(void);
 void plic_init(void);
 /* Routes a source to handler(argument); a null handler disables the source. */
 void plic_route(unsigned irq, void (*handler)(void *argument), void *argument);
-void plic_restart(void);   /* after somebody wrote its registers: everything as routed */
-void plic_interrupt(void); /* from the trap handler */
+void plic_restart(void);   /* sets the registers as routed, after a program wrote them */
+void plic_interrupt(void); /* called by the trap handler */
 
 /* --- sbi.c ------------------------------------------------------------------------------------ */
 
@@ -164,13 +168,13 @@ _Noreturn void machine_reboot(void);
 /* --- console.c -------------------------------------------------------------------------------- */
 
 /* A console driver. It pulls output with console_output_take() and pushes input with
- * console_input_put(); before interrupts are used, write_polled() sends. */
+ * console_input_put(). Before console_start() and in a panic, write_polled() sends. */
 struct console {
     const char *name; /* "16550A UART", "virtio console" */
     struct board_device *device;
-    void (*output_ready)(struct console *console); /* there are bytes to take: start sending */
+    void (*output_ready)(struct console *console); /* there is output: start to send */
     void (*write_polled)(struct console *console, const char *bytes, size_t len);
-    bool (*is_idle)(struct console *console); /* everything taken has left the device */
+    bool (*is_idle)(struct console *console); /* all output taken has left the device */
     void (*interrupt)(void *console);
     bool (*restart)(struct console *console); /* reset the device and start it over */
 };
@@ -181,11 +185,11 @@ void console_use(struct console *driver); /* polled output from here on */
 void console_start(void);                 /* interrupt-driven from here on */
 size_t console_output_take(char *bytes, size_t max);
 void console_input_put(char byte); /* Ctrl-C is noted, not queued */
-void console_flush(void);          /* waits until the device has everything; bounded */
-int console_read_byte(void);       /* waits; -1 after Ctrl-C */
+void console_flush(void);          /* waits, at most 5 s, until the device has all output */
+int console_read_byte(void);       /* waits for input; -1 after Ctrl-C */
 bool console_interrupted(void);    /* Ctrl-C since console_interrupt_clear() */
 void console_interrupt_clear(void);
-void console_polled(void); /* for panic: give up interrupts */
+void console_polled(void); /* for panic(): polled output from here on */
 
 /* --- disk.c ----------------------------------------------------------------------------------- */
 
@@ -196,10 +200,10 @@ enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH };
 enum disk_status {
     DISK_OK,
     DISK_PENDING,
-    DISK_ERROR,    /* the device said no */
-    DISK_TIMEOUT,  /* it said nothing */
-    DISK_MISMATCH, /* disk_run(): each() said so */
-    DISK_ABORTED,  /* Ctrl-C: disk_run() only */
+    DISK_ERROR,    /* the device reported an error */
+    DISK_TIMEOUT,  /* the device did not answer */
+    DISK_MISMATCH, /* disk_run(): each() returned false */
+    DISK_ABORTED,  /* disk_run(): Ctrl-C */
 };
 
 struct disk_request {
@@ -207,24 +211,24 @@ struct disk_request {
     uint64_t sector;
     uint32_t count;                   /* sectors, at most disk->max_count; 0 for DISK_FLUSH */
     void *buffer;                     /* count * 512 bytes */
-    volatile enum disk_status status; /* set by submit() and by the driver's interrupt */
+    volatile enum disk_status status; /* set by submit() and by the driver's interrupt handler */
 };
 
 struct disk {
     const char *name; /* "virtio disk", "AHCI disk", "ATA disk" */
-    uint64_t sectors; /* capacity */
+    uint64_t sectors; /* capacity, in sectors of 512 bytes */
     char serial[21];
     unsigned depth; /* requests that may be in flight */
     uint32_t max_count;
-    /* Starts the request; false: depth reached, try again after a completion. No range check, so
-     * that the device answers for itself. */
+    /* Starts the request. False: the depth is reached, try again after a completion. The range
+     * is not checked here, so that the device answers for itself. */
     bool (*submit)(struct disk *disk, struct disk_request *request);
-    /* Null, or: the device may not know of what was submitted before this call. */
+    /* Null, or tells the device of requests that were submitted before: it may not know of them. */
     void (*commit)(struct disk *disk);
-    /* Resets the device, fails what is in flight, starts over. False: the device is dead. */
+    /* Resets the device, fails the requests in flight, starts over. False: the device is dead. */
     bool (*restart)(struct disk *disk);
-    /* For `hostile dma`: addresses and lengths outside RAM. How many requests the device refused;
-     * null: the device has no DMA. May overwrite the first 8 sectors. */
+    /* For `hostile dma`: makes requests with addresses and lengths outside RAM; how many of them
+     * the device refused. May overwrite the first 8 sectors. Null: the device has no DMA. */
     unsigned (*hostile)(struct disk *disk);
     struct board_device *device;
 };
@@ -233,7 +237,7 @@ extern struct disk *disk; /* null: none found */
 
 /* Submits and waits, restarting the device on a timeout. */
 enum disk_status disk_do(enum disk_op op, uint64_t sector, uint32_t count, void *buffer);
-/* Makes sure that the device knows of all that was submitted. */
+/* Makes sure that the device knows of all requests that were submitted. */
 void disk_commit(void);
 /* Waits for a submitted request, restarting the device on a timeout. */
 enum disk_status disk_wait(struct disk_request *request);
@@ -242,20 +246,20 @@ const char *disk_status_name(enum disk_status status);
 /* A run of requests over part of the disk, several in flight. */
 struct disk_stream {
     enum disk_op op;
-    uint64_t first, sectors; /* the part; the run starts over at its end */
+    uint64_t first, sectors; /* the part; the run starts over at the part's end */
     uint64_t total;          /* sectors to move */
     uint32_t count;          /* sectors per request; only the last may be shorter */
     unsigned depth;          /* at most DISK_DEPTH_MAX; the device's depth rules in any case */
     char *memory;            /* depth * count sectors; if by_position, `sectors` */
-    bool by_position;        /* a sector's data is at memory + its distance from first */
+    bool by_position;        /* a sector's data is at memory + the sector's distance from first */
     /* Null, or called before a write and after a read; false ends the run: DISK_MISMATCH. */
     bool (*each)(struct disk_request *request);
 };
 
 #define DISK_DEPTH_MAX 32u
 
-/* DISK_OK; else the first failure, of which *failed is the request's sector. A Ctrl-C ends the run
- * early with DISK_ABORTED. Waits for all that is in flight in any case. */
+/* DISK_OK, or the first failure, of which *failed is the request's sector. A Ctrl-C ends the run
+ * early with DISK_ABORTED. In any case waits for all requests in flight. */
 enum disk_status disk_run(const struct disk_stream *stream, uint64_t *failed);
 
 /* --- shell.c ---------------------------------------------------------------------------------- */

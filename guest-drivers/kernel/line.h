@@ -10,5 +10,5 @@
  * the up and down keys. */
 bool line_read(const char *prompt, char *line);
 
-/* The keys, for a help text. */
+/* A sentence that lists the keys, for a help text. */
 extern const char line_keys[];

@@ -13,7 +13,7 @@
 
 extern char kernel_base[], kernel_text_end[], kernel_end[];
 
-static uint8_t *bitmap; /* one bit per page from first; 1 = taken */
+static uint8_t *bitmap; /* one bit per page from `first` on; 1: the page is taken */
 static uint64_t first;
 static size_t total, free_pages;
 static uint64_t kernel_satp;
@@ -47,7 +47,7 @@ void page_init(void)
     total = (board.ram_base + board.ram_size - first) / PAGE_SIZE;
     free_pages = total;
     uint64_t dtb = (uint64_t)board.dtb, dtb_end = dtb + fdt_totalsize(board.dtb);
-    /* The bitmap goes right behind the kernel, or behind the device tree if that is there. */
+    /* The bitmap goes right behind the kernel, or behind the device tree if the tree is there. */
     uint64_t bitmap_size = (total + 7) / 8, at = first;
     if (dtb < at + bitmap_size && dtb_end > at)
         at = (dtb_end + 7) & ~7ul;

@@ -2,15 +2,15 @@
  * The platform-level interrupt controller (RISC-V PLIC specification 1.0), one context: this
  * hart's S-mode.
  *
- * Claims until there is nothing left, as Linux does, so that an interrupt costs here what it costs
- * there.
+ * The handler claims until there is nothing left, as Linux does, so that an interrupt costs this
+ * kernel what it costs Linux.
  */
 #include "kernel.h"
 
 #define PLIC_PRIORITY(irq)    (4ul * (irq))                                /* 0: never */
 #define PLIC_ENABLE(ctx, irq) (0x2000ul + 0x80ul * (ctx) + (irq) / 32 * 4) /* bit per source */
-#define PLIC_THRESHOLD(ctx)   (0x200000ul + 0x1000ul * (ctx))              /* priority > it */
-#define PLIC_CLAIM(ctx)       (0x200004ul + 0x1000ul * (ctx)) /* read claims, write ends */
+#define PLIC_THRESHOLD(ctx)   (0x200000ul + 0x1000ul * (ctx)) /* priorities up to it are masked */
+#define PLIC_CLAIM(ctx)       (0x200004ul + 0x1000ul * (ctx)) /* read claims, write completes */
 #define SOURCES_MAX           128u
 
 struct route {
@@ -36,10 +36,10 @@ void plic_restart(void)
 {
     bool were_on = interrupts_off();
     plic_init();
+    volatile uint32_t *claim = reg(PLIC_CLAIM(board.plic_context));
     uint32_t irq;
-    for (unsigned i = 0; i <= board.plic_sources && (irq = *reg(PLIC_CLAIM(board.plic_context)));
-         i++)
-        *reg(PLIC_CLAIM(board.plic_context)) = irq;
+    for (unsigned i = 0; i <= board.plic_sources && (irq = *claim) != 0; i++)
+        *claim = irq;
     for (irq = 1; irq < SOURCES_MAX && irq <= board.plic_sources; irq++)
         plic_route(irq, routes[irq].handler, routes[irq].argument);
     if (were_on)

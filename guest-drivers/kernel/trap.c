@@ -1,6 +1,6 @@
 /*
- * Traps of the guest kernel (privileged specification, 12.1): interrupts go to their drivers, an
- * exception is somebody's expectation (trap_hook, trap_try) or the end.
+ * Traps of the guest kernel (privileged specification, 12.1): interrupts go to their drivers; an
+ * exception is expected by somebody (trap_hook, trap_try) or ends the machine.
  *
  * The surprise: the log of `trace on` is kept in memory and printed after the command, because
  * printing takes interrupts, which would be logged in turn.
@@ -105,7 +105,7 @@ static void handle_interrupt(struct trap_frame *frame)
     }
 }
 
-/* Where sret goes after an exception under trap_try(). */
+/* Where the vector's sret goes after an exception under trap_try(). */
 static void leave_try(void)
 {
     longjmp(try_return, 1);

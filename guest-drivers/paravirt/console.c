@@ -2,9 +2,9 @@
  * Driver for a virtio console (virtio 1.2, section 5.3) with one port: queue 0 receives, queue 1
  * transmits.
  *
- * Output goes in buffers of up to 512 bytes. The device's interrupt for a sent buffer is asked for
- * only while output waits for a free one, so that a short line costs one notification and nothing
- * else.
+ * Output is sent in buffers of up to 512 bytes. The surprise: the driver asks for an interrupt for
+ * a sent buffer only while output waits for a free buffer, so that a short line costs one
+ * notification and nothing else.
  */
 #include "ring.h"
 
@@ -41,7 +41,7 @@ static struct slot *free_slot(void)
     return NULL;
 }
 
-/* Sends what waits; true if all of it found a slot. */
+/* Sends the output that waits; true if all of it found a slot. */
 static bool send_waiting(void)
 {
     struct slot *slot;
@@ -61,7 +61,8 @@ static void output_ready(struct console *self)
     (void)self;
     bool all = send_waiting();
     ring_interrupts(&send_ring, !all);
-    if (!all && send_waiting()) /* one came back before the interrupt was asked for */
+    /* A buffer may have come back before the interrupt was asked for. */
+    if (!all && send_waiting())
         ring_interrupts(&send_ring, false);
     ring_kick(&send_ring);
 }
@@ -131,7 +132,7 @@ static bool restart(struct console *self)
     return true;
 }
 
-/* Its interrupt is routed by console_start(). */
+/* console_start() routes the device's interrupt. */
 struct console *virtio_console(struct board_device *device)
 {
     static struct console virtio_port = {

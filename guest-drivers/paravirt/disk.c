@@ -2,7 +2,8 @@
  * Driver for a virtio disk (virtio 1.2, section 5.2): up to 32 requests in flight, by interrupt.
  *
  * A request is a header that the device reads, the data in segments of at most 64 KiB, and a status
- * byte that it writes.
+ * byte that the device writes. The surprise: submit() does not notify the device, commit() does, so
+ * that several requests cost one notification.
  */
 #include "ring.h"
 
@@ -20,7 +21,7 @@
 #define BLK_GET_ID 8u
 
 #define BLK_OK    0u
-#define BLK_UNSET 0xffu /* ours: the device has not written the status */
+#define BLK_UNSET 0xffu /* no status of virtio's: the device has not written one */
 
 #define SERIAL_BYTES  20u
 #define DEPTH         32u
@@ -86,7 +87,7 @@ static bool send(uint32_t type, struct disk_request *request)
     return true;
 }
 
-/* One notification for all that was added. */
+/* One notification for all requests that were added since the last one. */
 static void commit(struct disk *self)
 {
     (void)self;
@@ -100,7 +101,7 @@ static bool submit(struct disk *self, struct disk_request *request)
         return true;
     }
     if (request->op == DISK_FLUSH && !(virtio.features & BLK_F_FLUSH)) {
-        request->status = DISK_OK; /* section 5.2.6.2: without the feature writes are stable */
+        request->status = DISK_OK; /* section 5.2.6.2: without this feature writes are stable */
         return true;
     }
     return send(type_of[request->op], request);
@@ -173,20 +174,21 @@ static void read_serial(struct disk *self)
 
 #define HOSTILE_MS 500u
 
-/* What is given to the device: a data segment it must refuse, or a broken chain. */
+/* Data segments that the device must refuse. */
 static const struct {
     uint64_t gpa;
     uint32_t len;
 } bad_segment[] = {
     {0, 512},                      /* nothing is there */
-    {0x40000000, 512},             /* nor there */
+    {0x40000000, 512},             /* nothing is there either */
     {0xfffffffffffff000ull, 4096}, /* ends at the top of the address space */
     {0xfffffffffffffe00ull, 1024}, /* wraps around */
     {0x7fffffff0000ull, 512},      /* beyond all RAM */
     {0, 0x10000000},               /* long, and not RAM */
 };
 
-static unsigned restarts_before; /* a broken queue is answered by a restart from interrupt() */
+/* interrupt() answers a broken queue by a restart, which is an end of the request, too. */
+static unsigned restarts_before;
 
 static bool is_answered(void *argument)
 {

@@ -3,8 +3,8 @@
  *
  * Memory is identity-mapped: a pointer is the address that the device is given. With INDIRECT_DESC
  * a buffer of several segments takes one descriptor of the ring; with EVENT_IDX each side tells the
- * other at which index it next wants to hear something. The surprise: an interrupt wanted again
- * (ring_interrupts) may have been missed meanwhile, so callers look at the ring once more.
+ * other at which index it next wants to hear something. The surprise: a buffer may come back just
+ * before ring_interrupts() asks for interrupts again, so callers look at the ring once more.
  */
 #include "ring.h"
 
@@ -37,8 +37,8 @@
 #define STATUS_NEEDS_RESET 0x40u
 
 #define DESC_NEXT     1u /* flags: the chain goes on at `next` */
-#define DESC_WRITE    2u /* the device writes it */
-#define DESC_INDIRECT 4u /* it is a table of descriptors */
+#define DESC_WRITE    2u /* the device writes the memory */
+#define DESC_INDIRECT 4u /* the memory is a table of descriptors */
 
 #define AVAIL_NO_INTERRUPT 1u
 #define USED_NO_NOTIFY     1u
@@ -53,14 +53,14 @@ struct ring_desc {
 
 struct ring_avail {
     uint16_t flags, index;
-    uint16_t ring[]; /* and behind it used_event: interrupt me when used passes this */
+    uint16_t ring[]; /* behind it is used_event: interrupt me when the used index passes this */
 };
 
 struct ring_used {
     uint16_t flags, index;
     struct {
         uint32_t head, len;
-    } ring[]; /* and behind it avail_event: notify me when avail passes this */
+    } ring[]; /* behind it is avail_event: notify me when the available index passes this */
 };
 
 static volatile uint32_t *reg(struct virtio *virtio, unsigned offset)
@@ -255,7 +255,7 @@ bool ring_add(struct ring *ring, const struct ring_segment *segments, unsigned d
         fill_chain(ring, segments, device_reads, count);
     ring->cookie[head] = cookie;
     ring->avail->ring[ring->avail_next++ % ring->size] = head;
-    barrier(); /* the entry before the index that publishes it */
+    barrier(); /* the entry is written before the index that publishes it */
     write16(&ring->avail->index, ring->avail_next);
     return true;
 }
@@ -266,9 +266,9 @@ void ring_kick(struct ring *ring)
     if (from == to)
         return;
     ring->kicked = to;
-    barrier(); /* the index before the device's wish */
+    barrier(); /* the index is written before the device's wish is read */
     if (ring->virtio->features & VIRTIO_F_EVENT_IDX) {
-        /* section 2.7.7.1: did the index pass the event? */
+        /* Section 2.7.7.1: has the index passed the event? */
         if ((uint16_t)(to - *avail_event(ring) - 1) >= (uint16_t)(to - from))
             return;
     } else if (read16(&ring->used->flags) & USED_NO_NOTIFY) {
@@ -293,7 +293,7 @@ void *ring_take(struct ring *ring, uint32_t *len)
 {
     if (ring->used_next == read16(&ring->used->index))
         return NULL;
-    barrier(); /* the index before the entry */
+    barrier(); /* the index is read before the entry */
     uint32_t head = ring->used->ring[ring->used_next % ring->size].head;
     if (len)
         *len = ring->used->ring[ring->used_next % ring->size].len;

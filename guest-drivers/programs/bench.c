@@ -12,7 +12,7 @@
 #define WARM_UP_AGAIN   4u  /* the same before the same bench once more: the VMM has learned it */
 #define LINE            64u /* bytes of a line of `bench uart` */
 
-/* Sends lines of so many bytes in all; the bytes sent: less if the user interrupts it. */
+/* Sends lines of so many bytes in all; how many bytes were sent, which is less after a Ctrl-C. */
 static uint64_t send_lines(uint64_t bytes)
 {
     static const char text[LINE + 1] =
@@ -20,7 +20,7 @@ static uint64_t send_lines(uint64_t bytes)
     uint64_t sent = 0;
     while (sent < bytes && !console_interrupted()) {
         uint64_t len = bytes - sent < LINE ? bytes - sent : LINE;
-        fwrite(text + LINE - len, 1, len, stdout); /* ends in a newline whatever its length */
+        fwrite(text + LINE - len, 1, len, stdout); /* ends in a newline whatever len is */
         sent += len;
     }
     console_flush();
@@ -38,7 +38,7 @@ static int bench_uart(uint64_t bytes)
     return console_interrupted() ? 1 : 0;
 }
 
-/* Requests that go before a bench. */
+/* How many small requests go before a bench of such requests. */
 static uint32_t warm_up_of(enum disk_op op, uint32_t count)
 {
     static enum disk_op last_op;
@@ -49,7 +49,7 @@ static uint32_t warm_up_of(enum disk_op op, uint32_t count)
     return again ? WARM_UP_AGAIN : WARM_UP;
 }
 
-/* What is done once, before a bench: reads what will be written, teaches a VMM that learns, and
+/* Done once, before a bench: reads what the bench will write, teaches a VMM that learns, and
  * uses each buffer. */
 static enum disk_status warm_up(const struct disk_stream *stream, uint64_t *failed)
 {
@@ -66,7 +66,7 @@ static enum disk_status warm_up(const struct disk_stream *stream, uint64_t *fail
     return status == DISK_OK ? disk_run(&touch, failed) : status;
 }
 
-/* Writes what is there already: the image stays what it was. */
+/* A write writes what is on the disk already: the image stays what it was. */
 static int bench_disk(enum disk_op op, uint32_t count, uint64_t requests, unsigned depth)
 {
     uint64_t span = disk->sectors;
@@ -140,7 +140,7 @@ static const struct bench {
     int (*run)(uint64_t count);
 } bench[] = {
     {"uart", 100000000, bench_uart},
-    {"input", 990, bench_input}, /* less than the console keeps */
+    {"input", 990, bench_input}, /* fewer bytes than the console keeps */
     {"interrupt", 1000000, bench_interrupt},
 };
 

@@ -1,10 +1,11 @@
 /*
- * `bench trap`: what the operations that a VMM must carry out cost, in retired instructions seen by
- * the guest: under a VMM those of the VMM and the firmware too.
+ * `bench trap`: what the operations that a VMM must carry out cost, in retired instructions that
+ * the guest sees: under a VMM the instructions of the VMM and of the firmware, too.
  *
  * Each operation is done R and then 2 R times, and the difference counts: what is done once
- * (patching, first faults, the reading of the counter) is not in it. The surprise: it is done R
- * times once more before, not counted, since a VMM learns some things only after hundreds of traps.
+ * (patching, first faults, the reading of the counter) is not in the difference. The surprise: the
+ * operation is done R times before that, not counted, since a VMM learns some things only after
+ * hundreds of traps.
  */
 #include "bench.h"
 #include "kernel.h"
@@ -41,7 +42,8 @@ static uint64_t entry_of(const void *page, uint64_t flags)
     return (uint64_t)page >> PAGE_SHIFT << PTE_PPN_SHIFT | flags | PTE_V;
 }
 
-/* One entry of the kernel's root: the window, with the user page as its first page. */
+/* Maps the window by one entry of the kernel's root, with the user page as the window's first page;
+ * that entry. */
 static uint64_t *map_window(void)
 {
     uint64_t *root = (uint64_t *)(page_kernel_satp() << PAGE_SHIFT);
@@ -54,7 +56,8 @@ static uint64_t *map_window(void)
     return &root[WINDOW >> 30];
 }
 
-/* R rounds' cost: 2 R rounds less R rounds. Marked for the VMM's own statistics. */
+/* What R rounds cost: the cost of 2 R rounds less that of R rounds. The 2 R rounds are marked
+ * for the VMM's own statistics. */
 static struct bench_cost measure(const struct operation *operation)
 {
     operation->run(ROUNDS, operation->argument);

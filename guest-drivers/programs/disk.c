@@ -1,5 +1,5 @@
 /*
- * `disk`: moves sectors; writes the pattern and verifies it. What was moved is told by a checksum.
+ * `disk`: reads sectors, writes the pattern, or verifies it, and prints a checksum of the data.
  */
 #include "kernel.h"
 #include "pattern.h"
@@ -11,7 +11,8 @@
 
 static uint64_t checksum;
 
-/* Depends on what is where, not on the order of completion. */
+/* Adds a request's data to the checksum, which depends on the data of each sector, and not on
+ * the order in which requests complete. */
 static void add_checksum(const struct disk_request *request)
 {
     const uint64_t *at = request->buffer;

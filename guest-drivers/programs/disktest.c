@@ -1,19 +1,20 @@
 /*
  * `disktest`: the disk checked through the block interface, whatever the driver.
  *
- * What it overwrites it has read before and puts back: the image is the user's. Every line is
- * "name: ok" or what went wrong.
+ * Sectors that the test overwrites have been read before and are put back: the image is the user's.
+ * Every line is "name: ok" or what went wrong.
  */
 #include "kernel.h"
 #include "pattern.h"
 #include "programs.h"
 
 #define LONGEST         2048u /* sectors: 1 MiB */
-#define ELSEWHERE       257u /* the longest in the middle and at the end: PIO under a VMM is slow */
+#define ELSEWHERE       257u  /* longest in the middle and at the end: PIO under a VMM is slow */
 #define QUEUED_REQUESTS 64u
 #define QUEUED_SECTORS  8u
 #define SEED            0x646973746573ull
 
+/* Of requests, in sectors. */
 static const uint32_t length[] = {1, 2, 3, 7, 8, 15, 17, 63, 128, 129, 255, 256, 257, LONGEST};
 
 static unsigned passed, failed;
@@ -29,7 +30,7 @@ static bool report(const char *name, bool good, const char *problem)
     return good;
 }
 
-/* Writes the pattern and reads it back. Null, or what went wrong. */
+/* Writes the pattern and reads it back. Null, or a sentence that says what went wrong. */
 static const char *round_trip(uint64_t sector, uint32_t count, uint64_t seed)
 {
     pattern_fill(sector, count, scratch, seed);
@@ -55,7 +56,8 @@ static const char *restore(uint64_t sector, uint32_t count)
     return same ? NULL : "the content was not restored";
 }
 
-/* All lengths up to area at one place; at_end aligns them to its last sector. */
+/* Tests requests of all lengths up to area at one place; at_end: each ends at the area's last
+ * sector. */
 static void test_place(const char *place, uint64_t sector, uint32_t area, bool at_end)
 {
     char name[48];
@@ -147,7 +149,7 @@ static void test_range(void)
 
 #define MIXED 4u
 
-/* A request that fails among some that must not. */
+/* One request that must fail among others that must not. */
 static void test_mixed(void)
 {
     struct disk_request request[MIXED];

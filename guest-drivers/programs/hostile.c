@@ -1,6 +1,6 @@
 /*
- * `hostile`: what a guest must not do, done, and what came of it. The machine (or the VMM) has to
- * answer as the specification says and stay up; the kernel then says that it is still alive.
+ * `hostile`: does what a guest must not do, and prints what came of it. The machine (or the VMM)
+ * has to answer as the specification says and stay up; the kernel then says that it is still alive.
  */
 #include "kernel.h"
 #include "programs.h"
@@ -8,7 +8,7 @@
 
 static uint64_t random_state;
 
-/* Fixed seed: a run can be repeated. */
+/* The seed is fixed, so that a run can be repeated. */
 static uint32_t random_next(void)
 {
     random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
@@ -74,7 +74,8 @@ static void load_from(uint64_t address)
     (void)*(volatile uint64_t *)address;
 }
 
-/* A table that is the kernel's but for one entry; loads through that entry. */
+/* Puts pte into a root that is else the kernel's, and loads through that entry. True: the load
+ * succeeded. */
 static int try_entry(const char *name, uint64_t *root, uint64_t pte)
 {
     const uint64_t probe = 0x3000000000ull; /* index 192 of the root */
@@ -130,7 +131,7 @@ static int hostile_satp(void)
 static const struct {
     const char *name;
     uint64_t extension, function, a0, a1;
-    bool empty; /* names nobody: OpenSBI 1.6 finds that no error, and the selftest compares */
+    bool empty; /* the mask names no hart, in which OpenSBI 1.6 finds no error */
 } bad_call[] = {
     {"extension 0x0badf00d", 0x0badf00d, 0, 0, 0, false},
     {"extension -1", UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, false},
@@ -196,17 +197,19 @@ static void do_access(uint64_t unused)
     }
 }
 
-/* Registers that are the guest's own memory's keys are kept outside RAM, and the UART in loopback,
- * so that what the device is told does harm to nothing but the device. */
+/* A range of a device's registers. Registers that hold addresses in the guest's memory only get
+ * values outside RAM, and the UART stays in loopback, so that only the device itself can come to
+ * harm. */
 struct victim {
     const char *name;
     const struct board_device *device;
-    uint64_t from, to; /* offsets */
-    unsigned width;    /* the registers' own */
+    uint64_t from, to; /* offsets of the range */
+    unsigned width;    /* of a register, in bytes */
     uint64_t force_from, force_to;
     uint32_t force; /* bits set in every value written to [force_from, force_to) */
 };
 
+/* Stores random values to the registers and loads from them; how many accesses faulted. */
 static unsigned attack(const struct victim *victim)
 {
     static const unsigned widths[] = {1, 2, 4, 8};
@@ -217,7 +220,7 @@ static unsigned attack(const struct victim *victim)
             uint64_t value = random_next();
             if (offset >= victim->force_from && offset < victim->force_to)
                 value |= victim->force;
-            /* The last round uses widths that the register does not have, for loads. */
+            /* The last round is loads alone, of widths that the register may not have. */
             unsigned width = round + 1 < ROUNDS ? victim->width : widths[random_next() % 4];
             if (round + 1 < ROUNDS) {
                 current = (struct access){victim->device->base + offset, value, width, true};
@@ -299,7 +302,8 @@ static int hostile_dma(void)
         printf("dma: the %s has none\n", disk->name);
         return 0;
     }
-    /* A machine without an IOMMU may carry a bad write out: keep what it would overwrite. */
+    /* A machine without an IOMMU may carry a bad write out: keep the sectors that it would
+     * overwrite. */
     static _Alignas(8) char before[DMA_SECTORS * DISK_SECTOR];
     uint32_t sectors = disk->sectors < DMA_SECTORS ? (uint32_t)disk->sectors : DMA_SECTORS;
     enum disk_status status = disk_do(DISK_READ, 0, sectors, before);

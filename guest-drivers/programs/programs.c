@@ -1,8 +1,7 @@
 /*
  * The shell's table of commands: each row is a program. A new program is a file in this folder, a
- * declaration in programs.h and a row here.
- *
- * No program knows which driver, or which strategy of a VMM, is below it.
+ * declaration in programs.h and a row here. No program knows which driver, or which strategy of a
+ * VMM, is below it.
  */
 #include "programs.h"
 

@@ -1,9 +1,9 @@
 /*
  * `uarttest`: the console device checked through its registers.
  *
- * A 16550A is tested in its own loopback (data sheet 8.6.7), in which nothing leaves the line, with
- * the hart's interrupts off; results are printed when the console is back. Of a virtio console only
- * identity, reset and start-up can be seen from inside.
+ * A 16550A is tested in its own loopback (data sheet 8.6.7), in which no byte leaves the device,
+ * with the hart's interrupts off. The surprise: results are kept, and printed when the console is
+ * back. Of a virtio console only identity, reset and start-up can be seen from inside.
  */
 #include "kernel.h"
 #include "programs.h"
@@ -81,7 +81,7 @@ static void test_modem_lines(void)
     *uart(MCR) = MCR_LOOP;
     (void)*uart(MSR);
     check("uart.loop.msr.none", *uart(MSR), 0x00);
-    /* DTR, RTS, OUT1, OUT2 come back as DSR, CTS, RI, DCD */
+    /* DTR, RTS, OUT1, OUT2 come back as DSR, CTS, RI, DCD. */
     static const uint8_t line[][2] = {{0x01, 0x20}, {0x02, 0x10}, {0x04, 0x40}, {0x08, 0x80}};
     static const char *const name[] = {"uart.loop.dtr_is_dsr", "uart.loop.rts_is_cts",
                                        "uart.loop.out1_is_ri", "uart.loop.out2_is_dcd"};
@@ -117,7 +117,7 @@ static void test_data(void)
     check("uart.loop.fifo_empty", *uart(LSR) & LSR_READY, 0);
     *uart(DATA) = 1;
     wait_lsr(LSR_READY);
-    *uart(FCR) = 0x03; /* clear the receive FIFO alone */
+    *uart(FCR) = 0x03; /* clears the receive FIFO alone */
     check("uart.fcr.clears_receive", *uart(LSR) & LSR_READY, 0);
 }
 
@@ -129,7 +129,7 @@ static void test_overrun(void)
         wait_lsr(LSR_SENT);
     }
     *uart(DATA) = FIFO;
-    uint8_t lsr = 0; /* every read of it clears the overrun bit */
+    uint8_t lsr = 0; /* of all reads: each read of LSR clears the overrun bit */
     uint64_t deadline = time_now() + time_from_ms(LINE_MS);
     while (!(lsr & LSR_OVERRUN) && time_now() < deadline)
         lsr |= *uart(LSR);
