@@ -39,6 +39,7 @@ GUEST_OBJS := \
 	programs/uarttest.o \
 	programs/disktest.o \
 	emulated/uart.o \
+	emulated/ahciport.o \
 	emulated/ahci.o \
 	emulated/ata.o \
 	paravirt/ring.o \
