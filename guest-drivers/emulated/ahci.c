@@ -209,9 +209,8 @@ static void interrupt(void *argument)
     if (queue.state == READING_LOG) {
         if (!error && !(in_flight & 1))
             log_was_read();
-    } else if (!(error && queue.exclusive)) {
+    } else if (!(error && queue.exclusive))
         finish(queue.active & ~in_flight, DISK_OK);
-    }
     if (error)
         recover(reasons);
     if (queue.state == RUNNING && queue.retry && !queue.active)

@@ -1,8 +1,8 @@
 /*
  * An AHCI controller and one port of it (ahciport.h; AHCI 1.3.1, sections 3, 4 and 10).
  *
- * The surprise: the port may be started only while its disk is idle, so start_port() waits until the
- * disk has sent its signature.
+ * The surprise: the port may be started only while its disk is idle, so start_port() waits until
+ * the disk has sent its signature.
  */
 #include "ahciport.h"
 

@@ -1,6 +1,6 @@
 /*
- * An AHCI controller (AHCI 1.3.1) and one port of it: registers, command list and command tables. What
- * a command is for is not known here (ahci.c).
+ * An AHCI controller (AHCI 1.3.1) and one port of it: registers, command list and command tables.
+ * What a command is for is not known here (ahci.c).
  */
 #pragma once
 #include "kernel.h"

@@ -278,10 +278,9 @@ static bool identify(struct disk *self)
     drive.lba48 = id[ID_COMMANDS] & ID_LBA48;
     drive.wide = id[ID_WIDE] & 1;
     self->sectors = id[ID_SECTORS28] | (uint64_t)id[ID_SECTORS28 + 1] << 16;
-    if (drive.lba48) {
+    if (drive.lba48)
         self->sectors = id[ID_SECTORS48] | (uint64_t)id[ID_SECTORS48 + 1] << 16 |
                         (uint64_t)id[ID_SECTORS48 + 2] << 32 | (uint64_t)id[ID_SECTORS48 + 3] << 48;
-    }
     self->max_count = drive.lba48 ? LBA48_COUNT : LBA28_COUNT;
     drive.multiple = id[ID_MULTIPLE] & 0xff;
     were_on = interrupts_off();

@@ -73,12 +73,11 @@ void kernel_main(uint64_t hart, const void *dtb)
     console_start();
     interrupts_on();
     disk = find_disk();
-    if (disk) {
+    if (disk)
         printf("disk: %s at %#lx irq %u, %lu sectors, depth %u, serial \"%s\"\n", disk->name,
                disk->device->base, disk->device->irq, disk->sectors, disk->depth, disk->serial);
-    } else {
+    else
         printf("disk: none\n");
-    }
     const char *script = find_script();
     if (script)
         shell_script(script);

@@ -20,9 +20,8 @@ bool shell_script_failed(void)
 /* Runs one command line; 0, or the command's failing status. */
 static int run_line(char *line)
 {
-    char *words[WORDS_MAX];
+    char *words[WORDS_MAX], *rest = NULL;
     int count = 0;
-    char *rest = NULL;
     for (char *word = strtok_r(line, " \t", &rest); word; word = strtok_r(NULL, " \t", &rest)) {
         if (count == WORDS_MAX) {
             printf("A command has at most %d words.\n", WORDS_MAX);
@@ -46,12 +45,11 @@ static int run_line(char *line)
 
 void shell_script(const char *script)
 {
-    char line[LINE_MAX];
     in_script = true;
     while (*script) {
         while (*script == ' ' || *script == ';')
             script++;
-        int status;
+        char line[LINE_MAX];
         size_t len = strcspn(script, ";");
         size_t copied = len < LINE_MAX ? len : LINE_MAX - 1;
         memcpy(line, script, copied);
@@ -65,7 +63,10 @@ void shell_script(const char *script)
         if (len >= LINE_MAX) {
             printf("A command has at most %u characters.\n", LINE_MAX - 1);
             failed = true;
-        } else if ((status = run_line(line)) != 0) {
+            continue;
+        }
+        int status = run_line(line);
+        if (status != 0) {
             printf("shell: '%.*s' ended with status %d\n", (int)copied, script - len, status);
             failed = true;
         }
@@ -75,9 +76,9 @@ void shell_script(const char *script)
 
 void shell_interactive(void)
 {
-    char line[LINE_MAX];
     printf("Type 'help' for the commands.\n");
     for (;;) {
+        char line[LINE_MAX];
         console_interrupt_clear();
         if (line_read("trident> ", line))
             run_line(line);

@@ -87,10 +87,9 @@ bool interrupts_off(void)
 
 static void log_trap(const struct trap_frame *frame)
 {
-    if (tracing) {
+    if (tracing)
         trace[traced++ % TRACE_MAX] = (struct trace_entry){time_now(), frame->scause, frame->sepc,
                                                            frame->stval};
-    }
 }
 
 static void handle_interrupt(struct trap_frame *frame)

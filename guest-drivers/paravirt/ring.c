@@ -271,9 +271,8 @@ void ring_kick(struct ring *ring)
         /* Section 2.7.7.1: has the index passed the event? */
         if ((uint16_t)(to - *avail_event(ring) - 1) >= (uint16_t)(to - from))
             return;
-    } else if (read16(&ring->used->flags) & USED_NO_NOTIFY) {
+    } else if (read16(&ring->used->flags) & USED_NO_NOTIFY)
         return;
-    }
     *reg(ring->virtio, VIRTIO_QUEUE_NOTIFY) = ring->index;
 }
 
@@ -297,10 +296,9 @@ void *ring_take(struct ring *ring, uint32_t *len)
     uint32_t head = ring->used->ring[ring->used_next % ring->size].head;
     if (len)
         *len = ring->used->ring[ring->used_next % ring->size].len;
-    if (head >= ring->size || !ring->cookie[head]) {
+    if (head >= ring->size || !ring->cookie[head])
         panic("virtio queue %u: the device returned buffer %u, which it was not given", ring->index,
               head);
-    }
     void *cookie = ring->cookie[head];
     ring->cookie[head] = NULL;
     ring->used_next++;
@@ -315,11 +313,10 @@ void *ring_take(struct ring *ring, uint32_t *len)
 void ring_interrupts(struct ring *ring, bool on)
 {
     ring->quiet = !on;
-    if (ring->virtio->features & VIRTIO_F_EVENT_IDX) {
-        /* An event half the index space away is as good as never. */
+    /* An event half the index space away is as good as never. */
+    if (ring->virtio->features & VIRTIO_F_EVENT_IDX)
         *used_event(ring) = on ? ring->used_next : (uint16_t)(ring->used_next - 0x8000u);
-    } else {
+    else
         write16(&ring->avail->flags, on ? 0 : AVAIL_NO_INTERRUPT);
-    }
     barrier();
 }

@@ -66,18 +66,22 @@ static enum disk_status warm_up(const struct disk_stream *stream, uint64_t *fail
     return status == DISK_OK ? disk_run(&touch, failed) : status;
 }
 
+/* How many sectors from sector 0 on the bench uses, again and again. */
+static uint64_t span_of(enum disk_op op, uint32_t count, uint64_t requests, unsigned depth)
+{
+    if (op != DISK_WRITE)
+        return disk->sectors;
+    uint64_t most = requests * count < WRITE_WINDOW ? requests * count : WRITE_WINDOW;
+    most = most > depth * count ? most : depth * count;
+    return most < disk->sectors ? most : disk->sectors;
+}
+
 /* A write writes what is on the disk already: the image stays what it was. */
 static int bench_disk(enum disk_op op, uint32_t count, uint64_t requests, unsigned depth)
 {
-    uint64_t span = disk->sectors;
-    if (op == DISK_WRITE) {
-        uint64_t most = requests * count < WRITE_WINDOW ? requests * count : WRITE_WINDOW;
-        most = most > depth * count ? most : depth * count;
-        span = span > most ? most : span;
-    }
     struct disk_stream stream = {
         .op = op,
-        .sectors = span / count * count,
+        .sectors = span_of(op, count, requests, depth) / count * count,
         .total = requests * count,
         .count = count,
         .depth = depth,
@@ -112,11 +116,11 @@ static int bench_disk(enum disk_op op, uint32_t count, uint64_t requests, unsign
 static int parse_bench_disk(char **arguments)
 {
     bool write = strcmp(arguments[2], "write") == 0;
-    uint64_t bytes, requests, depth;
     if (!write && strcmp(arguments[2], "read") != 0) {
         printf("bench disk %s: unknown; it is read or write.\n", arguments[2]);
         return 1;
     }
+    uint64_t bytes, requests, depth;
     if (!program_disk() ||
         !program_number("bytes per request", arguments[3], disk->max_count * DISK_SECTOR, &bytes) ||
         !program_number("requests", arguments[4], 1000000, &requests) ||
@@ -147,8 +151,8 @@ static const struct bench {
 int command_bench(int count, char **arguments)
 {
     for (unsigned i = 0; count == 3 && i < sizeof(bench) / sizeof(*bench); i++) {
-        uint64_t number;
         if (strcmp(arguments[1], bench[i].name) == 0) {
+            uint64_t number;
             return program_number("the count", arguments[2], bench[i].max, &number)
                        ? bench[i].run(number)
                        : 1;

@@ -87,11 +87,11 @@ int bench_trap(void)
         {"SBI get_spec_version", op_sbi, 0},
     };
     enum { COUNT = sizeof(operations) / sizeof(*operations) };
-    struct bench_cost cost[COUNT];
     console_flush();
     uint64_t sie = csr_read(CSR_SIE);
     csr_write(CSR_SIE, 0);
     uint64_t *window = map_window();
+    struct bench_cost cost[COUNT];
     for (unsigned i = 0; i < COUNT; i++)
         cost[i] = measure(&operations[i]);
     *window = 0;

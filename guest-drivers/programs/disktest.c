@@ -154,7 +154,6 @@ static void test_mixed(void)
 {
     struct disk_request request[MIXED];
     bool submitted[MIXED] = {false};
-    bool good = true;
     bool were_on = interrupts_off();
     for (unsigned i = 0; i < MIXED; i++) {
         request[i] = (struct disk_request){
@@ -168,6 +167,7 @@ static void test_mixed(void)
     }
     if (were_on)
         interrupts_on();
+    bool good = true;
     for (unsigned i = 0; i < MIXED; i++)
         good = good && (!submitted[i] || disk_wait(&request[i]) == (i == 1 ? DISK_ERROR : DISK_OK));
     report("disk.queue.one_of_four_fails", good, "the wrong requests failed");

@@ -246,18 +246,15 @@ static unsigned list_victims(struct victim *list)
         "plic context", &board.plic, threshold, threshold + 8, 4, 0, 0, 0};
     if (board.uart.base)
         list[count++] = (struct victim){"uart", &board.uart, 0, 8, 1, 4, 5, 0x10};
-    for (unsigned i = 0; i < board.virtios; i++) {
+    for (unsigned i = 0; i < board.virtios; i++)
         list[count++] = (struct victim){"virtio", &board.virtio[i], 0, 0x200, 4, 0x80,
                                         0xb0,     0xc0000000u};
-    }
-    if (board.ahci.base) {
+    if (board.ahci.base)
         list[count++] = (struct victim){"ahci", &board.ahci, 0,     0x180,
                                         4,      0x100,       0x110, 0xc0000000u};
-    }
-    if (board.ata.base) {
+    if (board.ata.base)
         list[count++] = (struct victim){
             "ata", &board.ata, 0, 8ul << board.ata_shift, 1u << board.ata_shift, 0, 0, 0};
-    }
     return count;
 }
 
@@ -281,10 +278,9 @@ static int hostile_mmio(void)
     bool disk_back = !disk || disk->restart(disk);
     if (were_on)
         interrupts_on();
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         printf("mmio %s at %#lx: %u accesses faulted\n", list[i].name, list[i].device->base,
                faults[i]);
-    }
     if (!console_back || !disk_back)
         printf("mmio: a device did not come back from its reset\n");
     return console_back && disk_back ? 0 : 1;

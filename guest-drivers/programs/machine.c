@@ -23,11 +23,11 @@ static bool is_interrupted(void *argument)
 
 int command_sleep(int count, char **arguments)
 {
-    uint64_t ms;
     if (count != 2) {
         printf("usage: sleep <milliseconds>\n");
         return 1;
     }
+    uint64_t ms;
     if (!program_number("milliseconds", arguments[1], 3600000, &ms))
         return 1;
     return time_wait(is_interrupted, NULL, time_now() + time_from_ms(ms)) ? 1 : 0;
@@ -49,15 +49,13 @@ int command_mem(int count, char **arguments)
                 {"ahci", &board.ahci},
                 {"ata", &board.ata}};
     for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        if (rows[i].device->base) {
+        if (rows[i].device->base)
             printf("%-9s%#lx, %#lx bytes, irq %u\n", rows[i].name, rows[i].device->base,
                    rows[i].device->size, rows[i].device->irq);
-        }
     }
-    for (unsigned i = 0; i < board.virtios; i++) {
+    for (unsigned i = 0; i < board.virtios; i++)
         printf("virtio%u  %#lx, %#lx bytes, irq %u\n", i, board.virtio[i].base,
                board.virtio[i].size, board.virtio[i].irq);
-    }
     return 0;
 }
 

@@ -100,12 +100,12 @@ static void timer_anywhere(uint64_t seed, bool paged, unsigned loops)
     for (unsigned i = 0; i < loops * 6 * (harness_effort + 3); i++) {
         struct program *p = &programs[i % loops];
         struct start start = {.sie = SIP_STIP, .sscratch = 77};
-        struct run run;
         model_registers(start.x, 0);
         p->satp = satp;
         start.x[10] = 20 + i * 7 % 251;
         start.x[ROUND] = 0;
         start.x[BEGIN] = loop_begin(p);
+        struct run run;
         model_run(&run, p, &start);
         if (expect("scause+1", run.ended, IRQ(INTERRUPT_TIMER)))
             check_state(p, &start, &run, i);

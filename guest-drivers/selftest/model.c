@@ -237,14 +237,13 @@ void model_run(struct run *run, const struct program *program, const struct star
 bool model_check(const struct program *program, const struct start *start, unsigned number)
 {
     struct model model;
-    struct run run;
     model_start(&model, program, start);
     for (unsigned i = 0; i < STEPS && !model.ended; i++)
         model_step(&model, program);
     if (!expect("end of program in the model", model.ended != 0, 1))
         return false;
+    struct run run;
     model_run(&run, program, start);
-    char what[48];
     bool same = model.ended == run.ended && model.pc == run.sepc;
     for (unsigned n = 1; n < 32; n++)
         same = same && model.x[n] == run.x[n];
@@ -254,6 +253,7 @@ bool model_check(const struct program *program, const struct start *start, unsig
     same = same && status == (run.seen_sstatus & MODEL_SSTATUS);
     if (same && (!valued || run.stval == model.trap_value))
         return true;
+    char what[48];
     snprintf(what, sizeof(what), "program %u scause+1", number);
     expect(what, run.ended, model.ended);
     snprintf(what, sizeof(what), "program %u sepc-offset", number);

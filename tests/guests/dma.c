@@ -163,14 +163,13 @@ static void try_end(const struct end *end)
     for (unsigned round = 0; round < ROUNDS; round++) {
         uint8_t *page = bare_page();
         const volatile uint32_t *word = (const volatile uint32_t *)(page + 4);
-        uint32_t memory, first, executed;
         start();
         make_code(page, 1);
         read_code(page);
-        first = run(page);
+        uint32_t first = run(page);
         end->reach();
-        memory = *word;
-        executed = run(page);
+        uint32_t memory = *word;
+        uint32_t executed = run(page);
         under_way += first == 1;
         stale += executed != result_of(memory);
     }

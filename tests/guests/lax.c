@@ -53,6 +53,16 @@ static void request(const struct way *way, uint32_t type, uint64_t sector, void 
     CHECK(status == 0, "%s: request 0x%x has status 0x%x", way->name, type | way->flag, status);
 }
 
+static void write_features(const struct way *way)
+{
+    BLK_REG(BLK_DRIVER_FEATURES_SEL) = 0;
+    BLK_REG(BLK_DRIVER_FEATURES) = way->low;
+    if (way->high != LEAVE_OUT) {
+        BLK_REG(BLK_DRIVER_FEATURES_SEL) = 1;
+        BLK_REG(BLK_DRIVER_FEATURES) = way->high;
+    }
+}
+
 static void try_way(const struct way *way, unsigned number)
 {
     uint64_t sector = 64 + number;
@@ -60,14 +70,8 @@ static void try_way(const struct way *way, unsigned number)
     CHECK(BLK_REG(BLK_STATUS) == 0, "%s: status after reset", way->name);
     for (unsigned i = 0; i < 4 && way->before[i]; i++) {
         /* The features are written before the status says that they are chosen. */
-        if (way->before[i] & 8 || !way->before[i + 1]) {
-            BLK_REG(BLK_DRIVER_FEATURES_SEL) = 0;
-            BLK_REG(BLK_DRIVER_FEATURES) = way->low;
-            if (way->high != LEAVE_OUT) {
-                BLK_REG(BLK_DRIVER_FEATURES_SEL) = 1;
-                BLK_REG(BLK_DRIVER_FEATURES) = way->high;
-            }
-        }
+        if (way->before[i] & 8 || !way->before[i + 1])
+            write_features(way);
         status_is(way, way->before[i]);
     }
     CHECK(BLK_REG(BLK_QUEUE_READY) == 0, "%s: a queue is ready", way->name);
