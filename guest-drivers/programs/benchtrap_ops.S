@@ -2,6 +2,9 @@
  * The operations that `bench trap` measures, one function for each: void f(uint64_t rounds,
  * uint64_t argument). A round is the operation, and one addi and one branch, whose cost benchtrap.c
  * takes off. rounds must not be 0.
+ *
+ * The surprise: all of them lie within one page, whatever else the kernel has, because a VMM that
+ * patches code may treat a page's first and last instructions in another way.
  */
 #define SSTATUS_SIE 2
 #define SSTATUS_SPP 0x100
@@ -9,6 +12,7 @@
 
     .option norvc
     .text
+    .balign 512 /* they have 336 bytes */
 
 .macro operation name
     .globl \name
