@@ -48,11 +48,10 @@ int command_mem(int count, char **arguments)
                 {"finisher", &board.finisher},
                 {"ahci", &board.ahci},
                 {"ata", &board.ata}};
-    for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         if (rows[i].device->base)
             printf("%-9s%#lx, %#lx bytes, irq %u\n", rows[i].name, rows[i].device->base,
                    rows[i].device->size, rows[i].device->irq);
-    }
     for (unsigned i = 0; i < board.virtios; i++)
         printf("virtio%u  %#lx, %#lx bytes, irq %u\n", i, board.virtio[i].base,
                board.virtio[i].size, board.virtio[i].irq);
