@@ -26,15 +26,20 @@ GUEST_OBJS := \
 	kernel/disk.o \
 	kernel/line.o \
 	kernel/shell.o \
-	kernel/bench.o \
-	kernel/benchcost.o \
-	kernel/benchtrap.o \
-	kernel/benchwait.o \
-	kernel/benchtrap_ops.o \
-	kernel/hostile.o \
-	kernel/uarttest.o \
-	kernel/disktest.o \
+	programs/programs.o \
+	programs/machine.o \
+	programs/pattern.o \
+	programs/disk.o \
+	programs/bench.o \
+	programs/benchcost.o \
+	programs/benchtrap.o \
+	programs/benchwait.o \
+	programs/benchtrap_ops.o \
+	programs/hostile.o \
+	programs/uarttest.o \
+	programs/disktest.o \
 	emulated/uart.o \
+	emulated/ahciport.o \
 	emulated/ahci.o \
 	emulated/ata.o \
 	paravirt/ring.o \
@@ -49,7 +54,8 @@ GUEST_CFLAGS := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany \
 	-std=gnu11 -O2 -g -ffreestanding -fno-common -fno-pic -ffunction-sections -fdata-sections \
 	-Wall -Wextra -Wshadow -Wmissing-prototypes -Werror \
 	-DPICOLIBC_INTEGER_PRINTF_SCANF $(if $(SELFTEST_OBJS),-DHAVE_SELFTEST) \
-	-isystem $(PICOLIBC_INC) -isystem $(LIBFDT_INC) -Iguest-drivers/kernel -Icore
+	-isystem $(PICOLIBC_INC) -isystem $(LIBFDT_INC) \
+	-Iguest-drivers -Iguest-drivers/kernel -Icore
 GUEST_PATHS := $(addprefix $(GUEST_DIR)/,$(GUEST_OBJS))
 
 .PHONY: guest
@@ -59,8 +65,9 @@ $(GUEST_DIR)/trident-guest.bin: $(GUEST_DIR)/trident-guest.elf
 	$(CROSS)objcopy -O binary $< $@
 
 $(GUEST_DIR)/trident-guest.elf: $(GUEST_PATHS) guest-drivers/kernel/guest.ld $(LIBFDT_LIB)
-	$(CROSS)gcc -march=rv64imac -mabi=lp64 -nostdlib -static -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
-		-Wl,--build-id=none -T guest-drivers/kernel/guest.ld -o $@ \
+	$(CROSS)gcc -march=rv64imac -mabi=lp64 -nostdlib -static -Wl,--gc-sections \
+		-Wl,-z,max-page-size=4096 -Wl,--build-id=none \
+		-T guest-drivers/kernel/guest.ld -o $@ \
 		$(GUEST_PATHS) $(LIBFDT_LIB) $(PICOLIBC_LIB) -lgcc
 
 $(GUEST_DIR)/%.o: guest-drivers/%.c guest-drivers/guest.mk

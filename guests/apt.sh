@@ -7,7 +7,8 @@
 # checksum on each package, so what comes out is what Debian signed, whoever carried it.
 #
 #   apt_open DIR RELEASE [ARCH]   makes DIR the isolated root (under the name $apt_root)
-#   apt_update [SUITE]      fetches the signed index, and that of a suite beside the release (backports)
+#   apt_update [SUITE]      fetches the signed index, and that of a suite beside the release
+#                           (backports)
 #   apt_r TOOL ARG...       apt-get or apt-cache inside the isolated root
 #   apt_closure PKG...      the packages and all that they depend on, each as NAME=VERSION
 #   apt_download PKG...     puts the packages as files into $apt_root/debs
@@ -135,7 +136,8 @@ apt_sums() {
 
 # apt resolves the dependencies against an empty list of installed packages.
 apt_closure() {
-    apt_r apt-get -s install "$@" 2>"$apt_root/log" | sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p'
+    apt_r apt-get -s install "$@" 2>"$apt_root/log" |
+        sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p'
 }
 
 apt_files() {

@@ -2,10 +2,11 @@
  * Driver for an ATA disk with programmed I/O, `ata-generic` (ATA8-ACS; Linux's pata_of_platform
  * binding: command block, control block, reg-shift).
  *
- * One request at a time; the CPU moves every word, of 32 bits if the drive offers it, else of 16.
- * Reads interrupt before each block of data, writes after it, and the first block of a write is asked
- * for by polling: that asymmetry is the protocol's (ATA8-APT 9.5 and 9.6). LBA28 where a request fits
- * it, LBA48 where not; the MULTIPLE commands for more than one sector.
+ * There is one request at a time; the CPU moves every word, of 32 bits if the drive offers that,
+ * else of 16. The surprise: a read interrupts before each block of data, a write after each block,
+ * and for the first block of a write the driver polls: that asymmetry is the protocol's (ATA8-APT
+ * 9.5 and 9.6). A request uses LBA28 if it fits, else LBA48, and the MULTIPLE commands if it has
+ * more than one sector.
  */
 #include "kernel.h"
 
@@ -50,7 +51,7 @@
 
 #define LBA28_END    (1ull << 28)
 #define LBA28_COUNT  256u
-#define LBA48_COUNT  2048u /* of 65536: a request is at most 1 MiB */
+#define LBA48_COUNT  2048u /* the protocol's limit is 65536, but a request is at most 1 MiB */
 #define SECTOR_WORDS (DISK_SECTOR / 2)
 #define RESET_MS     2000u
 #define POLL_MS      1000u
@@ -79,13 +80,13 @@ static volatile uint8_t *reg(unsigned index)
     return (volatile uint8_t *)(ata.device->base + ((uint64_t)index << board.ata_shift));
 }
 
-/* Read: the status without acknowledging. Write: device control. */
+/* A read gives the status without acknowledging the interrupt; a write sets the device control. */
 static volatile uint8_t *control(void)
 {
     return (volatile uint8_t *)board.ata_control;
 }
 
-/* Polls until BSY is clear and then for the bits of mask; the last status. */
+/* Polls until BSY is clear and all bits of mask, or an error bit, are set; the last status read. */
 static uint8_t wait_status(uint8_t mask, uint64_t ms)
 {
     uint64_t deadline = time_now() + time_from_ms(ms);
@@ -93,9 +94,8 @@ static uint8_t wait_status(uint8_t mask, uint64_t ms)
     do {
         status = *control();
         if (!(status & STATUS_BUSY) &&
-            ((status & mask) == mask || (status & (STATUS_ERROR | STATUS_FAULT)))) {
+            ((status & mask) == mask || (status & (STATUS_ERROR | STATUS_FAULT))))
             break;
-        }
     } while (time_now() < deadline);
     return status;
 }
@@ -108,34 +108,30 @@ static void finish(enum disk_status status)
     }
 }
 
-/* Loops of their own for each direction and width, as small as they can be: under a VMM each instruction
- * between two accesses of the port may have to be interpreted. The pointers walk in locals: gcc 12 at -O2
- * repeats the last store to the data register when the loop advances a pointer in memory, and the drive
- * takes that for the next block's first word. */
+/* Each direction and width has a loop of its own, as small as can be: under a VMM each instruction
+ * between two accesses of the port may have to be interpreted. The pointers are locals: when a loop
+ * advances a pointer in memory, gcc 12 at -O2 repeats the last store to the data register, and the
+ * drive takes that store for the next block's first word. */
 static void move_wide(volatile uint32_t *port, uint32_t *at, const uint32_t *end, bool write)
 {
     if (write) {
-        while (at < end) {
+        while (at < end)
             *port = *at++;
-        }
         return;
     }
-    while (at < end) {
+    while (at < end)
         *at++ = *port;
-    }
 }
 
 static void move_narrow(volatile uint16_t *port, uint16_t *at, const uint16_t *end, bool write)
 {
     if (write) {
-        while (at < end) {
+        while (at < end)
             *port = *at++;
-        }
         return;
     }
-    while (at < end) {
+    while (at < end)
         *at++ = *port;
-    }
 }
 
 static void move_block(bool write)
@@ -145,20 +141,18 @@ static void move_block(bool write)
     uint16_t *at = drive.at, *end = at + sectors * SECTOR_WORDS;
     drive.left -= sectors;
     drive.at = end;
-    if (drive.wide) {
+    if (drive.wide)
         move_wide(port, (uint32_t *)at, (uint32_t *)end, write);
-    } else {
+    else
         move_narrow(port, at, end, write);
-    }
 }
 
 static void interrupt(void *argument)
 {
     (void)argument;
     uint8_t status = *reg(ATA_STATUS);
-    if (!drive.request || (status & STATUS_BUSY)) {
+    if (!drive.request || (status & STATUS_BUSY))
         return;
-    }
     if (status & (STATUS_ERROR | STATUS_FAULT)) {
         finish(DISK_ERROR);
     } else if (drive.left == 0) {
@@ -169,17 +163,17 @@ static void interrupt(void *argument)
         move_block(true);
     } else {
         move_block(false);
-        if (drive.left == 0) {
+        if (drive.left == 0)
             finish(DISK_OK);
-        }
     }
 }
 
-/* --- Commands ---------------------------------------------------------------------------------- */
+/* --- Commands --------------------------------------------------------------------------------- */
 
 static void write_address(uint64_t lba, uint32_t count, bool ext)
 {
-    if (ext) { /* each register is two deep: the high bytes go first */
+    /* Each register is two deep: the high bytes go first. */
+    if (ext) {
         *reg(ATA_COUNT) = (uint8_t)(count >> 8);
         *reg(ATA_LBA_LOW) = (uint8_t)(lba >> 24);
         *reg(ATA_LBA_MID) = (uint8_t)(lba >> 32);
@@ -201,9 +195,8 @@ static void start(struct disk_request *request, uint8_t code, uint32_t sectors, 
     drive.left = sectors;
     drive.block = block;
     *reg(ATA_COMMAND) = code;
-    if (request->op != DISK_WRITE) {
+    if (request->op != DISK_WRITE)
         return;
-    }
     uint8_t status = wait_status(STATUS_DRQ, POLL_MS);
     if ((status & (STATUS_BUSY | STATUS_ERROR | STATUS_FAULT)) || !(status & STATUS_DRQ)) {
         (void)*reg(ATA_STATUS); /* acknowledges, if there was an interrupt */
@@ -215,9 +208,8 @@ static void start(struct disk_request *request, uint8_t code, uint32_t sectors, 
 
 static bool submit(struct disk *self, struct disk_request *request)
 {
-    if (drive.request) {
+    if (drive.request)
         return false;
-    }
     bool ext = request->sector + request->count > LBA28_END || request->count > LBA28_COUNT;
     bool flush = request->op == DISK_FLUSH;
     if (request->count > self->max_count || (ext && !drive.lba48) ||
@@ -236,7 +228,7 @@ static bool submit(struct disk *self, struct disk_request *request)
     return true;
 }
 
-/* --- Start-up ---------------------------------------------------------------------------------- */
+/* --- Start-up --------------------------------------------------------------------------------- */
 
 static bool set_multiple(void)
 {
@@ -259,13 +251,11 @@ static bool restart(struct disk *self)
     *reg(ATA_DEVICE) = DEVICE_LBA;
     uint8_t status = wait_status(STATUS_READY, RESET_MS);
     bool good = !(status & (STATUS_BUSY | STATUS_DRQ)) && (status & STATUS_READY);
-    if (good && drive.multiple && !set_multiple()) {
+    if (good && drive.multiple && !set_multiple())
         drive.multiple = 0; /* one sector per interrupt will do */
-    }
     (void)*reg(ATA_STATUS);
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
     return good;
 }
 
@@ -276,34 +266,28 @@ static bool identify(struct disk *self)
     disk = self;
     bool were_on = interrupts_off();
     start(&request, CMD_IDENTIFY, 1, 1);
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
-    if (disk_wait(&request) != DISK_OK) {
+    if (disk_wait(&request) != DISK_OK)
         return false;
-    }
-    for (unsigned i = 0; i < 20; i++) { /* two characters per word, the first in the high byte */
+    /* The serial number has two characters per word, the first in the high byte. */
+    for (unsigned i = 0; i < 20; i++)
         self->serial[i] = (char)(id[ID_SERIAL + i / 2] >> (i % 2 ? 0 : 8));
-    }
-    for (unsigned i = 20; i > 0 && self->serial[i - 1] == ' '; i--) {
+    for (unsigned i = 20; i > 0 && self->serial[i - 1] == ' '; i--)
         self->serial[i - 1] = '\0';
-    }
     drive.lba48 = id[ID_COMMANDS] & ID_LBA48;
     drive.wide = id[ID_WIDE] & 1;
     self->sectors = id[ID_SECTORS28] | (uint64_t)id[ID_SECTORS28 + 1] << 16;
-    if (drive.lba48) {
+    if (drive.lba48)
         self->sectors = id[ID_SECTORS48] | (uint64_t)id[ID_SECTORS48 + 1] << 16 |
                         (uint64_t)id[ID_SECTORS48 + 2] << 32 | (uint64_t)id[ID_SECTORS48 + 3] << 48;
-    }
     self->max_count = drive.lba48 ? LBA48_COUNT : LBA28_COUNT;
     drive.multiple = id[ID_MULTIPLE] & 0xff;
     were_on = interrupts_off();
-    if (drive.multiple && !set_multiple()) {
+    if (drive.multiple && !set_multiple())
         drive.multiple = 0;
-    }
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
     return true;
 }
 
@@ -317,9 +301,8 @@ struct disk *ata_disk(struct board_device *device)
         .restart = restart,
         .device = device,
     };
-    if (!restart(&ata)) {
+    if (!restart(&ata))
         return NULL;
-    }
     plic_route(device->irq, interrupt, &ata);
     if (!identify(&ata)) {
         plic_route(device->irq, NULL, NULL);

@@ -2,8 +2,8 @@
  * Driver for a 16550A UART (National Semiconductor PC16550D data sheet): both directions by
  * interrupt, with the FIFOs.
  *
- * Transmission starts by enabling the "holding register empty" interrupt, which fires at once on an
- * empty device; each one then fills the 16-byte FIFO.
+ * The surprise: transmission starts by enabling the "holding register empty" interrupt, which an
+ * empty device raises at once; each such interrupt then fills the 16-byte FIFO.
  */
 #include "kernel.h"
 
@@ -35,7 +35,7 @@
 #define LCR_DLAB     0x80u
 #define MCR_NORMAL   0x0bu /* DTR, RTS, OUT2: the PC's gate for the interrupt */
 #define LSR_READY    0x01u
-#define LSR_EMPTY    0x20u /* room in the transmit FIFO: all of it */
+#define LSR_EMPTY    0x20u /* the transmit FIFO is empty */
 #define LSR_IDLE     0x40u /* the shift register is empty, too */
 
 #define FIFO       16u
@@ -61,9 +61,8 @@ static void transmit(struct console *self)
 {
     char bytes[FIFO];
     size_t len = console_output_take(bytes, FIFO);
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++)
         *reg(self, UART_THR) = (uint8_t)bytes[i];
-    }
     if (len == 0) {
         enabled &= (uint8_t)~IER_TRANSMIT;
         *reg(self, UART_IER) = enabled;
@@ -72,9 +71,8 @@ static void transmit(struct console *self)
 
 static void receive(struct console *self)
 {
-    for (unsigned i = 0; i < CAUSES_MAX && (*reg(self, UART_LSR) & LSR_READY); i++) {
+    for (unsigned i = 0; i < CAUSES_MAX && (*reg(self, UART_LSR) & LSR_READY); i++)
         console_input_put((char)*reg(self, UART_RBR));
-    }
 }
 
 static void interrupt(void *argument)
@@ -82,9 +80,8 @@ static void interrupt(void *argument)
     struct console *self = argument;
     for (unsigned i = 0; i < CAUSES_MAX; i++) {
         uint8_t cause = *reg(self, UART_IIR);
-        if (cause & IIR_NONE) {
+        if (cause & IIR_NONE)
             return;
-        }
         switch (cause & IIR_CAUSE) {
         case IIR_LINE: (void)*reg(self, UART_LSR); break;
         case IIR_RECEIVE:
@@ -124,7 +121,7 @@ static bool restart(struct console *self)
     return true;
 }
 
-/* Its interrupt is routed by console_start(). */
+/* console_start() routes the UART's interrupt. */
 struct console *uart_console(struct board_device *device)
 {
     static struct console uart = {

@@ -16,9 +16,8 @@ struct board board;
 static uint64_t read_cells(const fdt32_t *cells, int count)
 {
     uint64_t value = 0;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         value = value << 32 | fdt32_to_cpu(cells[i]);
-    }
     return value;
 }
 
@@ -28,15 +27,13 @@ static bool read_reg(const void *dtb, int node, int index, uint64_t *base, uint6
     int parent = fdt_parent_offset(dtb, node);
     int address_cells = fdt_address_cells(dtb, parent);
     int size_cells = fdt_size_cells(dtb, parent);
-    if (address_cells < 1 || address_cells > 2 || size_cells < 1 || size_cells > 2) {
+    if (address_cells < 1 || address_cells > 2 || size_cells < 1 || size_cells > 2)
         return false;
-    }
     int len;
     const fdt32_t *reg = fdt_getprop(dtb, node, "reg", &len);
     int cells = address_cells + size_cells;
-    if (!reg || len < (index + 1) * cells * 4) {
+    if (!reg || len < (index + 1) * cells * 4)
         return false;
-    }
     reg += index * cells;
     *base = read_cells(reg, address_cells);
     *size = read_cells(reg + address_cells, size_cells);
@@ -56,13 +53,13 @@ static bool is_enabled(const void *dtb, int node)
     return !status || strcmp(status, "okay") == 0 || strcmp(status, "ok") == 0;
 }
 
-/* The first enabled node at or after `after` that is compatible, or a negative error. */
+/* The first enabled node behind the node `after` (-1: of all) that is compatible, or a negative
+ * error. */
 static int find_compatible(const void *dtb, int after, const char *compatible)
 {
     int node = fdt_node_offset_by_compatible(dtb, after, compatible);
-    while (node >= 0 && !is_enabled(dtb, node)) {
+    while (node >= 0 && !is_enabled(dtb, node))
         node = fdt_node_offset_by_compatible(dtb, node, compatible);
-    }
     return node;
 }
 
@@ -81,13 +78,11 @@ static void read_virtio(const void *dtb)
     int node = -1;
     struct board_device found;
     while ((node = find_compatible(dtb, node, "virtio,mmio")) >= 0) {
-        if (board.virtios == BOARD_VIRTIO_MAX || !read_device(dtb, node, &found)) {
+        if (board.virtios == BOARD_VIRTIO_MAX || !read_device(dtb, node, &found))
             continue;
-        }
         unsigned at = board.virtios++;
-        for (; at > 0 && board.virtio[at - 1].base > found.base; at--) {
+        for (; at > 0 && board.virtio[at - 1].base > found.base; at--)
             board.virtio[at] = board.virtio[at - 1];
-        }
         board.virtio[at] = found;
     }
 }
@@ -96,12 +91,10 @@ static void read_virtio(const void *dtb)
 static bool read_plic(const void *dtb, int cpu_intc)
 {
     int node = find_compatible(dtb, -1, "sifive,plic-1.0.0");
-    if (node < 0) {
+    if (node < 0)
         node = find_compatible(dtb, -1, "riscv,plic0");
-    }
-    if (!read_device(dtb, node, &board.plic)) {
+    if (!read_device(dtb, node, &board.plic))
         return false;
-    }
     board.plic_sources = read_u32(dtb, node, "riscv,ndev", 0);
     uint32_t phandle = fdt_get_phandle(dtb, cpu_intc);
     int len;
@@ -121,7 +114,7 @@ static bool list_has(const char *list, int len, const char *word)
     return list && fdt_stringlist_contains(list, len, word);
 }
 
-/* Extensions from the string list, or from the older one-string form. */
+/* Reads the extensions from the list of strings, or from the older form, which is one string. */
 static void read_isa(const void *dtb, int cpu)
 {
     int len;
@@ -148,14 +141,13 @@ static int find_cpu(const void *dtb, uint64_t hart)
     fdt_for_each_subnode(cpu, dtb, cpus)
     {
         const char *type = fdt_getprop(dtb, cpu, "device_type", NULL);
-        if (type && strcmp(type, "cpu") == 0 && read_u32(dtb, cpu, "reg", ~0u) == hart) {
+        if (type && strcmp(type, "cpu") == 0 && read_u32(dtb, cpu, "reg", ~0u) == hart)
             return cpu;
-        }
     }
     return -1;
 }
 
-/* stdout-path may carry ":options" and may be an alias. */
+/* Reads /chosen, whose stdout-path may carry ":options" and may be an alias. */
 static void read_chosen(const void *dtb)
 {
     int chosen = fdt_path_offset(dtb, "/chosen");
@@ -182,28 +174,23 @@ static void read_ata(const void *dtb)
 
 const char *board_read(const void *dtb)
 {
-    if (fdt_check_header(dtb) != 0) {
+    if (fdt_check_header(dtb) != 0)
         return "a1 does not point to a device tree";
-    }
     board.dtb = dtb;
     int memory = fdt_node_offset_by_prop_value(dtb, -1, "device_type", "memory", 7);
-    if (memory < 0 || !read_reg(dtb, memory, 0, &board.ram_base, &board.ram_size)) {
+    if (memory < 0 || !read_reg(dtb, memory, 0, &board.ram_base, &board.ram_size))
         return "the device tree has no memory node";
-    }
     int cpu = find_cpu(dtb, board.hart);
-    if (cpu < 0) {
+    if (cpu < 0)
         return "the device tree does not have this hart";
-    }
     int cpus = fdt_parent_offset(dtb, cpu);
     board.timebase = read_u32(dtb, cpus, "timebase-frequency",
                               read_u32(dtb, cpu, "timebase-frequency", 0));
-    if (board.timebase == 0) {
+    if (board.timebase == 0)
         return "the device tree has no timebase-frequency";
-    }
     read_isa(dtb, cpu);
-    if (!read_plic(dtb, fdt_subnode_offset(dtb, cpu, "interrupt-controller"))) {
+    if (!read_plic(dtb, fdt_subnode_offset(dtb, cpu, "interrupt-controller")))
         return "the device tree has no PLIC for this hart";
-    }
     read_device(dtb, find_compatible(dtb, -1, "ns16550a"), &board.uart);
     read_device(dtb, find_compatible(dtb, -1, "sifive,test1"), &board.finisher);
     read_device(dtb, find_compatible(dtb, -1, "generic-ahci"), &board.ahci);

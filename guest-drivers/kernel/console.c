@@ -1,13 +1,13 @@
 /*
  * The console: two rings of bytes between printf() and whichever driver the device tree named.
  *
- * Output is handed to the driver at each line's end, so that a driver sees a line and not a byte.
- * Before console_start() and in a panic every line is sent by polling.
+ * The surprise: output is handed to the driver at each line's end, so that a driver sees a line and
+ * not a byte. Before console_start() and in a panic every line is sent by polling.
  */
 #include "kernel.h"
 
-#define OUTPUT_SIZE 4096u /* powers of two */
-#define INPUT_SIZE  1024u
+#define OUTPUT_SIZE 4096u /* bytes, a power of two */
+#define INPUT_SIZE  1024u /* bytes, a power of two */
 #define FULL_MS     5000u /* how long output waits for a device that takes nothing */
 
 #define CTRL_C 3
@@ -15,7 +15,7 @@
 struct console *console;
 
 static char output[OUTPUT_SIZE], input[INPUT_SIZE];
-static volatile uint32_t output_head, output_tail; /* free-running; head is written */
+static volatile uint32_t output_head, output_tail; /* free-running; a byte is put at the head */
 static volatile uint32_t input_head, input_tail;
 static volatile bool interrupted;
 static bool by_interrupt; /* console_start() was called */
@@ -24,19 +24,17 @@ static bool dead;         /* the device stopped taking bytes: output is dropped 
 size_t console_output_take(char *bytes, size_t max)
 {
     size_t count = 0;
-    while (count < max && output_tail != output_head) {
+    while (count < max && output_tail != output_head)
         bytes[count++] = output[output_tail++ % OUTPUT_SIZE];
-    }
     return count;
 }
 
 void console_input_put(char byte)
 {
-    if (byte == CTRL_C) {
+    if (byte == CTRL_C)
         interrupted = true;
-    } else if (input_head - input_tail < INPUT_SIZE) {
+    else if (input_head - input_tail < INPUT_SIZE)
         input[input_head++ % INPUT_SIZE] = byte;
-    }
 }
 
 /* Hands what is queued to the driver, without waiting. */
@@ -44,21 +42,19 @@ static void push(void)
 {
     if (!console) {
         char byte;
-        while (console_output_take(&byte, 1) > 0) { /* no driver: only a panic gets here */
+        /* Without a driver, only a panic gets here. */
+        while (console_output_take(&byte, 1) > 0)
             sbi_call(SBI_EXT_LEGACY_PUTCHAR, 0, (uint64_t)byte, 0, 0);
-        }
     } else if (!by_interrupt) {
         char bytes[64];
         size_t len;
-        while ((len = console_output_take(bytes, sizeof(bytes))) > 0) {
+        while ((len = console_output_take(bytes, sizeof(bytes))) > 0)
             console->write_polled(console, bytes, len);
-        }
     } else {
         bool were_on = interrupts_off();
         console->output_ready(console);
-        if (were_on) {
+        if (were_on)
             interrupts_on();
-        }
     }
 }
 
@@ -79,16 +75,13 @@ static int put(char byte, FILE *file)
     (void)file;
     if (output_head - output_tail == OUTPUT_SIZE) {
         push();
-        if (by_interrupt && !dead) {
+        if (by_interrupt && !dead)
             dead = !time_wait(has_room, NULL, time_now() + time_from_ms(FULL_MS));
-        }
     }
-    if (output_head - output_tail < OUTPUT_SIZE) {
+    if (output_head - output_tail < OUTPUT_SIZE)
         output[output_head++ % OUTPUT_SIZE] = byte;
-    }
-    if (byte == '\n') {
+    if (byte == '\n')
         push();
-    }
     return (unsigned char)byte;
 }
 
@@ -119,10 +112,10 @@ void console_flush(void)
     push();
     uint64_t deadline = time_now() + time_from_ms(FULL_MS);
     while (console && by_interrupt && !dead && time_now() < deadline) {
-        /* The device gives no interrupt when the last byte has left it: look every millisecond. */
-        if (time_wait(has_no_output, NULL, time_now() + time_from_ms(1))) {
+        /* The device gives no interrupt when the last byte has left it: this looks every
+         * millisecond. */
+        if (time_wait(has_no_output, NULL, time_now() + time_from_ms(1)))
             break;
-        }
     }
 }
 

@@ -12,11 +12,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- board.c: what the device tree says -------------------------------------------------------- */
+/* --- board.c: what the device tree says ------------------------------------------------------- */
 
 struct board_device {
-    uint64_t base, size; /* base 0: the board has none */
-    unsigned irq;        /* source on the PLIC, 0: none */
+    uint64_t base, size; /* of the registers; base 0: the board has no such device */
+    unsigned irq;        /* source on the PLIC; 0: none */
 };
 
 #define BOARD_VIRTIO_MAX 8u
@@ -36,8 +36,8 @@ struct board {
     struct board_device finisher;                 /* sifive,test1 */
     struct board_device ahci;                     /* generic-ahci */
     struct board_device ata;                      /* ata-generic: command block */
-    uint64_t ata_control;                         /* its control block */
-    unsigned ata_shift;                           /* registers are 1 << shift bytes apart */
+    uint64_t ata_control;                         /* the ATA control block's address */
+    unsigned ata_shift;                           /* ATA registers are 1 << ata_shift bytes apart */
     struct board_device virtio[BOARD_VIRTIO_MAX]; /* virtio,mmio slots, by ascending address */
     unsigned virtios;
     struct board_device standard_output; /* the node that /chosen/stdout-path names */
@@ -48,14 +48,16 @@ extern struct board board;
 /* Reads the device tree at dtb. Null on success, else a sentence that says what is missing. */
 const char *board_read(const void *dtb);
 
-/* --- page.c: physical pages and the kernel's page table ---------------------------------------- */
+/* --- page.c: physical pages and the kernel's page table --------------------------------------- */
 
 /* Takes the RAM behind the kernel, less the device tree. Call once. */
 void page_init(void);
 
-/* That many contiguous zeroed 4 KiB pages, or null. */
+/* So many contiguous zeroed 4 KiB pages, or null. */
 void *page_alloc(size_t pages);
+/* Gives back pages that page_alloc() gave; panics if one of them is free. */
 void page_free(void *base, size_t pages);
+/* How many pages are free. */
 size_t page_free_count(void);
 
 /* Maps [va, va+size) to pa in the Sv39 table root, with the largest pages that fit. All multiples
@@ -68,9 +70,10 @@ bool page_enable(void);
 /* satp of the kernel's table; 0 before page_enable(). */
 uint64_t page_kernel_satp(void);
 
-/* --- trap.S, trap.c ---------------------------------------------------------------------------- */
+/* --- trap_vector.S, trap.c -------------------------------------------------------------------- */
 
-/* Saved by the vector on the kernel's stack, restored on return. Order known to trap.S. */
+/* The vector saves it on the kernel's stack and restores it on return; trap_vector.S knows the
+ * order. */
 struct trap_frame {
     uint64_t x[32]; /* x[0] is unused */
     uint64_t sepc, sstatus, scause, stval;
@@ -80,11 +83,11 @@ struct trap_frame {
 void trap_init(void);
 extern char trap_vector[];
 
-/* While set, sees every exception (not interrupts) first. True: resume from the frame.
- * A test may instead write its own vector to stvec, and must put trap_vector back. */
+/* Unless null, sees every exception (not interrupts) first. True: the kernel resumes from the
+ * frame. A test may instead write a vector of its own to stvec, and must put trap_vector back. */
 extern bool (*trap_hook)(struct trap_frame *frame);
 
-/* Calls function(argument). False if it ended in an exception, of which *seen holds the frame. */
+/* Calls function(argument). False: the call ended in an exception, whose frame is in *seen. */
 bool trap_try(void (*function)(uint64_t argument), uint64_t argument, struct trap_frame *seen);
 
 /* "load page fault", "timer interrupt", ... */
@@ -94,7 +97,7 @@ const char *trap_name(uint64_t scause);
 void interrupts_on(void);
 bool interrupts_off(void);
 
-/* Trap log behind `trace on`: kept while a command runs, printed after it. */
+/* The log of traps behind `trace on`, which is kept while a command runs and printed after it. */
 void trap_trace_set(bool on);
 void trap_trace_print(void);
 
@@ -103,45 +106,46 @@ extern volatile uint64_t trap_interrupts;
 uint64_t trap_count_interrupts(void);
 uint64_t trap_count_exceptions(void);
 
-/* Prints the sentence and the registers where it can and ends the machine with status 101. */
+/* Prints the sentence, if the console still can, and ends the machine with status 101. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* --- time.c ------------------------------------------------------------------------------------ */
+/* --- time.c ----------------------------------------------------------------------------------- */
 
 uint64_t time_now(void);            /* ticks */
 uint64_t time_from_ms(uint64_t ms); /* ticks */
 uint64_t time_to_us(uint64_t ticks);
-void time_init(void);             /* sie.STIE */
-void time_interrupt(void);        /* from the trap handler */
+void time_init(void);             /* sets sie.STIE */
+void time_interrupt(void);        /* called by the trap handler */
 void time_set(uint64_t deadline); /* stimecmp or SBI set_timer; UINT64_MAX: never */
 
-/* Sleeps (wfi) until done(argument) or the deadline has passed; interrupts are on meanwhile.
- * The last value of done(argument). */
+/* Sleeps (wfi) until done(argument) is true or the deadline has passed; interrupts are on
+ * meanwhile. The last value of done(argument). */
 bool time_wait(bool (*done)(void *argument), void *argument, uint64_t deadline);
 
 /* On: time_wait() does not sleep but spins until an interrupt was taken, as a kernel does that has
- * something else to do. What spinning costs is known: time_spun() instructions since boot. */
+ * something else to do. The cost of spinning is known: time_spun() instructions since boot. */
 void time_spin_set(bool on);
 uint64_t time_spun(void);
 
-/* Spins until one more interrupt was taken than `taken`; interrupts must be on. */
+/* Spins until trap_interrupts is not `taken` any more; interrupts must be on. */
 void time_spin(uint64_t taken);
 
-/* From the trap handler: an interrupt that was taken while spinning ends it. */
+/* Called by the trap handler: an interrupt that is taken while the kernel spins ends the
+ * spinning. */
 void time_spin_leave(struct trap_frame *frame);
 
 /* `time` when the last timer interrupt was handled. */
 uint64_t time_of_interrupt(void);
 
-/* --- plic.c ------------------------------------------------------------------------------------ */
+/* --- plic.c ----------------------------------------------------------------------------------- */
 
 void plic_init(void);
 /* Routes a source to handler(argument); a null handler disables the source. */
 void plic_route(unsigned irq, void (*handler)(void *argument), void *argument);
-void plic_restart(void);   /* after somebody wrote its registers: everything as routed */
-void plic_interrupt(void); /* from the trap handler */
+void plic_restart(void);   /* sets the registers as routed, after a program wrote them */
+void plic_interrupt(void); /* called by the trap handler */
 
-/* --- sbi.c ------------------------------------------------------------------------------------- */
+/* --- sbi.c ------------------------------------------------------------------------------------ */
 
 struct sbi_result {
     int64_t error, value;
@@ -153,23 +157,24 @@ struct sbi_result sbi_call(uint64_t extension, uint64_t function, uint64_t a0, u
 #define SBI_EXT_BASE           0x10u
 #define SBI_EXT_TIME           0x54494d45u
 #define SBI_EXT_SRST           0x53525354u
-#define SBI_EXT_TRIDENT        0x09000001u /* vendor: FID 0 marks the begin of a workload, 1 its end */
-#define SBI_ERR_NOT_SUPPORTED  (-2)
+/* Vendor: function 0 marks the begin of a workload, 1 its end. */
+#define SBI_EXT_TRIDENT       0x09000001u
+#define SBI_ERR_NOT_SUPPORTED (-2)
 
 /* Ends or restarts the machine through the test finisher, else SBI system reset. */
 _Noreturn void machine_poweroff(unsigned status);
 _Noreturn void machine_reboot(void);
 
-/* --- console.c --------------------------------------------------------------------------------- */
+/* --- console.c -------------------------------------------------------------------------------- */
 
 /* A console driver. It pulls output with console_output_take() and pushes input with
- * console_input_put(); before interrupts are used, write_polled() sends. */
+ * console_input_put(). Before console_start() and in a panic, write_polled() sends. */
 struct console {
     const char *name; /* "16550A UART", "virtio console" */
     struct board_device *device;
-    void (*output_ready)(struct console *console); /* there are bytes to take: start sending */
+    void (*output_ready)(struct console *console); /* there is output: start to send */
     void (*write_polled)(struct console *console, const char *bytes, size_t len);
-    bool (*is_idle)(struct console *console); /* everything taken has left the device */
+    bool (*is_idle)(struct console *console); /* all output taken has left the device */
     void (*interrupt)(void *console);
     bool (*restart)(struct console *console); /* reset the device and start it over */
 };
@@ -180,13 +185,13 @@ void console_use(struct console *driver); /* polled output from here on */
 void console_start(void);                 /* interrupt-driven from here on */
 size_t console_output_take(char *bytes, size_t max);
 void console_input_put(char byte); /* Ctrl-C is noted, not queued */
-void console_flush(void);          /* waits until the device has everything; bounded */
-int console_read_byte(void);       /* waits; -1 after Ctrl-C */
+void console_flush(void);          /* waits, at most 5 s, until the device has all output */
+int console_read_byte(void);       /* waits for input; -1 after Ctrl-C */
 bool console_interrupted(void);    /* Ctrl-C since console_interrupt_clear() */
 void console_interrupt_clear(void);
-void console_polled(void); /* for panic: give up interrupts */
+void console_polled(void); /* for panic(): polled output from here on */
 
-/* --- disk.c ------------------------------------------------------------------------------------ */
+/* --- disk.c ----------------------------------------------------------------------------------- */
 
 #define DISK_SECTOR 512u
 
@@ -195,10 +200,10 @@ enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH };
 enum disk_status {
     DISK_OK,
     DISK_PENDING,
-    DISK_ERROR,    /* the device said no */
-    DISK_TIMEOUT,  /* it said nothing */
-    DISK_MISMATCH, /* disk_run(): each() said so */
-    DISK_ABORTED,  /* Ctrl-C: disk_run() only */
+    DISK_ERROR,    /* the device reported an error */
+    DISK_TIMEOUT,  /* the device did not answer */
+    DISK_MISMATCH, /* disk_run(): each() returned false */
+    DISK_ABORTED,  /* disk_run(): Ctrl-C */
 };
 
 struct disk_request {
@@ -206,24 +211,24 @@ struct disk_request {
     uint64_t sector;
     uint32_t count;                   /* sectors, at most disk->max_count; 0 for DISK_FLUSH */
     void *buffer;                     /* count * 512 bytes */
-    volatile enum disk_status status; /* set by submit() and by the driver's interrupt */
+    volatile enum disk_status status; /* set by submit() and by the driver's interrupt handler */
 };
 
 struct disk {
     const char *name; /* "virtio disk", "AHCI disk", "ATA disk" */
-    uint64_t sectors; /* capacity */
+    uint64_t sectors; /* capacity, in sectors of 512 bytes */
     char serial[21];
     unsigned depth; /* requests that may be in flight */
     uint32_t max_count;
-    /* Starts the request; false: depth reached, try again after a completion. No range check, so
-     * that the device answers for itself. */
+    /* Starts the request. False: the depth is reached, try again after a completion. The range
+     * is not checked here, so that the device answers for itself. */
     bool (*submit)(struct disk *disk, struct disk_request *request);
-    /* Null, or: the device may not know of what was submitted before this call. */
+    /* Null, or tells the device of requests that were submitted before: it may not know of them. */
     void (*commit)(struct disk *disk);
-    /* Resets the device, fails what is in flight, starts over. False: the device is dead. */
+    /* Resets the device, fails the requests in flight, starts over. False: the device is dead. */
     bool (*restart)(struct disk *disk);
-    /* For `hostile dma`: addresses and lengths outside RAM. How many requests the device refused;
-     * null: the device has no DMA. May overwrite the first 8 sectors. */
+    /* For `hostile dma`: makes requests with addresses and lengths outside RAM; how many of them
+     * the device refused. May overwrite the first 8 sectors. Null: the device has no DMA. */
     unsigned (*hostile)(struct disk *disk);
     struct board_device *device;
 };
@@ -232,7 +237,7 @@ extern struct disk *disk; /* null: none found */
 
 /* Submits and waits, restarting the device on a timeout. */
 enum disk_status disk_do(enum disk_op op, uint64_t sector, uint32_t count, void *buffer);
-/* Makes sure that the device knows of all that was submitted. */
+/* Makes sure that the device knows of all requests that were submitted. */
 void disk_commit(void);
 /* Waits for a submitted request, restarting the device on a timeout. */
 enum disk_status disk_wait(struct disk_request *request);
@@ -241,80 +246,30 @@ const char *disk_status_name(enum disk_status status);
 /* A run of requests over part of the disk, several in flight. */
 struct disk_stream {
     enum disk_op op;
-    uint64_t first, sectors; /* the part; the run starts over at its end */
+    uint64_t first, sectors; /* the part; the run starts over at the part's end */
     uint64_t total;          /* sectors to move */
     uint32_t count;          /* sectors per request; only the last may be shorter */
     unsigned depth;          /* at most DISK_DEPTH_MAX; the device's depth rules in any case */
     char *memory;            /* depth * count sectors; if by_position, `sectors` */
-    bool by_position;        /* a sector's data is at memory + its distance from first */
+    bool by_position;        /* a sector's data is at memory + the sector's distance from first */
     /* Null, or called before a write and after a read; false ends the run: DISK_MISMATCH. */
     bool (*each)(struct disk_request *request);
 };
 
 #define DISK_DEPTH_MAX 32u
 
-/* DISK_OK; else the first failure, of which *failed is the request's sector. A Ctrl-C ends the run
- * early with DISK_ABORTED. Waits for all that is in flight in any case. */
+/* DISK_OK, or the first failure, of which *failed is the request's sector. A Ctrl-C ends the run
+ * early with DISK_ABORTED. In any case waits for all requests in flight. */
 enum disk_status disk_run(const struct disk_stream *stream, uint64_t *failed);
 
-/* --- shell.c ----------------------------------------------------------------------------------- */
+/* --- shell.c ---------------------------------------------------------------------------------- */
 
-/* Runs one command line; 0, or the command's failing status. */
-int shell_run(char *line);
-/* `commands` separated by ';': all of them, then the machine powers off. */
+/* Runs `commands`, separated by ';', all of them; then the machine powers off. */
 _Noreturn void shell_script(const char *commands);
+/* Reads command lines and runs them, for ever. */
 _Noreturn void shell_interactive(void);
 
-/* One row of the shell's table. arguments[0] is the command's name. */
-struct shell_command {
-    const char *name, *usage, *help;
-    int (*run)(int count, char **arguments);
-};
-/* A decimal or 0x number in *value; false and a sentence if it is none or above max. */
-bool shell_number(const char *what, const char *text, uint64_t max, uint64_t *value);
-
-/* The disk, or null and a sentence. */
-struct disk *shell_disk(void);
-
-/* A pattern that differs in every sector and in every word of it. */
-void pattern_fill(uint64_t sector, uint32_t count, void *buffer, uint64_t seed);
-/* The first sector that does not hold the pattern, or sector + count. */
-uint64_t pattern_check(uint64_t sector, uint32_t count, const void *buffer, uint64_t seed);
-
-int command_disk(int count, char **arguments);
-int command_disktest(int count, char **arguments);
-int command_uarttest(int count, char **arguments);
-int command_bench(int count, char **arguments);
-
-/* What a workload cost the guest, all below it included. instructions: retired, if QEMU counts them
- * (-icount), without those that spun. begin and end mark the workload for the VMM. */
-struct bench_cost {
-    uint64_t ticks, instructions;
-};
-struct bench_cost bench_now(void);
-struct bench_cost bench_since(struct bench_cost begin);
-struct bench_cost bench_begin(void);
-struct bench_cost bench_end(struct bench_cost begin);
-/* Whether instret counts instructions; otherwise it is a clock, and no instructions are shown. */
-bool bench_counts(void);
-/* "<ticks> ticks, <instructions> instructions", the latter where they are counted; ends the line. */
-void bench_print(struct bench_cost cost);
-int bench_trap(void);
-int bench_input(uint64_t bytes);
-int bench_interrupt(uint64_t count);
-
-int command_hostile(int count, char **arguments);
-
-/* --- selftest/ --------------------------------------------------------------------------------- */
-
-/* Runs the checks whose name begins with prefix ("" for all); the number that failed. effort: how many
- * cases of those that make their own, 1 to 10. */
-int selftest_main(const char *prefix, unsigned effort);
-
-/* Prints what a guest can see of PATCH=inline; 0. */
-int differences_main(void);
-
-/* --- Drivers: null if the device is absent or does not answer. --------------------------------- */
+/* --- Drivers: null if the device is absent or does not answer. -------------------------------- */
 
 struct console *uart_console(struct board_device *device);
 struct console *virtio_console(struct board_device *device);

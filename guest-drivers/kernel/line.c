@@ -1,8 +1,9 @@
 /*
  * A line editor for a VT100: insertion anywhere, and the lines before by the up and down keys.
  *
- * A key is a byte, or an escape sequence that stands for one ("Control Sequences", ECMA-48): both lead to a row of
- * one table. What is drawn is only what has changed behind the cursor, so that a serial line stays fast.
+ * A key is a byte, or an escape sequence that stands for a key ("Control Sequences", ECMA-48): both
+ * lead to a row of one table. Only what has changed behind the cursor is drawn, so that a serial
+ * line stays fast.
  */
 #include "line.h"
 
@@ -22,8 +23,8 @@ const char line_keys[] = "Keys: arrows (left, right; up, down: the lines before)
 struct line {
     char *text;
     size_t len, at;       /* at: the cursor */
-    unsigned back;        /* how many lines before the newest is shown; 0: the new one */
-    char draft[LINE_MAX]; /* the new one, while another is shown */
+    unsigned back;        /* how many lines before the new one the shown line is; 0: the new one */
+    char draft[LINE_MAX]; /* the new line, while another one is shown */
 };
 
 static char history[HISTORY][LINE_MAX];
@@ -35,7 +36,8 @@ static void move_left(size_t count)
         printf("\b");
 }
 
-/* Draws what stands from the cursor on, and blanks over what was longer; the cursor stays. */
+/* Draws the text from the cursor on, and `longer` blanks over what the old text had more; the
+ * cursor stays. */
 static void draw_rest(const struct line *line, size_t longer)
 {
     size_t rest = line->len - line->at;
@@ -98,7 +100,7 @@ static void clear(struct line *line)
     replace(line, "");
 }
 
-/* Shows the line that is so many before the new one; 0: the new one. */
+/* Shows the line that is `back` lines before the new one; 0: the new one. */
 static void show(struct line *line, unsigned back)
 {
     unsigned kept = newest < HISTORY ? newest : HISTORY;
@@ -163,7 +165,8 @@ static const struct {
     {'~', 4, KEY_END},  {'~', 7, KEY_HOME}, {'~', 8, KEY_END},
 };
 
-/* What follows an ESC: "[", or "O" of an application's keypad, numbers and semicolons, a last byte. */
+/* Reads what follows an ESC: "[", or "O" of an application's keypad, then numbers and
+ * semicolons, then a last byte. The key, or a negative number after Ctrl-C. */
 static int read_sequence(void)
 {
     int byte = console_read_byte();

@@ -5,9 +5,10 @@
 
 #define LINE_MAX 256u /* bytes of a line, its end included */
 
-/* Prints the prompt and reads a line into line[LINE_MAX], without its newline. False if Ctrl-C ended it: line is
- * then undefined. A line that is not empty and not the one before is kept for the up and down keys. */
+/* Prints the prompt and reads a line into line[LINE_MAX], without its newline. False if Ctrl-C
+ * ended it: line is then undefined. A line that is not empty and not the one before is kept for
+ * the up and down keys. */
 bool line_read(const char *prompt, char *line);
 
-/* The keys, for a help text. */
+/* A sentence that lists the keys, for a help text. */
 extern const char line_keys[];

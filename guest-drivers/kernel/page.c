@@ -13,7 +13,7 @@
 
 extern char kernel_base[], kernel_text_end[], kernel_end[];
 
-static uint8_t *bitmap; /* one bit per page from first; 1 = taken */
+static uint8_t *bitmap; /* one bit per page from `first` on; 1: the page is taken */
 static uint64_t first;
 static size_t total, free_pages;
 static uint64_t kernel_satp;
@@ -47,11 +47,10 @@ void page_init(void)
     total = (board.ram_base + board.ram_size - first) / PAGE_SIZE;
     free_pages = total;
     uint64_t dtb = (uint64_t)board.dtb, dtb_end = dtb + fdt_totalsize(board.dtb);
-    /* The bitmap goes right behind the kernel, or behind the device tree if that is there. */
+    /* The bitmap goes right behind the kernel, or behind the device tree if the tree is there. */
     uint64_t bitmap_size = (total + 7) / 8, at = first;
-    if (dtb < at + bitmap_size && dtb_end > at) {
+    if (dtb < at + bitmap_size && dtb_end > at)
         at = (dtb_end + 7) & ~7ul;
-    }
     bitmap = (uint8_t *)at;
     memset(bitmap, 0, bitmap_size);
     reserve(at, bitmap_size);
@@ -65,9 +64,8 @@ void *page_alloc(size_t pages)
         run = is_taken(page) ? 0 : run + 1;
         if (run == pages) {
             size_t start = page + 1 - pages;
-            for (size_t i = start; i <= page; i++) {
+            for (size_t i = start; i <= page; i++)
                 mark(i, true);
-            }
             free_pages -= pages;
             void *base = (void *)(first + start * PAGE_SIZE);
             memset(base, 0, pages * PAGE_SIZE);
@@ -81,9 +79,8 @@ void page_free(void *base, size_t pages)
 {
     size_t start = ((uint64_t)base - first) / PAGE_SIZE;
     for (size_t i = start; i < start + pages; i++) {
-        if (i >= total || !is_taken(i)) {
+        if (i >= total || !is_taken(i))
             panic("page_free: %p is not allocated", base);
-        }
         mark(i, false);
     }
     free_pages += pages;
@@ -100,9 +97,8 @@ static bool map_one(uint64_t *table, uint64_t va, uint64_t pte, int leaf_level)
         uint64_t *entry = &table[va >> (PAGE_SHIFT + 9 * level) & 511];
         if (!(*entry & PTE_V)) {
             void *next = page_alloc(1);
-            if (!next) {
+            if (!next)
                 return false;
-            }
             *entry = (uint64_t)next >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_V;
         }
         table = (uint64_t *)(PTE_PPN(*entry) << PAGE_SHIFT);
@@ -120,9 +116,8 @@ bool page_map(uint64_t *root, uint64_t va, uint64_t pa, uint64_t size, uint64_t 
             level--;
             step = PAGE_SIZE << (9 * level);
         }
-        if (!map_one(root, va, pa >> PAGE_SHIFT << PTE_PPN_SHIFT | flags | PTE_V, level)) {
+        if (!map_one(root, va, pa >> PAGE_SHIFT << PTE_PPN_SHIFT | flags | PTE_V, level))
             return false;
-        }
         va += step;
         pa += step;
         size -= step;
@@ -153,14 +148,11 @@ bool page_enable(void)
         !map_device(root, &board.finisher) || !map_device(root, &board.ahci) ||
         !map_device(root, &board.ata) ||
         (board.ata_control &&
-         !map_range(root, board.ata_control, board.ata_control + 1, PTE_R | PTE_W))) {
+         !map_range(root, board.ata_control, board.ata_control + 1, PTE_R | PTE_W)))
         return false;
-    }
-    for (unsigned i = 0; i < board.virtios; i++) {
-        if (!map_device(root, &board.virtio[i])) {
+    for (unsigned i = 0; i < board.virtios; i++)
+        if (!map_device(root, &board.virtio[i]))
             return false;
-        }
-    }
     kernel_satp = SATP_MODE_SV39 << SATP_MODE_SHIFT | (uint64_t)root >> PAGE_SHIFT;
     sfence_vma_all();
     csr_write(CSR_SATP, kernel_satp);

@@ -1,12 +1,12 @@
 /*
  * Calls to the firmware (RISC-V SBI specification 2.0) and the machine's end.
  *
- * The test finisher comes first: an SBI "system failure" ends QEMU with status 0, only the finisher
- * carries a status out.
+ * The surprise: the test finisher is tried first, since an SBI "system failure" ends QEMU with
+ * status 0, and only the finisher carries a status out.
  */
 #include "kernel.h"
 
-#define FINISHER_FAIL  0x3333u /* status in the upper half */
+#define FINISHER_FAIL  0x3333u /* the status is in the upper half */
 #define FINISHER_PASS  0x5555u
 #define FINISHER_RESET 0x7777u
 
@@ -35,9 +35,8 @@ static _Noreturn void finish(uint32_t finisher, uint32_t reset_type, uint32_t re
         }
     }
     sbi_call(SBI_EXT_SRST, 0, reset_type, reason, 0);
-    for (;;) {
+    for (;;)
         __asm__ volatile("wfi");
-    }
 }
 
 void machine_poweroff(unsigned status)

@@ -4,9 +4,9 @@
  * The deadline is stimecmp where the ISA string has Sstc, else SBI set_timer. Nothing in the kernel
  * waits in any other way than time_wait(): every wait has an end and idles in wfi.
  *
- * The surprise: a bench that counts instructions spins instead. Whether a request is done before the
- * wfi or after it is chance, and what it costs differs; a spinning kernel is always found at the same
- * place, and the rounds that it spun are counted and taken off.
+ * The surprise: a bench that counts instructions lets the kernel spin instead. Whether a request is
+ * done before the wfi or after it is chance, and the cost differs; an interrupt always finds a
+ * spinning kernel at the same place, and the rounds that the kernel spun are counted and taken off.
  */
 #include "kernel.h"
 #include "isa/riscv.h"
@@ -38,11 +38,10 @@ uint64_t time_to_us(uint64_t ticks)
 
 void time_set(uint64_t deadline)
 {
-    if (board.has_sstc) {
+    if (board.has_sstc)
         csr_write(CSR_STIMECMP, deadline);
-    } else {
+    else
         sbi_call(SBI_EXT_TIME, 0, deadline, 0, 0);
-    }
 }
 
 void time_init(void)
@@ -81,22 +80,20 @@ void time_spin_leave(struct trap_frame *frame)
 {
     uint64_t begin = (uint64_t)time_spin_loop, end = (uint64_t)time_spin_end;
     if (frame->sepc - begin < end - begin) {
-        spun -= frame->sepc == (uint64_t)time_spin_odd; /* half a round was left out */
+        spun -= frame->sepc == (uint64_t)time_spin_odd; /* half a round was not executed */
         frame->sepc = end;
     }
 }
 
-/* Interrupts are off, and are taken meanwhile. */
+/* Called with interrupts off; they are taken meanwhile. */
 static void wait_for_interrupt(void)
 {
     uint64_t taken = trap_interrupts;
-    if (!spinning) {
+    if (!spinning)
         __asm__ volatile("wfi" : : : "memory");
-    }
-    interrupts_on(); /* what woke us is taken here */
-    if (spinning) {
+    interrupts_on(); /* the interrupt that has woken the hart is taken here */
+    if (spinning)
         time_spin(taken);
-    }
     interrupts_off();
 }
 
@@ -106,13 +103,11 @@ bool time_wait(bool (*done)(void *argument), void *argument, uint64_t deadline)
     bool result = done(argument);
     if (!result) {
         time_set(deadline);
-        while (!(result = done(argument)) && time_now() < deadline) {
+        while (!(result = done(argument)) && time_now() < deadline)
             wait_for_interrupt();
-        }
         time_set(UINT64_MAX);
     }
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
     return result;
 }

@@ -1,9 +1,10 @@
 /*
  * uint64_t time_spin_loop(const volatile uint64_t *interrupts, uint64_t taken, uint64_t rounds)
  *
- * Spins until *interrupts is not taken, or so many rounds of two instructions; returns the rounds left.
- * The surprise: an interrupt taken in here does not come back to where it was, but to the end
- * (time_spin_leave()). Where an interrupt comes is chance, and this makes what follows the same each time.
+ * Spins until *interrupts differs from taken, but at most so many rounds of two instructions;
+ * returns the rounds left. The surprise: an interrupt that is taken in here does not return to
+ * where it was taken, but to the end (time_spin_leave()). Where an interrupt is taken is chance,
+ * and so what follows is the same each time.
  */
     .text
     .globl time_spin_loop, time_spin_odd, time_spin_end

@@ -1,6 +1,6 @@
 /*
- * Traps of the guest kernel (privileged specification, 12.1): interrupts go to their drivers, an
- * exception is somebody's expectation (trap_hook, trap_try) or the end.
+ * Traps of the guest kernel (privileged specification, 12.1): interrupts go to their drivers; an
+ * exception is expected by somebody (trap_hook, trap_try) or ends the machine.
  *
  * The surprise: the log of `trace on` is kept in memory and printed after the command, because
  * printing takes interrupts, which would be logged in turn.
@@ -60,11 +60,10 @@ const char *trap_name(uint64_t scause)
 {
     uint64_t code = scause & ~SCAUSE_INTERRUPT;
     const char *name = NULL;
-    if (scause & SCAUSE_INTERRUPT) {
+    if (scause & SCAUSE_INTERRUPT)
         name = code < sizeof(interrupt_name) / sizeof(*interrupt_name) ? interrupt_name[code] : 0;
-    } else {
+    else
         name = code < sizeof(exception_name) / sizeof(*exception_name) ? exception_name[code] : 0;
-    }
     return name ? name : "unknown cause";
 }
 
@@ -88,10 +87,9 @@ bool interrupts_off(void)
 
 static void log_trap(const struct trap_frame *frame)
 {
-    if (tracing) {
+    if (tracing)
         trace[traced++ % TRACE_MAX] = (struct trace_entry){time_now(), frame->scause, frame->sepc,
                                                            frame->stval};
-    }
 }
 
 static void handle_interrupt(struct trap_frame *frame)
@@ -106,7 +104,7 @@ static void handle_interrupt(struct trap_frame *frame)
     }
 }
 
-/* Where sret goes after an exception under trap_try(). */
+/* Where the vector's sret goes after an exception under trap_try(). */
 static void leave_try(void)
 {
     longjmp(try_return, 1);
@@ -120,9 +118,8 @@ void trap_handle(struct trap_frame *frame)
         return;
     }
     exceptions++;
-    if (trap_hook && trap_hook(frame)) {
+    if (trap_hook && trap_hook(frame))
         return;
-    }
     if (try_seen) {
         *try_seen = *frame;
         try_seen = NULL;
@@ -136,9 +133,8 @@ void trap_handle(struct trap_frame *frame)
 bool trap_try(void (*function)(uint64_t argument), uint64_t argument, struct trap_frame *seen)
 {
     try_seen = seen;
-    if (setjmp(try_return) != 0) {
+    if (setjmp(try_return) != 0)
         return false;
-    }
     function(argument);
     try_seen = NULL;
     return true;
@@ -152,14 +148,12 @@ void trap_trace_set(bool on)
 
 void trap_trace_print(void)
 {
-    if (!tracing) {
+    if (!tracing)
         return;
-    }
     tracing = false;
     uint64_t from = traced > TRACE_MAX ? traced - TRACE_MAX : 0;
-    if (from > 0) {
+    if (from > 0)
         printf("trace: %lu earlier traps were not kept\n", from);
-    }
     for (uint64_t i = from; i < traced; i++) {
         const struct trace_entry *entry = &trace[i % TRACE_MAX];
         printf("trace: %12lu %s at %#lx, stval %#lx\n", entry->time, trap_name(entry->scause),

@@ -2,9 +2,9 @@
  * Driver for a virtio console (virtio 1.2, section 5.3) with one port: queue 0 receives, queue 1
  * transmits.
  *
- * Output goes in buffers of up to 512 bytes. The device's interrupt for a sent buffer is asked for
- * only while output waits for a free one, so that a short line costs one notification and nothing
- * else.
+ * Output is sent in buffers of up to 512 bytes. The surprise: the driver asks for an interrupt for
+ * a sent buffer only while output waits for a free buffer, so that a short line costs one
+ * notification and nothing else.
  */
 #include "ring.h"
 
@@ -29,31 +29,27 @@ static char receive_slot[RECEIVE_SLOTS][RECEIVE_SIZE];
 static void reclaim(void)
 {
     struct slot *slot;
-    while ((slot = ring_take(&send_ring, NULL)) != NULL) {
+    while ((slot = ring_take(&send_ring, NULL)) != NULL)
         slot->busy = false;
-    }
 }
 
 static struct slot *free_slot(void)
 {
-    for (unsigned i = 0; i < SEND_SLOTS; i++) {
-        if (!send_slot[i].busy) {
+    for (unsigned i = 0; i < SEND_SLOTS; i++)
+        if (!send_slot[i].busy)
             return &send_slot[i];
-        }
-    }
     return NULL;
 }
 
-/* Sends what waits; true if all of it found a slot. */
+/* Sends the output that waits; true if all of it found a slot. */
 static bool send_waiting(void)
 {
     struct slot *slot;
     reclaim();
     while ((slot = free_slot()) != NULL) {
         size_t len = console_output_take(slot->bytes, SEND_SIZE);
-        if (len == 0) {
+        if (len == 0)
             return true;
-        }
         struct ring_segment segment = {slot->bytes, (uint32_t)len};
         slot->busy = ring_add(&send_ring, &segment, 1, 0, slot);
     }
@@ -65,9 +61,9 @@ static void output_ready(struct console *self)
     (void)self;
     bool all = send_waiting();
     ring_interrupts(&send_ring, !all);
-    if (!all && send_waiting()) { /* one came back before the interrupt was asked for */
+    /* A buffer may have come back before the interrupt was asked for. */
+    if (!all && send_waiting())
         ring_interrupts(&send_ring, false);
-    }
     ring_kick(&send_ring);
 }
 
@@ -83,9 +79,8 @@ static void interrupt(void *argument)
     char *buffer;
     uint32_t len;
     while ((buffer = ring_take(&receive_ring, &len)) != NULL) {
-        for (uint32_t i = 0; i < len && i < RECEIVE_SIZE; i++) {
+        for (uint32_t i = 0; i < len && i < RECEIVE_SIZE; i++)
             console_input_put(buffer[i]);
-        }
         offer(buffer);
     }
     ring_kick(&receive_ring);
@@ -96,11 +91,9 @@ static bool is_idle(struct console *self)
 {
     (void)self;
     reclaim();
-    for (unsigned i = 0; i < SEND_SLOTS; i++) {
-        if (send_slot[i].busy) {
+    for (unsigned i = 0; i < SEND_SLOTS; i++)
+        if (send_slot[i].busy)
             return false;
-        }
-    }
     return true;
 }
 
@@ -128,21 +121,18 @@ static bool restart(struct console *self)
 {
     if (!virtio_begin(&virtio, self->device, VIRTIO_ID_CONSOLE, 0) ||
         !ring_start(&receive_ring, &virtio, QUEUE_RECEIVE) ||
-        !ring_start(&send_ring, &virtio, QUEUE_SEND) || !virtio_ready(&virtio)) {
+        !ring_start(&send_ring, &virtio, QUEUE_SEND) || !virtio_ready(&virtio))
         return false;
-    }
-    for (unsigned i = 0; i < SEND_SLOTS; i++) {
+    for (unsigned i = 0; i < SEND_SLOTS; i++)
         send_slot[i].busy = false;
-    }
     ring_interrupts(&send_ring, false);
-    for (unsigned i = 0; i < RECEIVE_SLOTS; i++) {
+    for (unsigned i = 0; i < RECEIVE_SLOTS; i++)
         offer(receive_slot[i]);
-    }
     ring_kick(&receive_ring);
     return true;
 }
 
-/* Its interrupt is routed by console_start(). */
+/* console_start() routes the device's interrupt. */
 struct console *virtio_console(struct board_device *device)
 {
     static struct console virtio_port = {

@@ -2,7 +2,8 @@
  * Driver for a virtio disk (virtio 1.2, section 5.2): up to 32 requests in flight, by interrupt.
  *
  * A request is a header that the device reads, the data in segments of at most 64 KiB, and a status
- * byte that it writes.
+ * byte that the device writes. The surprise: submit() does not notify the device, commit() does, so
+ * that several requests cost one notification.
  */
 #include "ring.h"
 
@@ -20,7 +21,7 @@
 #define BLK_GET_ID 8u
 
 #define BLK_OK    0u
-#define BLK_UNSET 0xffu /* ours: the device has not written the status */
+#define BLK_UNSET 0xffu /* no status of virtio's: the device has not written one */
 
 #define SERIAL_BYTES  20u
 #define DEPTH         32u
@@ -64,12 +65,10 @@ static unsigned split(struct ring_segment *segments, char *bytes, uint64_t len)
 static bool send(uint32_t type, struct disk_request *request)
 {
     struct slot *slot = slots;
-    while (slot < slots + DEPTH && slot->request) {
+    while (slot < slots + DEPTH && slot->request)
         slot++;
-    }
-    if (slot == slots + DEPTH) {
+    if (slot == slots + DEPTH)
         return false;
-    }
     slot->header.type = type;
     slot->header.sector = type == BLK_IN || type == BLK_OUT ? request->sector : 0;
     slot->status = BLK_UNSET;
@@ -88,7 +87,7 @@ static bool send(uint32_t type, struct disk_request *request)
     return true;
 }
 
-/* One notification for all that was added. */
+/* One notification for all requests that were added since the last one. */
 static void commit(struct disk *self)
 {
     (void)self;
@@ -102,7 +101,7 @@ static bool submit(struct disk *self, struct disk_request *request)
         return true;
     }
     if (request->op == DISK_FLUSH && !(virtio.features & BLK_F_FLUSH)) {
-        request->status = DISK_OK; /* section 5.2.6.2: without the feature writes are stable */
+        request->status = DISK_OK; /* section 5.2.6.2: without this feature writes are stable */
         return true;
     }
     return send(type_of[request->op], request);
@@ -117,9 +116,8 @@ static void interrupt(void *argument)
         slot->request->status = slot->status == BLK_OK ? DISK_OK : DISK_ERROR;
         slot->request = NULL;
     }
-    if ((reasons & VIRTIO_INTERRUPT_CONFIG) && virtio_needs_reset(&virtio)) {
+    if ((reasons & VIRTIO_INTERRUPT_CONFIG) && virtio_needs_reset(&virtio))
         self->restart(self);
-    }
 }
 
 static void read_limits(struct disk *self)
@@ -135,9 +133,8 @@ static void read_limits(struct disk *self)
         uint32_t most = virtio_config32(&virtio, CONFIG_SEG_MAX);
         segments = most > 0 && most < DATA_SEGMENTS ? most : DATA_SEGMENTS;
     }
-    if (!ring.indirect && segments + 2 > ring.size) {
+    if (!ring.indirect && segments + 2 > ring.size)
         segments = ring.size - 2;
-    }
     self->max_count = segments * (segment_max / DISK_SECTOR);
 }
 
@@ -155,12 +152,10 @@ static bool restart(struct disk *self)
         }
     }
     good = good && virtio_ready(&virtio);
-    if (good) {
+    if (good)
         read_limits(self);
-    }
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
     return good;
 }
 
@@ -171,29 +166,29 @@ static void read_serial(struct disk *self)
     disk = self;
     bool accepted = send(BLK_GET_ID, &request);
     commit(self);
-    if (accepted && disk_wait(&request) == DISK_OK) {
+    if (accepted && disk_wait(&request) == DISK_OK)
         memcpy(self->serial, serial, SERIAL_BYTES);
-    }
 }
 
-/* --- hostile dma ------------------------------------------------------------------------------- */
+/* --- hostile dma ------------------------------------------------------------------------------ */
 
 #define HOSTILE_MS 500u
 
-/* What is given to the device: a data segment it must refuse, or a broken chain. */
+/* Data segments that the device must refuse. */
 static const struct {
     uint64_t gpa;
     uint32_t len;
 } bad_segment[] = {
     {0, 512},                      /* nothing is there */
-    {0x40000000, 512},             /* nor there */
+    {0x40000000, 512},             /* nothing is there either */
     {0xfffffffffffff000ull, 4096}, /* ends at the top of the address space */
     {0xfffffffffffffe00ull, 1024}, /* wraps around */
     {0x7fffffff0000ull, 512},      /* beyond all RAM */
     {0, 0x10000000},               /* long, and not RAM */
 };
 
-static unsigned restarts_before; /* a broken queue is answered by a restart from interrupt() */
+/* interrupt() answers a broken queue by a restart, which is an end of the request, too. */
+static unsigned restarts_before;
 
 static bool is_answered(void *argument)
 {
@@ -241,9 +236,8 @@ struct disk *virtio_disk(struct board_device *device)
         .hostile = hostile,
         .device = device,
     };
-    if (!restart(&virtio_block)) {
+    if (!restart(&virtio_block))
         return NULL;
-    }
     plic_route(device->irq, interrupt, &virtio_block);
     read_serial(&virtio_block);
     return &virtio_block;

@@ -3,8 +3,8 @@
  *
  * Memory is identity-mapped: a pointer is the address that the device is given. With INDIRECT_DESC
  * a buffer of several segments takes one descriptor of the ring; with EVENT_IDX each side tells the
- * other at which index it next wants to hear something. The surprise: an interrupt wanted again
- * (ring_interrupts) may have been missed meanwhile, so callers look at the ring once more.
+ * other at which index it next wants to hear something. The surprise: a buffer may come back just
+ * before ring_interrupts() asks for interrupts again, so callers look at the ring once more.
  */
 #include "ring.h"
 
@@ -37,8 +37,8 @@
 #define STATUS_NEEDS_RESET 0x40u
 
 #define DESC_NEXT     1u /* flags: the chain goes on at `next` */
-#define DESC_WRITE    2u /* the device writes it */
-#define DESC_INDIRECT 4u /* it is a table of descriptors */
+#define DESC_WRITE    2u /* the device writes the memory */
+#define DESC_INDIRECT 4u /* the memory is a table of descriptors */
 
 #define AVAIL_NO_INTERRUPT 1u
 #define USED_NO_NOTIFY     1u
@@ -53,14 +53,14 @@ struct ring_desc {
 
 struct ring_avail {
     uint16_t flags, index;
-    uint16_t ring[]; /* and behind it used_event: interrupt me when used passes this */
+    uint16_t ring[]; /* behind it is used_event: interrupt me when the used index passes this */
 };
 
 struct ring_used {
     uint16_t flags, index;
     struct {
         uint32_t head, len;
-    } ring[]; /* and behind it avail_event: notify me when avail passes this */
+    } ring[]; /* behind it is avail_event: notify me when the available index passes this */
 };
 
 static volatile uint32_t *reg(struct virtio *virtio, unsigned offset)
@@ -94,7 +94,7 @@ static void write16(uint16_t *at, uint16_t value)
     *(volatile uint16_t *)at = value;
 }
 
-/* --- The device -------------------------------------------------------------------------------- */
+/* --- The device ------------------------------------------------------------------------------- */
 
 static uint64_t negotiate(struct virtio *virtio, uint64_t wanted)
 {
@@ -114,16 +114,13 @@ bool virtio_begin(struct virtio *virtio, struct board_device *device, uint32_t i
 {
     virtio->device = device;
     if (*reg(virtio, VIRTIO_MAGIC) != MAGIC || *reg(virtio, VIRTIO_VERSION) != 2 ||
-        *reg(virtio, VIRTIO_DEVICE_ID) != id) {
+        *reg(virtio, VIRTIO_DEVICE_ID) != id)
         return false;
-    }
     *reg(virtio, VIRTIO_STATUS) = 0;
     uint64_t deadline = time_now() + time_from_ms(RESET_MS);
-    while (*reg(virtio, VIRTIO_STATUS) != 0) {
-        if (time_now() > deadline) {
+    while (*reg(virtio, VIRTIO_STATUS) != 0)
+        if (time_now() > deadline)
             return false;
-        }
-    }
     *reg(virtio, VIRTIO_STATUS) = STATUS_ACKNOWLEDGE;
     *reg(virtio, VIRTIO_STATUS) = STATUS_ACKNOWLEDGE | STATUS_DRIVER;
     virtio->features = negotiate(virtio, wanted | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC |
@@ -149,9 +146,8 @@ bool virtio_needs_reset(struct virtio *virtio)
 uint32_t virtio_acknowledge(struct virtio *virtio)
 {
     uint32_t reasons = *reg(virtio, VIRTIO_INTERRUPT);
-    if (reasons) {
+    if (reasons)
         *reg(virtio, VIRTIO_INTERRUPT_ACK) = reasons;
-    }
     return reasons;
 }
 
@@ -170,7 +166,7 @@ uint64_t virtio_config64(struct virtio *virtio, unsigned offset)
     return virtio_config32(virtio, offset) | (uint64_t)virtio_config32(virtio, offset + 4) << 32;
 }
 
-/* --- The ring ---------------------------------------------------------------------------------- */
+/* --- The ring --------------------------------------------------------------------------------- */
 
 #define INDIRECT_BYTES (RING_SIZE_MAX * RING_SEGMENTS_MAX * sizeof(struct ring_desc))
 #define RING_PAGES     (3 + INDIRECT_BYTES / 4096)
@@ -186,21 +182,18 @@ bool ring_start(struct ring *ring, struct virtio *virtio, unsigned index)
     void *memory = ring->memory ? ring->memory : page_alloc(RING_PAGES);
     *reg(virtio, VIRTIO_QUEUE_SELECT) = index;
     uint32_t size = *reg(virtio, VIRTIO_QUEUE_SIZE_MAX);
-    if (!memory || size == 0 || *reg(virtio, VIRTIO_QUEUE_READY) != 0) {
+    if (!memory || size == 0 || *reg(virtio, VIRTIO_QUEUE_READY) != 0)
         return false;
-    }
     memset(memory, 0, RING_PAGES * 4096);
     *ring = (struct ring){.virtio = virtio, .index = index, .memory = memory};
     ring->size = size < RING_SIZE_MAX ? size : RING_SIZE_MAX;
     ring->desc = memory;
     ring->avail = (void *)((char *)memory + 4096);
     ring->used = (void *)((char *)memory + 8192);
-    if (virtio->features & VIRTIO_F_INDIRECT_DESC) {
+    if (virtio->features & VIRTIO_F_INDIRECT_DESC)
         ring->indirect = (void *)((char *)memory + 12288);
-    }
-    for (unsigned i = 0; i < ring->size; i++) {
+    for (unsigned i = 0; i < ring->size; i++)
         ring->desc[i].next = (uint16_t)(i + 1);
-    }
     ring->free_count = (uint16_t)ring->size;
     *reg(virtio, VIRTIO_QUEUE_SIZE) = ring->size;
     write_address(virtio, VIRTIO_QUEUE_DESC, ring->desc);
@@ -226,9 +219,8 @@ static void fill_indirect(struct ring *ring, uint16_t head, const struct ring_se
                           unsigned device_reads, unsigned count)
 {
     struct ring_desc *table = &ring->indirect[head * RING_SEGMENTS_MAX];
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         table[i] = describe(&segments[i], i >= device_reads, i + 1 == count, (uint16_t)(i + 1));
-    }
     struct ring_desc *desc = &ring->desc[head];
     ring->free_head = desc->next;
     ring->free_count--;
@@ -254,18 +246,16 @@ bool ring_add(struct ring *ring, const struct ring_segment *segments, unsigned d
 {
     unsigned count = device_reads + device_writes;
     bool indirect = ring->indirect && count > 1;
-    if (count > RING_SEGMENTS_MAX || (indirect ? 1 : count) > ring->free_count) {
+    if (count > RING_SEGMENTS_MAX || (indirect ? 1 : count) > ring->free_count)
         return false;
-    }
     uint16_t head = ring->free_head;
-    if (indirect) {
+    if (indirect)
         fill_indirect(ring, head, segments, device_reads, count);
-    } else {
+    else
         fill_chain(ring, segments, device_reads, count);
-    }
     ring->cookie[head] = cookie;
     ring->avail->ring[ring->avail_next++ % ring->size] = head;
-    barrier(); /* the entry before the index that publishes it */
+    barrier(); /* the entry is written before the index that publishes it */
     write16(&ring->avail->index, ring->avail_next);
     return true;
 }
@@ -273,19 +263,16 @@ bool ring_add(struct ring *ring, const struct ring_segment *segments, unsigned d
 void ring_kick(struct ring *ring)
 {
     uint16_t from = ring->kicked, to = ring->avail_next;
-    if (from == to) {
+    if (from == to)
         return;
-    }
     ring->kicked = to;
-    barrier(); /* the index before the device's wish */
+    barrier(); /* the index is written before the device's wish is read */
     if (ring->virtio->features & VIRTIO_F_EVENT_IDX) {
-        /* section 2.7.7.1: did the index pass the event? */
-        if ((uint16_t)(to - *avail_event(ring) - 1) >= (uint16_t)(to - from)) {
+        /* Section 2.7.7.1: has the index passed the event? */
+        if ((uint16_t)(to - *avail_event(ring) - 1) >= (uint16_t)(to - from))
             return;
-        }
-    } else if (read16(&ring->used->flags) & USED_NO_NOTIFY) {
+    } else if (read16(&ring->used->flags) & USED_NO_NOTIFY)
         return;
-    }
     *reg(ring->virtio, VIRTIO_QUEUE_NOTIFY) = ring->index;
 }
 
@@ -303,18 +290,15 @@ static void release(struct ring *ring, uint16_t head)
 
 void *ring_take(struct ring *ring, uint32_t *len)
 {
-    if (ring->used_next == read16(&ring->used->index)) {
+    if (ring->used_next == read16(&ring->used->index))
         return NULL;
-    }
-    barrier(); /* the index before the entry */
+    barrier(); /* the index is read before the entry */
     uint32_t head = ring->used->ring[ring->used_next % ring->size].head;
-    if (len) {
+    if (len)
         *len = ring->used->ring[ring->used_next % ring->size].len;
-    }
-    if (head >= ring->size || !ring->cookie[head]) {
+    if (head >= ring->size || !ring->cookie[head])
         panic("virtio queue %u: the device returned buffer %u, which it was not given", ring->index,
               head);
-    }
     void *cookie = ring->cookie[head];
     ring->cookie[head] = NULL;
     ring->used_next++;
@@ -329,11 +313,10 @@ void *ring_take(struct ring *ring, uint32_t *len)
 void ring_interrupts(struct ring *ring, bool on)
 {
     ring->quiet = !on;
-    if (ring->virtio->features & VIRTIO_F_EVENT_IDX) {
-        /* An event half the index space away is as good as never. */
+    /* An event half the index space away is as good as never. */
+    if (ring->virtio->features & VIRTIO_F_EVENT_IDX)
         *used_event(ring) = on ? ring->used_next : (uint16_t)(ring->used_next - 0x8000u);
-    } else {
+    else
         write16(&ring->avail->flags, on ? 0 : AVAIL_NO_INTERRUPT);
-    }
     barrier();
 }

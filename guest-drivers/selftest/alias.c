@@ -9,7 +9,8 @@
 #define GVA   (SPACE_WINDOW + 0x5000)
 #define ALIAS (SPACE_WINDOW + 0x9000)
 
-/* Each use has a page of its own: a VMM may give up patching one that is written again and again. */
+/* Each use has a page of its own: a VMM may give up patching a page that is written again and
+ * again. */
 #define PAGES 16u
 static uint32_t pages[PAGES][PAGE_SIZE / 4] __attribute__((aligned(4096)));
 static uint32_t *code;
@@ -22,7 +23,8 @@ static void fill(void)
         code[i] = EBREAK;
 }
 
-/* The page once for vS and once for vU: privileged there, illegal here, in turn. */
+/* The page is mapped once for vS and once for vU: its instruction is executed in vS and is
+ * illegal in vU, in turn. */
 static void user_and_supervisor(void)
 {
     uint64_t *root = space_reset();
@@ -64,7 +66,8 @@ static void two_aliases(void)
     }
 }
 
-/* A store through one address, while the other executes. a0: the code, a1: its alias. */
+/* A store through one address while the code is executed at the other. a0: the code, a1: its
+ * alias. */
 FRAGMENT(alias_store, "jalr t0, a0\n mv a3, a2\n sw a4, 0(a1)\n fence.i\n jalr t0, a0");
 static void store_through_alias(void)
 {
@@ -83,8 +86,8 @@ static void store_through_alias(void)
     expect("second", run.x[12], space_satp(root, 0));
 }
 
-/* The same for an instruction that never trapped, but shares its page with one that did. From way 3
- * on, the alias is loaded from before it is stored to. */
+/* The same for an instruction that has never trapped, but shares its page with one that has.
+ * From way 3 on, the alias is loaded from before it is stored to. */
 FRAGMENT(alias_store_plain, "jalr t0, a0\n mv a3, a2\n beqz a5, 1f\n lw t1, 0(a1)\n 1: sw a4, "
                             "4(a1)\n fence.i\n addi a0, a0, 4\n"
                             "jalr t0, a0");
@@ -109,7 +112,7 @@ static void store_beside_csr(void)
         expect_index("second-of-way", way, run.x[12], 2);
     }
 }
-/* And with paging off, where there is but one address; by a byte of it; by an atomic. */
+/* And with paging off, where there is but one address; by a store of one byte; by an atomic. */
 FRAGMENT(alias_store_bare, "jalr t0, a0\n mv a3, a2\n sb a4, 7(a0)\n fence.i\n addi a1, a0, 4\n"
                            "jalr t0, a1\n mv a5, a2\n amoswap.w x0, a6, (a1)\n fence.i\n"
                            "jalr t0, a1");

@@ -1,9 +1,10 @@
 /*
- * A timer that goes off anywhere in a loop of instructions that switch interrupts: wherever it is
- * taken, all registers must be what the program's text says they are there.
+ * A timer that goes off anywhere in a loop of instructions that switch interrupts: wherever the
+ * timer's interrupt is taken, all registers must be what the program's text says they are there.
  *
- * The surprise: nobody knows where it will be taken, but the loop counts its rounds, so the model can
- * be set to the round in question and asked which of its states has this pc and these registers.
+ * The surprise: nobody knows where the interrupt will be taken, but the loop counts its rounds, so
+ * the model can be set to the round in question and asked which of its states has this pc and these
+ * registers.
  */
 #include "make.h"
 
@@ -11,8 +12,8 @@
 #define BEGIN  4u  /* tp: where the loop begins */
 #define PROLOG 4u
 
-/* a0 ticks from now; then a loop that writes the registers of one parity and reads those of the other
- * and s11, so that all it leaves depends on s11 alone. */
+/* Sets the timer to a0 ticks from now; then a loop that writes the registers of one parity and
+ * reads those of the other and s11, so that all it leaves behind depends on s11 alone. */
 static struct program make_loop(uint64_t *state, unsigned length)
 {
     struct program p = make_program(PROLOG + 2 * length + 4);
@@ -49,7 +50,7 @@ static uint64_t loop_begin(const struct program *p)
     return (uint64_t)p->code + 4ul * PROLOG;
 }
 
-/* Runs the model to the end of its round. */
+/* Runs the model to the end of the round that it is in. */
 static void model_round(struct model *model, const struct program *p)
 {
     do
@@ -57,7 +58,8 @@ static void model_round(struct model *model, const struct program *p)
     while (model->pc != loop_begin(p) && !model->ended);
 }
 
-/* Whether the model, from the beginning of a round on, comes to what was seen within three rounds. */
+/* Whether the model, from the beginning of a round on, comes to the state that was seen within
+ * three rounds. */
 static bool comes_to(struct model model, const struct program *p, const struct run *run)
 {
     for (unsigned steps = 0; steps < 3ul * p->length; steps++) {
@@ -98,23 +100,23 @@ static void timer_anywhere(uint64_t seed, bool paged, unsigned loops)
     for (unsigned i = 0; i < loops * 6 * (harness_effort + 3); i++) {
         struct program *p = &programs[i % loops];
         struct start start = {.sie = SIP_STIP, .sscratch = 77};
-        struct run run;
         model_registers(start.x, 0);
         p->satp = satp;
         start.x[10] = 20 + i * 7 % 251;
         start.x[ROUND] = 0;
         start.x[BEGIN] = loop_begin(p);
+        struct run run;
         model_run(&run, p, &start);
         if (expect("scause+1", run.ended, IRQ(INTERRUPT_TIMER)))
             check_state(p, &start, &run, i);
     }
 }
 
-/* --- The same with the handler in the program -------------------------------------------------- */
+/* --- The same with the handler in the program ------------------------------------------------- */
 
-/* Thirty interrupts arrive as they like, ever further apart so that the slowest machine gets on; a
- * handler counts them, arms the next one and goes back. Nothing may change in the loop, which adds 10
- * in each of its rounds (s2). */
+/* Thirty interrupts arrive as they like, ever further apart so that the slowest machine gets on;
+ * a handler counts them, arms the next one and goes back. Nothing else may change in the loop,
+ * which adds 10 in each of its rounds (s2). */
 FRAGMENT(async_handler,
          "la t0, 1f\n csrw stvec, t0\n li s2, 0\n rdtime t0\n csrw stimecmp, t0\n"
          "csrsi sstatus, 2\n"
@@ -148,9 +150,10 @@ static void handler_paged(void)
     handler(space_satp(root, 0));
 }
 
-/* --- Waiting ----------------------------------------------------------------------------------- */
+/* --- Waiting ---------------------------------------------------------------------------------- */
 
-/* A kernel's idle loop: off, look, wait, on. The interrupt comes before, while or after it waits. */
+/* A kernel's idle loop: interrupts off, a look for work, wfi, interrupts on. The timer's interrupt
+ * comes before, while or after the loop waits. */
 FRAGMENT(async_idle,
          "la t0, 1f\n csrw stvec, t0\n li s2, 150\n"
          "2: li s3, 0\n rdtime t0\n andi t1, s2, 63\n add t0, t0, t1\n csrw stimecmp, t0\n"

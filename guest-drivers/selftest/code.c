@@ -12,11 +12,11 @@
 #define GVA   (SPACE_WINDOW + 0x5000)
 #define WORDS (PAGE_SIZE / 4)
 
-/* Two pages that follow each other, and two more to copy to. */
+/* A set is two pages that follow each other, and two more to copy to. Each check has a set of its
+ * own, at `code`: a VMM may give up patching a page that is written again and again. */
 #define SETS 16u
 static uint32_t sets[SETS][4][WORDS] __attribute__((aligned(4096)));
-static uint32_t (*code)[WORDS]; /* each check has a set of its own: a VMM may give up patching a
-                                 * page that is written again and again */
+static uint32_t (*code)[WORDS];
 
 static void fill(void)
 {
@@ -46,7 +46,8 @@ static void rewrite(void)
     }
 }
 
-/* A CSR instruction is executed, then is another one, then none at all. */
+/* A CSR instruction is executed, then replaced by another one, then by one that is no CSR
+ * instruction at all. */
 static void rewrite_csr(void)
 {
     static const struct {
@@ -68,7 +69,7 @@ static void rewrite_csr(void)
     }
 }
 
-/* The same from inside: store, fence.i, jump there. */
+/* The code replaces an instruction of its own: a store, a fence.i, a jump to it. */
 FRAGMENT(code_store_jump, "jalr t0, a0\n sw a1, 0(a0)\n fence.i\n jalr t0, a0");
 static void rewrite_inside(void)
 {
@@ -198,7 +199,8 @@ static void straddling_mapped(void)
                                       space_satp(root, 0), 0);
         expect_done(&run);
     }
-    /* Only the second half changes: another CSR, then another page behind the same address. */
+    /* Only the instruction's second half changes: first it names another CSR, then another page is
+     * behind the same address. */
     put_straddling(CSRR(A1, CSR_SATP), code[3], code[1]);
     code_fence_i();
     struct run run = code_execute((char *)code[3] + STRADDLE, 4, GVA + STRADDLE,
@@ -265,7 +267,8 @@ static void copy_of_executed(void)
     expect("equal", (uint64_t)memcmp(code[2], code[0], PAGE_SIZE), 0);
 }
 
-/* A real ecall between CSR instructions is still the guest's: an SBI call, and from vU cause 8. */
+/* A real ecall between CSR instructions is still the guest's: an SBI call from vS, cause 8 from
+ * vU. */
 static void ecall_beside_csr(void)
 {
     fill();

@@ -21,5 +21,5 @@ static inline void code_fence_i(void)
     __asm__ volatile("fence.i" : : : "memory");
 }
 
-/* Runs the code at `at` in vS, which ends with an ebreak `length` bytes on. gva 0: where it is. */
+/* Runs the code at `at`, which ends with an ebreak `length` bytes on, in vS at gva (0: at `at`). */
 struct run code_execute(const void *at, uint64_t length, uint64_t gva, uint64_t satp, uint64_t a0);

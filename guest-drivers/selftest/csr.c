@@ -131,7 +131,7 @@ static const struct snippet snippets[] = {ROWS(SNIPPET_ROW)};
 
 /* With scounteren.TM clear rdtime traps to the firmware. */
 static const struct answer time_locked[] = {
-    {END_DONE, "OpenSBI 1.5"}, /* carries it out all the same */
+    {END_DONE, "OpenSBI 1.5"}, /* carries the instruction out all the same */
     {TRAP(CAUSE_ILLEGAL), "OpenSBI 1.6"},
     {0, NULL},
 };

@@ -1,14 +1,14 @@
 /*
- * Registers whose value nobody will read. What stands there must still be exact when a trap comes,
- * at each instruction between one that switches interrupts and the one that overwrites it.
+ * Registers whose value nobody will read. Their value must still be exact when a trap comes, at
+ * each instruction between one that switches interrupts and the one that overwrites the register.
  *
  * The surprise: a VMM that replaces an instruction by a jump into code of its own needs a register
- * to come back with, and finds one by looking at what follows. All that can be wrong with that is
- * here: another way into what follows, a trap before its end, a value that is read after all.
+ * to come back with, and finds one by looking at the code that follows. All that can be wrong with
+ * that is here: another way into that code, a trap before its end, a value that is read after all.
  */
 #include "make.h"
 
-#define PLAIN_GAP 9u /* a register that the gap may write; another one where it is the dead one */
+#define PLAIN_GAP 9u /* a register that the gap may write, unless it is the dead one */
 
 /* The instruction in question; d is the register that it must not touch. */
 static uint32_t site(unsigned kind, unsigned d)
@@ -45,7 +45,7 @@ static uint32_t overwrite(unsigned kind, unsigned d)
     }
 }
 
-/* Reads it first, so that it is not dead. */
+/* An instruction that reads register d, which is not dead then. */
 #define READS 9u
 static uint32_t reading(unsigned kind, unsigned d)
 {
@@ -53,10 +53,10 @@ static uint32_t reading(unsigned kind, unsigned d)
     switch (kind) {
     case 0: return MAKE_ADD(other, d, 0);
     case 1: return MAKE_ADD(d, d, d);
-    case 2: return MAKE_BRANCH(BNE, d, 0, 2); /* over the overwriting */
+    case 2: return MAKE_BRANCH(BNE, d, 0, 2); /* jumps over the overwriting */
     case 3: return MAKE_CSR(CSRRW, 0, CSR_SSCRATCH, d);
-    case 4:
-        return MAKE_JALR(0, d == 1 || d == 4 ? 2 : d, 0); /* into the program is an endless loop */
+    /* x1 and x4 point into the program: a jump there would be an endless loop. */
+    case 4: return MAKE_JALR(0, d == 1 || d == 4 ? 2 : d, 0);
     case 5: return MAKE_BRANCH(BEQ, 0, 0, 2);
     case 6: return MAKE_SD(d, 0, 0x40);
     case 7: return MAKE_C_MV(other, d);
@@ -73,7 +73,7 @@ static uint32_t event(unsigned kind, unsigned d)
     case 3: return MAKE_SD(1, 0, 0x108);
     case 4: return MAKE_JALR(0, 0, 0);
     case 5: return ECALL;
-    case 6: return MAKE_CSR(CSRRSI, 0, CSR_SSTATUS, 2); /* if an interrupt is pending */
+    case 6: return MAKE_CSR(CSRRSI, 0, CSR_SSTATUS, 2); /* a trap if an interrupt is pending */
     default: return NOP;
     }
 }
@@ -92,7 +92,8 @@ static void add_start(const struct program *program, unsigned number)
     start->x[16] = 3;
 }
 
-/* Two sites, a trap or none, the register is read or not, it is overwritten, a last trap. */
+/* A program of two sites, a trap or none between them, an instruction that reads the register or
+ * none, one that overwrites it, and a last trap. */
 static void add_program(unsigned number, unsigned d)
 {
     unsigned way = number / 31;
@@ -113,7 +114,7 @@ static void add_program(unsigned number, unsigned d)
     make_add(p, EBREAK);
     make_add(p, EBREAK);
     add_start(p, number);
-    if (d == 17 || d == 16 || d == 10) /* the call's own arguments are read by it */
+    if (d == 17 || d == 16 || d == 10) /* an ecall reads these: they are its arguments */
         make_set(p, way & 1 ? 3 : 2, event(way / 2 % 5, d));
 }
 
@@ -131,7 +132,8 @@ static void every_register(void)
         registers(first);
 }
 
-/* The same programs entered behind the first site, with what it may have put away long overtaken. */
+/* The same programs entered behind the first site, when what the VMM may have put away for that
+ * site is long out of date. */
 static void entered_behind(void)
 {
     make_list.count = 0;
@@ -150,8 +152,9 @@ static void entered_behind(void)
 
 /* --- A handler of the fragment's own, in the middle ------------------------------------------- */
 
-/* Each enabling lets one interrupt in, whose handler uses the same instructions and registers, and
- * leaves all of them as they were. a0 counts interrupts, a1 sums what each round leaves behind. */
+/* Each time interrupts are enabled one is taken, whose handler uses the same instructions and
+ * registers, and leaves all registers as they were. a0 counts interrupts, a1 sums what each
+ * round leaves behind. */
 FRAGMENT(dead_nested,
          "la t0, 1f\n csrw stvec, t0\n li s2, 50\n"
          "2: csrrci s3, sstatus, 2\n csrrsi x0, sip, 2\n li t1, 3\n csrrsi x0, sstatus, 2\n"
@@ -174,7 +177,8 @@ static void nested(void)
     }
 }
 
-/* The handler resumes one instruction early: the site is executed twice, its rd is the second's. */
+/* The handler resumes one instruction early: the site is executed twice, and the second execution's
+ * value is in its rd. */
 FRAGMENT(dead_again, "la t0, 1f\n csrw stvec, t0\n csrsi sstatus, 2\n"
                      "2: csrrci a0, sstatus, 2\n .4byte 0\n li t1, 5\n j 3f\n .balign 4\n"
                      "1: csrr a2, sepc\n mv a3, t1\n la t2, 2b\n sub a4, a2, t2\n bnez a1, 4f\n"

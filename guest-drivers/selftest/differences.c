@@ -1,20 +1,22 @@
 /*
- * `differences`: what a guest kernel can see of a VMM that inlines (PATCH=inline), and in the last line of one that
- * patches at all. Each line says what happened; natively all are what the specification says. Not tried
- * is a jump to an address from 0x200 to 0x4400: it may go on anywhere in the kernel.
+ * `differences`: what a guest kernel can see of a VMM that inlines (PATCH=inline), and in the last
+ * line what it can see of a VMM that patches at all. Each line says what happened; natively that is
+ * what the specification says. Not tried is a jump to an address from 0x200 to 0x4400: the kernel
+ * may go on anywhere after it.
  *
- * Not part of the selftest, whose output must be the same everywhere. docs/testing.md has the lines side
- * by side.
+ * This is not part of the selftest, whose output must be the same everywhere. docs/testing.md has
+ * the lines side by side.
  */
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "kernel.h"
 #include "make.h"
+#include "selftest.h"
 
 #define TOP 0xfffffffffffff000ul
 
-/* What is said while the kernel's CSRs are put away is printed when they are back. */
+/* Lines that are written while the kernel's CSRs are put away, to be printed when they are back. */
 static char text[2048];
 static size_t length;
 
@@ -64,7 +66,8 @@ static void access(const char *what, const char *start, const char *end, uint64_
 static void without_fence(const char *what, uint64_t gva)
 {
     uint64_t *root = space_reset();
-    space_map(root, gva - PAGE_SIZE, space_page[1], PTE_S_RW); /* its table is there */
+    /* So that the table exists that gva's entry is in. */
+    space_map(root, gva - PAGE_SIZE, space_page[1], PTE_S_RW);
     space_page[0][0] = 7;
     struct run run = RUN(differences_load, .satp = warm(root), .a = {0, gva});
     space_map(root, gva, space_page[0], PTE_S_RW);
@@ -73,7 +76,8 @@ static void without_fence(const char *what, uint64_t gva)
     note("%s: loaded %s\n", what, run.x[12] == 7 ? "what is in the page" : "something else");
 }
 
-/* The second half of csrrci s0, sstatus, 2 does nothing by itself; f1 is written before. */
+/* The second half of csrrci s0, sstatus, 2 does nothing when executed by itself. f1 is written
+ * before. */
 static void middle(void)
 {
     struct program p = make_program_at(80, 0);
@@ -99,7 +103,8 @@ static void middle(void)
          run.sepc == (uint64_t)run.end ? "done" : "a trap");
 }
 
-/* lui a0, 0x5130, whose second half with the first half of csrr a2, sscratch is addi a0, t1, 0x267. */
+/* lui a0, 0x5130, whose second half with the first half of csrr a2, sscratch is addi a0, t1,
+ * 0x267. */
 static void overlap(void)
 {
     struct program p = make_program_at(4, 0);

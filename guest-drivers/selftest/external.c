@@ -2,8 +2,9 @@
  * A device that raises an interrupt when asked: the disk, by a read whose completion nobody
  * acknowledges, or else the 16550A by its transmitter-empty interrupt.
  *
- * The surprise: a line may take a while to arrive (a device that is passed through is routed by the
- * VMM), so everything here waits, bounded, and nobody may expect the line to fall before a claim.
+ * The surprise: a line's change may take a while to arrive (the VMM routes the line of a device
+ * that is passed through), so everything here waits, but not for ever, and nobody may expect the
+ * line to fall before a claim.
  */
 #include "external.h"
 #include "harness.h"
@@ -102,9 +103,9 @@ bool external_raise(void)
     return pending();
 }
 
-/* Serves the disk as the kernel does, until its request is done. QEMU's PLIC, and so the VMM's, looks at
- * what the device asserts alone: a line that was high all through claim and complete interrupts no
- * more, so that the driver would wait for ever; then the device is started over. */
+/* Serves the disk as the kernel does, until its request is done. QEMU's PLIC, and so the VMM's,
+ * looks at what the device asserts alone: a line that was high all through claim and complete
+ * interrupts no more, so that the driver would wait for ever; then the device is started over. */
 static bool serve_disk(void)
 {
     uint64_t end = csr_read(CSR_TIME) + WAIT / 100;
@@ -118,7 +119,7 @@ bool external_lower(void)
     unsigned source = external_source();
     bool ok = true;
     raised = false;
-    *external_plic(PLIC_CLAIM) = source; /* whatever a check has claimed */
+    *external_plic(PLIC_CLAIM) = source; /* in case a check has claimed it */
     *external_plic(PLIC_THRESHOLD) = 0;
     *external_plic(PLIC_PRIORITY(source)) = 1;
     *external_plic(PLIC_ENABLE(source)) = 1u << source % 32;

@@ -15,14 +15,17 @@
 
 volatile uint32_t *external_plic(uint64_t offset);
 
-/* Puts the kernel's PLIC settings away: everything disabled, priorities 0, threshold 0. The second
- * brings them back. Between the two, no device is served. */
+/* The first puts the kernel's PLIC settings away: every source is disabled, all priorities are
+ * 0, the threshold is 0. The second brings the settings back. Between the two, no device is
+ * served. */
 void external_take(void);
 void external_give_back(void);
 
-/* Between the two: makes a device raise its line (which source: external_source()), and waits until
- * the PLIC has it pending. The source is enabled with priority 1. False: it did not come. */
+/* To be called between the two: makes a device raise its line, enables the line's source
+ * (external_source()) with priority 1, and waits until the source is pending in the PLIC. False: it
+ * did not become pending. */
 bool external_raise(void);
 unsigned external_source(void);
-/* The line is down and nothing of it is pending or claimed. False: that took too long. */
+/* Waits until the line is down and its source is neither pending nor claimed. False: that took too
+ * long. */
 bool external_lower(void);

@@ -76,7 +76,7 @@ static void remap(const char *start, const char *end, uint64_t asid)
 #define AS_ROW(id, name, asid) {name, remap_##id},
 REMAPS(AS_FUNCTION)
 
-/* The entry becomes `after` in the middle; the second load must then fault. */
+/* The entry becomes `after` in the middle of the fragment; the second load must then fault. */
 static void taken_away(uint64_t after)
 {
     uint64_t *root = space_reset();
@@ -161,7 +161,7 @@ static void neighbour(void)
     expect("neighbour", run.x[15], 22);
 }
 
-/* A table above the last: the whole 2 MiB changes hands. */
+/* An entry that points to a last-level table changes: the whole 2 MiB is other memory then. */
 static void table_change(bool to_superpage)
 {
     uint64_t *root = space_reset();
@@ -206,7 +206,7 @@ static void through_alias(void)
     expect("after", run.x[15], NEW);
 }
 
-/* vU writes the entry (its table is mapped for it), vS fences. */
+/* vU writes the entry (the entry's table is mapped for vU), and vS fences. */
 FRAGMENT(fence_user_store, "sd a2, 0(a0)");
 FRAGMENT(fence_then_load, "ld a5, 0(a1)");
 static void by_user(void)
@@ -232,7 +232,7 @@ static void by_user(void)
     expect("after", load.x[15], NEW);
 }
 
-/* What was a table is memory again, and what was memory a table. */
+/* What was a table becomes memory again, and what was memory becomes a table. */
 static void table_becomes_data(void)
 {
     uint64_t *root = space_reset();

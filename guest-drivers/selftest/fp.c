@@ -31,7 +31,7 @@
     S(fp_off_ucsr, "fp-off-user-fcsr", "csrr a0, fcsr", .mode = MODE_U, .in = {7}, .a0 = 7,        \
       ILLEGAL)                                                                                     \
     S(fp_bad_rm, "fp-reserved-rounding-mode", ".4byte 0x02105053", .sstatus = INITIAL, ILLEGAL)    \
-    /* What makes it dirty. */                                                                     \
+    /* What makes FS dirty. */                                                                     \
     S(fp_w_fmv, "fp-initial-fmv-d-x", D "fmv.d.x f1, x0", .sstatus = INITIAL, LEAVES(SD_DIRTY))    \
     S(fp_w_fadd, "fp-clean-fadd", D "fadd.d f0, f0, f0", .sstatus = CLEAN, LEAVES(SD_DIRTY))       \
     S(fp_w_fsgnj, "fp-clean-fsgnj", D "fsgnj.d f3, f3, f3", .sstatus = CLEAN, LEAVES(SD_DIRTY))    \
@@ -48,7 +48,7 @@
       D "csrr a0, sstatus\n fmv.d.x f1, x0\n"                                                      \
         "csrr a1, sstatus\n srli a0, a0, 13\n andi a0, a0, 3\n srli a1, a1, 13\n andi a1, a1, 3",  \
       .sstatus = CLEAN, .a0 = 2, .a1 = 3)                                                          \
-    /* What does not. */                                                                           \
+    /* What leaves FS as it is. */                                                                 \
     S(fp_r_nothing, "fp-initial-stays", "nop", .sstatus = INITIAL, LEAVES(INITIAL))                \
     S(fp_r_fmv, "fp-clean-fmv-x-d-stays", D "fmv.x.d t0, f1", .sstatus = CLEAN, LEAVES(CLEAN))     \
     S(fp_r_fsd, "fp-clean-fsd-stays",                                                              \
@@ -107,7 +107,8 @@
 ROWS(SNIPPET_CODE)
 static const struct snippet snippets[] = {ROWS(SNIPPET_ROW)};
 
-/* All 32, written, then read in another run: everything in between may use none of them. */
+/* All 32 registers are written, then read in another run: nothing in between may use any of
+ * them. */
 FRAGMENT(fp_fill,
          D ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,"
            "27,28,29,30,31\n fmv.d.x f\\n, a0\n add a0, a0, a1\n .endr");

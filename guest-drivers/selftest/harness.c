@@ -13,7 +13,7 @@
 struct harness_frame {
     uint64_t x[32];
     uint64_t kept[16], guard[16];
-    uint64_t *resume; /* whichever of the two the vector returns with */
+    uint64_t *resume; /* kept or guard: the one that the vector returns with */
 };
 _Static_assert(offsetof(struct harness_frame, kept) == 8 * 32, "enter.S");
 _Static_assert(offsetof(struct harness_frame, guard) == 8 * (32 + 16), "enter.S");
@@ -28,7 +28,7 @@ extern char harness_vector[];
 
 static uint64_t current_satp, stay; /* 0 when a check begins */
 static char failure[120];           /* of the check that is running; empty: none so far */
-static const char *noted;           /* whose answer it was, where versions differ */
+static const char *noted;           /* where versions differ: the version whose answer was given */
 
 bool expect_index(const char *what, uint64_t index, uint64_t saw, uint64_t expected)
 {
@@ -57,18 +57,18 @@ bool expect_answer(const char *what, uint64_t saw, const struct answer *answers)
     return true;
 }
 
-/* "end" is scause + 1, which nobody wants to read: 0 is "done", the rest is shown as scause. */
+/* The value of "end" is scause + 1, which nobody wants to read: 0 is shown as "done", any other
+ * value as its scause. */
 static bool expect_ended(uint64_t saw, uint64_t expected)
 {
     if (saw != expected && !failure[0]) {
         char text[2][24];
         uint64_t value[2] = {saw, expected};
-        for (unsigned i = 0; i < 2; i++) {
+        for (unsigned i = 0; i < 2; i++)
             if (value[i] == END_DONE)
                 snprintf(text[i], sizeof(text[i]), "no trap");
             else
                 snprintf(text[i], sizeof(text[i]), "0x%llx", (unsigned long long)value[i] - 1);
-        }
         snprintf(failure, sizeof(failure), "scause saw %s expected %s", text[0], text[1]);
     }
     return saw == expected;
@@ -85,7 +85,7 @@ bool expect_done(const struct run *run)
     return expect_ended(run->ended, END_DONE);
 }
 
-/* A value that is a register's own, so that a mix-up shows. */
+/* Each register has a value of its own, so that a mix-up shows. */
 static uint64_t register_pattern(unsigned n)
 {
     return 0x5a00000000000000ul | (uint64_t)n * 0x0001010101010101ul;
@@ -120,7 +120,7 @@ static void prepare(const struct run *run)
     csr_write(CSR_SSTATUS, sstatus);
 }
 
-/* Without a change, nothing is flushed either. */
+/* If satp does not change, nothing is flushed either. */
 static void set_satp(uint64_t satp)
 {
     if (satp == current_satp)
@@ -198,7 +198,7 @@ void harness_snippet(const struct snippet *s)
     expect("sstatus", run.seen_sstatus & s->status_mask, s->status);
 }
 
-/* The kernel's CSRs, while checks have theirs. */
+/* The kernel's CSRs are kept here while checks run with theirs. */
 struct kernel_csrs {
     uint64_t sstatus, sie, stvec, sscratch, satp, scounteren, senvcfg, stimecmp;
 };

@@ -67,7 +67,7 @@
       "la t0, 1f\n csrw stvec, t0\n ebreak\n nop\n 1: csrw stvec, a7\n csrsi sstatus, 2\n li a0, " \
       "1",                                                                                         \
       SSIE, SSIP, SSI_AT(28), SEEN(SSTATUS_SPP | SSTATUS_SPIE))                                    \
-    /* What must not let one through. */                                                           \
+    /* What must not let an interrupt through. */                                                  \
     S(int_k1, "interrupt-cleared-before-unmask", "csrci sip, 2\n csrsi sstatus, 2\n li a0, 1",     \
       SSIE, SSIP, .a0 = 1)                                                                         \
     S(int_k2, "interrupt-masked-before-raise", "csrci sstatus, 2\n csrsi sip, 2\n li a0, 1", SSIE, \
@@ -84,7 +84,7 @@
       .sip = SIP_STIP, .sie = SIP_STIP, .in = {0, -1ul}, .a0 = 1, .a1 = -1ul)                      \
     S(int_k6, "interrupt-none-with-sie-all", "csrsi sstatus, 2\n li a0, 1", .sie = SIP_ALL,        \
       .a0 = 1)                                                                                     \
-    /* Who comes first. */                                                                         \
+    /* Which interrupt comes first. */                                                             \
     S(int_p1, "interrupt-priority-ssi-over-sti", "csrsi sstatus, 2\n li a0, 1", .sie = SIP_ALL,    \
       .sip = SIP_SSIP | SIP_STIP, SSI_AT(4))                                                       \
     S(int_p2, "interrupt-priority-enabled-only", "csrsi sstatus, 2\n li a0, 1", .sie = SIP_STIP,   \
@@ -147,8 +147,9 @@ static void with_external(struct run *run)
 }
 
 /*
- * All three at once are taken one after the other: SEI, SSI, STI says the specification; QEMU 10.0
- * without AIA takes the lowest number first. Either order is right here, any other is not.
+ * All three interrupts at once are taken one after the other. The specification's order is SEI,
+ * SSI, STI; QEMU 10.0 without AIA takes the lowest number first. Either order is right here, any
+ * other is not.
  */
 FRAGMENT(int_three, "la t0, 1f\n csrw stvec, t0\n csrsi sstatus, 2\n j 2f\n"
                     "1: csrr t1, scause\n slli a0, a0, 8\n andi t2, t1, 255\n or a0, a0, t2\n"

@@ -1,10 +1,11 @@
 /*
  * The instructions that switch interrupts off and on, as kernels use them: every operand, every
- * order of four, with interrupts pending and without; each is stopped right behind and compared
- * with the model (model.h) in all registers.
+ * order of four, with interrupts pending and without. Each program is stopped right behind them,
+ * and all registers are compared with the model (model.h).
  *
- * Privileged specification, "Supervisor Status (sstatus) Register". The surprise: these are the most
- * frequent privileged instructions of Linux by far, so a VMM has reason to make them something else.
+ * Privileged specification, "Supervisor Status (sstatus) Register". The surprise: these are the
+ * most frequent privileged instructions of Linux by far, so a VMM has reason to make them something
+ * else.
  */
 #include <string.h>
 
@@ -12,7 +13,7 @@
 
 #define ILLEGAL_CSR 0x340u /* mscratch */
 
-/* --- Operands ---------------------------------------------------------------------------------- */
+/* --- Operands --------------------------------------------------------------------------------- */
 
 static const uint64_t lows[] = {SSTATUS_SIE,
                                 0,
@@ -63,7 +64,7 @@ OPERANDS(sscratch_csrrc, SSCRATCH, CSRRC)
 OPERANDS(sie_csrrs, SIE, CSRRS)
 OPERANDS(sie_csrrw, SIE, CSRRW)
 
-/* The CSRs that a trap fills: written, and read back. */
+/* The CSRs that a trap fills are written, and read back. */
 static void trap_csrs(void)
 {
     static const uint32_t csrs[] = {CSR_SEPC, CSR_SCAUSE, CSR_STVAL};
@@ -84,7 +85,7 @@ static void trap_csrs(void)
     make_check_all(make_list.program, make_list.start, make_list.count, 2);
 }
 
-/* --- Order ------------------------------------------------------------------------------------- */
+/* --- Order ------------------------------------------------------------------------------------ */
 
 #define SAVED  8u /* two callee-saved registers, as kernels have them */
 #define SAVED2 9u
@@ -114,7 +115,8 @@ static void add_step(struct program *p, unsigned step)
     }
 }
 
-/* All sequences of four steps; which four is the number's digits. In pieces of a thousand. */
+/* All sequences of four steps, in pieces of a thousand; the digits of a sequence's number say which
+ * four steps it has. */
 static void sequences(unsigned first, uint64_t sie, uint64_t sip)
 {
     make_list.count = 0;
@@ -122,7 +124,7 @@ static void sequences(unsigned first, uint64_t sie, uint64_t sip)
         struct program *p = make_another(13);
         unsigned number = first * 1000 + i;
         for (unsigned left = 0; left < 4; left++, number /= STEPS) {
-            if (left < i % 5) /* the rest may be run ahead */
+            if (left < i % 5) /* a VMM may run ahead of the steps behind this one */
                 make_add(p, MAKE_STOP);
             add_step(p, number % STEPS);
         }
@@ -149,8 +151,8 @@ static void sequences_masked(void)
     sequences(4, 0, SIP_SSIP | SIP_STIP);
 }
 
-/* The same with everything between that is not about interrupts, and all registers in all roles:
- * 16 steps, at random. */
+/* Programs of 16 steps at random, between which are instructions that have nothing to do with
+ * interrupts, with all registers in all roles. */
 static uint32_t random_plain(uint64_t *state, unsigned keep)
 {
     unsigned rd = make_random(state) % 32, a = make_random(state) % 32, b = make_random(state) % 32;
@@ -182,7 +184,7 @@ static uint32_t random_csr(uint64_t *state)
     }
 }
 
-/* What ends a program, or does not: a trap of each kind. */
+/* What ends a program: a trap of each kind, or none. */
 static uint32_t random_trap(uint64_t *state)
 {
     switch (make_random(state) % 6) {
@@ -215,7 +217,7 @@ static void add_random(struct program *p, uint64_t *state)
         make_add(p, EBREAK);
 }
 
-/* The low half of every register: bits of sstatus that may be there, small or none. */
+/* The low half of every register: bits that sstatus may have, a small number, or 0. */
 static uint64_t random_low(uint64_t *state)
 {
     return make_random(state) &
@@ -237,7 +239,8 @@ static void random_programs(uint64_t seed)
         model_registers(s->x, random_low(&state));
     }
     make_check_all(make_list.program, make_list.start, make_list.count, 2);
-    /* And from each of their instructions: whatever the one before has left behind, it was not run. */
+    /* The programs are also entered at each of their instructions: then the instructions before it
+     * were not executed, and nothing that they leave behind may be there. */
     for (unsigned i = 0; i < make_list.count; i++)
         make_list.start[i].entry = i % 14;
     make_check_all(make_list.program, make_list.start, make_list.count, 1);
@@ -252,9 +255,10 @@ static void random_second(void)
     random_programs(77);
 }
 
-/* --- FS ---------------------------------------------------------------------------------------- */
+/* --- FS --------------------------------------------------------------------------------------- */
 
-/* All sequences of three of eight steps, from each FS; a1 is INITIAL, a2 CLEAN, a3 all of FS. */
+/* All sequences of three of eight steps, from each FS. a1 holds FS INITIAL, a2 CLEAN, a3 all of
+ * FS. */
 static void float_states(void)
 {
     static const uint32_t steps[] = {

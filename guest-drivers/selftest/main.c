@@ -3,8 +3,9 @@
  *
  * The output must be the same byte for byte on the bare machine and under every strategy and patch
  * level of the VMM, so no line has a time, a counter or an address that may differ. Where the
- * specification leaves the platform a choice, or QEMU deviates from it, the check takes each right
- * answer and says so. Where versions of QEMU or of its firmware differ, the line names whose answer it was.
+ * specification leaves the platform a choice, or QEMU deviates from the specification, the check
+ * takes each right answer and says so. Where versions of QEMU or of its firmware differ, the line
+ * names the version whose answer was given.
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "harness.h"
 #include "kernel.h"
 #include "make.h"
+#include "selftest.h"
 
 static const struct subject *const subjects[] = {
     &csr_subject,        &warl_subject,   &trap_subject,   &sret_subject,  &interrupt_subject,

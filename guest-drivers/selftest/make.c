@@ -1,7 +1,7 @@
 /*
  * Programs that checks make at run time (make.h): where they are kept.
  *
- * The surprise: programs are made all first and run afterwards, because a store to a page that has
+ * The surprise: all programs are made first and run afterwards, because a store to a page that has
  * been executed may change how a VMM treats it.
  */
 #include <string.h>
@@ -39,7 +39,7 @@ struct program make_program_at(unsigned words, unsigned first)
     return page;
 }
 
-/* The model knows one f register, f1, and that it is zero. */
+/* The model knows one f register, f1, and knows that it is zero. */
 static void clear_f1(void)
 {
     uint64_t sstatus = csr_read(CSR_SSTATUS);

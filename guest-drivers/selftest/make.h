@@ -13,8 +13,9 @@ enum csr_op { CSRRW = 1, CSRRS, CSRRC, CSRRWI = 5, CSRRSI, CSRRCI };
 #define MAKE_IMM(funct3, rd, rs, value)                                                    \
     ((0xfff & (uint32_t)(value)) << 20 | (uint32_t)(rs) << 15 | (uint32_t)(funct3) << 12 | \
      (uint32_t)(rd) << 7 | 0x13)
-/* div x0, x0, x0 does nothing, and stops a VMM that runs ahead: what is behind it is executed by the hart.
- * Without it, the sret that a program is entered by may be the last that the hart sees of it. */
+/* div x0, x0, x0 does nothing, and stops a VMM that runs ahead: what is behind it is executed by
+ * the hart. Without it, the sret that enters a program may be the last instruction that the hart
+ * itself executes: the VMM may carry out the whole program. */
 #define MAKE_STOP                0x02004033u
 #define MAKE_ADDI(rd, rs, value) MAKE_IMM(0, rd, rs, value)
 #define MAKE_ANDI(rd, rs, value) MAKE_IMM(7, rd, rs, value)
@@ -46,21 +47,22 @@ enum csr_op { CSRRW = 1, CSRRS, CSRRC, CSRRWI = 5, CSRRSI, CSRRCI };
      ((uint32_t)(value) >> 5 & 1) << 12)
 #define MAKE_C_MV(rd, rs) (0x00018002u | (uint32_t)(rd) << 7 | (uint32_t)(rs) << 2)
 
-/* A new program, `words` long at most, in pages where nothing has been executed yet: a VMM may give
- * up on a page that is written again and again. The first forgets those of earlier checks, which all
- * have been run by then. */
+/* A new program, `words` long at most, in pages where nothing has been executed yet: a VMM may
+ * give up on a page that is written again and again. The first function forgets the programs of
+ * earlier checks, which all have been run by then. */
 struct program make_program(unsigned words);
-/* The same, at that byte of pages of its own. */
+/* A new program that begins at that byte of pages of its own. */
 struct program make_program_at(unsigned words, unsigned first);
 /* Forgets all programs; called once when the selftest begins. */
 void make_reset(void);
 
 void make_add(struct program *program, uint32_t instruction);
-/* Puts another one in the place of one. */
+/* Puts another instruction in the place of one. */
 void make_set(struct program *program, unsigned index, uint32_t instruction);
 
-/* Makes the code visible to fetches, runs each program in an Sv39 space, `times` over, because a VMM
- * may treat an instruction in another way once it has seen it; then every fourth with paging off. */
+/* Makes the code visible to fetches, runs each program in an Sv39 space, `times` over, because a
+ * VMM may treat an instruction in another way once it has seen it; then every fourth with paging
+ * off. */
 void make_check_all(struct program *programs, const struct start *starts, unsigned count,
                     unsigned times);
 

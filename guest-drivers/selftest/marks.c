@@ -1,5 +1,5 @@
 /*
- * The bits A and D: which access sets them, in which entry, and that a failing one sets none.
+ * The bits A and D: which access sets them, in which entry, and that a failing access sets none.
  *
  * Privileged specification, "Virtual Address Translation Process", step 9. QEMU sets them itself
  * (Svadu). The surprise: a store to a page that may only be read marks it neither accessed nor
@@ -59,7 +59,7 @@ MARKS(ad_none_load, 0, ACCESS_LOAD, MODE_S, PTE_X, PAGE_FAULT, 0)
 MARKS(ad_none_mode, 0, ACCESS_STORE, MODE_S, RWX | PTE_U, PAGE_FAULT, 0)
 MARKS(ad_none_user, 0, ACCESS_STORE, MODE_U, RWX, PAGE_FAULT, 0)
 
-/* A first load sets A; the store behind it must still set D, and AMOs both. */
+/* A first load sets A; the store behind it must still set D. AMOs set both. */
 FRAGMENT(paging_load_store, "ld a2, 0(a1)\n ld a3, 0(a0)\n sd a2, 0(a1)\n ld a4, 0(a0)\n"
                             "sd a5, 0(a0)\n sfence.vma\n amoadd.d a2, x0, (a1)\n ld a5, 0(a0)");
 static void load_then_store(void)

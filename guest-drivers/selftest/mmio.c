@@ -2,8 +2,8 @@
  * Loads and stores to a device, in every form an instruction can have.
  *
  * The device is the PLIC, which every board has at the same address (PLIC specification 1.0); its
- * registers are 32 bits wide and take no other width. The surprise: with other widths QEMU gives an
- * access fault, as it does for misaligned ones.
+ * registers are 32 bits wide and take no other width. The surprise: QEMU gives an access fault for
+ * other widths, as it does for misaligned accesses.
  */
 #include "external.h"
 #include "harness.h"
@@ -108,7 +108,8 @@ static void ldsp_sdsp(void)
 
 /*
  * Atomics: whether a device takes them is the platform's choice. QEMU carries them out, a VMM may
- * refuse them with the access fault. Both are right; half of one and half of the other is not.
+ * refuse them with the access fault. Both answers are right; some of one and some of the other are
+ * not.
  */
 static void atomic(const char *start, const char *end, uint64_t fault, uint64_t seen, uint64_t left)
 {
@@ -146,7 +147,7 @@ static void lr_sc(void)
 {
     atomic(mmio_lrsc, mmio_lrsc_end, TRAP(CAUSE_LOAD_ACCESS), 0, 5);
 }
-/* The same for 8 bytes at an address of 4 mod 8, which QEMU makes two loads of 4. */
+/* A load of 8 bytes at an address that is 4 mod 8, which QEMU makes two loads of 4 bytes. */
 FRAGMENT(mmio_ld4, "ld a0, 0(a1)");
 static void two_words(void)
 {

@@ -1,8 +1,9 @@
 /*
  * The model of the hart (model.h).
  *
- * Unprivileged specification, "RV64I" and "Zicsr"; privileged specification, "Supervisor-Level ISA".
- * The surprise: CSRRS and CSRRC with x0 (or 0) do not write, and with rd = rs1 the old value wins.
+ * Unprivileged specification, "RV64I" and "Zicsr"; privileged specification, "Supervisor-Level
+ * ISA". The surprise: CSRRS and CSRRC with x0 (or 0) do not write, and with rd = rs1 the old value
+ * wins.
  */
 #include <stdio.h>
 #include <string.h>
@@ -217,7 +218,7 @@ void model_step(struct model *model, const struct program *program)
 void model_run(struct run *run, const struct program *program, const struct start *start)
 {
     *run = (struct run){.start = program->code,
-                        .end = program->code - 4, /* no ebreak is "done": all are traps */
+                        .end = program->code - 4, /* no ebreak counts as "done": each is a trap */
                         .pc = (program->gva ? program->gva : (uint64_t)program->code) +
                               4ul * start->entry,
                         .sstatus = start->sstatus,
@@ -236,22 +237,23 @@ void model_run(struct run *run, const struct program *program, const struct star
 bool model_check(const struct program *program, const struct start *start, unsigned number)
 {
     struct model model;
-    struct run run;
     model_start(&model, program, start);
     for (unsigned i = 0; i < STEPS && !model.ended; i++)
         model_step(&model, program);
     if (!expect("end of program in the model", model.ended != 0, 1))
         return false;
+    struct run run;
     model_run(&run, program, start);
-    char what[48];
     bool same = model.ended == run.ended && model.pc == run.sepc;
     for (unsigned n = 1; n < 32; n++)
         same = same && model.x[n] == run.x[n];
     uint64_t status = csr_value(&model, CSR_SSTATUS) & MODEL_SSTATUS;
-    bool valued = run.ended != TRAP(CAUSE_BREAKPOINT); /* QEMU 10.0: may be that of an alias */
+    /* QEMU 10.0 may give a breakpoint the stval of an alias. */
+    bool valued = run.ended != TRAP(CAUSE_BREAKPOINT);
     same = same && status == (run.seen_sstatus & MODEL_SSTATUS);
     if (same && (!valued || run.stval == model.trap_value))
         return true;
+    char what[48];
     snprintf(what, sizeof(what), "program %u scause+1", number);
     expect(what, run.ended, model.ended);
     snprintf(what, sizeof(what), "program %u sepc-offset", number);

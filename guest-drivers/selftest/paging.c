@@ -2,8 +2,8 @@
  * Address translation: superpages, malformed tables, addresses that are not canonical, memory that
  * is not there, accesses across two pages.
  *
- * Privileged specification, "Virtual Address Translation Process". The surprise: a misaligned access
- * whose second page is missing reports that page's address, not its own.
+ * Privileged specification, "Virtual Address Translation Process". The surprise: a misaligned
+ * access whose second page is missing reports the second page's address, not its own.
  */
 #include <string.h>
 
@@ -79,7 +79,7 @@ static void misaligned_1g(void)
 
 /* --- Malformed tables ------------------------------------------------------------------------- */
 
-/* All three accesses to gva. */
+/* Makes all three accesses to gva. */
 static void all(uint64_t *root, uint64_t gva, enum outcome outcome)
 {
     for (unsigned access = ACCESS_LOAD; access <= ACCESS_FETCH; access++)
@@ -198,7 +198,7 @@ static void negative_half(void)
 static void unmapped_ends(void)
 {
     all(space_reset(), 0, PAGE_FAULT);
-    /* Of the last page, fetches alone: PATCH=inline shows vS something there (`differences`). */
+    /* The last page is only fetched from: PATCH=inline shows vS something there (`differences`). */
     space_try(space_reset(), ACCESS_FETCH, MODE_S, 0, 0xfffffffffffff000, PAGE_FAULT);
     space_try(space_reset(), ACCESS_FETCH, MODE_S, 0, 0xfffffffffffffff8, PAGE_FAULT);
 }
@@ -223,8 +223,8 @@ static void leaf_beyond(void)
 {
     leaf_to(0x00fffffffffff000);
 }
-/* A table outside RAM: an access fault says the specification. QEMU 10.0 reports a page fault where
- * nothing is, and an access fault where the firmware is; either passes in the first case. */
+/* A table outside RAM: the specification says an access fault. QEMU 10.0 reports a page fault where
+ * nothing is, and an access fault where the firmware is; either passes where nothing is. */
 static void table_at(uint64_t gpa, bool qemu_page_fault)
 {
     for (unsigned level = 1; level < 3; level++)
@@ -252,7 +252,7 @@ static void table_beyond(void)
 
 /* --- Across two pages ------------------------------------------------------------------------- */
 
-/* The two pages are neighbours in gva, in neither order neighbours in gpa. */
+/* The two pages are neighbours in gva, but not in gpa, in either order. */
 static void crossing(enum access access, unsigned present, uint64_t stval)
 {
     uint64_t *root = space_reset();

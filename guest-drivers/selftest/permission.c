@@ -1,6 +1,6 @@
 /*
  * Who may access which page how: all of R, W, X and U, by load, store and fetch, from vS and vU,
- * with SUM and MXR. One line for each way of asking, sixteen pages behind it.
+ * with SUM and MXR. There is one line for each way of asking, with sixteen pages behind it.
  *
  * Privileged specification, "Virtual Address Translation Process", steps 4 to 8. The surprise: vS
  * may never execute a page with U, not even with SUM.
@@ -31,7 +31,7 @@ static void matrix(enum access access, enum mode mode, uint64_t sstatus, bool sv
     uint64_t *root = space_reset();
     uint64_t satp = sv48 ? space_satp48(root) : space_satp(root, 0);
     if (!satp)
-        return; /* no Sv48 here: nothing that could be seen */
+        return; /* the hart has no Sv48 */
     for (unsigned i = 0; i < 16; i++) {
         uint64_t flags = (uint64_t)i << 1; /* R, W, X, U are bits 1 to 4 */
         space_page[0][0] = access == ACCESS_STORE ? 0 : SPACE_EBREAKS;
@@ -186,7 +186,8 @@ static void fetch_then_store(void)
     second_access(run, true, PTE_R | PTE_X | PTE_U, 0, CAUSE_STORE_PAGE);
 }
 
-/* vS has just used a page of its own; vU of the same space must still not. And back again. */
+/* vS has just used a page of its own; vU of the same space must still not reach it. And the
+ * other way round. */
 FRAGMENT(permission_to_user, "ld a2, 0(a1)\n csrw sepc, a3\n csrw sstatus, x0\n sret");
 FRAGMENT(permission_user_part, "ld a4, 0(a0)\n ld a5, 0(a1)");
 static void supervisor_then_user(void)

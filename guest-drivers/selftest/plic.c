@@ -1,9 +1,9 @@
 /*
  * The PLIC's registers, and an interrupt's way through them.
  *
- * RISC-V PLIC specification 1.0, with the geometry of QEMU's board. The surprise: QEMU looks at its
- * outputs again after a write of a priority or threshold, not of an enable bit: enable bits are
- * checked by what a claim gives.
+ * RISC-V PLIC specification 1.0, with the geometry of QEMU's board. The surprise: QEMU's PLIC
+ * works its outputs out anew after a write of a priority or threshold, not after one of an enable
+ * bit: enable bits are checked by what a claim gives.
  */
 #include "external.h"
 #include "harness.h"
@@ -77,7 +77,7 @@ static void enable_word(void)
     *reg(PLIC_ENABLE(32)) = 0;
     external_give_back();
 }
-/* Context 0 is the firmware's; its registers exist and are others. */
+/* Context 0 is the firmware's; its registers exist, and are not those of vS's context. */
 static void contexts(void)
 {
     external_take();

@@ -13,7 +13,7 @@
 /* a0: address of the entry, a1: gva, a2: new entry. Loads a4 before and a5 after. */
 FRAGMENT(satp_remap, "ld a4, 0(a1)\n sd a2, 0(a0)\n sfence.vma a1\n ld a5, 0(a1)");
 
-/* Two spaces, two ASIDs, to and fro without a fence: a0, a1 satps, a2 gva. */
+/* To and fro between two spaces with two ASIDs, without a fence. a0, a1: satps; a2: gva. */
 FRAGMENT(satp_switch, "li a5, 10\n 1: csrw satp, a0\n ld a3, 0(a2)\n csrw satp, a1\n ld a4, 0(a2)\n"
                       "add t0, t0, a3\n add t1, t1, a4\n addi a5, a5, -1\n bnez a5, 1b\n"
                       "csrw satp, a0");
@@ -155,7 +155,7 @@ static void same_satp(void)
     expect("satp-after", run.x[11], space_satp(root, 0xabc));
 }
 
-/* An unsupported mode changes nothing, not even with paging on. */
+/* A write of an unsupported mode changes nothing, not even with paging on. */
 FRAGMENT(satp_bad_satp, "csrr a3, satp\n csrw satp, a1\n csrr a4, satp\n ld a5, 0(a2)");
 static void unsupported_mode(void)
 {

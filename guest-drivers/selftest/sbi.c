@@ -21,23 +21,24 @@
 #define INVALID_ADDRESS   (-5l)
 #define ALREADY_AVAILABLE (-6l)
 
-#define FIRMWARE 0x80000000ul /* not the guest's */
+#define FIRMWARE 0x80000000ul /* memory that is not the guest's */
 
 enum value { EXACT, ANY, NOT_ZERO };
 
 struct call {
     const char *name;
     uint64_t extension, function, a[4];
-    int64_t error, or ;          /* or: another right answer, 0 for none */
-    const struct answer *errors; /* in their place: what versions of the firmware say */
+    int64_t error, other;        /* other: another right error, 0 for none */
+    const struct answer *errors; /* in place of these two: what versions of the firmware say */
     uint64_t value;
     enum value is;
-    uint64_t sip, sie; /* before the call */
+    uint64_t sip, sie; /* as they are before the call */
     uint64_t sip_after;
 };
 
-/* A mask that names harts of which there are none. 1.6 does nothing for them and finds that good; the others have
- * the specification's error, 1.7 and later also if only some are missing. */
+/* A mask that names harts which do not exist. OpenSBI 1.6 does nothing for them and answers
+ * success; the other versions answer the specification's error, 1.7 and later also if only some
+ * of the mask's harts do not exist. */
 static const struct answer missing_hart[] = {
     {(uint64_t)INVALID_PARAM, "OpenSBI 1.5"},
     {0, "OpenSBI 1.6"},
@@ -55,7 +56,7 @@ static void call(const struct call *c)
     expect_done(&run);
     if (c->errors)
         expect_answer("error", run.x[10], c->errors);
-    else if (!c->or || run.x[10] != (uint64_t)c->or)
+    else if (!c->other || run.x[10] != (uint64_t)c->other)
         expect("error", run.x[10], (uint64_t)c->error);
     if (c->is == EXACT)
         expect("value", run.x[11], c->value);
@@ -72,7 +73,8 @@ static void call(const struct call *c)
         expect_index("register", n, run.x[n], 0x5a00000000000000ul | n * 0x0001010101010101ul);
 }
 
-/* What is not said: no arguments, success, value 0. An error leaves a1 undefined. */
+/* Fields that a row leaves out mean: no arguments, success, value 0. An error leaves a1
+ * undefined. */
 #define CALLS(C)                                                                                  \
     C(spec, "sbi-base-spec-version", BASE, 0, .is = NOT_ZERO)                                     \
     C(impl_id, "sbi-base-impl-id", BASE, 1, .is = ANY)                                            \
@@ -150,7 +152,7 @@ static void call(const struct call *c)
       .is = ANY)                                                                                  \
     C(dbcn_none, "sbi-dbcn-write-nothing", DBCN, 0, .a = {0, 0x80200000, 0}, .value = 0)          \
     C(dbcn_high, "sbi-dbcn-write-high-address", DBCN, 0, .a = {1, 0, 1}, .error = INVALID_PARAM,  \
-      .or = FAILED, .is = ANY)                                                                    \
+      .other = FAILED, .is = ANY)                                                                 \
     C(dbcn_fw, "sbi-dbcn-write-firmware", DBCN, 0, .a = {1, 0x80000000, 0},                       \
       .error = INVALID_PARAM, .is = ANY)                                                          \
     C(dbcn_rfw, "sbi-dbcn-read-firmware", DBCN, 1, .a = {1, 0x80000000, 0},                       \

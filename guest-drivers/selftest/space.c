@@ -2,7 +2,7 @@
  * Builds address spaces for the checks.
  *
  * Privileged specification, "Sv39" and "Sv48". The surprise: an Sv48 space is an Sv39 space below
- * one more table, so every check of the one can be made with the other.
+ * one more table, so every check of Sv39 can be made with Sv48.
  */
 #include <string.h>
 

@@ -19,9 +19,9 @@
 #define SPACE_PAGES 8
 extern uint64_t space_page[SPACE_PAGES][PAGE_SIZE / 8];
 
-/* Forgets all tables, zeroes the pages, and returns the root of a first space. */
+/* Forgets all tables, zeroes the pages, and returns the root of the first space. */
 uint64_t *space_reset(void);
-/* One more space. */
+/* The root of one more space. */
 uint64_t *space_new(void);
 
 /* satp of an Sv39 space. */
@@ -35,7 +35,7 @@ uint64_t *space_pte(uint64_t *root, uint64_t gva, unsigned level);
 /* Maps a page of 4 KiB. */
 void space_map(uint64_t *root, uint64_t gva, const void *gpa, uint64_t flags);
 
-/* Has the run's fragment executed in vU, at SPACE_CODE. */
+/* Maps the run's fragment at SPACE_CODE and lets the run execute it there, in vU. */
 void space_user_code(uint64_t *root, struct run *run);
 
 /* One access to one address, in the run's mode, sstatus and satp. The operand is 8 bytes; a fetch
@@ -44,11 +44,11 @@ enum access { ACCESS_LOAD, ACCESS_STORE, ACCESS_FETCH };
 #define SPACE_EBREAKS 0x0010007300100073ul /* what the access loads, stores or executes */
 void space_access(struct run *run, enum access access, uint64_t *root, uint64_t gva);
 
-/* What that access must have ended in: it went well, or a page fault, or an access fault, each with
- * the exact sepc and stval. */
+/* Checks what that access has ended in: it went well, or in a page fault, or in an access fault,
+ * each with the exact sepc and stval. */
 enum outcome { ACCESS_DONE, PAGE_FAULT, ACCESS_FAULT };
 bool space_expect(const struct run *run, enum access access, uint64_t gva, enum outcome outcome);
 
-/* Both in one, from a mode and with an sstatus. */
+/* space_access() and its check in one, from a mode and with an sstatus. */
 bool space_try(uint64_t *root, enum access access, enum mode mode, uint64_t sstatus, uint64_t gva,
                enum outcome outcome);

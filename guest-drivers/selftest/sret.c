@@ -49,7 +49,7 @@
     S(sret_far_u, "sret-sepc-not-canonical-user", "csrw sepc, a0\n csrw sstatus, x0\n sret",       \
       .in = {0x4000000000000000}, .a0 = 0x4000000000000000, .offset = OFFSET_A0,                   \
       .ended = TRAP(CAUSE_FETCH_ACCESS), .stval = 0x4000000000000000, .status_mask = STATUS_BITS)  \
-    /* Own handlers. */                                                                            \
+    /* Handlers of the fragment's own. */                                                          \
     S(sret_handler, "sret-handler-returns",                                                        \
       "la t0, 1f\n csrw stvec, t0\n li a1, 1\n ebreak\n"                                           \
       "addi a1, a1, 10\n j 2f\n .balign 4\n 1: csrr t1, sepc\n addi t1, t1, 4\n csrw sepc, t1\n"   \

@@ -1,9 +1,10 @@
 /*
- * Code of the kernel's that switches interrupts, and is also data: at several addresses, in two
- * spaces, for vS and vU, over page borders, entered in the middle, rewritten, read.
+ * Kernel code that switches interrupts, and is also data: at several addresses, in two spaces, for
+ * vS and vU, over page borders, entered in the middle, rewritten, read.
  *
- * Unprivileged specification, "Zifencei". As code.c and alias.c, with the instructions that a VMM
- * may turn into something that depends on where they are and on what follows them.
+ * Unprivileged specification, "Zifencei". These are the checks of code.c and alias.c, with
+ * instructions that a VMM may turn into something that depends on where the instructions are and on
+ * what follows them.
  */
 #include <string.h>
 
@@ -48,7 +49,7 @@ static bool check_at(const struct program *program, uint64_t gva, uint64_t satp,
     return model_check(&here, &start, number);
 }
 
-/* Programs in one page; each says by auipc and jal where it runs, and has a dead register. */
+/* Programs in one page; each shows by auipc and jal where it runs, and has a dead register. */
 static void fill_page(struct program *programs, unsigned count, unsigned seed)
 {
     struct program page = make_program_at(count * 16, 0);
@@ -70,7 +71,7 @@ static void fill_page(struct program *programs, unsigned count, unsigned seed)
 
 #define PROGRAMS 30u
 
-/* The same frame at three addresses, in turn. */
+/* One frame is executed at three addresses, in turn. */
 static void aliases(void)
 {
     struct program programs[PROGRAMS];
@@ -85,7 +86,8 @@ static void aliases(void)
     }
 }
 
-/* Two spaces: one address with two frames, and one frame at two addresses, the other unmapped. */
+/* Two spaces: one address with two frames, and one frame at two addresses, each unmapped in the
+ * other space. */
 static void two_spaces(void)
 {
     struct program first[PROGRAMS], second[PROGRAMS];
@@ -106,7 +108,7 @@ static void two_spaces(void)
         }
 }
 
-/* The same two frames behind one address in turn, with each fence. */
+/* Two frames are behind one address in turn, with each kind of fence between. */
 static void remapped(void)
 {
     struct program programs[2][PROGRAMS];
@@ -125,7 +127,8 @@ static void remapped(void)
     }
 }
 
-/* For vU, all of it is illegal, and its stval what is written there. */
+/* In vU all of these instructions are illegal, and stval is the instruction that is written
+ * there. */
 static void user_alias(void)
 {
     struct program programs[PROGRAMS];
@@ -150,7 +153,7 @@ static void user_alias(void)
     }
 }
 
-/* --- Borders ----------------------------------------------------------------------------------- */
+/* --- Borders ---------------------------------------------------------------------------------- */
 
 #define BORDER_WORDS 8u
 
@@ -168,12 +171,12 @@ static struct program at_border(unsigned kind, unsigned before, bool dead)
     return p;
 }
 
-/* Sites in the last bytes of a page and over its end; the second page changes behind the first, and
- * goes, and t0 is dead in one of its versions alone. */
+/* Sites in the last bytes of a page and over the page's end. The page behind it is replaced by
+ * another one in turn, and t0 is dead in one of the two alone. */
 static void borders(void)
 {
-    static const unsigned befores[] = {2, 4,  6,
-                                       8, 12, 22}; /* 2: a site in both pages; 4: the last */
+    /* 2: the site is in both pages; 4: it is the last word of the first page. */
+    static const unsigned befores[] = {2, 4, 6, 8, 12, 22};
     for (unsigned i = 0; i < SITES * COUNT(befores); i++) {
         unsigned before = befores[i / SITES];
         uint64_t *root = space_reset(), satp = space_satp(root, 0);
@@ -187,13 +190,14 @@ static void borders(void)
             __asm__ volatile("sfence.vma %0, x0" : : "r"(BORDER) : "memory");
             check_at(again % 2 ? &read : &dead, GVA, satp, i);
             if (before > 8)
-                break; /* parts of two programs make another one */
+                break; /* parts of two programs together are a third program */
         }
         harness_stay(0);
     }
 }
 
-/* The second page is not there: where it begins, or the second half of the instruction, faults. */
+/* The second page is not mapped: the instruction at its begin faults, or the second half of the one
+ * that lies across. */
 static void missing(void)
 {
     for (unsigned i = 0; i < SITES * 4; i++) {
@@ -219,10 +223,11 @@ static void missing(void)
     }
 }
 
-/* --- In the middle ----------------------------------------------------------------------------- */
+/* --- In the middle ---------------------------------------------------------------------------- */
 
-/* The high half of an instruction that names sstatus is c.addi4spn s0 with rs1 = 0 or 1, and a hint
- * that does nothing with 2 to 5. Both ways in, in turn. */
+/* The high half of an instruction that names sstatus is c.addi4spn s0 where rs1 is 0 or 1, and a
+ * hint that does nothing where rs1 is 2 to 5. The instruction is entered at both halves, in
+ * turn. */
 static void middle(void)
 {
     for (unsigned i = 0; i < 24; i++) {
@@ -254,12 +259,13 @@ static void middle(void)
     }
 }
 
-/* --- Rewritten --------------------------------------------------------------------------------- */
+/* --- Rewritten -------------------------------------------------------------------------------- */
 
 FRAGMENT(text_store, "sw a1, 0(a0)\n fence.i");
 FRAGMENT(text_store_half, "sh a1, 0(a0)\n srli a1, a1, 16\n sh a1, 2(a0)\n fence.i");
 
-/* One word of a program changes: by C, by an alias, by halves, by a user; then it runs. */
+/* One word of a program changes: by a store in C, through an alias, in halves, by vU; then the
+ * program runs. */
 static void store(unsigned way, uint64_t *root, struct program *p, unsigned index, uint32_t word)
 {
     uint64_t offset = ((uint64_t)p->code & PAGE_MASK) + 4ul * index;
@@ -279,7 +285,8 @@ static void store(unsigned way, uint64_t *root, struct program *p, unsigned inde
     expect_done(&run);
 }
 
-/* Each kind of site becomes each other one, and what is behind it reads the register that was dead. */
+/* Each kind of site becomes each other kind, and the instruction behind it then reads the register
+ * that was dead. */
 static void rewritten(void)
 {
     for (unsigned i = 0; i < SITES * SITES; i += 11 - harness_effort) {
@@ -307,7 +314,7 @@ static void rewritten(void)
     }
 }
 
-/* Again and again, until a VMM that counts has had enough. */
+/* A page is rewritten again and again, until a VMM that counts that gives up on the page. */
 static void rewritten_often(void)
 {
     struct program p = make_program_at(10, 64);
@@ -323,9 +330,9 @@ static void rewritten_often(void)
     }
 }
 
-/* --- Read -------------------------------------------------------------------------------------- */
+/* --- Read ------------------------------------------------------------------------------------- */
 
-/* What was written stands there, by every width and address, whenever it is looked at. */
+/* A load of every width at every address of the code sees what was written, whenever it is made. */
 static void read_back(void)
 {
     struct program programs[PROGRAMS];

@@ -10,7 +10,7 @@
 #define NEVER    UINT64_MAX
 #define SBI_TIME "li a7, 0x54494d45\n li a6, 0\n ecall\n"
 #define SOON     "rdtime t0\n li t1, 20000\n add t0, t0, t1\n"
-/* Until STIP is there, or ten seconds have passed; a0: sip, a1: whether time was below t0. */
+/* Waits until STIP is set, or ten seconds have passed. a0: sip, a1: whether time was below t0. */
 #define WAIT                                                                               \
     "li t1, 100000000\n add t1, t1, t0\n li t2, 0x20\n 1: csrr a0, sip\n and a0, a0, t2\n" \
     "rdtime t3\n bnez a0, 2f\n bltu t3, t1, 1b\n 2: sltu a1, t3, t0"

@@ -19,7 +19,7 @@
 #define NOWHERE  0x10200000ul         /* no device and no RAM there on any of our boards */
 #define BEYOND   0x00ff000000000000ul /* inside the 56 bits of a physical address, beyond all RAM */
 #define TOO_WIDE 0x8000000000000000ul
-#define FIRMWARE 0x80000000ul /* RAM, but the firmware's */
+#define FIRMWARE 0x80000000ul /* RAM that the firmware keeps to itself */
 
 #define ROWS(S)                                                                                    \
     S(trap_done, "trap-none", "li a0, 5", .a0 = 5, FROM_S(0))                                      \
@@ -68,7 +68,7 @@
       "sfence.vma\n sfence.vma a0\n sfence.vma x0, a0\n"                                           \
       "sfence.vma a0, a1\n li a0, 1",                                                              \
       .a0 = 1)                                                                                     \
-    /* Physical addresses with nothing behind. */                                                  \
+    /* Physical addresses where nothing is. */                                                     \
     S(trap_load_no, "trap-load-access-fault", "nop\n lw a0, 4(a1)", .in = {3, NOWHERE},            \
       .offset = 4, .ended = TRAP(CAUSE_LOAD_ACCESS), .stval = NOWHERE + 4, .a0 = 3, .a1 = NOWHERE, \
       FROM_S(0))                                                                                   \
@@ -156,8 +156,9 @@ static void misaligned_u(void)
     misaligned(MODE_U);
 }
 
-/* With one hart, QEMU does an AMO as a load and a store. Up to 10.0.2 the load's cause comes first; 10.0.13 gives the
- * one that the specification has for AMOs ("Supervisor Cause Register"). */
+/* With one hart, QEMU does an AMO as a load and a store. Up to 10.0.2 the load's cause comes
+ * first; 10.0.13 gives the one that the specification has for AMOs ("Supervisor Cause
+ * Register"). */
 static const struct answer amo_causes[] = {
     {TRAP(CAUSE_LOAD_MISALIGNED), "QEMU 10.0.2"},
     {TRAP(CAUSE_STORE_MISALIGNED), "QEMU 10.0.13"},
@@ -187,7 +188,7 @@ static void amo_misaligned_u(void)
 {
     amo(MODE_U, (uint64_t)memory + 6);
 }
-/* A trap's handler may keep a reservation, but nothing made one for the wrong address. */
+/* A trap's handler may keep a reservation, but there was none for the other address. */
 static void sc_alone(void)
 {
     memory[0] = 5;
@@ -198,7 +199,8 @@ static void sc_alone(void)
     expect("memory", memory[0], 5);
 }
 
-/* A failing SC may be treated like a store where memory is protected (unprivileged specification, "A" extension). */
+/* A failing SC may be treated like a store where memory is protected (unprivileged
+ * specification, "A" extension). */
 static const struct answer sc_protected[] = {
     {END_DONE, "QEMU 10.0.2"},
     {TRAP(CAUSE_STORE_ACCESS), "QEMU 10.0.13"},

@@ -1,7 +1,7 @@
 /*
- * The ends of the address space: the guest's own, whatever a VMM may keep there. Pages mapped at the
- * top and at the first 64 KiB, before and after kernel code has run, in one space and not in
- * another, by vS and vU; and faults there where nothing is mapped.
+ * The ends of the address space are the guest's own, whatever a VMM may keep there: pages that are
+ * mapped at the top and in the first 64 KiB, before and after kernel code has run, in one space and
+ * not in another, by vS and vU; and faults where nothing is mapped.
  *
  * The surprise: a 12-bit offset from x0 reaches the last and the first 2 KiB with no register, so
  * these are the places where a VMM can hide something from a kernel.
@@ -16,8 +16,8 @@
 /* The ends, and what is next to them. */
 static const uint64_t ends[] = {TOP, 0, 0x1000, 0x8000, 0xf000, 0x10000, TOP - 0x1000};
 
-/* Interrupts off and on, sscratch, loads and stores at a0, by turns; a6 collects what is wrong. The
- * divisions are what MAKE_STOP is (make.h). */
+/* Switches interrupts off and on, accesses sscratch, and loads and stores at a0, by turns; a6
+ * collects what is wrong. The divisions are MAKE_STOP (make.h). */
 FRAGMENT(
     where_busy,
     "li t1, 10\n 1: div x0, x0, x0\n csrw sscratch, a1\n csrrci a2, sstatus, 2\n ld a3, 0(a0)\n"
@@ -73,7 +73,8 @@ static void fence(unsigned kind, uint64_t gva, uint64_t asid)
 }
 #define FENCES 4u
 
-/* The kernel has run there for a while; then the page comes, with each kind of fence, and goes. */
+/* The kernel has run for a while; then the page is mapped, with each kind of fence, and
+ * unmapped. */
 static void mapped_after(void)
 {
     for (unsigned i = 0; i < COUNT(ends) * FENCES; i++) {
@@ -101,7 +102,8 @@ static void mapped_after(void)
     }
 }
 
-/* One space has it, the other has not: in turn, and the page is nobody else's. */
+/* One space maps the page, the other does not: they run in turn, and nobody else touches the
+ * page. */
 static void two_spaces(void)
 {
     for (unsigned i = 0; i < COUNT(ends) * 2; i++) {
@@ -120,8 +122,8 @@ static void two_spaces(void)
     }
 }
 
-/* The kernel itself goes from one to the other and back, with no fence, as ASIDs allow. a0: the page,
- * a1: satp that has it, a2: satp that has not. */
+/* The kernel itself goes from one space to the other and back, without a fence, as ASIDs allow. a0:
+ * the page, a1: the satp that maps it, a2: the satp that does not. */
 FRAGMENT(
     where_switch,
     "li s2, 40\n 1: csrw sscratch, s2\n csrrci s3, sstatus, 2\n csrw satp, a1\n div x0, x0, x0\n"
@@ -147,7 +149,7 @@ static void without_fence(void)
     }
 }
 
-/* In a page of 2 MiB, of which only what is there already is stored. */
+/* The same in a page of 2 MiB, to which only what it holds already is stored. */
 FRAGMENT(where_big, "csrrci a2, sstatus, 2\n ld a3, 0(a0)\n sd a3, 0(a0)\n csrsi sstatus, 2\n"
                     "csrrci a2, sstatus, 2\n ld a3, 0(a0)\n andi a2, a2, 2");
 static void superpages(void)
@@ -198,7 +200,7 @@ static void four_levels(void)
 
 /* --- Users ------------------------------------------------------------------------------------ */
 
-/* A user's page there: the kernel reaches it with SUM, and only so; the user always. */
+/* A user's page at the ends: the kernel reaches it with SUM, and only so; the user always. */
 static void user_page(void)
 {
     for (unsigned i = 0; i < COUNT(ends); i++) {
@@ -222,7 +224,8 @@ static void user_page(void)
     }
 }
 
-/* Nothing there: the user faults as always, after the kernel has run, with any sstatus. */
+/* Nothing is mapped at the ends: the user faults as always, after the kernel has run, with any
+ * sstatus. */
 static void user_faults(void)
 {
     static const uint64_t statuses[] = {0, SSTATUS_SUM, SSTATUS_MXR, SSTATUS_SIE};
@@ -269,8 +272,9 @@ static void kernel_null_48(void)
     kernel_null(4);
 }
 
-/* A jump there: a call through a null pointer, and others. Not asked, because PATCH=inline has code of
- * its own there (`differences`): vS, from 0x200 to 0x4400, where nothing of its own can be executed. */
+/* Jumps to NULL and near it: a call through a null pointer, and others. Jumps of vS from 0x200
+ * to 0x4400 are not tried where vS has nothing mapped to execute: PATCH=inline has code of its
+ * own there (`differences`). */
 static void kernel_jump(void)
 {
     static const uint64_t targets[] = {0,       2,       4,           8,       0x10,    0xfffe,
@@ -286,7 +290,7 @@ static void kernel_jump(void)
     }
 }
 
-/* Compressed, atomic, floating and odd ones at NULL. */
+/* Compressed, atomic, floating-point and odd accesses at NULL. */
 FRAGMENT(where_lw, ".option rvc\n c.lw a2, 0(a0)\n c.nop");
 FRAGMENT(where_sb, "sb a2, 0(a0)");
 FRAGMENT(where_amo, "amoadd.d a2, a1, (a0)");
@@ -320,7 +324,7 @@ static void kernel_null_forms(void)
 
 /* --- Code there ------------------------------------------------------------------------------- */
 
-/* A kernel whose own code is there. */
+/* A kernel whose own code is at the ends of the address space. */
 static void kernel_code(void)
 {
     for (unsigned i = 0; i < COUNT(ends); i++) {
@@ -340,7 +344,7 @@ static void kernel_code(void)
         struct program low = p;
         for (unsigned again = 0; again < 3; again++) {
             model_check(&p, &start, i);
-            low.gva = 0; /* the same frame where it is */
+            low.gva = 0; /* the same frame at its own address */
             model_check(&low, &start, i);
         }
     }

@@ -1,11 +1,12 @@
 /*
- * Between an instruction that switches interrupts and the one that overwrites a register, the kernel
- * changes what it is about to execute: by a store to its own code or to data beside it, by a fence, by
- * another page or space behind the same address. Whatever comes then may read the register.
+ * Between an instruction that switches interrupts and the one that overwrites a register, the
+ * kernel changes what it is about to execute: by a store to its own code or to data beside it, by a
+ * fence, by another page or space behind the same address. The instructions that come then may
+ * read the register.
  *
- * Unprivileged specification, "Zifencei"; privileged specification, "Supervisor Memory-Management Fence
- * Instruction". The surprise: t0 is dead by the text that stands there when the first instruction is
- * executed, and alive by the one that is executed.
+ * Unprivileged specification, "Zifencei"; privileged specification, "Supervisor Memory-Management
+ * Fence Instruction". The surprise: t0 is dead by the text that stands there when the first
+ * instruction is executed, and alive by the one that is executed.
  */
 #include "make.h"
 
@@ -47,18 +48,19 @@ static void add_overwriting(struct program *p, uint32_t overwritten)
     make_add(p, overwritten);
     make_add(p, NOP);
     for (unsigned i = 0; i < COUNT(others); i++)
-        make_add(p, MAKE_ADD(18, 18, others[i])); /* they are read: t0 alone is dead */
+        make_add(p, MAKE_ADD(18, 18, others[i])); /* the others are read: t0 alone is dead */
     make_add(p, EBREAK);
 }
 
-#define FAULT    MAKE_LD(12, 0, 0x30) /* where nothing is; it reads no register, as an ebreak may */
+/* A load where nothing is. It reads no register, as an ebreak may. */
+#define FAULT    MAKE_LD(12, 0, 0x30)
 #define READ_T0  MAKE_ADDI(11, 5, 0)
 #define WRITE_T0 MAKE_ADDI(5, 0, 1)
 #define STORE    0x00b52023u /* sw a1, 0(a0) */
 #define FENCE_I  0x0000100fu
 #define FENCE    0x12000073u /* sfence.vma */
 
-/* sw of the instruction that follows, fence.i, and that instruction. */
+/* An sw that replaces the instruction behind the fence.i, the fence.i, and that instruction. */
 static void rewritten_ahead(void)
 {
     for (unsigned i = 0; i < WINDOWS * 3; i++) {
@@ -70,7 +72,8 @@ static void rewritten_ahead(void)
         code_fence_i();
         space_map(root, ALIAS, (char *)((uint64_t)p.code & ~PAGE_MASK), PTE_S_RW);
         struct run run = run_of(&p, 0, satp, x);
-        for (unsigned again = 0; again < 4; again++) { /* first something else, in the end this */
+        /* Three times the sw stores to another page, the fourth time to the instruction. */
+        for (unsigned again = 0; again < 4; again++) {
             x[10] = (i / WINDOWS == 1 ? ALIAS : (uint64_t)p.code & ~PAGE_MASK) +
                     ((uint64_t)p.code & PAGE_MASK) + 16;
             if (again < 3)
@@ -106,8 +109,9 @@ static void data_in_page(void)
     }
 }
 
-/* A page of code with the same address comes in the place of this one: by the kernel's own table and a
- * fence (a0: the entry, a1: what is put there), or by a write of satp (a1). */
+/* A page of code replaces the one that is executed, at the same address: by a change of the
+ * kernel's own table and a fence (a0: the entry, a1: what is put there), or by a write of satp
+ * (a1). */
 static void other_page(void)
 {
     for (unsigned i = 0; i < WINDOWS * 2; i++) {
@@ -118,7 +122,7 @@ static void other_page(void)
         for (unsigned n = 0; n < 2; n++) {
             make_add(&p[n], by_satp ? CSRW(CSR_SATP, 11) : MAKE_SD(11, 10, 0));
             make_add(&p[n], by_satp ? NOP : FENCE);
-            make_add(&p[n], FENCE_I); /* QEMU goes on with what it has translated until some jump */
+            make_add(&p[n], FENCE_I); /* without it QEMU goes on with what it has translated */
             add_overwriting(&p[n], n ? READ_T0 : WRITE_T0);
         }
         code_fence_i();
@@ -140,8 +144,8 @@ static void other_page(void)
     }
 }
 
-/* It is entered behind the site by a jump through t0, which so is what a call from there would have
- * left, and traps. */
+/* The code behind the site is entered by a jump through t0, so that t0 holds what a call from the
+ * site would have left there; then it traps. */
 static void entered_by_address(void)
 {
     for (unsigned i = 0; i < WINDOWS * 2; i++) {
@@ -165,7 +169,7 @@ static void entered_by_address(void)
     }
 }
 
-/* Several sites with one dead register among them; the trap comes behind each in turn. */
+/* Several sites share one dead register; the trap comes behind each of them in turn. */
 static void several(void)
 {
     for (unsigned i = 0; i < WINDOWS * 4; i++) {

@@ -1,6 +1,7 @@
 /*
- * An AHCI port for bare guests (Serial ATA AHCI 1.3.1, sections 3 and 4.2): the emulated disk's, command slot 0
- * alone. The machine's board has none, so a guest with it has no native run. Included by one file of a guest.
+ * A driver of the emulated disk's AHCI port for bare guests (Serial ATA AHCI 1.3.1, sections 3 and
+ * 4.2), which uses command slot 0 alone. The machine's board has no AHCI controller, so a guest
+ * with this driver has no native run. Included by one file of a guest.
  */
 #pragma once
 #include "bare.h"
@@ -50,7 +51,6 @@ static inline void ahci_start(void)
 static inline void ahci_part(unsigned i, const void *memory, uint32_t len)
 {
     uint32_t entry[4] = {(uint32_t)(uint64_t)memory, 0, 0, len - 1};
-
     memcpy(ahci_table + 0x80 + 16 * i, entry, sizeof(entry));
 }
 
@@ -67,7 +67,6 @@ static inline void ahci_submit(uint8_t command, uint64_t sector, uint16_t count,
                        (uint8_t)(sector >> 16),
                        0x40,
                        (uint8_t)(sector >> 24)};
-
     fis[12] = (uint8_t)count;
     fis[13] = (uint8_t)(count >> 8);
     memcpy(ahci_list, header, sizeof(header));
@@ -76,11 +75,10 @@ static inline void ahci_submit(uint8_t command, uint64_t sector, uint16_t count,
     AHCI_PORT(AHCI_CI) = 1;
 }
 
-/* Waits up to 3 s for the command. True: it is done, without an error. */
+/* Waits up to 3 s for the command's end. True: it ended without an error. */
 static inline bool ahci_wait(void)
 {
     uint64_t start = bare_time();
-
     while (AHCI_PORT(AHCI_CI) & 1)
         if (bare_time() - start > 30000000ul || AHCI_PORT(AHCI_TFD) & 1)
             return false;

@@ -1,7 +1,7 @@
 /*
- * When a 16550's line makes the PLIC's source pending again: handlers that leave the cause standing have one
- * interrupt and not a storm, and handlers that do one thing at each interrupt are called for the next one.
- * Some teaching kernels' drivers are of either kind. IIR is never read.
+ * When a 16550's line makes the PLIC's source pending again: handlers that leave the cause standing
+ * have one interrupt and not a storm, and handlers that do one thing at each interrupt are called
+ * again for the next thing. Teaching kernels have drivers of either kind. IIR is never read.
  */
 #include "bare.h"
 
@@ -51,8 +51,8 @@ static bool on_trap(struct bare_trap *trap)
     return true;
 }
 
-/* With interrupts for a while: how many. Or until so many things are done: how many were. Leaves the UART quiet
- * and the PLIC empty. */
+/* Takes interrupts for TICKS; how many were taken. Or takes them until so many things are done; how
+ * many things were. Leaves the UART quiet and the PLIC empty. */
 static unsigned run(void (*handler)(void), unsigned ier, unsigned things)
 {
     claims = done = 0;
@@ -114,7 +114,7 @@ static void receive_one(void)
         done++;
 }
 
-/* And a second one comes while the first is handled. */
+/* And a second byte comes while the first is handled. */
 static void receive_and_send(void)
 {
     receive_one();
@@ -137,7 +137,7 @@ int main(void)
     printf("enabled again: claimed %u\n", run(same_again, IER_THRI, 0));
     printf("once more while claimed: claimed %u\n", run(once_more, IER_THRI, 0));
     printf("one byte at each: sent %u\n", run(send_one, IER_THRI, 20));
-    put(MCR, MCR_LOOP | MCR_OUT2); /* where the console would print to as well */
+    put(MCR, MCR_LOOP | MCR_OUT2); /* the console would print into the loop, too */
     for (unsigned i = 0; i < 5; i++)
         put(DATA, 'a' + i);
     unsigned waiting = run(receive_one, IER_RDI, 5);

@@ -1,8 +1,9 @@
 /*
- * SBI calls whose arguments ask for much: none may keep the machine for long. With ICOUNT=1 an instruction is a
- * nanosecond, whoever executes it, so the time of a call is its instructions, the firmware's included.
+ * SBI calls whose arguments ask for much: none may keep the machine for long. With ICOUNT=1 an
+ * instruction is a nanosecond, whoever executes it, so the time of a call is its instructions, the
+ * firmware's included.
  *
- * The bare machine's own firmware has no such bound: it would write all 64 MiB.
+ * The bare machine's own firmware keeps no such bound: it would write all 64 MiB.
  */
 #include "bare.h"
 
@@ -16,7 +17,7 @@
 #define BUFFER   (BARE_RAM + (16ul << 20))
 #define MOST     10000ul /* ticks of 100 ns: a million instructions */
 #define PAGES    512u
-#define LONG_ONE 2000u /* bytes: are written at once */
+#define LONG_ONE 2000u /* bytes that one call writes at once */
 
 static uint64_t dearest;
 static const char *its_name;
@@ -34,7 +35,7 @@ static struct bare_sbi timed(const char *name, uint64_t eid, uint64_t fid, const
     return got;
 }
 
-/* A buffer of line feeds is the dearest: each is two bytes. */
+/* A buffer of line feeds is the dearest: each line feed is sent as two bytes. */
 static void console(void)
 {
     memset((void *)BUFFER, '\n', BIG);

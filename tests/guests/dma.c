@@ -1,8 +1,9 @@
 /*
- * Code that a disk writes while it is being executed. A page holds a function that returns 1, and a privileged
- * instruction; it runs while a read is under way that puts one there that returns 2. However the read ends, when
- * the guest knows that it has, and after a fence.i, what is in memory is what is executed. (Not before: QEMU's own
- * translations of the code are dropped when its read is done.)
+ * Code that a disk writes while the code is being executed. A page holds a function that returns 1,
+ * and a privileged instruction; the function is called while a read of the disk is under way that
+ * replaces it by a function that returns 2. However the read ends: when the guest knows that it has
+ * ended, and after a fence.i, what is in memory is what is executed. (Not before: QEMU drops its
+ * own translations of the code when its read is done.)
  *
  * CASE 1: the virtio disk, also natively. CASE 2: the AHCI disk.
  */
@@ -21,7 +22,7 @@
 #define CODE_SECTOR (SINK_SIZE / 512)
 #define PATIENCE    10000000ul /* 1 s */
 
-/* An end of a request: the guest knows that it has come. */
+/* A way in which a request ends, and how the guest comes to know that it has ended. */
 struct end {
     const char *name;
     void (*reach)(void);
@@ -43,7 +44,7 @@ static uint32_t run(const void *page)
     return (uint32_t)code();
 }
 
-/* What the page would return. */
+/* What the function returns whose second word this is. */
 static uint32_t result_of(uint32_t word)
 {
     return word >> 20;
@@ -63,7 +64,6 @@ static bool write_code(void *page)
 static void read_code(void *page)
 {
     const struct blk_desc parts[] = {{SINK, SINK_SIZE, 2, 0}, {(uint64_t)page, PAGE_SIZE, 2, 0}};
-
     blk_submit(BLK_IN, 0, parts, 2);
 }
 
@@ -76,7 +76,6 @@ static void wait_for(void)
 static void break_device(void)
 {
     uint64_t begin = bare_time();
-
     blk_queue.desc[100] = (struct blk_desc){0, 16, 0, 0};
     blk_queue.avail.ring[blk_queue.avail.index % blk_num] = 100;
     bare_fence();
@@ -95,7 +94,7 @@ static void reset_device(void)
 static void stop_queue(void)
 {
     BLK_REG(BLK_QUEUE_READY) = 0;
-    BLK_REG(BLK_STATUS) = 0; /* QEMU's device goes on until then */
+    BLK_REG(BLK_STATUS) = 0; /* QEMU's device goes on until it is reset */
 }
 
 static const struct end ends[] = {
@@ -133,7 +132,6 @@ static void wait_for(void)
 static void stop_list(void)
 {
     uint64_t begin = bare_time();
-
     AHCI_PORT(AHCI_CMD) = AHCI_CMD_FRE;
     while ((AHCI_PORT(AHCI_CMD) & AHCI_CMD_CR) && bare_time() - begin < PATIENCE)
         ;
@@ -162,19 +160,16 @@ static const struct end ends[] = {
 static void try_end(const struct end *end)
 {
     unsigned stale = 0, under_way = 0;
-
     for (unsigned round = 0; round < ROUNDS; round++) {
         uint8_t *page = bare_page();
         const volatile uint32_t *word = (const volatile uint32_t *)(page + 4);
-        uint32_t memory, first, executed;
-
         start();
         make_code(page, 1);
         read_code(page);
-        first = run(page);
+        uint32_t first = run(page);
         end->reach();
-        memory = *word;
-        executed = run(page);
+        uint32_t memory = *word;
+        uint32_t executed = run(page);
         under_way += first == 1;
         stale += executed != result_of(memory);
     }
@@ -187,7 +182,6 @@ static void try_end(const struct end *end)
 int main(void)
 {
     uint8_t *page = bare_page();
-
     bare_paging();
     start();
     make_code(page, 2);

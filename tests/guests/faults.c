@@ -1,6 +1,7 @@
 /*
- * A guest that does nothing but fault: stvec is 0, where nothing is. It never ends; what is asked of the VMM
- * is that it stays up, and that the message at the end of the time names the fault.
+ * A guest that does nothing but fault: stvec is 0, where nothing is. The guest never ends; what
+ * is asked of the VMM is that the VMM stays up, and that the runner's message when the time is over
+ * names the fault.
  */
 #include "bare.h"
 

@@ -1,9 +1,10 @@
 /*
- * What SFENCE.VMA costs when much is mapped, and that it still does its work then (privileged specification,
- * "Supervisor Memory-Management Fence Instruction").
+ * What SFENCE.VMA costs when much is mapped, and that the fence still does its work then
+ * (privileged specification, "Supervisor Memory-Management Fence Instruction").
  *
- * The costs are instructions of the machine, so the run needs ICOUNT=1: then the time CSR counts them by the hundred.
- * Natively each cost is next to nothing; there it is the answers that are looked at.
+ * The costs are instructions of the machine, so the run needs ICOUNT=1: then the time CSR counts
+ * them by the hundred. Natively each cost is next to nothing; of a native
+ * run it is the answers that are looked at.
  */
 #include "bare.h"
 
@@ -16,7 +17,7 @@
 static uint64_t other_root[512] __attribute__((aligned(4096))); /* the image alone */
 static uint64_t own_satp, other_satp;
 
-/* So many pages are mapped; what one fence may cost then, in instructions. */
+/* How many pages are mapped, and what one fence may cost then, in instructions. */
 static const struct {
     unsigned pages;
     uint64_t limit;
@@ -45,7 +46,7 @@ static void switches(void)
     sfence_vma_all();
 }
 
-/* As a kernel does that fences at each trap: it touches a few of its pages in between. */
+/* As a kernel that fences at each trap: it touches a few of its pages in between. */
 static void traps(void)
 {
     sfence_vma_all();

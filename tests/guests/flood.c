@@ -1,9 +1,11 @@
 /*
- * A guest that sends as much as it can for CASE_SECONDS, and ends: what the runner keeps of it is bounded
- * (tests/system/test_flood.py).
+ * A guest that sends as much as it can for CASE_SECONDS, and ends: what the runner keeps of the
+ * output is bounded (tests/system/test_flood.py).
  *
- * CASE 1: marks, each with the statistics of many different calls. CASE 2: console output without a newline.
- * CASE 3: lines of console output that begin like the runner's own words. CASE 4: nothing, to compare with.
+ * CASE 1: marks, each with the statistics of many different calls.
+ * CASE 2: console output without a newline.
+ * CASE 3: lines of console output that begin like the runner's own words.
+ * CASE 4: nothing, to compare with.
  */
 #include "bare.h"
 

@@ -1,7 +1,8 @@
 /*
- * What the guests of tests/guests/flood*.c share. Each gives the VMM as much work as one trap can ask for. What is
- * asked of the VMM is that none of its exits is long, that its control channel answers meanwhile, and that all is
- * well afterwards. With CASE 2 a guest goes on for ever, so that there is time to ask the control channel.
+ * What the guests of tests/guests/flood*.c share. Each of these guests gives the VMM as much work
+ * as one trap can ask for. What is asked of the VMM is that none of its exits is long, that its
+ * control channel answers meanwhile, and that all is well afterwards. With CASE 2 a guest goes on
+ * for ever, so that there is time to ask the control channel.
  */
 #pragma once
 #include "bare.h"
@@ -12,17 +13,16 @@
 
 #define FLOOD_PATIENCE 300000000ul /* 30 s */
 
-/* Whether another round is to come. */
+/* Whether round `round` of `rounds` is to come; with CASE 2 there is always another one. */
 static inline bool flood_goes_on(unsigned round, unsigned rounds)
 {
     return CASE == 2 || round < rounds;
 }
 
-/* Waits for *index to be wanted. False: it is not within FLOOD_PATIENCE. */
+/* Waits until *index equals wanted. False: it does not within FLOOD_PATIENCE. */
 static inline bool flood_wait(const volatile uint16_t *index, uint16_t wanted)
 {
     uint64_t start = bare_time();
-
     while (*index != wanted)
         if (bare_time() - start > FLOOD_PATIENCE)
             return false;
@@ -37,7 +37,7 @@ struct flood_queue {
     struct flood_desc {
         uint64_t gpa;
         uint32_t len;
-        uint16_t flags, next; /* 1: goes on at next, 2: the device writes */
+        uint16_t flags, next; /* flags: 1 goes on at `next`, 2 the device writes */
     } desc[FLOOD_NUM];
     struct {
         uint16_t flags, index, ring[FLOOD_NUM + 1];

@@ -1,6 +1,7 @@
 /*
- * The emulated AHCI disk is given 32 reads at once, each into 65,024 pieces of one byte (Serial ATA AHCI 1.3.1,
- * section 4.2.3.3), and its port is stopped while it is at them. The machine's board has no such device.
+ * The emulated AHCI disk is given 32 reads at once, each into 65,024 pieces of one byte (Serial ATA
+ * AHCI 1.3.1, section 4.2.3.3), and its port is stopped while the disk is at work on them. The
+ * machine's board has no such device.
  */
 #include "flood.h"
 
@@ -45,7 +46,6 @@ static void start(void)
 static void fill(unsigned pieces, uint32_t len, unsigned sectors)
 {
     const uint8_t fis[] = {0x27, 0x80, READ, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, (uint8_t)sectors, 0};
-
     memcpy(table.fis, fis, sizeof(fis));
     for (unsigned i = 0; i < SLOTS; i++) {
         list[i][0] = 5u | pieces << 16;
@@ -61,7 +61,6 @@ static void fill(unsigned pieces, uint32_t len, unsigned sectors)
 static bool wait(uint32_t reg, uint32_t bits)
 {
     uint64_t begin = bare_time();
-
     while (PORT(reg) & bits)
         if (bare_time() - begin > FLOOD_PATIENCE)
             return false;
@@ -72,7 +71,6 @@ static bool wait(uint32_t reg, uint32_t bits)
 int main(void)
 {
     uint8_t *data = (uint8_t *)DATA;
-
     for (unsigned round = 0; flood_goes_on(round, 3); round++) {
         start();
         fill(BYTES, 1, SECTORS);
@@ -84,7 +82,7 @@ int main(void)
     }
     start();
     memset(data, 0xa5, 9 * 512);
-    fill(8 * 512, 1, 8); /* and a short one to its end */
+    fill(8 * 512, 1, 8); /* and a short read, which comes to its end */
     PORT(CI) = 1;
     CHECK(wait(CI, 1), "a read after the flood is not done");
     CHECK((PORT(TFD) & 0x89) == 0, "a read after the flood: PxTFD is %#x", PORT(TFD));

@@ -1,6 +1,6 @@
 /*
- * A virtio console is given 128 chains of 4 GiB in one notification, and reset while it is at them. Natively that
- * transport is empty.
+ * A virtio console is given 128 chains of 4 GiB in one notification, and reset while it is at work
+ * on them. Natively that transport is empty.
  */
 #include "flood.h"
 
@@ -18,7 +18,7 @@ static void flood(void)
         queue.desc[i] = (struct flood_desc){DATA, SEGMENT, i + 2 < FLOOD_NUM, (uint16_t)(i + 1)};
     flood_offer(CONSOLE, TRANSMIT, &queue, FLOOD_NUM);
     for (uint64_t start = bare_time(); bare_time() - start < 20000;)
-        ; /* 2 ms: other traps and none */
+        ; /* 2 ms, with traps of other kinds and with none */
     CHECK(queue.used.index == 0, "a chain of 4 GiB was given back after 2 ms");
 }
 

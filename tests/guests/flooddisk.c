@@ -1,6 +1,6 @@
 /*
- * A virtio disk is given 128 requests of 128 pieces in one notification: of a kind that it does not know, which it
- * answers at once; then reads of 63 MiB each.
+ * A virtio disk is given 128 requests of 128 pieces in one notification: first of a kind that the
+ * disk does not know and answers at once; then reads of 63 MiB each.
  */
 #include "flood.h"
 

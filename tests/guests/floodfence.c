@@ -1,13 +1,13 @@
 /*
- * A thousand fences in a row, over an address space in which 38,400 pages have been used: with PATCH=cluster the
- * VMM carries out what follows a trap itself.
+ * A thousand fences in a row, over an address space in which 38,400 pages have been used: with
+ * PATCH=cluster the VMM itself carries out the instructions that follow a trap.
  */
 #include "flood.h"
 
 #define REGION   (2ul << 20)
 #define REGIONS  600u
 #define WINDOW   0x200000000ul /* root entries 8 to 15 */
-#define EVERY    8u            /* so many pages are skipped */
+#define EVERY    8u            /* one page in so many is used */
 #define FENCES   1000u
 #define DATA     0x88000000ul
 #define PAGES    512u
@@ -32,7 +32,7 @@ static void map(void)
         for (unsigned j = 0; j < PAGES; j++)
             tables[i][j] = entry(pages, 0);
     }
-    code[0] = CSRR_SIE; /* what makes the VMM carry on */
+    code[0] = CSRR_SIE; /* its trap makes the VMM carry on with what follows */
     for (unsigned i = 1; i <= FENCES; i++)
         code[i] = SFENCE;
     code[FENCES + 1] = BARE_RET;

@@ -1,12 +1,13 @@
 /*
- * The statistics' table is filled with as many kinds of exit as it has rows, and then the VMM is asked again and
- * again to send it (SBI 0x09000001, function 1, docs/measuring.md). Natively the firmware does not know the call.
+ * The statistics' table is filled with as many kinds of exit as it has rows, and then the VMM is
+ * asked again and again to send it (SBI 0x09000001, function 1, docs/measuring.md). Natively the
+ * firmware does not know the call.
  */
 #include "flood.h"
 
 #define EID_TRIDENT   0x09000001ul
 #define NOT_SUPPORTED -2
-#define KINDS         1500u /* of loads of the PLIC: priorities and what lies behind them */
+#define KINDS         1500u /* of loads of the PLIC: one for each of so many registers */
 
 int main(void)
 {

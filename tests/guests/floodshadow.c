@@ -1,9 +1,11 @@
 /*
- * A guest that maps as much as it can, so that the VMM's shadow tables are as many as may be, and then does all
- * that makes the VMM look through them: fences, new code, stores to code, code at two addresses, superpages that
- * change. No single one may take long. The costs are instructions of the machine, so the run needs ICOUNT=1.
+ * A guest that maps as much as it can, so that the VMM's shadow tables are as many as may be, and
+ * then does all that makes the VMM look through them: fences, new code, stores to code, code at two
+ * addresses, superpages that change. No single exit may take long. The costs are instructions of
+ * the machine, so the run needs ICOUNT=1.
  *
- * A guest's instruction may be several exits; that all together stay below the bound of one says more than is asked.
+ * One of the guest's instructions may be several exits; that all of them together stay below the
+ * bound of one exit says more than is asked.
  */
 #include "bare.h"
 
@@ -11,10 +13,10 @@
 #define MIDDLES 8u       /* tables of 512 regions each, which all have the same 512 pages */
 #define REGIONS 2800u
 #define REGION  (2ul << 20)
-#define FLOOD   (8ul << 30) /* the first of them */
+#define FLOOD   (8ul << 30) /* where the first of them maps */
 #define CODES   300u
 #define CODE    (BARE_RAM + 0x1000000) /* pages of code, a row of them */
-#define CODE_2  16u                    /* each second one is also bare_map()ped from this page on */
+#define CODE_2  16u /* every second page of code is also mapped by bare_map(), from this page on */
 #define BITS    (PTE_R | PTE_W | PTE_X | PTE_A | PTE_D)
 
 static uint64_t middle[MIDDLES][512] __attribute__((aligned(4096)));
@@ -28,7 +30,7 @@ static void start(void)
     begin = bare_time();
 }
 
-/* One thing is done that start() began. */
+/* The thing whose cost is measured is done: start() was called before it. */
 static void stop(const char *what)
 {
     uint64_t cost = (bare_time() - begin) * 100;
@@ -41,7 +43,7 @@ static uint64_t entry_of(const void *table)
     return (uint64_t)table >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_V;
 }
 
-/* The rights differ from page to page: no two are compared alike. */
+/* The rights differ from page to page, so that no two neighbours are alike. */
 static void map_flood(void)
 {
     for (unsigned i = 0; i < 512; i++)
@@ -144,7 +146,7 @@ static void fence_all_ways(void)
     stop("64 fences in a row");
 }
 
-/* The superpage that the image lies in, which is in the shadow page by page where code is patched. */
+/* The superpage that the image lies in. The VMM maps it page by page where it has patched code. */
 static void change_superpage(void)
 {
     uint64_t old = bare_root[2];

@@ -1,10 +1,11 @@
 /*
- * What a guest finds without having set it: the state that the firmware of QEMU's virt leaves, the clock's registers
- * taken eight bytes at a time, and what a processor says whose device tree does not name Svinval.
+ * What a guest finds without having set it: the state that the firmware of QEMU's virt leaves, the
+ * clock's registers loaded eight bytes at a time, and what a hart whose device tree does not name
+ * Svinval answers to Svinval's instructions.
  */
 #include "bare.h"
 
-#define RTC            0x101000ul /* goldfish: */
+#define RTC            0x101000ul /* the goldfish RTC's registers, and: */
 #define RTC_TIME       (RTC + 0x00)
 #define RTC_ALARM      (RTC + 0x08)
 #define RTC_ENABLED    (RTC + 0x10)
@@ -38,7 +39,8 @@ static uint64_t store_64(uint64_t address, uint64_t value)
     return 0;
 }
 
-/* Before anything writes them: scounteren lets vU read the three counters, FS lets the kernel use the FPU. */
+/* Called before anything writes these CSRs: scounteren lets vU read the three counters, and
+ * sstatus.FS lets the kernel use the FPU. */
 static void registers(void)
 {
     CHECK(csr_read(CSR_SCOUNTEREN) == 7, "scounteren is %#lx", csr_read(CSR_SCOUNTEREN));
@@ -69,7 +71,8 @@ static void svinval(uint32_t insn, const char *name)
     code[0] = insn;
     code[1] = BARE_RET;
     riscv_fence_i();
-    for (unsigned i = 0; i < 20; i++) { /* often enough for the highest patch level */
+    /* 20 times is often enough that the highest patch level patches the site. */
+    for (unsigned i = 0; i < 20; i++) {
         CHECK(bare_try(run, (uint64_t)code, 0), "%s is executed in vS", name);
         CHECK(bare_trapped.scause == CAUSE_ILLEGAL && bare_trapped.stval == insn &&
                   bare_trapped.sepc == (uint64_t)code,

@@ -1,7 +1,7 @@
 /*
- * Drivers of a virtio disk that do not do all that virtio 1.2 asks of them, and those that do. A kernel that is
- * much taught with looks for the vendor's name and accepts bits 0 to 31 alone; a boot loader asks for a sector
- * before DRIVER_OK and waits for it.
+ * Drivers of a virtio disk that do not do all that virtio 1.2 asks of them, and those that do. A
+ * kernel that is much taught with looks for the vendor's name and accepts feature bits 0 to 31
+ * alone; a boot loader asks for a sector before DRIVER_OK and waits for that sector.
  */
 #include "virtio.h"
 
@@ -12,11 +12,11 @@
 static const struct way {
     const char *name;
     uint32_t high, low; /* features */
-    uint8_t before[4],
-        after; /* what is written to the status before the queue is set up, and at the end */
-    uint16_t num;
-    bool early; /* the first request comes before the last write of the status */
-    uint32_t flag;
+    uint8_t before[4];  /* what is written to the status before the queue is set up, in turn */
+    uint8_t after;      /* what is written to the status at the end */
+    uint16_t num;       /* descriptors of the queue */
+    bool early;         /* the first request comes before the last write of the status */
+    uint32_t flag;      /* a bit beside the request's type, or 0 */
 } ways[] = {
     {"by the specification", 1, 0, {1, 3, 11}, 15, 8, false, 0},
     {"queue of 4", 1, 0, {1, 3, 11}, 15, 4, false, 0},
@@ -50,25 +50,28 @@ static void request(const struct way *way, uint32_t type, uint64_t sector, void 
                     uint32_t len)
 {
     unsigned status = blk_do(type | way->flag, sector, bytes, len);
-
     CHECK(status == 0, "%s: request 0x%x has status 0x%x", way->name, type | way->flag, status);
+}
+
+static void write_features(const struct way *way)
+{
+    BLK_REG(BLK_DRIVER_FEATURES_SEL) = 0;
+    BLK_REG(BLK_DRIVER_FEATURES) = way->low;
+    if (way->high != LEAVE_OUT) {
+        BLK_REG(BLK_DRIVER_FEATURES_SEL) = 1;
+        BLK_REG(BLK_DRIVER_FEATURES) = way->high;
+    }
 }
 
 static void try_way(const struct way *way, unsigned number)
 {
     uint64_t sector = 64 + number;
-
     BLK_REG(BLK_STATUS) = 0;
     CHECK(BLK_REG(BLK_STATUS) == 0, "%s: status after reset", way->name);
     for (unsigned i = 0; i < 4 && way->before[i]; i++) {
-        if (way->before[i] & 8 || !way->before[i + 1]) { /* the features first */
-            BLK_REG(BLK_DRIVER_FEATURES_SEL) = 0;
-            BLK_REG(BLK_DRIVER_FEATURES) = way->low;
-            if (way->high != LEAVE_OUT) {
-                BLK_REG(BLK_DRIVER_FEATURES_SEL) = 1;
-                BLK_REG(BLK_DRIVER_FEATURES) = way->high;
-            }
-        }
+        /* The features are written before the status says that they are chosen. */
+        if (way->before[i] & 8 || !way->before[i + 1])
+            write_features(way);
         status_is(way, way->before[i]);
     }
     CHECK(BLK_REG(BLK_QUEUE_READY) == 0, "%s: a queue is ready", way->name);

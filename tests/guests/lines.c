@@ -1,6 +1,7 @@
 /*
- * Writes more to the console than a terminal that does not read takes: numbered lines by DBCN, whose calls may write
- * less than asked, and by the legacy call. What a call has said is written must arrive, once and in order.
+ * Writes more to the console than a terminal that does not read takes: numbered lines by DBCN,
+ * whose calls may write less than asked, and by the legacy call. The bytes that a call has
+ * said are written must arrive, once and in order.
  */
 #include "bare.h"
 

@@ -1,7 +1,7 @@
 /*
- * A kernel that is to start in machine mode. Linked where the firmware is, it is refused and never runs
- * (tests/system/test_images.py). machine-1 is linked where a guest is: all it gets is a fault, and since it has
- * no handler yet, another at address 0, again and again.
+ * A kernel that is to start in machine mode. Linked where the firmware is, it is refused and never
+ * runs (tests/system/test_images.py). machine-1 is linked where a guest is: all it gets is a fault,
+ * and since it has no handler yet, another fault at address 0, again and again.
  */
 #include "bare.h"
 

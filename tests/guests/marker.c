@@ -1,7 +1,7 @@
 /*
- * A guest that says that it has carried out RUN, and has not: what it prints is the runner's word without the
- * number of this run, and with wrong ones. Started as a Linux Image, whose success the runner reads from its
- * console (tests/system/test_images.py).
+ * A guest that says that it has carried out RUN, and has not: it prints the runner's word without
+ * the number of this run, and with wrong numbers. Started as a Linux Image, whose success the
+ * runner reads from its console (tests/system/test_images.py).
  */
 #include "bare.h"
 

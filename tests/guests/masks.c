@@ -1,9 +1,10 @@
 /*
- * SBI calls with a hart mask, of one hart: what a mask that also names absent harts does, masks in memory at virtual
- * addresses (the legacy calls), and what a mask that cannot be read does.
+ * SBI calls with a hart mask, on a machine of one hart: what a mask that also names absent harts
+ * does, masks in memory at virtual addresses (the legacy calls), and what a mask that cannot be
+ * read does.
  *
- * A fence is seen by what it ends: an old translation that is still in use. The bare machine keeps one as well, so
- * each row first sees that it does.
+ * A fence is seen by what it ends: an old translation that is still in use. The bare machine keeps
+ * an old translation as well, so each row first makes sure that it does.
  */
 #include "bare.h"
 
@@ -18,20 +19,20 @@
 #define INVALID_PARAM (-3l)
 #define RW            (PTE_R | PTE_W | PTE_A | PTE_D)
 #define ALL           (-1ul)
-#define SEEN          3u  /* page: of which a fence is seen */
-#define MASK          8u  /* page: of a mask, somewhere else in memory */
-#define BETWEEN       9u  /* page: follows it */
-#define USER          12u /* page: of vU */
-#define NOTHING       20u /* page: not mapped */
+#define SEEN          3u  /* page whose translation shows whether there was a fence */
+#define MASK          8u  /* page of a mask, somewhere else in memory */
+#define BETWEEN       9u  /* page that follows MASK */
+#define USER          12u /* page of vU */
+#define NOTHING       20u /* page that is not mapped */
 
 static uint64_t *before, *after;
 
-/* The page at SEEN becomes another one, and no fence is made. */
 static uint64_t seen(uint64_t page)
 {
     return bare_read(uint64_t, BARE_FREE + (page << PAGE_SHIFT));
 }
 
+/* Maps another page at SEEN, and makes no fence. */
 static void stale(const char *name, uint64_t mask)
 {
     bare_map(SEEN, (uint64_t)before, RW);
@@ -40,7 +41,7 @@ static void stale(const char *name, uint64_t mask)
     bare_map(SEEN, (uint64_t)after, RW);
 }
 
-/* Of one page, of ASID 0. */
+/* An RFENCE call for the page at `at`, of ASID 0. */
 static int64_t fence_page(uint64_t function, uint64_t mask, uint64_t base, uint64_t at)
 {
     register uint64_t a4 __asm__("a4") = 0;
@@ -95,7 +96,7 @@ static void absent(void)
     printf("answer for absent harts: %ld\n", first.error);
 }
 
-/* --- Masks in memory ---------------------------------------------------------------------------------- */
+/* --- Masks in memory -------------------------------------------------------------------------- */
 
 static void legacy_ipi(uint64_t address, bool sends, const char *name)
 {
@@ -143,7 +144,7 @@ static uint64_t call(uint64_t eid, uint64_t address)
     return (uint64_t)bare_sbi(eid, 0, address, 0x111, 0x222, 0x333).error;
 }
 
-/* The trap that the kernel's own load would have, at the ecall, and nothing done. */
+/* The ecall gets the trap that the kernel's own load of the mask would get, and nothing is done. */
 static void faults(uint64_t eid, uint64_t address, uint64_t cause, const char *name)
 {
     stale(name, 0);

@@ -1,8 +1,10 @@
 /*
- * Two instructions in one another: one of 32 bits begins two bytes before a privileged one, whose first half is its
- * second half. Both are executed, the inner one often enough to be patched; the outer one must stay what it is.
+ * Two instructions in one another: an outer one of 32 bits begins two bytes before a privileged
+ * one, so that the outer one's second half is the inner one's first half. Both are executed, the
+ * inner one often enough that the VMM patches it; the outer one must stay what it is.
  *
- * What cannot be told from the code of the two pages, an indirect jump into the middle, is in docs/patching.md.
+ * docs/patching.md has the case that cannot be told from the code of the two pages: an indirect
+ * jump into the middle.
  */
 #include "bare.h"
 
@@ -27,15 +29,17 @@ static uint64_t enter(uint64_t pc)
     register uint64_t result __asm__("a0");
     register uint64_t target __asm__("a1") = pc;
     register uint64_t operand __asm__("t1") = OPERAND;
+    /* The inner instruction's second half, when it is executed as an instruction, writes s0. */
     __asm__ volatile("jalr %1"
                      : "=r"(result), "+r"(target), "+r"(operand)
                      :
-                     : "ra", "a2", "s0", "memory"); /* s0: what the inner one ends in */
+                     : "ra", "a2", "s0", "memory");
     csr_clear(CSR_SSTATUS, SSTATUS_SIE);
     return result;
 }
 
-/* The inner instruction is at site, and the outer one is entered by way of entry. */
+/* The inner instruction is at `site`; the call enters the page at `entry`, and comes to the outer
+ * instruction. */
 static void check(const char *what, uint8_t *site, const uint8_t *entry, uint32_t insn)
 {
     uint64_t expected = OPERAND + (insn >> 4 & 0xfff);
@@ -54,7 +58,7 @@ static void check(const char *what, uint8_t *site, const uint8_t *entry, uint32_
 static uint8_t *new_pages(void)
 {
     uint8_t *page = bare_page();
-    bare_page(); /* the one behind it */
+    bare_page(); /* the second of the two */
     for (unsigned i = 0; i < 2 * PAGE_SIZE; i += 2)
         bare_put_16(page, i, 0x0001);
     return page;

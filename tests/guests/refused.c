@@ -1,12 +1,14 @@
 /*
- * What the machine refuses is the guest's access fault: each register and each hole of the windows of a UART, of
- * a virtio device and of the PLIC's context page, with loads and stores of 1, 2, 4 and 8 bytes. Which answer is
- * printed as ranges; natively and under the VMM they are the same.
+ * What the machine refuses is the guest's access fault: each register and each hole of the windows
+ * of a UART, of a virtio device and of the PLIC's context page, with loads and stores of 1, 2, 4
+ * and 8 bytes. The answers are printed as ranges of offsets, which are the same natively and under
+ * the VMM.
  */
 #include "bare.h"
 
-#define STORED \
-    0x0aul /* a line feed to the transmitter; no interrupt source, no loop, no divisor latch */
+/* What is stored: a line feed for the transmitter; in no register of the UART an interrupt source,
+ * the loopback or the divisor latch. */
+#define STORED 0x0aul
 
 struct window {
     const char *name;

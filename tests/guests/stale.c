@@ -1,6 +1,7 @@
 /*
- * What is remembered about an address dies with its translation: after a fence, a change of satp or of the mode the
- * same address is other code, or another device, and nothing of what was there before may show.
+ * What is remembered about an address dies with the address's translation: after a fence, a change
+ * of satp or of the mode, other code or another device is at the address, and nothing of what was
+ * there before may show.
  */
 #include "bare.h"
 
@@ -8,7 +9,7 @@
 #define CSRR      0x10402673u /* csrr a2, sie */
 #define MOVE      0x00060513u /* mv a0, a2 */
 #define SAVE      0x10017673u /* csrrci a2, sstatus, 2 */
-#define ZERO_T0   0x00000293u /* li t0, 0: it is dead before */
+#define ZERO_T0   0x00000293u /* li t0, 0: what t0 holds before is never read */
 #define LOAD      0x0005b503u /* ld a0, 0(a1) */
 #define ROUNDS    40u         /* enough for a trampoline at PATCH=inline */
 #define CODE_PAGE 16u
@@ -27,7 +28,7 @@ static uint64_t satp_of(const uint64_t *root, unsigned asid)
     return SATP_MODE_SV39 << SATP_MODE_SHIFT | ASID(asid) | (uint64_t)root >> PAGE_SHIFT;
 }
 
-/* --- Each way to make the hart forget FUNCTION and DEVICE, or to go elsewhere and back. --------------------- */
+/* --- Each way to make the hart forget FUNCTION and DEVICE, or to go elsewhere and back. ------- */
 
 static void fence_all(void)
 {
@@ -45,7 +46,7 @@ static void fence_asid(void)
     __asm__ volatile("sfence.vma x0, %0" : : "r"(0ul) : "memory");
 }
 
-/* From another space, with this one's ASID. */
+/* Through another space that has this space's ASID. */
 static void fence_elsewhere(void)
 {
     csr_write(CSR_SATP, satp_of(other_root, 1));
@@ -71,7 +72,7 @@ static const struct {
     {"a fence with paging off", fence_bare},
 };
 
-/* --- Code ---------------------------------------------------------------------------------------------------- */
+/* --- Code ------------------------------------------------------------------------------------- */
 
 static uint64_t call(uint64_t pc, uint64_t a0)
 {
@@ -156,7 +157,7 @@ static void check_device(const char *way, void (*forget)(void))
     bare_write(uint32_t, DEVICE + 4, 0);
 }
 
-/* vU with paging off shares vS's memory, and nothing else. */
+/* With paging off vU shares vS's memory, and nothing else. */
 static void check_paging_off(uint32_t insn)
 {
     uint8_t *page = code_of(insn, ZERO_T0);
@@ -172,13 +173,16 @@ static void check_paging_off(uint32_t insn)
     sfence_vma_all();
 }
 
-/* --- Two pages of code at one address in two spaces, each with a place that switches interrupts off. --------- */
+/* --- Two pages of code at one address --------------------------------------------------------- */
+
+/* The pages are in two spaces, and each has a place that switches interrupts off. */
 
 #define SWITCH 0x100u
 #define INNER  (SWITCH + 0x20)
 
-/* At SWITCH one that is followed by a load, which may trap, while t0 is still to be overwritten: at end. Another is
- * at INNER, in between if end is behind it. */
+/* At SWITCH is such a place, followed by a load, which may trap, while t0 is still to be
+ * overwritten: that is done at `end`. Another such place is at INNER, which is in between if `end`
+ * is behind it. */
 static uint8_t *switch_page(unsigned end)
 {
     uint8_t *page = bare_page();
@@ -193,7 +197,7 @@ static uint8_t *switch_page(unsigned end)
     return page;
 }
 
-static uint64_t held; /* what t0 holds before */
+static uint64_t held; /* what t0 holds before the switch */
 
 static uint64_t call_switch(uint64_t pc, uint64_t loaded)
 {

@@ -1,8 +1,8 @@
 /*
  * A bare guest's first instructions, its trap vector, and the two ways to run code that may trap.
  *
- * Surprise: a trap does not return to where it happened. Within bare_try() or bare_user() it ends that call;
- * outside of them it ends the guest, unless bare_on_trap is set (bare.h).
+ * The surprise: a trap does not return to where it happened. Within bare_try() or bare_user() the
+ * trap ends that call; outside of them it ends the guest, unless bare_on_trap is set (bare.h).
  */
     .option norvc
     .section .text.start, "ax"
@@ -66,7 +66,8 @@ vector:
     csrr t0, sstatus
     sd t0, 280(sp)
     la sp, trap_stack_top
-    call bare_trap                  /* false: goes on where bare_trapped says; true: the call is over */
+    /* false: the guest goes on where bare_trapped says; true: the call is over. */
+    call bare_trap
     bnez a0, 1f
     la sp, bare_trapped
     ld t0, 256(sp)

@@ -1,7 +1,7 @@
 /*
- * A guest that says "stuck" and then never again gives up the hart of its own accord, in as many ways as there
- * are cases. None ends; what is asked of the VMM is that its control channel answers meanwhile
- * (tests/system/test_stuck.py).
+ * A guest that says "stuck" and then never again gives up the hart of its own accord, in as many
+ * ways as there are cases. No case ends; what is asked of the VMM is that its control channel
+ * answers meanwhile (tests/system/test_stuck.py).
  */
 #include "bare.h"
 
@@ -34,7 +34,7 @@ static void handler_in_a_hole(void)
     fault_at(HOLE);
 }
 
-/* The PLIC's threshold is still that of the reset: no source can wake the hart. */
+/* The PLIC's threshold is still the reset's: no source can wake the hart. */
 static void wait(void)
 {
     csr_write(CSR_SIE, 0);
@@ -130,7 +130,8 @@ static void loop_back(void)
     }
 }
 
-/* Everything enabled at the highest priority, with this threshold, and a source of the guest's pending. */
+/* Enables every source at the highest priority, with this threshold, while a source of the guest's
+ * devices is pending. */
 static void open_plic(unsigned threshold)
 {
     for (unsigned source = 1; source < PLIC_SOURCES; source++)
@@ -160,7 +161,7 @@ static void wait_claimed(void)
     wait();
 }
 
-/* Claims whatever there is, completes what was not claimed. */
+/* Claims whatever is pending, and completes sources that were not claimed. */
 static void claim_all(void)
 {
     open_plic(0);
@@ -171,7 +172,7 @@ static void claim_all(void)
 }
 
 static void (*const cases[])(void) = {
-    /* 0 to 11: without a UART */
+    /* Cases 0 to 11 need no UART. */
     handler_in_a_hole,
     wait,
     spin,
@@ -184,7 +185,7 @@ static void (*const cases[])(void) = {
     handler_in_a_device,
     write_code,
     reboot,
-    /* 12 to 16: with one */
+    /* Cases 12 to 16 use the UART. */
     loop_back,
     wait_closed,
     wait_pending,

@@ -1,6 +1,7 @@
 /*
- * Hart suspend (SBI specification 2.0, HSM): the answers for what cannot be, and a non-retentive suspend, which goes on
- * at its address in the state that the specification, or the firmware of QEMU's virt, gives a hart.
+ * Hart suspend (SBI specification 2.0, HSM): the answers to requests that cannot be met, and a
+ * non-retentive suspend, which goes on at its resume address in the state that the specification,
+ * or the firmware of QEMU's virt, gives a hart.
  */
 #include "bare.h"
 
@@ -22,7 +23,8 @@
 extern uint8_t suspend_resumed[];
 uint64_t suspend_saved[16], suspend_state[8];
 
-/* void suspend_call(type, opaque): goes on behind it, whichever way the call ends; suspend_state[0] is 1 if by resuming. */
+/* void suspend_call(type, opaque): returns whichever way the SBI call ends; suspend_state[0] is
+ * 1 if it ended by resuming. */
 void suspend_call(uint64_t type, uint64_t opaque);
 __asm__(".pushsection .text\n .option push\n .option norvc\n .balign 4\n .globl suspend_call\n "
         "suspend_call:\n"
@@ -64,7 +66,7 @@ static void answers(void)
     answer(START, 1, BARE_RAM, INVALID_PARAM);
 }
 
-/* When it will be pending. */
+/* Arms the timer: it is pending after WAIT ticks. */
 static uint64_t timer(void)
 {
     uint64_t due = bare_time() + WAIT;
@@ -87,7 +89,8 @@ static void retentive(void)
 static void non_retentive(uint64_t opaque)
 {
     uint64_t vector = csr_read(CSR_STVEC);
-    csr_set(CSR_SIP, SIP_SSIP); /* pending and not enabled: it does not wake, and stays */
+    /* Pending and not enabled: this interrupt does not wake the hart, and stays pending. */
+    csr_set(CSR_SIP, SIP_SSIP);
     csr_set(CSR_SSTATUS, SSTATUS_SUM | SSTATUS_MXR | SSTATUS_SPIE | SSTATUS_SPP);
     csr_clear(CSR_SSTATUS, SSTATUS_FS);
     csr_write(CSR_SSCRATCH, 5);

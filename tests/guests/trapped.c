@@ -1,15 +1,15 @@
 /*
- * An instruction that traps is the one that is carried out. A page of code holds a page-table entry too, whose A a
- * load or store through it sets: that is a change of the page. The code's own entry names another page by then,
- * without a fence: what was executed until now may go on to be, or what is in the other page, but one of them as a
- * whole.
+ * An instruction that traps is the one that is carried out. A page of code holds a page-table entry
+ * too; a load or store through that entry sets its A bit, which changes the page of code. By then
+ * the entry that maps the code names another page, without a fence: the hart may go on with the old
+ * page or execute the other one, but each instruction is of one of them as a whole.
  */
 #include "bare.h"
 
 #define CODE      0x10u /* offset of the access in a page of code */
-#define ENTRY     256u  /* of the page as a level-0 table: offset 0x800 */
+#define ENTRY     256u  /* index in the page of code as a level-0 table: offset 0x800 */
 #define CODE_PAGE 16u   /* where the code is mapped (bare_map) */
-#define TABLE     8u    /* of the 2 MiB whose table the page of code is */
+#define TABLE     8u    /* which 2 MiB the page of code is the table of */
 
 #define CSRR     0x14002673u /* csrr a2, sscratch */
 #define LW       0x00052603u /* lw a2, 0(a0) */
@@ -40,7 +40,7 @@ static uint64_t leaf(uint64_t gpa, uint64_t bits)
     return gpa >> PAGE_SHIFT << PTE_PPN_SHIFT | PTE_V | bits;
 }
 
-/* first accesses gpa, with other behind its address. */
+/* The code of `first` accesses gpa while the page `other` is mapped at the code's address. */
 static void check(uint32_t first, uint32_t other, uint64_t gpa, uint64_t bits)
 {
     uint8_t *page = code_page(first), *hidden = code_page(other);
@@ -63,7 +63,7 @@ static void check(uint32_t first, uint32_t other, uint64_t gpa, uint64_t bits)
     sfence_vma_all();
 }
 
-/* Permitted where a load is, also from code that is patched. */
+/* CBO.CLEAN is permitted where a load is, also in code that the VMM patches. */
 static void check_cbo(void)
 {
     uint8_t *page = code_page(BARE_NOP), *clean = code_page(CBO);

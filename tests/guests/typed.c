@@ -1,8 +1,10 @@
 /*
- * Console input, read in turn by each way that there is: the legacy call, DBCN, and the UART's own registers or, where
- * the UART is a virtio console, its receive queue. A byte that is typed must come once, and in order, whoever asks.
+ * Console input, read in turn by each way that there is: the legacy call, DBCN, and the UART's own
+ * registers or, where the UART is a virtio console, its receive queue. A byte that is typed must
+ * come once, and in order, whichever way asks for it.
  *
- * Prints each line and by which ways its bytes came; a line "end" ends it. A 16550's FIFOs are off in every other line.
+ * It prints each line and by which ways the line's bytes came; a line "end" ends the guest. A
+ * 16550's FIFOs are off in every other line.
  */
 #include "bare.h"
 
@@ -109,7 +111,9 @@ static void got(uint8_t byte, char way)
     }
 }
 
-/* --- The ways. Each takes what it can get now, or a little. ------------------------------------------------- */
+/* --- The ways --------------------------------------------------------------------------------- */
+
+/* Each takes what it can get now, or a little of it. */
 
 static bool by_getchar(void)
 {
@@ -131,7 +135,8 @@ static bool by_dbcn(void)
     return read.value > 0;
 }
 
-/* Gives the device a buffer of one byte, and waits for it: a buffer cannot be taken back. */
+/* Gives the device a buffer of one byte, and waits until the device has filled it: a buffer cannot
+ * be taken back. */
 static bool by_queue(void)
 {
     uint16_t index = queue->avail.index;
@@ -161,7 +166,8 @@ static bool by_uart(void)
 
 static bool (*const way[])(void) = {by_getchar, by_uart, by_dbcn, by_uart, by_getchar, by_dbcn};
 
-/* Changing FCR's enable bit empties the FIFOs: nothing may be on its way, so the next line is typed after the print. */
+/* Changing FCR's enable bit empties the FIFOs, so no byte may be on its way: the tester types the
+ * next line when it has seen this one printed. */
 static void print_line(void)
 {
     if (!console)

@@ -1,7 +1,8 @@
 /*
- * A virtio-blk driver for bare guests: the registers of a virtio-mmio transport (virtio 1.2, section 4.2), one
- * split queue (2.7), and one request at a time (5.2.6). It takes every step that it is asked for, also a wrong
- * one. Included by one file of a guest; paging is off, or maps devices and RAM where they are.
+ * A virtio-blk driver for bare guests: the registers of a virtio-mmio transport (virtio 1.2,
+ * section 4.2), one split queue (2.7), and one request at a time (5.2.6). The driver takes every
+ * step that it is asked for, also a wrong one. Included by one file of a guest; paging is off, or
+ * maps devices and RAM where they are.
  */
 #pragma once
 #include "bare.h"
@@ -26,7 +27,7 @@
 #define BLK_IN       0u
 #define BLK_OUT      1u
 #define BLK_FLUSH    4u
-#define BLK_BARRIER  (1u << 31) /* legacy */
+#define BLK_BARRIER  (1u << 31) /* a bit of a request's type in legacy virtio */
 #define BLK_SECTOR   512u
 #define BLK_NUM_MAX  1024u
 #define BLK_PATIENCE 30000000ul /* 3 s */
@@ -92,8 +93,8 @@ static inline void blk_start(uint16_t num)
     BLK_REG(BLK_STATUS) = 15;
 }
 
-/* Makes a chain available and notifies: the header, then parts[0 .. count) with their flag 2 as it is to be, then
- * the status byte. */
+/* Makes a chain available and notifies: the header, then parts[0 .. count) with their flag 2 as
+ * it is to be, then the status byte. */
 static inline void blk_submit(uint32_t type, uint64_t sector, const struct blk_desc *parts,
                               unsigned count)
 {
@@ -114,11 +115,10 @@ static inline void blk_submit(uint32_t type, uint64_t sector, const struct blk_d
     BLK_REG(BLK_QUEUE_NOTIFY) = 0;
 }
 
-/* Waits for the device to be through with all. False: it is not within BLK_PATIENCE. */
+/* Waits until the device has used all chains. False: it has not within BLK_PATIENCE. */
 static inline bool blk_wait(void)
 {
     uint64_t start = bare_time();
-
     while (*(volatile uint16_t *)&blk_queue.used.index != blk_queue.avail.index)
         if (bare_time() - start > BLK_PATIENCE)
             return false;
@@ -126,11 +126,11 @@ static inline bool blk_wait(void)
     return true;
 }
 
-/* One request, polled for. Its status byte, or 0xff if there was no answer. */
+/* Makes one request and polls for its end. The request's status byte, or 0xff if there was no
+ * answer. */
 static inline unsigned blk_do(uint32_t type, uint64_t sector, void *data, uint32_t len)
 {
     struct blk_desc part = {(uint64_t)data, len, (type & 1) == BLK_IN ? 2 : 0, 0};
-
     blk_submit(type, sector, &part, len != 0);
     return blk_wait() ? blk_status : 0xff;
 }

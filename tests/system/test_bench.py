@@ -175,7 +175,7 @@ def test_compare_finds_a_planted_trap(clone, small, tmp_path):
     """One SBI call more in the guest's interrupt bench: seen there, and nowhere else."""
     before = write(tmp_path / "before.json", small)
     shutil.copytree(clone, tmp_path / "other", symlinks=True)
-    source = tmp_path / "other/guest-drivers/kernel/benchwait.c"
+    source = tmp_path / "other/guest-drivers/programs/benchwait.c"
     text = source.read_text()
     line = "        time_set(deadline);\n"
     assert line in text

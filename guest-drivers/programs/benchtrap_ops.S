@@ -1,6 +1,10 @@
 /*
- * What `bench trap` measures, one function each: void f(uint64_t rounds, argument). A round is the
- * operation, and one addi and one branch, which benchtrap.c takes off. rounds must not be 0.
+ * The operations that `bench trap` measures, one function for each: void f(uint64_t rounds,
+ * uint64_t argument). A round is the operation, and one addi and one branch, whose cost benchtrap.c
+ * takes off. rounds must not be 0.
+ *
+ * The surprise: all of them lie within one page, whatever else the kernel has, because a VMM that
+ * patches code may treat a page's first and last instructions in another way.
  */
 #define SSTATUS_SIE 2
 #define SSTATUS_SPP 0x100
@@ -8,6 +12,7 @@
 
     .option norvc
     .text
+    .balign 512 /* they have 336 bytes */
 
 .macro operation name
     .globl \name
@@ -56,7 +61,8 @@ operation op_sret
 2:  again
     ret
 
-/* a1: where U-mode executes op_ecall_user. The handler is the least that a kernel can do. */
+/* a1: the address where U-mode executes op_ecall_user. The handler does the least that a kernel
+ * can. */
 operation op_ecall
     csrr t3, stvec
     la t0, 1f
@@ -81,8 +87,8 @@ op_ecall_user:
     j op_ecall_user
 op_ecall_user_end:
 
-/* a1: three words: a page's address, its page-table entry's address, the entry. The page is touched;
- * the handler maps it; it is unmapped. */
+/* a1: the address of three words: a page's address, the address of its page-table entry, the
+ * entry. A round touches the page, which the fault's handler maps, and unmaps it. */
 operation op_fault
     ld t0, 0(a1)
     ld t1, 8(a1)
@@ -101,7 +107,7 @@ operation op_fault
     sfence.vma t0, zero
     sret
 
-/* a1: a register. */
+/* a1: a device register's address. */
 operation op_load
 1:  lw t0, 0(a1)
     again

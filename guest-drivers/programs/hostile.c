@@ -1,20 +1,21 @@
 /*
- * `hostile`: what a guest must not do, done, and what came of it. The machine (or the VMM) has to
- * answer as the specification says and stay up; the kernel then says that it is still alive.
+ * `hostile`: does what a guest must not do, and prints what came of it. The machine (or the VMM)
+ * has to answer as the specification says and stay up; the kernel then says that it is still alive.
  */
 #include "kernel.h"
+#include "programs.h"
 #include "isa/riscv.h"
 
 static uint64_t random_state;
 
-/* Fixed seed: a run can be repeated. */
+/* The seed is fixed, so that a run can be repeated. */
 static uint32_t random_next(void)
 {
     random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
     return (uint32_t)(random_state >> 32);
 }
 
-/* --- jump -------------------------------------------------------------------------------------- */
+/* --- jump ------------------------------------------------------------------------------------- */
 
 static void jump_to(uint64_t target)
 {
@@ -66,14 +67,15 @@ static int hostile_jump(void)
     return survived == sizeof(row) / sizeof(*row) ? 0 : 1;
 }
 
-/* --- satp -------------------------------------------------------------------------------------- */
+/* --- satp ------------------------------------------------------------------------------------- */
 
 static void load_from(uint64_t address)
 {
     (void)*(volatile uint64_t *)address;
 }
 
-/* A table that is the kernel's but for one entry; loads through that entry. */
+/* Puts pte into a root that is else the kernel's, and loads through that entry. True: the load
+ * succeeded. */
 static int try_entry(const char *name, uint64_t *root, uint64_t pte)
 {
     const uint64_t probe = 0x3000000000ull; /* index 192 of the root */
@@ -90,9 +92,8 @@ static int hostile_satp(void)
     int failures = 0;
     uint64_t kernel = page_kernel_satp();
     for (uint64_t mode = 1; mode < 16; mode++) {
-        if (mode >= SATP_MODE_SV39 && mode <= SATP_MODE_SV57) {
+        if (mode >= SATP_MODE_SV39 && mode <= SATP_MODE_SV57)
             continue;
-        }
         csr_write(CSR_SATP, mode << SATP_MODE_SHIFT | SATP_PPN_MASK);
         if (csr_read(CSR_SATP) != kernel) {
             csr_write(CSR_SATP, kernel);
@@ -125,12 +126,12 @@ static int hostile_satp(void)
     return failures ? 1 : 0;
 }
 
-/* --- sbi --------------------------------------------------------------------------------------- */
+/* --- sbi -------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     uint64_t extension, function, a0, a1;
-    bool empty; /* names nobody: OpenSBI 1.6 finds that no error, and the selftest compares */
+    bool empty; /* the mask names no hart, in which OpenSBI 1.6 finds no error */
 } bad_call[] = {
     {"extension 0x0badf00d", 0x0badf00d, 0, 0, 0, false},
     {"extension -1", UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, false},
@@ -160,7 +161,7 @@ static int hostile_sbi(void)
     return accepted ? 1 : 0;
 }
 
-/* --- mmio -------------------------------------------------------------------------------------- */
+/* --- mmio ------------------------------------------------------------------------------------- */
 
 #define ROUNDS 4u
 
@@ -196,17 +197,19 @@ static void do_access(uint64_t unused)
     }
 }
 
-/* Registers that are the guest's own memory's keys are kept outside RAM, and the UART in loopback,
- * so that what the device is told does harm to nothing but the device. */
+/* A range of a device's registers. Registers that hold addresses in the guest's memory only get
+ * values outside RAM, and the UART stays in loopback, so that only the device itself can come to
+ * harm. */
 struct victim {
     const char *name;
     const struct board_device *device;
-    uint64_t from, to; /* offsets */
-    unsigned width;    /* the registers' own */
+    uint64_t from, to; /* offsets of the range */
+    unsigned width;    /* of a register, in bytes */
     uint64_t force_from, force_to;
     uint32_t force; /* bits set in every value written to [force_from, force_to) */
 };
 
+/* Stores random values to the registers and loads from them; how many accesses faulted. */
 static unsigned attack(const struct victim *victim)
 {
     static const unsigned widths[] = {1, 2, 4, 8};
@@ -215,10 +218,9 @@ static unsigned attack(const struct victim *victim)
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (uint64_t offset = victim->from; offset < victim->to; offset += victim->width) {
             uint64_t value = random_next();
-            if (offset >= victim->force_from && offset < victim->force_to) {
+            if (offset >= victim->force_from && offset < victim->force_to)
                 value |= victim->force;
-            }
-            /* The last round uses widths that the register does not have, for loads. */
+            /* The last round is loads alone, of widths that the register may not have. */
             unsigned width = round + 1 < ROUNDS ? victim->width : widths[random_next() % 4];
             if (round + 1 < ROUNDS) {
                 current = (struct access){victim->device->base + offset, value, width, true};
@@ -242,21 +244,17 @@ static unsigned list_victims(struct victim *list)
     list[count++] = (struct victim){"plic enables", &board.plic, enable, enable + 0x20, 4, 0, 0, 0};
     list[count++] = (struct victim){
         "plic context", &board.plic, threshold, threshold + 8, 4, 0, 0, 0};
-    if (board.uart.base) {
+    if (board.uart.base)
         list[count++] = (struct victim){"uart", &board.uart, 0, 8, 1, 4, 5, 0x10};
-    }
-    for (unsigned i = 0; i < board.virtios; i++) {
+    for (unsigned i = 0; i < board.virtios; i++)
         list[count++] = (struct victim){"virtio", &board.virtio[i], 0, 0x200, 4, 0x80,
                                         0xb0,     0xc0000000u};
-    }
-    if (board.ahci.base) {
+    if (board.ahci.base)
         list[count++] = (struct victim){"ahci", &board.ahci, 0,     0x180,
                                         4,      0x100,       0x110, 0xc0000000u};
-    }
-    if (board.ata.base) {
+    if (board.ata.base)
         list[count++] = (struct victim){
             "ata", &board.ata, 0, 8ul << board.ata_shift, 1u << board.ata_shift, 0, 0, 0};
-    }
     return count;
 }
 
@@ -271,42 +269,37 @@ static int hostile_mmio(void)
         *(volatile uint8_t *)(board.uart.base + 3) = 0x03; /* LCR: no divisor access */
         *(volatile uint8_t *)(board.uart.base + 4) = 0x10; /* MCR: loopback */
     }
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         faults[i] = attack(&list[i]);
-    }
-    if (board.uart.base) {
+    if (board.uart.base)
         *(volatile uint8_t *)(board.uart.base + 1) = 0; /* no interrupt from an unused UART */
-    }
     bool console_back = console->restart(console);
     plic_restart();
     bool disk_back = !disk || disk->restart(disk);
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         printf("mmio %s at %#lx: %u accesses faulted\n", list[i].name, list[i].device->base,
                faults[i]);
-    }
-    if (!console_back || !disk_back) {
+    if (!console_back || !disk_back)
         printf("mmio: a device did not come back from its reset\n");
-    }
     return console_back && disk_back ? 0 : 1;
 }
 
-/* --- dma --------------------------------------------------------------------------------------- */
+/* --- dma -------------------------------------------------------------------------------------- */
 
 #define DMA_SECTORS 8u /* the most that disk->hostile() may overwrite, from sector 0 on */
 
 static int hostile_dma(void)
 {
-    if (!shell_disk()) {
+    if (!program_disk())
         return 1;
-    }
     if (!disk->hostile) {
         printf("dma: the %s has none\n", disk->name);
         return 0;
     }
-    /* A machine without an IOMMU may carry a bad write out: keep what it would overwrite. */
+    /* A machine without an IOMMU may carry a bad write out: keep the sectors that it would
+     * overwrite. */
     static _Alignas(8) char before[DMA_SECTORS * DISK_SECTOR];
     uint32_t sectors = disk->sectors < DMA_SECTORS ? (uint32_t)disk->sectors : DMA_SECTORS;
     enum disk_status status = disk_do(DISK_READ, 0, sectors, before);

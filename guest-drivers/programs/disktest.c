@@ -1,17 +1,20 @@
 /*
  * `disktest`: the disk checked through the block interface, whatever the driver.
  *
- * What it overwrites it has read before and puts back: the image is the user's. Every line is
- * "name: ok" or what went wrong.
+ * Sectors that the test overwrites have been read before and are put back: the image is the user's.
+ * Every line is "name: ok" or what went wrong.
  */
 #include "kernel.h"
+#include "pattern.h"
+#include "programs.h"
 
 #define LONGEST         2048u /* sectors: 1 MiB */
-#define ELSEWHERE       257u /* the longest in the middle and at the end: PIO under a VMM is slow */
+#define ELSEWHERE       257u  /* longest in the middle and at the end: PIO under a VMM is slow */
 #define QUEUED_REQUESTS 64u
 #define QUEUED_SECTORS  8u
 #define SEED            0x646973746573ull
 
+/* Of requests, in sectors. */
 static const uint32_t length[] = {1, 2, 3, 7, 8, 15, 17, 63, 128, 129, 255, 256, 257, LONGEST};
 
 static unsigned passed, failed;
@@ -20,27 +23,24 @@ static char *saved, *scratch; /* LONGEST sectors each */
 static bool report(const char *name, bool good, const char *problem)
 {
     printf("%s: %s\n", name, good ? "ok" : problem);
-    if (good) {
+    if (good)
         passed++;
-    } else {
+    else
         failed++;
-    }
     return good;
 }
 
-/* Writes the pattern and reads it back. Null, or what went wrong. */
+/* Writes the pattern and reads it back. Null, or a sentence that says what went wrong. */
 static const char *round_trip(uint64_t sector, uint32_t count, uint64_t seed)
 {
     pattern_fill(sector, count, scratch, seed);
     enum disk_status status = disk_do(DISK_WRITE, sector, count, scratch);
-    if (status != DISK_OK) {
+    if (status != DISK_OK)
         return disk_status_name(status);
-    }
     memset(scratch, 0x5a, (size_t)count * DISK_SECTOR);
     status = disk_do(DISK_READ, sector, count, scratch);
-    if (status != DISK_OK) {
+    if (status != DISK_OK)
         return disk_status_name(status);
-    }
     bool same = pattern_check(sector, count, scratch, seed) == sector + count;
     return same ? NULL : "what was read is not what was written";
 }
@@ -48,25 +48,23 @@ static const char *round_trip(uint64_t sector, uint32_t count, uint64_t seed)
 static const char *restore(uint64_t sector, uint32_t count)
 {
     enum disk_status status = disk_do(DISK_WRITE, sector, count, saved);
-    if (status == DISK_OK) {
+    if (status == DISK_OK)
         status = disk_do(DISK_READ, sector, count, scratch);
-    }
-    if (status != DISK_OK) {
+    if (status != DISK_OK)
         return disk_status_name(status);
-    }
     bool same = memcmp(saved, scratch, (size_t)count * DISK_SECTOR) == 0;
     return same ? NULL : "the content was not restored";
 }
 
-/* All lengths up to area at one place; at_end aligns them to its last sector. */
+/* Tests requests of all lengths up to area at one place; at_end: each ends at the area's last
+ * sector. */
 static void test_place(const char *place, uint64_t sector, uint32_t area, bool at_end)
 {
     char name[48];
     snprintf(name, sizeof(name), "disk.%s.save", place);
     enum disk_status status = disk_do(DISK_READ, sector, area, saved);
-    if (!report(name, status == DISK_OK, disk_status_name(status))) {
+    if (!report(name, status == DISK_OK, disk_status_name(status)))
         return;
-    }
     for (unsigned i = 0; i < sizeof(length) / sizeof(*length); i++) {
         if (length[i] <= area && !console_interrupted()) {
             uint64_t from = at_end ? sector + area - length[i] : sector;
@@ -80,7 +78,7 @@ static void test_place(const char *place, uint64_t sector, uint32_t area, bool a
     report(name, !problem, problem);
 }
 
-/* --- Several in flight ------------------------------------------------------------------------- */
+/* --- Several in flight ------------------------------------------------------------------------ */
 
 static bool fill(struct disk_request *request)
 {
@@ -106,13 +104,11 @@ static void test_queue(void)
         .memory = scratch,
         .each = fill,
     };
-    if (disk->sectors < area || disk->max_count < area || console_interrupted()) {
+    if (disk->sectors < area || disk->max_count < area || console_interrupted())
         return;
-    }
     enum disk_status status = disk_do(DISK_READ, 0, area, saved);
-    if (!report("disk.queue.save", status == DISK_OK, disk_status_name(status))) {
+    if (!report("disk.queue.save", status == DISK_OK, disk_status_name(status)))
         return;
-    }
     status = disk_run(&stream, NULL);
     report("disk.queue.write", status == DISK_OK, disk_status_name(status));
     stream.op = DISK_READ;
@@ -123,7 +119,7 @@ static void test_queue(void)
     report("disk.queue.restore", !problem, problem);
 }
 
-/* --- Out of range ------------------------------------------------------------------------------ */
+/* --- Out of range ----------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -153,12 +149,11 @@ static void test_range(void)
 
 #define MIXED 4u
 
-/* A request that fails among some that must not. */
+/* One request that must fail among others that must not. */
 static void test_mixed(void)
 {
     struct disk_request request[MIXED];
     bool submitted[MIXED] = {false};
-    bool good = true;
     bool were_on = interrupts_off();
     for (unsigned i = 0; i < MIXED; i++) {
         request[i] = (struct disk_request){
@@ -170,16 +165,15 @@ static void test_mixed(void)
         submitted[i] = disk->submit(disk, &request[i]);
         disk_commit();
     }
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
-    for (unsigned i = 0; i < MIXED; i++) {
+    bool good = true;
+    for (unsigned i = 0; i < MIXED; i++)
         good = good && (!submitted[i] || disk_wait(&request[i]) == (i == 1 ? DISK_ERROR : DISK_OK));
-    }
     report("disk.queue.one_of_four_fails", good, "the wrong requests failed");
 }
 
-/* --- All --------------------------------------------------------------------------------------- */
+/* --- All -------------------------------------------------------------------------------------- */
 
 static void test_all(uint32_t area)
 {
@@ -194,9 +188,8 @@ static void test_all(uint32_t area)
     enum disk_status status = disk_do(DISK_FLUSH, 0, 0, NULL);
     report("disk.flush", status == DISK_OK, disk_status_name(status));
     test_range();
-    if (disk->sectors >= MIXED) {
+    if (disk->sectors >= MIXED)
         test_mixed();
-    }
     report("disk.restart", disk->restart(disk), "the device did not come back");
     status = disk_do(DISK_READ, end, part, saved);
     report("disk.restart.read", status == DISK_OK, disk_status_name(status));
@@ -209,9 +202,8 @@ int command_disktest(int count, char **arguments)
         printf("usage: disktest [sectors]\n");
         return 1;
     }
-    if (!shell_disk() || (count == 2 && !shell_number("sectors", arguments[1], LONGEST, &area))) {
+    if (!program_disk() || (count == 2 && !program_number("sectors", arguments[1], LONGEST, &area)))
         return 1;
-    }
     if (area == 0) {
         printf("sectors must be at least 1.\n");
         return 1;
@@ -221,9 +213,8 @@ int command_disktest(int count, char **arguments)
     size_t pages = LONGEST * DISK_SECTOR / 4096;
     saved = page_alloc(pages);
     scratch = page_alloc(pages);
-    if (!saved || !scratch) {
+    if (!saved || !scratch)
         panic("disktest: no memory"); /* 2 MiB: the smallest board has more */
-    }
     passed = failed = 0;
     test_all((uint32_t)area);
     page_free(saved, pages);

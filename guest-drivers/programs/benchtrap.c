@@ -1,11 +1,13 @@
 /*
- * `bench trap`: what the operations that a VMM must carry out cost, in retired instructions seen by
- * the guest: under a VMM those of the VMM and the firmware too.
+ * `bench trap`: what the operations that a VMM must carry out cost, in retired instructions that
+ * the guest sees: under a VMM the instructions of the VMM and of the firmware, too.
  *
- * Each operation is done R and then 2 R times, and the difference counts: what is done once (patching,
- * first faults, the reading of the counter) is not in it. The surprise: it is done R times once more
- * before, not counted, since a VMM learns some things only after hundreds of traps.
+ * Each operation is done R and then 2 R times, and the difference counts: what is done once
+ * (patching, first faults, the reading of the counter) is not in the difference. The surprise: the
+ * operation is done R times before that, not counted, since a VMM learns some things only after
+ * hundreds of traps.
  */
+#include "bench.h"
 #include "kernel.h"
 #include "isa/riscv.h"
 
@@ -40,7 +42,8 @@ static uint64_t entry_of(const void *page, uint64_t flags)
     return (uint64_t)page >> PAGE_SHIFT << PTE_PPN_SHIFT | flags | PTE_V;
 }
 
-/* One entry of the kernel's root: the window, with the user page as its first page. */
+/* Maps the window by one entry of the kernel's root, with the user page as the window's first page;
+ * that entry. */
 static uint64_t *map_window(void)
 {
     uint64_t *root = (uint64_t *)(page_kernel_satp() << PAGE_SHIFT);
@@ -53,7 +56,8 @@ static uint64_t *map_window(void)
     return &root[WINDOW >> 30];
 }
 
-/* R rounds' cost: 2 R rounds less R rounds. Marked for the VMM's own statistics. */
+/* What R rounds cost: the cost of 2 R rounds less that of R rounds. The 2 R rounds are marked
+ * for the VMM's own statistics. */
 static struct bench_cost measure(const struct operation *operation)
 {
     operation->run(ROUNDS, operation->argument);
@@ -83,24 +87,21 @@ int bench_trap(void)
         {"SBI get_spec_version", op_sbi, 0},
     };
     enum { COUNT = sizeof(operations) / sizeof(*operations) };
-    struct bench_cost cost[COUNT];
-
     console_flush();
     uint64_t sie = csr_read(CSR_SIE);
     csr_write(CSR_SIE, 0);
     uint64_t *window = map_window();
-    for (unsigned i = 0; i < COUNT; i++) {
+    struct bench_cost cost[COUNT];
+    for (unsigned i = 0; i < COUNT; i++)
         cost[i] = measure(&operations[i]);
-    }
     *window = 0;
     sfence_vma_all();
     csr_write(CSR_SIE, sie);
     interrupts_on();
     for (unsigned i = 1; i < COUNT; i++) {
         printf("bench trap: %s: %u rounds", operations[i].name, ROUNDS);
-        if (bench_counts()) {
+        if (bench_counts())
             printf(", %ld instructions", (int64_t)(cost[i].instructions - cost[0].instructions));
-        }
         printf(", %ld ticks\n", (int64_t)(cost[i].ticks - cost[0].ticks));
     }
     return 0;

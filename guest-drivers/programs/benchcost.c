@@ -1,19 +1,24 @@
 /*
- * What a bench cost. It is bracketed by a vendor SBI call, so that a VMM counts what the workload
- * alone cost; firmware that does not know the call answers NOT_SUPPORTED, which does not matter.
+ * What a workload costs. A vendor SBI call before and after the workload lets a VMM count what the
+ * workload alone costs; firmware that does not know the call answers NOT_SUPPORTED, which does not
+ * matter.
  *
- * The surprise: QEMU's instret counts instructions only with -icount. Without, it is the computer's
- * clock, and nothing says so. But of a loop it is known how many instructions it has: a clock that
- * shows just that number, for several lengths one after the other, is as good as impossible.
+ * The surprise: QEMU's instret counts instructions only with -icount. Without -icount instret is
+ * the computer's clock, and nothing says so. But it is known how many instructions a loop has: that
+ * a clock shows just that number, for loops of several lengths one after the other, is as good as
+ * impossible.
  */
+#include "bench.h"
 #include "kernel.h"
 #include "isa/riscv.h"
 
 #define MARK_BEGIN 0u
 #define MARK_END   1u
 
-#define LENGTHS 4u  /* stretches in a row that must all be exact, */
-#define TRIES   16u /* in one of so many rows: something may have come in between in the others */
+/* instret counts if so many stretches in a row are exact, in one of so many tries: in the other
+ * tries something may have come in between. */
+#define LENGTHS 4u
+#define TRIES   16u
 #define SHORT   61u /* rounds of the shortest stretch */
 
 struct bench_cost bench_now(void)
@@ -40,7 +45,7 @@ struct bench_cost bench_end(struct bench_cost begin)
     return cost;
 }
 
-/* What instret says of so many rounds of two instructions, and of its first reading. */
+/* How far instret goes on in so many rounds of two instructions, with its own first reading. */
 static uint64_t stretch(uint64_t rounds)
 {
     uint64_t begin, end;
@@ -60,30 +65,26 @@ static bool find_out(void)
     unsigned exact = 0;
     for (unsigned i = 0; i < TRIES && exact < LENGTHS; i++) {
         exact = 0;
-        while (exact < LENGTHS && stretch(SHORT << exact) == 2 * (SHORT << exact) + 1) {
+        while (exact < LENGTHS && stretch(SHORT << exact) == 2 * (SHORT << exact) + 1)
             exact++;
-        }
     }
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
     return exact == LENGTHS;
 }
 
 bool bench_counts(void)
 {
     static enum { UNKNOWN, COUNTS, IS_CLOCK } instret;
-    if (instret == UNKNOWN) {
+    if (instret == UNKNOWN)
         instret = find_out() ? COUNTS : IS_CLOCK;
-    }
     return instret == COUNTS;
 }
 
 void bench_print(struct bench_cost cost)
 {
     printf("%lu ticks", cost.ticks);
-    if (bench_counts()) {
+    if (bench_counts())
         printf(", %lu instructions", cost.instructions);
-    }
     printf("\n");
 }

@@ -1,11 +1,12 @@
 /*
  * `uarttest`: the console device checked through its registers.
  *
- * A 16550A is tested in its own loopback (data sheet 8.6.7), in which nothing leaves the line, with
- * the hart's interrupts off; results are printed when the console is back. Of a virtio console only
- * identity, reset and start-up can be seen from inside.
+ * A 16550A is tested in its own loopback (data sheet 8.6.7), in which no byte leaves the device,
+ * with the hart's interrupts off. The surprise: results are kept, and printed when the console is
+ * back. Of a virtio console only identity, reset and start-up can be seen from inside.
  */
 #include "kernel.h"
+#include "programs.h"
 
 #define RESULTS_MAX 64u
 
@@ -19,12 +20,11 @@ static unsigned results;
 
 static void check(const char *name, uint64_t seen, uint64_t expected)
 {
-    if (results < RESULTS_MAX) {
+    if (results < RESULTS_MAX)
         result[results++] = (struct result){name, seen, expected};
-    }
 }
 
-/* --- 16550A ------------------------------------------------------------------------------------ */
+/* --- 16550A ----------------------------------------------------------------------------------- */
 
 enum { DATA, IER, IIR, LCR, MCR, LSR, MSR, SCR, DLL = 0, DLM = 1, FCR = 2 };
 
@@ -81,7 +81,7 @@ static void test_modem_lines(void)
     *uart(MCR) = MCR_LOOP;
     (void)*uart(MSR);
     check("uart.loop.msr.none", *uart(MSR), 0x00);
-    /* DTR, RTS, OUT1, OUT2 come back as DSR, CTS, RI, DCD */
+    /* DTR, RTS, OUT1, OUT2 come back as DSR, CTS, RI, DCD. */
     static const uint8_t line[][2] = {{0x01, 0x20}, {0x02, 0x10}, {0x04, 0x40}, {0x08, 0x80}};
     static const char *const name[] = {"uart.loop.dtr_is_dsr", "uart.loop.rts_is_cts",
                                        "uart.loop.out1_is_ri", "uart.loop.out2_is_dcd"};
@@ -111,14 +111,13 @@ static void test_data(void)
         wait_lsr(LSR_SENT);
     }
     unsigned in_order = 0;
-    for (unsigned i = 0; i < FIFO; i++) {
+    for (unsigned i = 0; i < FIFO; i++)
         in_order += (*uart(LSR) & LSR_READY) && *uart(DATA) == 0x30 + i;
-    }
     check("uart.loop.fifo_order", in_order, FIFO);
     check("uart.loop.fifo_empty", *uart(LSR) & LSR_READY, 0);
     *uart(DATA) = 1;
     wait_lsr(LSR_READY);
-    *uart(FCR) = 0x03; /* clear the receive FIFO alone */
+    *uart(FCR) = 0x03; /* clears the receive FIFO alone */
     check("uart.fcr.clears_receive", *uart(LSR) & LSR_READY, 0);
 }
 
@@ -130,11 +129,10 @@ static void test_overrun(void)
         wait_lsr(LSR_SENT);
     }
     *uart(DATA) = FIFO;
-    uint8_t lsr = 0; /* every read of it clears the overrun bit */
+    uint8_t lsr = 0; /* of all reads: each read of LSR clears the overrun bit */
     uint64_t deadline = time_now() + time_from_ms(LINE_MS);
-    while (!(lsr & LSR_OVERRUN) && time_now() < deadline) {
+    while (!(lsr & LSR_OVERRUN) && time_now() < deadline)
         lsr |= *uart(LSR);
-    }
     check("uart.overrun.reported", lsr & LSR_OVERRUN, LSR_OVERRUN);
     check("uart.overrun.cleared_by_read", *uart(LSR) & LSR_OVERRUN, 0);
     *uart(FCR) = FCR_ON;
@@ -168,15 +166,13 @@ static void test_16550(void)
     test_overrun();
     test_causes();
     *uart(MCR) = 0;
-    if (console->device == &board.uart) {
+    if (console->device == &board.uart)
         console->restart(console);
-    }
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
 }
 
-/* --- virtio console ---------------------------------------------------------------------------- */
+/* --- virtio console --------------------------------------------------------------------------- */
 
 static void test_virtio(struct console *tested)
 {
@@ -198,9 +194,8 @@ static void test_virtio(struct console *tested)
     check("console.queue_1000_does_not_exist", base[0x034 / 4], 0);
     check("console.restart", tested->restart(tested), 1);
     check("console.restart.status", base[0x070 / 4], 0x0f);
-    if (were_on) {
+    if (were_on)
         interrupts_on();
-    }
 }
 
 int command_uarttest(int count, char **arguments)
@@ -211,11 +206,10 @@ int command_uarttest(int count, char **arguments)
         return 1;
     }
     results = 0;
-    if (console->device == &board.uart) {
+    if (console->device == &board.uart)
         test_16550();
-    } else {
+    else
         test_virtio(console);
-    }
     unsigned failed = 0;
     for (unsigned i = 0; i < results; i++) {
         if (result[i].seen == result[i].expected) {
