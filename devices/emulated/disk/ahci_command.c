@@ -7,7 +7,7 @@
  * The surprise: a command that failed keeps its bit in PxCI or PxSACT, and nothing further is issued: the
  * driver has to clear PxCMD.ST, and it is that which forgets all commands.
  */
-#include "devices/emulated/ahci.h"
+#include "devices/emulated/disk/ahci.h"
 
 #include <errno.h>
 #include <string.h>
@@ -145,9 +145,9 @@ static void transfer(struct device *dev, struct ahci_slot *slot)
     slot->bounced = false;
     slot->chunk = 0;
     if (slot->kind != ATA_VERIFY)
-        error = ahciprd_collect(dev, slot);
+        error = ahci_prd_collect(dev, slot);
     if (!error && !slot->chunk)
-        error = ahciprd_bounce(dev, slot);
+        error = ahci_prd_bounce(dev, slot);
     if (error)
         fail_memory(dev, slot, error);
     else
@@ -157,7 +157,7 @@ static void transfer(struct device *dev, struct ahci_slot *slot)
 static void transferred(struct device *dev, struct ahci_slot *slot)
 {
     if (slot->bounced && slot->kind == ATA_READ) {
-        uint32_t error = ahciprd_copy_sector(dev, slot);
+        uint32_t error = ahci_prd_copy_sector(dev, slot);
 
         if (error) {
             fail_memory(dev, slot, error);
@@ -251,7 +251,7 @@ static void begin_trim(struct device *dev, struct ahci_slot *slot)
         fail(dev, slot, ATA_ERROR_ABRT);
         return;
     }
-    error = ahciprd_copy_sector(dev, slot);
+    error = ahci_prd_copy_sector(dev, slot);
     if (error) {
         fail_memory(dev, slot, error);
         return;
@@ -302,7 +302,7 @@ static bool fill_log(const struct ahci *ahci, struct ahci_slot *slot)
 
 static void give_sector(struct device *dev, struct ahci_slot *slot)
 {
-    uint32_t error = ahciprd_copy_sector(dev, slot);
+    uint32_t error = ahci_prd_copy_sector(dev, slot);
 
     slot->bytes = HOST_DISK_SECTOR;
     if (error)
@@ -389,7 +389,7 @@ static void control(struct device *dev, struct ahci_slot *slot, uint8_t value)
 
     ahci->ci &= ~(1u << slot_number(ahci, slot));
     if (value & CONTROL_SRST) {
-        ahcicmd_reset(dev);
+        ahci_slots_reset(dev);
         ahci->soft_reset = true;
         ahci->tfd &= ~(ATA_STATUS_BSY | ATA_STATUS_DRQ);
     } else if (ahci->soft_reset) {
@@ -451,7 +451,7 @@ static void start(struct device *dev, struct ahci_slot *slot)
 
 /* --- What the registers ask for -------------------------------------------------------------- */
 
-void ahcicmd_run(struct device *dev)
+void ahci_slots_run(struct device *dev)
 {
     struct ahci *ahci = dev->state;
 
@@ -495,7 +495,7 @@ static bool submit_waiting(struct device *dev)
     return true;
 }
 
-void ahcicmd_service(struct device *dev)
+void ahci_slots_service(struct device *dev)
 {
     struct ahci *ahci = dev->state;
     bool all = finish_requests(dev) && submit_waiting(dev);
@@ -507,10 +507,10 @@ void ahcicmd_service(struct device *dev)
         ahci_receive_sdb(dev, finished, ATA_STATUS_READY, 0);
     }
     if (all)
-        ahcicmd_run(dev);
+        ahci_slots_run(dev);
 }
 
-void ahcicmd_abandon(struct device *dev)
+void ahci_slots_abandon(struct device *dev)
 {
     struct ahci *ahci = dev->state;
 
@@ -529,12 +529,12 @@ void ahcicmd_abandon(struct device *dev)
         ahci->busy = AHCI_NO_SLOT;
 }
 
-void ahcicmd_reset(struct device *dev)
+void ahci_slots_reset(struct device *dev)
 {
     struct ahci *ahci = dev->state;
     struct host_disk *disk = dev->host;
 
-    if (ahcicmd_in_flight(ahci))
+    if (ahci_slots_in_flight(ahci))
         disk->reset(disk);
     for (unsigned i = 0; i < AHCI_SLOTS; i++)
         ahci->slot[i].state = SLOT_FREE;
@@ -546,7 +546,7 @@ void ahcicmd_reset(struct device *dev)
     ata_settings_reset(&ahci->settings, &ahci_profile);
 }
 
-bool ahcicmd_in_flight(const struct ahci *ahci)
+bool ahci_slots_in_flight(const struct ahci *ahci)
 {
     for (unsigned i = 0; i < AHCI_SLOTS; i++)
         if (ahci->slot[i].state == SLOT_INFLIGHT)

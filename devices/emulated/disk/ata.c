@@ -2,7 +2,7 @@
  * An ATA disk with programmed I/O: the task file of a parallel ATA device 0, without a device 1.
  *
  * ATA/ATAPI-6, sections 7 (registers), 9.1 and 9.2 (resets), 9.5 to 9.7 (PIO data and non-data protocols);
- * commands in atacmd.c. Command block at offset 0, control block at EMULATED_ATA_CONTROL, registers 4
+ * commands in ata_command.c. Command block at offset 0, control block at EMULATED_ATA_CONTROL, registers 4
  * bytes apart.
  *
  * The surprise: to the guest every block of a transfer is a separate event (DRQ, interrupt), but the
@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "core/host/host.h"
-#include "devices/emulated/atacmd.h"
+#include "devices/emulated/disk/ata_command.h"
 #include "devices/emulated/emulated.h"
 
 enum ata_register { /* offset / 4 in the command block */

@@ -7,7 +7,7 @@
  * HOST_DISK_MAX_SEGMENTS pieces. A transfer is cut at the last whole sector that fits, or that the first
  * PRDS_AT_ONCE entries hold, continued when the host is done with that, and a sector in too many pieces for one request goes through a buffer.
  */
-#include "devices/emulated/ahci.h"
+#include "devices/emulated/disk/ahci.h"
 
 #include <string.h>
 
@@ -56,7 +56,7 @@ static void advance(struct ahci_cursor *cursor, const struct prd *prd, uint32_t 
     }
 }
 
-uint32_t ahciprd_copy_sector(struct device *dev, struct ahci_slot *slot)
+uint32_t ahci_prd_copy_sector(struct device *dev, struct ahci_slot *slot)
 {
     uint32_t moved = 0;
 
@@ -98,7 +98,7 @@ static bool add_segment(struct ahci_slot *slot, uint8_t *base, uint32_t len)
     return true;
 }
 
-uint32_t ahciprd_collect(struct device *dev, struct ahci_slot *slot)
+uint32_t ahci_prd_collect(struct device *dev, struct ahci_slot *slot)
 {
     uint32_t wanted = slot->left.count * HOST_DISK_SECTOR, total = 0;
     struct ahci_cursor mark = slot->cursor; /* at the last whole sector, with the two lines below */
@@ -138,11 +138,11 @@ uint32_t ahciprd_collect(struct device *dev, struct ahci_slot *slot)
     return 0;
 }
 
-uint32_t ahciprd_bounce(struct device *dev, struct ahci_slot *slot)
+uint32_t ahci_prd_bounce(struct device *dev, struct ahci_slot *slot)
 {
     slot->bounced = true;
     slot->chunk = 1;
     slot->request.nsegments = 1;
     slot->segments[0] = (struct host_segment){slot->sector, HOST_DISK_SECTOR};
-    return slot->kind == ATA_WRITE ? ahciprd_copy_sector(dev, slot) : 0;
+    return slot->kind == ATA_WRITE ? ahci_prd_copy_sector(dev, slot) : 0;
 }

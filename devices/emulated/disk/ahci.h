@@ -1,7 +1,7 @@
 /*
  * Private to the emulated AHCI disk: ahci.c has the registers, the resets and the FISes that the port
- * receives; ahcicmd.c has the command slots, from the command list to the host's disk and back;
- * ahciprd.c has the guest's scatter/gather lists.
+ * receives; ahci_command.c has the command slots, from the command list to the host's disk and back;
+ * ahci_prd.c has the guest's scatter/gather lists.
  */
 #pragma once
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 
 #include "core/device.h"
 #include "core/host/host.h"
-#include "devices/emulated/atacmd.h"
+#include "devices/emulated/disk/ata_command.h"
 
 #define AHCI_SLOTS   32u
 #define AHCI_NO_SLOT 0xffu
@@ -102,31 +102,31 @@ static inline void ahci_set_is(struct ahci *ahci, uint32_t pxis)
 void ahci_halt(struct device *dev, uint32_t pxis);
 
 /* Issues what is in PxCI as far as the port and the device can take it. */
-void ahcicmd_run(struct device *dev);
+void ahci_slots_run(struct device *dev);
 
 /* Takes what the host has completed, submits what it refused before. */
-void ahcicmd_service(struct device *dev);
+void ahci_slots_service(struct device *dev);
 
 /* Forgets all commands; those that the host still works on end without a report. */
-void ahcicmd_abandon(struct device *dev);
+void ahci_slots_abandon(struct device *dev);
 
 /* As that, at once: the host lets go of the guest's memory. For resets. */
-void ahcicmd_reset(struct device *dev);
+void ahci_slots_reset(struct device *dev);
 
 /* Whether the host still works on a command of this port. */
-bool ahcicmd_in_flight(const struct ahci *ahci);
+bool ahci_slots_in_flight(const struct ahci *ahci);
 
 /* --- Scatter/gather. Each returns 0, or the PxIS bit that says what is wrong with the guest's list. --- */
 
 /* Moves slot->sector to or from the guest, from the cursor on. */
-uint32_t ahciprd_copy_sector(struct device *dev, struct ahci_slot *slot);
+uint32_t ahci_prd_copy_sector(struct device *dev, struct ahci_slot *slot);
 
 /* Fills slot->request with as many whole sectors of slot->left as fit, in place; slot->chunk says how
  * many: 0 when not even one sector fits. */
-uint32_t ahciprd_collect(struct device *dev, struct ahci_slot *slot);
+uint32_t ahci_prd_collect(struct device *dev, struct ahci_slot *slot);
 
 /* Makes slot->request one sector through slot->sector; for a write, fetches it from the guest. */
-uint32_t ahciprd_bounce(struct device *dev, struct ahci_slot *slot);
+uint32_t ahci_prd_bounce(struct device *dev, struct ahci_slot *slot);
 
 /* Which way a command's data goes. */
 static inline bool ahci_to_guest(const struct ahci_slot *slot)

@@ -8,7 +8,7 @@
  * way. PxCMD.CR therefore stays set until the host's disk has let go of the guest's memory.
  * DMA Setup FISes are not stored: no interrupt announces them and no register shows them.
  */
-#include "devices/emulated/ahci.h"
+#include "devices/emulated/disk/ahci.h"
 
 #include <string.h>
 
@@ -144,7 +144,7 @@ void ahci_halt(struct device *dev, uint32_t pxis)
 
     ahci_set_is(ahci, pxis);
     ahci->halted = true;
-    ahcicmd_abandon(dev);
+    ahci_slots_abandon(dev);
 }
 
 /* --- Received FISes -------------------------------------------------------------------------- */
@@ -246,7 +246,7 @@ static void link_down(struct device *dev)
 {
     struct ahci *ahci = dev->state;
 
-    ahcicmd_reset(dev);
+    ahci_slots_reset(dev);
     ahci->tfd = TFD_NO_DEVICE;
     ahci->sig = SIG_NONE;
     ahci->sact = ahci->ci = 0;
@@ -281,7 +281,7 @@ static uint32_t load_cmd(const struct ahci *ahci)
 {
     return ahci->cmd | PXCMD_SUD | PXCMD_POD | (uint32_t)ahci->current << PXCMD_CCS_SHIFT |
            (ahci->cmd & PXCMD_FRE ? PXCMD_FR : 0) |
-           ((ahci->cmd & PXCMD_ST) || ahcicmd_in_flight(ahci) ? PXCMD_CR : 0);
+           ((ahci->cmd & PXCMD_ST) || ahci_slots_in_flight(ahci) ? PXCMD_CR : 0);
 }
 
 static void store_cmd(struct device *dev, uint32_t value)
@@ -294,14 +294,14 @@ static void store_cmd(struct device *dev, uint32_t value)
         ahci->ci = ahci->sact = 0;
         ahci->current = 0;
         ahci->halted = false;
-        ahcicmd_abandon(dev);
+        ahci_slots_abandon(dev);
     }
     if ((value & PXCMD_CLO) && !(before & PXCMD_ST)) {
         ahci->tfd &= ~(ATA_STATUS_BSY | ATA_STATUS_DRQ);
         ahci->busy = AHCI_NO_SLOT;
     }
     send_signature(dev);
-    ahcicmd_run(dev);
+    ahci_slots_run(dev);
 }
 
 static uint32_t load_ssts(const struct ahci *ahci)
@@ -336,7 +336,7 @@ static void store_ci(struct device *dev, uint32_t value)
     if (value & ~ahci->ci)
         dev->count.notifications++;
     ahci->ci |= value;
-    ahcicmd_run(dev);
+    ahci_slots_run(dev);
 }
 
 static uint32_t load_port(const struct ahci *ahci, uint32_t reg)
@@ -449,7 +449,7 @@ static bool ahci_access(struct device *dev, struct mmio *io)
 
 static void ahci_service(struct device *dev)
 {
-    ahcicmd_service(dev);
+    ahci_slots_service(dev);
     update_irq(dev);
 }
 

@@ -7,7 +7,7 @@
  * The surprise: a count of 0 means the largest count, and what "count" is depends on the command: 256
  * sectors, 65,536 sectors, or, for a queued command, the feature register.
  */
-#include "devices/emulated/atacmd.h"
+#include "devices/emulated/disk/ata_command.h"
 
 #include <string.h>
 
