@@ -7,7 +7,7 @@ UNIT_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recov
 
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
-AHCI := $(addprefix devices/emulated/disk/,ahci.c ahci_command.c ahci_prd.c ata_command.c)
+AHCI := $(addprefix devices/emulated/disk/,ahci.c ahci_command.c ahci_fis.c ahci_prd.c ahci_slots.c ata_command.c)
 INLINE := $(addprefix core/cpu/,inline_code.c interpret.c liveness.c decode.c decode_compressed.c) \
 	tests/unit/inline_hart.c tests/unit/hart.c
 PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c mmio.c ring.c) tests/unit/mock.c

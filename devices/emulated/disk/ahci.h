@@ -1,7 +1,8 @@
 /*
- * Private to the emulated AHCI disk: ahci.c has the registers, the resets and the FISes that the port
- * receives; ahci_command.c has the command slots, from the command list to the host's disk and back;
- * ahci_prd.c has the guest's scatter/gather lists.
+ * Private to the emulated AHCI disk. In the order of a command: ahci.c has the registers and the resets;
+ * ahci_slots.c fetches commands from the guest's command list, and takes back what the host's disk has
+ * finished; ahci_command.c is what the disk does for a command; ahci_prd.c reads the guest's scatter/gather
+ * lists; ahci_fis.c has the FISes by which the disk answers.
  */
 #pragma once
 #include <stdbool.h>
@@ -77,19 +78,15 @@ struct ahci {
     uint32_t finished; /* tags for the next Set Device Bits FIS */
     struct ata_settings settings;
     struct ata_taskfile ncq_error; /* log 10h: the queued command that failed */
-    uint8_t ncq_tag;               /* its tag, or 0x80 */
+    uint8_t ncq_tag;               /* its tag, or AHCI_NOT_QUEUED */
     struct ahci_slot slot[AHCI_SLOTS];
 };
 
-#define AHCI_TABLE_PRDS 0x80u /* offset of the first PRD in a command table */
+#define AHCI_HEADER_BYTES 32u   /* of a command header: an entry of the command list */
+#define AHCI_TABLE_PRDS   0x80u /* offset of the first PRD in a command table */
+#define AHCI_NOT_QUEUED   0x80u /* for ncq_tag: the error was not a queued command's */
 
 extern const struct ata_profile ahci_profile;
-
-/* The port receives a FIS: stored in memory if PxCMD.FRE, and PxTFD and PxIS follow. If the guest's
- * receive area is not RAM the port halts with HBFS. */
-void ahci_receive_d2h(struct device *dev, const struct ata_taskfile *tf, bool interrupt);
-void ahci_receive_pio_setup(struct device *dev, const struct ata_taskfile *tf, bool to_guest);
-void ahci_receive_sdb(struct device *dev, uint32_t finished, uint8_t status, uint8_t error);
 
 /* Sets bits in PxIS, perhaps once more: the line is asserted anew. */
 static inline void ahci_set_is(struct ahci *ahci, uint32_t pxis)
@@ -100,6 +97,8 @@ static inline void ahci_set_is(struct ahci *ahci, uint32_t pxis)
 
 /* Sets bits in PxIS and stops the command list until the driver restarts it. */
 void ahci_halt(struct device *dev, uint32_t pxis);
+
+/* --- ahci_slots.c ------------------------------------------------------------------------------ */
 
 /* Issues what is in PxCI as far as the port and the device can take it. */
 void ahci_slots_run(struct device *dev);
@@ -116,7 +115,23 @@ void ahci_slots_reset(struct device *dev);
 /* Whether the host still works on a command of this port. */
 bool ahci_slots_in_flight(const struct ahci *ahci);
 
-/* --- Scatter/gather. Each returns 0, or the PxIS bit that says what is wrong with the guest's list. --- */
+static inline unsigned ahci_slot_number(const struct ahci *ahci, const struct ahci_slot *slot)
+{
+    return (unsigned)(slot - ahci->slot);
+}
+
+/* --- ahci_command.c ---------------------------------------------------------------------------- */
+
+/* The device receives the command in slot->tf: it is queued, or keeps the device busy, or is refused. */
+void ahci_command_start(struct device *dev, struct ahci_slot *slot);
+
+/* Gives slot->request to the host's disk. If that is full the slot waits, to be submitted again. */
+void ahci_command_submit(struct device *dev, struct ahci_slot *slot);
+
+/* The host has finished slot->request: the next one of the command, or the command's end. */
+void ahci_command_complete(struct device *dev, struct ahci_slot *slot);
+
+/* --- ahci_prd.c: each returns 0, or the PxIS bit that says what is wrong with the guest's list --- */
 
 /* Moves slot->sector to or from the guest, from the cursor on. */
 uint32_t ahci_prd_copy_sector(struct device *dev, struct ahci_slot *slot);
@@ -127,6 +142,16 @@ uint32_t ahci_prd_collect(struct device *dev, struct ahci_slot *slot);
 
 /* Makes slot->request one sector through slot->sector; for a write, fetches it from the guest. */
 uint32_t ahci_prd_bounce(struct device *dev, struct ahci_slot *slot);
+
+/* --- ahci_fis.c -------------------------------------------------------------------------------- */
+
+/* The port receives a FIS: stored in memory if PxCMD.FRE, and PxTFD and PxIS follow. If the guest's
+ * receive area is not RAM the port halts with HBFS. */
+void ahci_receive_d2h(struct device *dev, const struct ata_taskfile *tf, bool interrupt);
+void ahci_receive_pio_setup(struct device *dev, const struct ata_taskfile *tf, bool to_guest);
+void ahci_receive_sdb(struct device *dev, uint32_t finished, uint8_t status, uint8_t error);
+
+/* --- Small things ------------------------------------------------------------------------------ */
 
 /* Which way a command's data goes. */
 static inline bool ahci_to_guest(const struct ahci_slot *slot)

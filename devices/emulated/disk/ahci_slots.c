@@ -1,0 +1,197 @@
+/*
+ * The command slots of the emulated AHCI disk: a command is fetched from the guest's command list, and given to
+ * the device; what the host's disk has finished comes back here.
+ *
+ * AHCI 1.3.1, sections 4.2.2 and 4.2.3 (command list and table), 5.3 and 5.5 (port states, command issue);
+ * Serial ATA 3.1, section 10.5.6 (Register FIS, host to device).
+ *
+ * The surprise: a slot can be empty for the guest and full for the host. A driver that clears PxCMD.ST has
+ * forgotten its commands, but the host's disk may still be at work on them: such a slot is issued again only
+ * when the host has let go of it.
+ */
+#include "devices/emulated/disk/ahci.h"
+
+#include <string.h>
+
+#define HEADER_CFL   0x1fu /* in byte 0 of a command header: length of the FIS in words of 4 bytes */
+#define TABLE_ALIGN  0x7full
+#define FIS_H2D      0x27u
+#define FIS_WORDS    5u
+#define FIS_COMMAND  0x80u /* in byte 1: a command, not a change of the control register */
+#define FIS_CONTROL  15u
+#define CONTROL_SRST 0x04u
+
+/* --- Issue ----------------------------------------------------------------------------------- */
+
+/* A change of the control register: a software reset is one with SRST and one without. */
+static void control(struct device *dev, struct ahci_slot *slot, uint8_t value)
+{
+    struct ahci *ahci = dev->state;
+    struct ata_taskfile tf;
+
+    ahci->ci &= ~(1u << ahci_slot_number(ahci, slot));
+    if (value & CONTROL_SRST) {
+        ahci_slots_reset(dev);
+        ahci->soft_reset = true;
+        ahci->tfd &= ~(ATA_STATUS_BSY | ATA_STATUS_DRQ);
+    } else if (ahci->soft_reset) {
+        ahci->soft_reset = false;
+        ata_taskfile_signature(&tf);
+        ahci->sig = (uint32_t)(tf.lba << 8 | tf.count);
+        ahci_receive_d2h(dev, &tf, false);
+    }
+}
+
+static void decode_fis(struct ata_taskfile *tf, const uint8_t *fis)
+{
+    *tf = (struct ata_taskfile){
+        .command = fis[2],
+        .feature = (uint16_t)(fis[3] | fis[11] << 8),
+        .device = fis[7],
+        .count = (uint16_t)(fis[12] | fis[13] << 8),
+    };
+    for (unsigned i = 0; i < 3; i++)
+        tf->lba |= (uint64_t)fis[4 + i] << (8 * i) | (uint64_t)fis[8 + i] << (24 + 8 * i);
+}
+
+/* Fetches the header and the FIS of a free slot and starts its command. */
+static void start(struct device *dev, struct ahci_slot *slot)
+{
+    struct ahci *ahci = dev->state;
+    uint64_t header_gpa = ahci->clb_gpa + AHCI_HEADER_BYTES * ahci_slot_number(ahci, slot);
+    const void *bytes = vm_ram(dev->vm, header_gpa, AHCI_HEADER_BYTES);
+    uint8_t header[AHCI_HEADER_BYTES], fis[4 * FIS_WORDS];
+
+    ahci->current = (uint8_t)ahci_slot_number(ahci, slot);
+    if (!bytes) {
+        ahci_halt(dev, PXIS_HBFS);
+        return;
+    }
+    memcpy(header, bytes, sizeof(header));
+    slot->table_gpa = ahci_le64(header + 8) & ~TABLE_ALIGN;
+    slot->prds = ahci_le32(header) >> 16;
+    bytes = vm_ram(dev->vm, slot->table_gpa, AHCI_TABLE_PRDS);
+    if (!bytes) {
+        ahci_halt(dev, PXIS_HBFS);
+        return;
+    }
+    memcpy(fis, bytes, sizeof(fis));
+    if (fis[0] != FIS_H2D || (header[0] & HEADER_CFL) != FIS_WORDS) {
+        ahci->serr |= PXSERR_P;
+        ahci_halt(dev, PXIS_IFS);
+        return;
+    }
+    slot->abandoned = slot->bounced = slot->flush = false;
+    slot->cursor = (struct ahci_cursor){0};
+    slot->bytes = 0;
+    decode_fis(&slot->tf, fis);
+    if (fis[1] & FIS_COMMAND)
+        ahci_command_start(dev, slot);
+    else
+        control(dev, slot, fis[FIS_CONTROL]);
+}
+
+/* --- What the registers ask for -------------------------------------------------------------- */
+
+void ahci_slots_run(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+
+    for (unsigned i = 0; i < AHCI_SLOTS; i++) {
+        if (!(ahci->cmd & PXCMD_ST) || ahci->halted || ahci->busy != AHCI_NO_SLOT ||
+            (ahci->tfd & (ATA_STATUS_BSY | ATA_STATUS_DRQ)))
+            return;
+        if (!(ahci->ci & 1u << i) || ahci->slot[i].state != SLOT_FREE)
+            continue;
+        start(dev, &ahci->slot[i]);
+        if (device_yield(dev))
+            return;
+    }
+}
+
+/* False: the rest follows later, as it does for what the host's disk refused before. */
+static bool finish_requests(struct device *dev)
+{
+    struct host_disk *disk = dev->host;
+    struct host_disk_request *request;
+
+    while ((request = disk->completed(disk))) {
+        ahci_command_complete(dev, request->cookie);
+        if (device_yield(dev))
+            return false;
+    }
+    return true;
+}
+
+static bool submit_waiting(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+
+    for (unsigned i = 0; i < AHCI_SLOTS; i++) {
+        if (ahci->slot[i].state != SLOT_WAITING)
+            continue;
+        ahci_command_submit(dev, &ahci->slot[i]);
+        if (device_yield(dev))
+            return false;
+    }
+    return true;
+}
+
+void ahci_slots_service(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+    bool all = finish_requests(dev) && submit_waiting(dev);
+
+    if (ahci->finished) {
+        uint32_t finished = ahci->finished;
+
+        ahci->finished = 0;
+        ahci_receive_sdb(dev, finished, ATA_STATUS_READY, 0);
+    }
+    if (all)
+        ahci_slots_run(dev);
+}
+
+void ahci_slots_abandon(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+
+    ahci->finished = 0;
+    for (unsigned i = 0; i < AHCI_SLOTS; i++) {
+        struct ahci_slot *slot = &ahci->slot[i];
+
+        slot->abandoned = true;
+        if (slot->state == SLOT_WAITING) {
+            slot->state = SLOT_FREE;
+            if (ahci->busy == i)
+                ahci->tfd = ATA_STATUS_READY;
+        }
+    }
+    if (ahci->busy != AHCI_NO_SLOT && ahci->slot[ahci->busy].state == SLOT_FREE)
+        ahci->busy = AHCI_NO_SLOT;
+}
+
+void ahci_slots_reset(struct device *dev)
+{
+    struct ahci *ahci = dev->state;
+    struct host_disk *disk = dev->host;
+
+    if (ahci_slots_in_flight(ahci))
+        disk->reset(disk);
+    for (unsigned i = 0; i < AHCI_SLOTS; i++)
+        ahci->slot[i].state = SLOT_FREE;
+    ahci->finished = 0;
+    ahci->busy = AHCI_NO_SLOT;
+    ahci->soft_reset = false;
+    ahci->ncq_tag = AHCI_NOT_QUEUED;
+    ahci->ncq_error = (struct ata_taskfile){0};
+    ata_settings_reset(&ahci->settings, &ahci_profile);
+}
+
+bool ahci_slots_in_flight(const struct ahci *ahci)
+{
+    for (unsigned i = 0; i < AHCI_SLOTS; i++)
+        if (ahci->slot[i].state == SLOT_INFLIGHT)
+            return true;
+    return false;
+}
