@@ -192,7 +192,7 @@ static uint32_t load_cmd(const struct ahci *ahci)
 {
     return ahci->cmd | PXCMD_SUD | PXCMD_POD | (uint32_t)ahci->current << PXCMD_CCS_SHIFT |
            (ahci->cmd & PXCMD_FRE ? PXCMD_FR : 0) |
-           ((ahci->cmd & PXCMD_ST) || ahci_slots_in_flight(ahci) ? PXCMD_CR : 0);
+           ((ahci->cmd & PXCMD_ST) || ahci->in_flight ? PXCMD_CR : 0);
 }
 
 static void store_cmd(struct device *dev, uint32_t value)

@@ -32,12 +32,6 @@
 
 #define PXSERR_P (1u << 10) /* protocol error */
 
-enum ahci_slot_state {
-    SLOT_FREE,
-    SLOT_WAITING, /* the host's disk was full: submit slot->request again */
-    SLOT_INFLIGHT,
-};
-
 /* Where in the PRD table a transfer has got to. */
 struct ahci_cursor {
     uint32_t prd, done; /* entry, and bytes of it that are used up */
@@ -46,9 +40,7 @@ struct ahci_cursor {
 
 /* A command between its issue and its completion. */
 struct ahci_slot {
-    uint8_t state;       /* enum ahci_slot_state */
     uint8_t kind, flags; /* of struct ata_command */
-    bool abandoned;      /* the port stopped: nothing is reported when the host is done */
     bool bounced;        /* the request moves one sector through .sector */
     bool flush;          /* a FLUSH follows before completion */
     struct ata_taskfile tf;
@@ -70,12 +62,18 @@ struct ahci {
     bool news;       /* a cause came, or the driver has dealt with some of them */
     uint64_t clb_gpa, fb_gpa;
     uint32_t pxis, pxie, cmd, tfd, sig, sctl, serr, sact, ci;
-    uint8_t current;   /* PxCMD.CCS */
-    uint8_t busy;      /* slot of the command that keeps the device busy, or AHCI_NO_SLOT */
-    bool halted;       /* after an error, until PxCMD.ST is cleared */
-    bool signature;    /* the device's first D2H FIS waits for PxCMD.FRE */
-    bool soft_reset;   /* between the two FISes of a software reset */
-    uint32_t finished; /* tags for the next Set Device Bits FIS */
+    uint8_t current; /* PxCMD.CCS */
+    uint8_t busy;    /* slot of the command that keeps the device busy, or AHCI_NO_SLOT */
+    bool halted;     /* after an error, until PxCMD.ST is cleared */
+    bool signature;  /* the device's first D2H FIS waits for PxCMD.FRE */
+    bool soft_reset; /* between the two FISes of a software reset */
+    /* Sets of slots, a bit for each. A slot that is neither waiting nor in flight is free. */
+    uint32_t waiting;   /* the host's disk was full: slot->request is to be submitted again */
+    uint32_t in_flight; /* the host's disk works on slot->request */
+    uint32_t
+        abandoned; /* of those in flight: the port stopped, and nothing is reported when the host is done */
+    uint32_t queued;   /* commands by NCQ that the device has, and that are not abandoned */
+    uint32_t finished; /* commands by NCQ for the next Set Device Bits FIS */
     struct ata_settings settings;
     struct ata_taskfile ncq_error; /* log 10h: the queued command that failed */
     uint8_t ncq_tag;               /* its tag, or AHCI_NOT_QUEUED */
@@ -111,9 +109,6 @@ void ahci_slots_abandon(struct device *dev);
 
 /* As that, at once: the host lets go of the guest's memory. For resets. */
 void ahci_slots_reset(struct device *dev);
-
-/* Whether the host still works on a command of this port. */
-bool ahci_slots_in_flight(const struct ahci *ahci);
 
 static inline unsigned ahci_slot_number(const struct ahci *ahci, const struct ahci_slot *slot)
 {

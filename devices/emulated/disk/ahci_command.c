@@ -44,12 +44,12 @@ static void succeed(struct device *dev, struct ahci_slot *slot)
     struct ahci *ahci = dev->state;
     unsigned number = ahci_slot_number(ahci, slot);
 
-    slot->state = SLOT_FREE;
     slot->tf.status = ATA_STATUS_READY;
     count_request(dev, slot);
     if (slot->cursor.interrupt)
         ahci_set_is(ahci, PXIS_DPS);
     if (slot->flags & ATA_NCQ) {
+        ahci->queued &= ~(1u << number);
         ahci->finished |= 1u << number;
         return;
     }
@@ -68,7 +68,6 @@ static void fail(struct device *dev, struct ahci_slot *slot, uint8_t error)
     struct ahci *ahci = dev->state;
     uint32_t finished = ahci->finished;
 
-    slot->state = SLOT_FREE;
     slot->tf.error = error;
     slot->tf.status = ATA_STATUS_READY | ATA_STATUS_ERR;
     if (slot->kind <= ATA_VERIFY && (slot->flags & ATA_EXT) && error != ATA_ERROR_ABRT)
@@ -76,6 +75,7 @@ static void fail(struct device *dev, struct ahci_slot *slot, uint8_t error)
     if (slot->flags & ATA_NCQ) {
         ahci->ncq_error = slot->tf;
         ahci->ncq_tag = (uint8_t)ahci_slot_number(ahci, slot);
+        ahci->queued &= ~(1u << ahci->ncq_tag);
         ahci->finished = 0;
         ahci_receive_sdb(dev, finished, slot->tf.status, error);
     } else {
@@ -95,7 +95,6 @@ static void fail_memory(struct device *dev, struct ahci_slot *slot, uint32_t pxi
         fail(dev, slot, ATA_ERROR_ABRT);
         return;
     }
-    slot->state = SLOT_FREE;
     ahci_halt(dev, pxis); /* PxTFD stays busy, for CLO or COMRESET */
 }
 
@@ -103,13 +102,16 @@ static void fail_memory(struct device *dev, struct ahci_slot *slot, uint32_t pxi
 
 void ahci_command_submit(struct device *dev, struct ahci_slot *slot)
 {
+    struct ahci *ahci = dev->state;
     struct host_disk *disk = dev->host;
+    uint32_t bit = 1u << ahci_slot_number(ahci, slot);
     int status = disk->submit(disk, &slot->request);
 
+    ahci->waiting &= ~bit;
     if (status == 0)
-        slot->state = SLOT_INFLIGHT;
+        ahci->in_flight |= bit;
     else if (status == -EAGAIN)
-        slot->state = SLOT_WAITING;
+        ahci->waiting |= bit;
     else
         fail(dev, slot, ATA_ERROR_ABRT);
 }
@@ -181,10 +183,13 @@ static void trim(struct device *dev, struct ahci_slot *slot)
 void ahci_command_complete(struct device *dev, struct ahci_slot *slot)
 {
     struct ahci *ahci = dev->state;
+    unsigned number = ahci_slot_number(ahci, slot);
+    bool abandoned = ahci->abandoned >> number & 1;
 
-    if (slot->abandoned) {
-        slot->state = SLOT_FREE;
-        if (ahci->busy == ahci_slot_number(ahci, slot)) {
+    ahci->in_flight &= ~(1u << number);
+    ahci->abandoned &= ~(1u << number);
+    if (abandoned) {
+        if (ahci->busy == number) {
             ahci->busy = AHCI_NO_SLOT;
             ahci->tfd = ATA_STATUS_READY;
         }
@@ -327,15 +332,6 @@ static void begin(struct device *dev, struct ahci_slot *slot, const struct ata_c
     }
 }
 
-static bool queue_is_empty(const struct ahci *ahci)
-{
-    for (unsigned i = 0; i < AHCI_SLOTS; i++)
-        if (ahci->slot[i].state != SLOT_FREE && (ahci->slot[i].flags & ATA_NCQ) &&
-            !ahci->slot[i].abandoned)
-            return false;
-    return true;
-}
-
 void ahci_command_start(struct device *dev, struct ahci_slot *slot)
 {
     struct ahci *ahci = dev->state;
@@ -351,6 +347,7 @@ void ahci_command_start(struct device *dev, struct ahci_slot *slot)
         ahci_receive_d2h(dev, &slot->tf, false);
         if (ahci->halted)
             return;
+        ahci->queued |= 1u << number;
         if (((slot->tf.count >> 3) & 0x1f) != number) {
             fail(dev, slot, ATA_ERROR_ABRT);
             return;
@@ -358,7 +355,7 @@ void ahci_command_start(struct device *dev, struct ahci_slot *slot)
     } else {
         ahci->busy = (uint8_t)number;
         ahci->tfd |= ATA_STATUS_BSY;
-        if (!command || !queue_is_empty(ahci)) {
+        if (!command || ahci->queued) {
             fail(dev, slot, ATA_ERROR_ABRT);
             return;
         }

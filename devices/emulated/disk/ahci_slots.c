@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+#include "devices/bits.h"
+
 #define HEADER_CFL   0x1fu /* in byte 0 of a command header: length of the FIS in words of 4 bytes */
 #define TABLE_ALIGN  0x7full
 #define FIS_H2D      0x27u
@@ -81,7 +83,7 @@ static void start(struct device *dev, struct ahci_slot *slot)
         ahci_halt(dev, PXIS_IFS);
         return;
     }
-    slot->abandoned = slot->bounced = slot->flush = false;
+    slot->bounced = slot->flush = false;
     slot->cursor = (struct ahci_cursor){0};
     slot->bytes = 0;
     decode_fis(&slot->tf, fis);
@@ -93,17 +95,22 @@ static void start(struct device *dev, struct ahci_slot *slot)
 
 /* --- What the registers ask for -------------------------------------------------------------- */
 
+/* Whether the port gives its device another command. */
+static bool may_issue(const struct ahci *ahci)
+{
+    return (ahci->cmd & PXCMD_ST) && !ahci->halted && ahci->busy == AHCI_NO_SLOT &&
+           !(ahci->tfd & (ATA_STATUS_BSY | ATA_STATUS_DRQ));
+}
+
 void ahci_slots_run(struct device *dev)
 {
     struct ahci *ahci = dev->state;
 
-    for (unsigned i = 0; i < AHCI_SLOTS; i++) {
-        if (!(ahci->cmd & PXCMD_ST) || ahci->halted || ahci->busy != AHCI_NO_SLOT ||
-            (ahci->tfd & (ATA_STATUS_BSY | ATA_STATUS_DRQ)))
-            return;
-        if (!(ahci->ci & 1u << i) || ahci->slot[i].state != SLOT_FREE)
+    for (uint32_t left = ahci->ci; left && may_issue(ahci); left &= left - 1) {
+        unsigned number = bits_first(left);
+        if ((ahci->waiting | ahci->in_flight) >> number & 1)
             continue;
-        start(dev, &ahci->slot[i]);
+        start(dev, &ahci->slot[number]);
         if (device_yield(dev))
             return;
     }
@@ -127,10 +134,11 @@ static bool submit_waiting(struct device *dev)
 {
     struct ahci *ahci = dev->state;
 
-    for (unsigned i = 0; i < AHCI_SLOTS; i++) {
-        if (ahci->slot[i].state != SLOT_WAITING)
-            continue;
-        ahci_command_submit(dev, &ahci->slot[i]);
+    while (ahci->waiting) {
+        unsigned number = bits_first(ahci->waiting);
+        ahci_command_submit(dev, &ahci->slot[number]);
+        if (ahci->waiting >> number & 1) /* still full */
+            break;
         if (device_yield(dev))
             return false;
     }
@@ -155,20 +163,14 @@ void ahci_slots_service(struct device *dev)
 void ahci_slots_abandon(struct device *dev)
 {
     struct ahci *ahci = dev->state;
+    uint32_t busy = ahci->busy == AHCI_NO_SLOT ? 0 : 1u << ahci->busy;
 
-    ahci->finished = 0;
-    for (unsigned i = 0; i < AHCI_SLOTS; i++) {
-        struct ahci_slot *slot = &ahci->slot[i];
-
-        slot->abandoned = true;
-        if (slot->state == SLOT_WAITING) {
-            slot->state = SLOT_FREE;
-            if (ahci->busy == i)
-                ahci->tfd = ATA_STATUS_READY;
-        }
-    }
-    if (ahci->busy != AHCI_NO_SLOT && ahci->slot[ahci->busy].state == SLOT_FREE)
+    if (ahci->waiting & busy)
+        ahci->tfd = ATA_STATUS_READY;
+    if (!(ahci->in_flight & busy))
         ahci->busy = AHCI_NO_SLOT;
+    ahci->waiting = ahci->queued = ahci->finished = 0;
+    ahci->abandoned = ahci->in_flight;
 }
 
 void ahci_slots_reset(struct device *dev)
@@ -176,22 +178,12 @@ void ahci_slots_reset(struct device *dev)
     struct ahci *ahci = dev->state;
     struct host_disk *disk = dev->host;
 
-    if (ahci_slots_in_flight(ahci))
+    if (ahci->in_flight)
         disk->reset(disk);
-    for (unsigned i = 0; i < AHCI_SLOTS; i++)
-        ahci->slot[i].state = SLOT_FREE;
-    ahci->finished = 0;
+    ahci->waiting = ahci->in_flight = ahci->abandoned = ahci->queued = ahci->finished = 0;
     ahci->busy = AHCI_NO_SLOT;
     ahci->soft_reset = false;
     ahci->ncq_tag = AHCI_NOT_QUEUED;
     ahci->ncq_error = (struct ata_taskfile){0};
     ata_settings_reset(&ahci->settings, &ahci_profile);
-}
-
-bool ahci_slots_in_flight(const struct ahci *ahci)
-{
-    for (unsigned i = 0; i < AHCI_SLOTS; i++)
-        if (ahci->slot[i].state == SLOT_INFLIGHT)
-            return true;
-    return false;
 }
