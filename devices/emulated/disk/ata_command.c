@@ -35,58 +35,56 @@ enum ata_code {
     READ_NATIVE_MAX = 0xf8,
 };
 
-static const struct ata_command commands[] = {
-    {0x06, ATA_TRIM, ATA_DMA},                                     /* DATA SET MANAGEMENT */
-    {0x20, ATA_READ, ATA_PIO},                                     /* READ SECTOR(S) */
-    {0x21, ATA_READ, ATA_PIO},                                     /* ... without retry (ATA-3) */
-    {0x24, ATA_READ, ATA_PIO | ATA_EXT},                           /* READ SECTOR(S) EXT */
-    {0x25, ATA_READ, ATA_DMA | ATA_EXT},                           /* READ DMA EXT */
-    {0x29, ATA_READ, ATA_PIO | ATA_EXT | ATA_MULTIPLE},            /* READ MULTIPLE EXT */
-    {0x2f, ATA_READ_LOG, ATA_PIO | ATA_EXT},                       /* READ LOG EXT */
-    {0x30, ATA_WRITE, ATA_PIO},                                    /* WRITE SECTOR(S) */
-    {0x31, ATA_WRITE, ATA_PIO},                                    /* ... without retry (ATA-3) */
-    {0x34, ATA_WRITE, ATA_PIO | ATA_EXT},                          /* WRITE SECTOR(S) EXT */
-    {0x35, ATA_WRITE, ATA_DMA | ATA_EXT},                          /* WRITE DMA EXT */
-    {0x39, ATA_WRITE, ATA_PIO | ATA_EXT | ATA_MULTIPLE},           /* WRITE MULTIPLE EXT */
-    {0x3d, ATA_WRITE, ATA_DMA | ATA_EXT | ATA_FUA},                /* WRITE DMA FUA EXT */
-    {0x40, ATA_VERIFY, 0},                                         /* READ VERIFY SECTOR(S) */
-    {0x41, ATA_VERIFY, 0},                                         /* ... without retry (ATA-3) */
-    {0x42, ATA_VERIFY, ATA_EXT},                                   /* READ VERIFY SECTOR(S) EXT */
-    {0x47, ATA_READ_LOG, ATA_DMA | ATA_EXT},                       /* READ LOG DMA EXT */
-    {0x60, ATA_READ, ATA_DMA | ATA_EXT | ATA_NCQ},                 /* READ FPDMA QUEUED */
-    {0x61, ATA_WRITE, ATA_DMA | ATA_EXT | ATA_NCQ},                /* WRITE FPDMA QUEUED */
-    {0xc4, ATA_READ, ATA_PIO | ATA_MULTIPLE},                      /* READ MULTIPLE */
-    {0xc5, ATA_WRITE, ATA_PIO | ATA_MULTIPLE},                     /* WRITE MULTIPLE */
-    {0xc8, ATA_READ, ATA_DMA},                                     /* READ DMA */
-    {0xc9, ATA_READ, ATA_DMA},                                     /* ... without retry (ATA-3) */
-    {0xca, ATA_WRITE, ATA_DMA},                                    /* WRITE DMA */
-    {0xcb, ATA_WRITE, ATA_DMA},                                    /* ... without retry (ATA-3) */
-    {0xce, ATA_WRITE, ATA_PIO | ATA_EXT | ATA_MULTIPLE | ATA_FUA}, /* WRITE MULTIPLE FUA EXT */
-    {0xe7, ATA_FLUSH, 0},                                          /* FLUSH CACHE */
-    {0xea, ATA_FLUSH, ATA_EXT},                                    /* FLUSH CACHE EXT */
-    {0xec, ATA_IDENTIFY, ATA_PIO},                                 /* IDENTIFY DEVICE */
-    {RECALIBRATE, ATA_IMMEDIATE, 0},
-    {READ_NATIVE_MAX_EXT, ATA_IMMEDIATE, ATA_EXT},
-    {SEEK, ATA_IMMEDIATE, 0},
-    {EXECUTE_DIAGNOSTIC, ATA_IMMEDIATE, 0},
-    {INITIALIZE_PARAMETERS, ATA_IMMEDIATE, 0},
-    {SET_MULTIPLE, ATA_IMMEDIATE, 0},
-    {STANDBY_IMMEDIATE, ATA_IMMEDIATE, 0},
-    {IDLE_IMMEDIATE, ATA_IMMEDIATE, 0},
-    {STANDBY, ATA_IMMEDIATE, 0},
-    {IDLE, ATA_IMMEDIATE, 0},
-    {CHECK_POWER, ATA_IMMEDIATE, 0},
-    {SLEEP, ATA_IMMEDIATE, 0},
-    {SET_FEATURES, ATA_IMMEDIATE, 0},
-    {READ_NATIVE_MAX, ATA_IMMEDIATE, 0},
+/* By command code. */
+static const struct ata_command commands[256] = {
+    [0x06] = {ATA_TRIM, ATA_DMA},                           /* DATA SET MANAGEMENT */
+    [0x20] = {ATA_READ, ATA_PIO},                           /* READ SECTOR(S) */
+    [0x21] = {ATA_READ, ATA_PIO},                           /* ... without retry (ATA-3) */
+    [0x24] = {ATA_READ, ATA_PIO | ATA_EXT},                 /* READ SECTOR(S) EXT */
+    [0x25] = {ATA_READ, ATA_DMA | ATA_EXT},                 /* READ DMA EXT */
+    [0x29] = {ATA_READ, ATA_PIO | ATA_EXT | ATA_MULTIPLE},  /* READ MULTIPLE EXT */
+    [0x2f] = {ATA_READ_LOG, ATA_PIO | ATA_EXT},             /* READ LOG EXT */
+    [0x30] = {ATA_WRITE, ATA_PIO},                          /* WRITE SECTOR(S) */
+    [0x31] = {ATA_WRITE, ATA_PIO},                          /* ... without retry (ATA-3) */
+    [0x34] = {ATA_WRITE, ATA_PIO | ATA_EXT},                /* WRITE SECTOR(S) EXT */
+    [0x35] = {ATA_WRITE, ATA_DMA | ATA_EXT},                /* WRITE DMA EXT */
+    [0x39] = {ATA_WRITE, ATA_PIO | ATA_EXT | ATA_MULTIPLE}, /* WRITE MULTIPLE EXT */
+    [0x3d] = {ATA_WRITE, ATA_DMA | ATA_EXT | ATA_FUA},      /* WRITE DMA FUA EXT */
+    [0x40] = {ATA_VERIFY, 0},                               /* READ VERIFY SECTOR(S) */
+    [0x41] = {ATA_VERIFY, 0},                               /* ... without retry (ATA-3) */
+    [0x42] = {ATA_VERIFY, ATA_EXT},                         /* READ VERIFY SECTOR(S) EXT */
+    [0x47] = {ATA_READ_LOG, ATA_DMA | ATA_EXT},             /* READ LOG DMA EXT */
+    [0x60] = {ATA_READ, ATA_DMA | ATA_EXT | ATA_NCQ},       /* READ FPDMA QUEUED */
+    [0x61] = {ATA_WRITE, ATA_DMA | ATA_EXT | ATA_NCQ},      /* WRITE FPDMA QUEUED */
+    [0xc4] = {ATA_READ, ATA_PIO | ATA_MULTIPLE},            /* READ MULTIPLE */
+    [0xc5] = {ATA_WRITE, ATA_PIO | ATA_MULTIPLE},           /* WRITE MULTIPLE */
+    [0xc8] = {ATA_READ, ATA_DMA},                           /* READ DMA */
+    [0xc9] = {ATA_READ, ATA_DMA},                           /* ... without retry (ATA-3) */
+    [0xca] = {ATA_WRITE, ATA_DMA},                          /* WRITE DMA */
+    [0xcb] = {ATA_WRITE, ATA_DMA},                          /* ... without retry (ATA-3) */
+    [0xce] = {ATA_WRITE, ATA_PIO | ATA_EXT | ATA_MULTIPLE | ATA_FUA}, /* WRITE MULTIPLE FUA EXT */
+    [0xe7] = {ATA_FLUSH, 0},                                          /* FLUSH CACHE */
+    [0xea] = {ATA_FLUSH, ATA_EXT},                                    /* FLUSH CACHE EXT */
+    [0xec] = {ATA_IDENTIFY, ATA_PIO},                                 /* IDENTIFY DEVICE */
+    [RECALIBRATE] = {ATA_IMMEDIATE, 0},
+    [READ_NATIVE_MAX_EXT] = {ATA_IMMEDIATE, ATA_EXT},
+    [SEEK] = {ATA_IMMEDIATE, 0},
+    [EXECUTE_DIAGNOSTIC] = {ATA_IMMEDIATE, 0},
+    [INITIALIZE_PARAMETERS] = {ATA_IMMEDIATE, 0},
+    [SET_MULTIPLE] = {ATA_IMMEDIATE, 0},
+    [STANDBY_IMMEDIATE] = {ATA_IMMEDIATE, 0},
+    [IDLE_IMMEDIATE] = {ATA_IMMEDIATE, 0},
+    [STANDBY] = {ATA_IMMEDIATE, 0},
+    [IDLE] = {ATA_IMMEDIATE, 0},
+    [CHECK_POWER] = {ATA_IMMEDIATE, 0},
+    [SLEEP] = {ATA_IMMEDIATE, 0},
+    [SET_FEATURES] = {ATA_IMMEDIATE, 0},
+    [READ_NATIVE_MAX] = {ATA_IMMEDIATE, 0},
 };
 
 const struct ata_command *ata_command_find(uint8_t code)
 {
-    for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        if (commands[i].code == code)
-            return &commands[i];
-    return NULL;
+    return commands[code].kind == ATA_UNKNOWN ? NULL : &commands[code];
 }
 
 /* --- The task file --------------------------------------------------------------------------- */

@@ -36,9 +36,10 @@ struct ata_taskfile {
 };
 
 enum ata_kind {
-    ATA_READ,   /* disk to guest */
-    ATA_WRITE,  /* guest to disk */
-    ATA_VERIFY, /* read, and forget the data */
+    ATA_UNKNOWN, /* no command has it */
+    ATA_READ,    /* disk to guest */
+    ATA_WRITE,   /* guest to disk */
+    ATA_VERIFY,  /* read, and forget the data */
     ATA_FLUSH,
     ATA_TRIM,     /* one block of ranges from the guest: DATA SET MANAGEMENT */
     ATA_IDENTIFY, /* 512 bytes to the guest that the device makes itself */
@@ -54,7 +55,6 @@ enum ata_kind {
 #define ATA_FUA      0x20u /* on stable storage before the command completes */
 
 struct ata_command {
-    uint8_t code;
     uint8_t kind;  /* enum ata_kind */
     uint8_t flags; /* ATA_EXT ... */
 };
