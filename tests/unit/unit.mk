@@ -8,11 +8,12 @@ UNIT_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recov
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
 AHCI := $(addprefix devices/emulated/disk/,ahci.c ahci_command.c ahci_fis.c ahci_prd.c ahci_slots.c ata_command.c)
+ATA := $(addprefix devices/emulated/disk/,ata.c ata_command.c ata_transfer.c)
 INLINE := $(addprefix core/cpu/,inline_code.c interpret.c liveness.c decode.c decode_compressed.c) \
 	tests/unit/inline_hart.c tests/unit/hart.c
 PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c mmio.c ring.c) tests/unit/mock.c
 ahci_SOURCES           := $(AHCI) tests/unit/mock.c
-ata_SOURCES            := $(addprefix devices/emulated/disk/,ata.c ata_command.c) tests/unit/mock.c
+ata_SOURCES            := $(ATA) tests/unit/mock.c
 bounce_SOURCES         := core/host/bounce.c
 csr_SOURCES            := core/cpu/csr.c core/cpu/vcpu.c core/cpu/timer.c tests/unit/hart.c \
 	tests/unit/no_inline.c
@@ -23,7 +24,7 @@ inline_SOURCES         := $(INLINE)
 inline_sites_SOURCES   := $(INLINE)
 liveness_SOURCES       := $(addprefix core/cpu/,liveness.c decode.c decode_compressed.c)
 overlap_SOURCES        := $(addprefix core/cpu/,overlap.c decode.c decode_compressed.c)
-names_SOURCES          := core/stats_names.c $(AHCI) devices/emulated/disk/ata.c devices/emulated/uart.c \
+names_SOURCES          := core/stats_names.c $(sort $(AHCI) $(ATA)) devices/emulated/uart.c \
 	$(addprefix devices/passthrough/,assign.c disk.c uart.c) $(PARAVIRT) \
 	$(addprefix core/board/,rtc.c vplic.c windows.c)
 ring_SOURCES           := $(PARAVIRT)
