@@ -69,7 +69,7 @@ CORE_OBJS := \
 	core/host/bounce.o core/host/console.o core/host/control.o core/host/disk.o core/host/disk_request.o core/host/firmware.o core/host/fwcfg.o core/host/guard.o core/host/hold.o core/host/instret.o core/host/log.o core/host/machine.o core/host/plic.o core/host/virtio.o
 DEVICE_OBJS := \
 	devices/emulated/uart.o $(addprefix devices/emulated/disk/,ahci.o ahci_command.o ahci_fis.o ahci_prd.o ahci_slots.o ata.o ata_command.o ata_transfer.o) \
-	$(addprefix devices/paravirt/,console.o disk.o mmio.o ring.o) \
+	$(addprefix devices/paravirt/,console.o disk.o disk_request.o mmio.o ring.o) \
 	$(addprefix devices/passthrough/,assign.o uart.o disk.o)
 OBJS := $(addprefix $O/,$(CORE_OBJS) $(DEVICE_OBJS))
 TRIDENT := $O/trident.elf

@@ -11,7 +11,7 @@ AHCI := $(addprefix devices/emulated/disk/,ahci.c ahci_command.c ahci_fis.c ahci
 ATA := $(addprefix devices/emulated/disk/,ata.c ata_command.c ata_transfer.c)
 INLINE := $(addprefix core/cpu/,inline_code.c interpret.c liveness.c decode.c decode_compressed.c) \
 	tests/unit/inline_hart.c tests/unit/hart.c
-PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c mmio.c ring.c) tests/unit/mock.c
+PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c disk_request.c mmio.c ring.c) tests/unit/mock.c
 ahci_SOURCES           := $(AHCI) tests/unit/mock.c
 ata_SOURCES            := $(ATA) tests/unit/mock.c
 bounce_SOURCES         := core/host/bounce.c
