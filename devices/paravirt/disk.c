@@ -1,9 +1,9 @@
 /*
- * virtio-blk: virtio 1.2, section 5.2. One request queue, and the slots in which its requests go to the host's
- * disk and come back.
+ * virtio-blk: virtio 1.2, section 5.2. One request queue, and the slots in which its requests go to
+ * the host's disk and come back.
  *
- * The surprise: while the host's disk is at work the driver is told not to notify. The next completion looks
- * into the queue, and takes what has come meanwhile.
+ * The surprise: while the host's disk is at work the driver is told not to notify. The next
+ * completion looks into the queue, and takes what has come meanwhile.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -57,7 +57,6 @@ static void slot_finish(struct device *dev, struct virtio_blk_slot *slot, uint8_
     const struct ring_chain *chain = &slot->chain;
     const struct ring_segment *last = &chain->segment[chain->readable + chain->writable - 1];
     uint32_t written = status == STATUS_OK ? slot->filled : 0;
-
     if (written + 1 == chain->writable_bytes)
         written++;
     *(uint8_t *)vm_ram_for_write(dev->vm, last->gpa + last->len - 1, 1) = status;
@@ -77,7 +76,6 @@ static bool slot_submit(struct device *dev, struct virtio_blk_slot *slot)
     struct disk *disk = state_of(dev);
     uint32_t bit = 1u << (slot - disk->slot);
     int error = host->submit(host, &slot->request);
-
     disk->waiting &= ~bit;
     if (error == -EAGAIN)
         disk->waiting |= bit;
@@ -89,7 +87,6 @@ static bool slot_submit(struct device *dev, struct virtio_blk_slot *slot)
 static void slot_complete(struct device *dev, struct virtio_blk_slot *slot)
 {
     int error = slot->request.status;
-
     if (virtio_mmio_is_broken(dev))
         return; /* broken meanwhile: nobody waits for the answer, and reset frees the slot */
     if (error == 0 && slot->then_flush) {
@@ -117,27 +114,24 @@ static struct virtio_blk_slot *slot_free(struct disk *disk)
 static void disk_take(struct device *dev, struct virtio_blk_slot *slot)
 {
     struct disk *disk = state_of(dev);
-    uint8_t status;
-
     if (slot->chain.readable_bytes < sizeof(struct virtio_blk_header) ||
         slot->chain.writable_bytes == 0) {
         virtio_mmio_break(dev); /* no request, or no place for the answer */
         return;
     }
     disk->busy |= 1u << (slot - disk->slot);
-    status = virtio_blk_start(dev, slot);
+    uint8_t status = virtio_blk_start(dev, slot);
     if (status == STATUS_LATER)
         slot_submit(dev, slot);
     else
         slot_finish(dev, slot, status);
 }
 
-/* Takes the next request, and leaves the driver in peace as long as the host's disk is at work: its next
- * completion serves us. */
+/* Takes the next request, and leaves the driver in peace as long as the host's disk is at work: its
+ * next completion serves us. */
 static bool disk_pop(struct device *dev, struct virtio_blk_slot *slot)
 {
     struct disk *disk = state_of(dev);
-
     virtio_mmio_ask(dev, 0, disk->busy == disk->waiting);
     return virtio_mmio_pop(dev, 0, &slot->chain);
 }
@@ -147,7 +141,6 @@ static bool finish_requests(struct device *dev)
 {
     struct host_disk *host = dev->host;
     struct host_disk_request *request;
-
     while ((request = host->completed(host)) != NULL) {
         slot_complete(dev, request->cookie);
         if (device_yield(dev))
@@ -159,7 +152,6 @@ static bool finish_requests(struct device *dev)
 static bool submit_waiting(struct device *dev)
 {
     struct disk *disk = state_of(dev);
-
     while (disk->waiting) {
         if (!slot_submit(dev, &disk->slot[bits_first(disk->waiting)]))
             break;
@@ -172,7 +164,6 @@ static bool submit_waiting(struct device *dev)
 static void take_requests(struct device *dev)
 {
     struct virtio_blk_slot *slot;
-
     while ((slot = slot_free(state_of(dev))) != NULL && disk_pop(dev, slot)) {
         disk_take(dev, slot);
         if (device_yield(dev))
@@ -192,7 +183,6 @@ static void disk_stop(struct device *dev, unsigned queue)
 {
     struct host_disk *host = dev->host;
     struct disk *disk = state_of(dev);
-
     (void)queue;
     if (disk->busy & ~disk->waiting)
         host->reset(host);
@@ -204,7 +194,6 @@ static uint64_t disk_features(const struct device *dev)
 {
     const struct host_disk *host = dev->host;
     uint64_t features = 1u << FEATURE_SEG_MAX | 1u << FEATURE_BLK_SIZE | 1u << FEATURE_FLUSH;
-
     if (host->read_only)
         return features | 1u << FEATURE_RO;
     if (host->can_discard)
@@ -222,7 +211,6 @@ static size_t disk_config(const struct device *dev, uint8_t bytes[VIRTIO_MMIO_CO
         .seg_max = HOST_DISK_MAX_SEGMENTS,
         .blk_size = HOST_DISK_SECTOR,
     };
-
     if (host->can_discard) {
         config.max_discard_sectors = VIRTIO_BLK_RANGE_MAX;
         config.max_discard_seg = 1;
@@ -249,7 +237,6 @@ static int disk_attach(struct device *dev)
 {
     struct host_disk *host = dev->host;
     struct disk *disk = state_of(dev);
-
     host->reset(host);
     disk->busy = disk->waiting = 0;
     virtio_mmio_reset(dev, &disk_model);

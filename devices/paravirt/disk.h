@@ -43,6 +43,6 @@ struct virtio_blk_slot {
     bool then_flush; /* no FLUSH negotiated: the write is to be stable when it completes */
 };
 
-/* Reads the request in slot->chain, which holds a header and a byte to write, and sets up slot->request for the
- * host. STATUS_LATER if the host is to carry it out, or the answer. */
+/* Reads the request in slot->chain, which holds a header and a byte to write, and sets up
+ * slot->request for the host. STATUS_LATER if the host is to carry it out, or the answer. */
 uint8_t virtio_blk_start(struct device *dev, struct virtio_blk_slot *slot);

@@ -1,6 +1,6 @@
 /*
- * A request to the virtio-blk device: virtio 1.2, section 5.2.6. The guest's pages are handed to the host's
- * disk as they are.
+ * A request to the virtio-blk device: virtio 1.2, section 5.2.6. The guest's pages are handed to
+ * the host's disk as they are.
  *
  * The surprise: a request has no layout (2.7.4.2). Header, data and status byte may be cut into
  * descriptors anywhere; only the order counts, and that what is read precedes what is written. The
@@ -17,7 +17,7 @@
 #define TYPE_GET_ID       8u         /* the serial number, ID_BYTES of it */
 #define TYPE_DISCARD      11u        /* one struct range */
 #define TYPE_WRITE_ZEROES 13u        /* one struct range */
-#define TYPE_BARRIER      (1u << 31) /* legacy flag of any type: means nothing, and is not refused */
+#define TYPE_BARRIER      (1u << 31) /* legacy flag of any type: without meaning, not refused */
 
 #define RANGE_UNMAP 1u /* flag of WRITE_ZEROES: may deallocate */
 
@@ -35,11 +35,9 @@ static void chain_read(struct vm *vm, const struct ring_chain *chain, uint32_t o
                        uint32_t len)
 {
     uint8_t *bytes = to;
-
     for (unsigned i = 0; i < chain->readable && len; i++) {
         const struct ring_segment *segment = &chain->segment[i];
         uint32_t part = segment->len - offset;
-
         if (segment->len <= offset) {
             offset -= segment->len;
             continue;
@@ -59,10 +57,8 @@ static void chain_write(struct vm *vm, const struct ring_chain *chain, const voi
 {
     const struct ring_segment *segment = &chain->segment[chain->readable];
     const uint8_t *bytes = from;
-
     for (; len; segment++) {
         uint32_t part = segment->len < len ? segment->len : len;
-
         memcpy(vm_ram_for_write(vm, segment->gpa, part), bytes, part);
         bytes += part;
         len -= part;
@@ -73,20 +69,18 @@ static void chain_write(struct vm *vm, const struct ring_chain *chain, const voi
 static bool in_disk(const struct device *dev, uint64_t sector, uint64_t count)
 {
     const struct host_disk *host = dev->host;
-
     return count <= host->sectors && sector <= host->sectors - count;
 }
 
-/* Hands len bytes of segments [first, end) to the host in place, from offset on. False: too many. */
+/* Hands len bytes of segments [first, end), from offset on, to the host in place. False: they are
+ * in too many pieces. */
 static bool slot_map(struct device *dev, struct virtio_blk_slot *slot, unsigned first, unsigned end,
                      uint32_t offset, uint32_t len)
 {
     uint32_t count = 0;
-
     for (unsigned i = first; i < end && len; i++) {
         uint64_t gpa = slot->chain.segment[i].gpa + offset;
         uint32_t part = slot->chain.segment[i].len;
-
         if (part <= offset) {
             offset -= part;
             continue;
@@ -114,7 +108,6 @@ static uint8_t start_transfer(struct device *dev, struct virtio_blk_slot *slot, 
                          : chain->writable_bytes - 1;
     unsigned first = store ? 0 : chain->readable;
     unsigned end = first + (store ? chain->readable : chain->writable);
-
     if (store && host->read_only)
         return STATUS_IOERR;
     if (len % HOST_DISK_SECTOR != 0 || !in_disk(dev, sector, len / HOST_DISK_SECTOR))
@@ -140,17 +133,16 @@ static uint8_t start_flush(struct virtio_blk_slot *slot)
 static uint8_t start_range(struct device *dev, struct virtio_blk_slot *slot, bool discard)
 {
     uint32_t len = slot->chain.readable_bytes - (uint32_t)sizeof(struct virtio_blk_header);
-    struct range range;
-
-    /* A read-only disk offers neither. 5.2.6.2: a bit we do not know, or UNMAP with a DISCARD, is unsupported; so are more ranges
-     * than the one that max_..._seg allows. */
+    /* A read-only disk offers neither. 5.2.6.2: a bit we do not know, or UNMAP with a DISCARD, is
+     * unsupported; so are more ranges than the one that max_..._seg allows. */
     if (!virtio_mmio_has(dev, discard ? FEATURE_DISCARD : FEATURE_WRITE_ZEROES))
         return STATUS_UNSUPP;
-    if (len < sizeof range)
+    struct range range;
+    if (len < sizeof(range))
         return STATUS_IOERR;
-    if (len > sizeof range)
+    if (len > sizeof(range))
         return STATUS_UNSUPP;
-    chain_read(dev->vm, &slot->chain, sizeof(struct virtio_blk_header), &range, sizeof range);
+    chain_read(dev->vm, &slot->chain, sizeof(struct virtio_blk_header), &range, sizeof(range));
     if (range.flags & ~(discard ? 0 : RANGE_UNMAP))
         return STATUS_UNSUPP;
     if (range.count > VIRTIO_BLK_RANGE_MAX || !in_disk(dev, range.sector, range.count))
@@ -170,10 +162,9 @@ static uint8_t start_get_id(struct device *dev, struct virtio_blk_slot *slot)
     const struct host_disk *host = dev->host;
     char id[ID_BYTES] = {0};
     uint32_t len = slot->chain.writable_bytes - 1;
-
-    if (len > sizeof id)
-        len = sizeof id;
-    for (unsigned i = 0; i < sizeof id && host->serial[i]; i++)
+    if (len > sizeof(id))
+        len = sizeof(id);
+    for (unsigned i = 0; i < sizeof(id) && host->serial[i]; i++)
         id[i] = host->serial[i];
     chain_write(dev->vm, &slot->chain, id, len);
     slot->bytes = slot->filled = len;
@@ -184,11 +175,10 @@ static uint8_t start_get_id(struct device *dev, struct virtio_blk_slot *slot)
 uint8_t virtio_blk_start(struct device *dev, struct virtio_blk_slot *slot)
 {
     struct virtio_blk_header header;
-
     slot->request = (struct host_disk_request){.segments = slot->segment, .cookie = slot};
     slot->bytes = slot->filled = 0;
     slot->then_flush = false;
-    chain_read(dev->vm, &slot->chain, 0, &header, sizeof header);
+    chain_read(dev->vm, &slot->chain, 0, &header, sizeof(header));
     switch (header.type & ~TYPE_BARRIER) {
     case TYPE_IN: return start_transfer(dev, slot, header.sector, false);
     case TYPE_OUT: return start_transfer(dev, slot, header.sector, true);

@@ -1,10 +1,11 @@
 /*
  * An AHCI host bus adapter with one port, and a SATA disk at it: registers, interrupts and resets.
  *
- * Serial ATA AHCI 1.3.1, sections 3 (registers), 5.3 (port states), 6 (errors), 10 (initialization, resets).
+ * Serial ATA AHCI 1.3.1, sections 3 (registers), 5.3 (port states), 6 (errors), 10 (initialization,
+ * resets).
  *
- * The surprise: clearing PxCMD.ST is how a driver forgets commands, but their data may still be on the
- * way. PxCMD.CR therefore stays set until the host's disk has let go of the guest's memory.
+ * The surprise: clearing PxCMD.ST is how a driver forgets commands, but their data may still be on
+ * the way. PxCMD.CR therefore stays set until the host's disk has let go of the guest's memory.
  */
 #include "devices/emulated/disk/ahci.h"
 
@@ -118,10 +119,9 @@ static uint32_t port_is(const struct ahci *ahci)
 static void update_irq(struct device *dev)
 {
     struct ahci *ahci = dev->state;
-    bool cause = port_is(ahci) & ahci->pxie, level;
-
+    bool cause = port_is(ahci) & ahci->pxie;
     ahci->is |= cause;
-    level = ahci->is && ahci->interrupts;
+    bool level = ahci->is && ahci->interrupts;
     if ((ahci->news && cause) || level != dev->line)
         device_set_irq(dev, level);
     ahci->news = false;
@@ -130,7 +130,6 @@ static void update_irq(struct device *dev)
 void ahci_halt(struct device *dev, uint32_t pxis)
 {
     struct ahci *ahci = dev->state;
-
     ahci_set_is(ahci, pxis);
     ahci->halted = true;
     ahci_slots_abandon(dev);
@@ -142,11 +141,10 @@ void ahci_halt(struct device *dev, uint32_t pxis)
 static void send_signature(struct device *dev)
 {
     struct ahci *ahci = dev->state;
-    struct ata_taskfile tf;
-
     if (!ahci->signature || !(ahci->cmd & PXCMD_FRE))
         return;
     ahci->signature = false;
+    struct ata_taskfile tf;
     ata_taskfile_signature(&tf);
     ahci->sig = (uint32_t)(tf.lba << 8 | tf.count);
     ahci_receive_d2h(dev, &tf, false);
@@ -156,7 +154,6 @@ static void send_signature(struct device *dev)
 static void link_down(struct device *dev)
 {
     struct ahci *ahci = dev->state;
-
     ahci_slots_reset(dev);
     ahci->tfd = TFD_NO_DEVICE;
     ahci->sig = SIG_NONE;
@@ -167,7 +164,6 @@ static void link_down(struct device *dev)
 static void link_up(struct device *dev)
 {
     struct ahci *ahci = dev->state;
-
     ahci->serr |= PXSERR_X | PXSERR_N;
     ahci->news = true;
     ahci->signature = true;
@@ -178,7 +174,6 @@ static void link_up(struct device *dev)
 static void hba_reset(struct device *dev)
 {
     struct ahci *ahci = dev->state;
-
     link_down(dev);
     ahci->interrupts = ahci->is = false;
     ahci->pxis = ahci->pxie = ahci->cmd = ahci->sctl = ahci->serr = 0;
@@ -199,7 +194,6 @@ static void store_cmd(struct device *dev, uint32_t value)
 {
     struct ahci *ahci = dev->state;
     uint32_t before = ahci->cmd;
-
     ahci->cmd = value & PXCMD_STICKY;
     if ((before & PXCMD_ST) && !(value & PXCMD_ST)) {
         ahci->ci = ahci->sact = 0;
@@ -218,7 +212,6 @@ static void store_cmd(struct device *dev, uint32_t value)
 static uint32_t load_ssts(const struct ahci *ahci)
 {
     uint32_t limit = (ahci->sctl >> 4) & 0xf;
-
     switch (ahci->sctl & PXSCTL_DET) {
     case 0: return PXSSTS_ACTIVE | (limit && limit < PXSSTS_SPEED ? limit : PXSSTS_SPEED) << 4 | 3;
     case 4: return 4;
@@ -230,7 +223,6 @@ static void store_sctl(struct device *dev, uint32_t value)
 {
     struct ahci *ahci = dev->state;
     bool was_up = !(ahci->sctl & PXSCTL_DET), is_up = !(value & PXSCTL_DET);
-
     ahci->sctl = value & PXSCTL_MASK;
     if (!is_up)
         link_down(dev);
@@ -241,7 +233,6 @@ static void store_sctl(struct device *dev, uint32_t value)
 static void store_ci(struct device *dev, uint32_t value)
 {
     struct ahci *ahci = dev->state;
-
     if (!(ahci->cmd & PXCMD_ST))
         return;
     if (value & ~ahci->ci)
@@ -284,7 +275,6 @@ static uint64_t with_high(uint64_t address, uint32_t high)
 static void store_port(struct device *dev, uint32_t reg, uint32_t value)
 {
     struct ahci *ahci = dev->state;
-
     switch (reg) {
     case PORT_CLB: ahci->clb_gpa = with_low(ahci->clb_gpa, value & ~0x3ffu); break;
     case PORT_CLBU: ahci->clb_gpa = with_high(ahci->clb_gpa, value); break;
@@ -322,7 +312,6 @@ static uint32_t load(const struct ahci *ahci, uint32_t reg)
 static void store(struct device *dev, uint32_t reg, uint32_t value)
 {
     struct ahci *ahci = dev->state;
-
     if (reg >= HBA_PORT && reg < HBA_PORT + PORT_END)
         store_port(dev, reg - HBA_PORT, value);
     else if (reg == HBA_GHC && (value & GHC_HR))
@@ -340,7 +329,6 @@ static void store(struct device *dev, uint32_t reg, uint32_t value)
 static bool ahci_access(struct device *dev, struct mmio *io)
 {
     uint32_t reg = (uint32_t)io->offset & ~3u;
-
     if (io->store && io->width < 4)
         return false;
     if (io->store) {
@@ -367,7 +355,6 @@ static void ahci_service(struct device *dev)
 static int ahci_attach(struct device *dev)
 {
     struct host_disk *disk = dev->host;
-
     disk->reset(disk);
     memset(dev->state, 0, sizeof(struct ahci));
     hba_reset(dev);

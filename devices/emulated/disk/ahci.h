@@ -1,8 +1,8 @@
 /*
- * Private to the emulated AHCI disk. In the order of a command: ahci.c has the registers and the resets;
- * ahci_slots.c fetches commands from the guest's command list, and takes back what the host's disk has
- * finished; ahci_command.c is what the disk does for a command; ahci_prd.c reads the guest's scatter/gather
- * lists; ahci_fis.c has the FISes by which the disk answers.
+ * Private to the emulated AHCI disk. In the order of a command: ahci.c has the registers and the
+ * resets; ahci_slots.c fetches commands from the guest's command list, and takes back what the
+ * host's disk has finished; ahci_command.c is what the disk does for a command; ahci_prd.c reads
+ * the guest's scatter/gather lists; ahci_fis.c has the FISes by which the disk answers.
  */
 #pragma once
 #include <stdbool.h>
@@ -52,8 +52,8 @@ struct ahci_slot {
     uint32_t bytes;        /* moved so far */
     struct host_disk_request request;
     struct host_segment segments[HOST_DISK_MAX_SEGMENTS];
-    uint8_t
-        sector[HOST_DISK_SECTOR]; /* data that the device makes, or that no segment list can hold */
+    /* Data that the device makes, or that no list of segments can hold. */
+    uint8_t sector[HOST_DISK_SECTOR];
 };
 
 struct ahci {
@@ -70,10 +70,9 @@ struct ahci {
     /* Sets of slots, a bit for each. A slot that is neither waiting nor in flight is free. */
     uint32_t waiting;   /* the host's disk was full: slot->request is to be submitted again */
     uint32_t in_flight; /* the host's disk works on slot->request */
-    uint32_t
-        abandoned; /* of those in flight: the port stopped, and nothing is reported when the host is done */
-    uint32_t queued;   /* commands by NCQ that the device has, and that are not abandoned */
-    uint32_t finished; /* commands by NCQ for the next Set Device Bits FIS */
+    uint32_t abandoned; /* of those in flight: the port stopped, their end is not reported */
+    uint32_t queued;    /* commands by NCQ that the device has, and that are not abandoned */
+    uint32_t finished;  /* commands by NCQ for the next Set Device Bits FIS */
     struct ata_settings settings;
     struct ata_taskfile ncq_error; /* log 10h: the queued command that failed */
     uint8_t ncq_tag;               /* its tag, or AHCI_NOT_QUEUED */
@@ -96,7 +95,7 @@ static inline void ahci_set_is(struct ahci *ahci, uint32_t pxis)
 /* Sets bits in PxIS and stops the command list until the driver restarts it. */
 void ahci_halt(struct device *dev, uint32_t pxis);
 
-/* --- ahci_slots.c ------------------------------------------------------------------------------ */
+/* --- ahci_slots.c ---------------------------------------------------------------------------- */
 
 /* Issues what is in PxCI as far as the port and the device can take it. */
 void ahci_slots_run(struct device *dev);
@@ -115,9 +114,9 @@ static inline unsigned ahci_slot_number(const struct ahci *ahci, const struct ah
     return (unsigned)(slot - ahci->slot);
 }
 
-/* --- ahci_command.c ---------------------------------------------------------------------------- */
+/* --- ahci_command.c -------------------------------------------------------------------------- */
 
-/* The device receives the command in slot->tf: it is queued, or keeps the device busy, or is refused. */
+/* The device gets the command in slot->tf: it is queued, keeps the device busy, or is refused. */
 void ahci_command_start(struct device *dev, struct ahci_slot *slot);
 
 /* Gives slot->request to the host's disk. If that is full the slot waits, to be submitted again. */
@@ -126,19 +125,21 @@ void ahci_command_submit(struct device *dev, struct ahci_slot *slot);
 /* The host has finished slot->request: the next one of the command, or the command's end. */
 void ahci_command_complete(struct device *dev, struct ahci_slot *slot);
 
-/* --- ahci_prd.c: each returns 0, or the PxIS bit that says what is wrong with the guest's list --- */
+/* --- ahci_prd.c ------------------------------------------------------------------------------ */
+
+/* Each of the three returns 0, or the PxIS bit that says what is wrong with the guest's list. */
 
 /* Moves slot->sector to or from the guest, from the cursor on. */
 uint32_t ahci_prd_copy_sector(struct device *dev, struct ahci_slot *slot);
 
-/* Fills slot->request with as many whole sectors of slot->left as fit, in place; slot->chunk says how
- * many: 0 when not even one sector fits. */
+/* Fills slot->request with as many whole sectors of slot->left as fit, in place; slot->chunk says
+ * how many: 0 when not even one sector fits. */
 uint32_t ahci_prd_collect(struct device *dev, struct ahci_slot *slot);
 
 /* Makes slot->request one sector through slot->sector; for a write, fetches it from the guest. */
 uint32_t ahci_prd_bounce(struct device *dev, struct ahci_slot *slot);
 
-/* --- ahci_fis.c -------------------------------------------------------------------------------- */
+/* --- ahci_fis.c ------------------------------------------------------------------------------ */
 
 /* The port receives a FIS: stored in memory if PxCMD.FRE, and PxTFD and PxIS follow. If the guest's
  * receive area is not RAM the port halts with HBFS. */
@@ -146,7 +147,7 @@ void ahci_receive_d2h(struct device *dev, const struct ata_taskfile *tf, bool in
 void ahci_receive_pio_setup(struct device *dev, const struct ata_taskfile *tf, bool to_guest);
 void ahci_receive_sdb(struct device *dev, uint32_t finished, uint8_t status, uint8_t error);
 
-/* --- Small things ------------------------------------------------------------------------------ */
+/* --- Small things ---------------------------------------------------------------------------- */
 
 /* Which way a command's data goes. */
 static inline bool ahci_to_guest(const struct ahci_slot *slot)

@@ -1,11 +1,12 @@
 /*
- * What the emulated AHCI disk does for a command: requests to the host's disk, and the answer to the guest.
+ * What the emulated AHCI disk does for a command: requests to the host's disk, and the answer to
+ * the guest.
  *
- * AHCI 1.3.1, sections 5.5 and 5.6 (command issue and completion), 6.2 (errors); Serial ATA 3.1, section
- * 13.6 (queued commands, log 10h); ACS-2, section 7 (commands).
+ * AHCI 1.3.1, sections 5.5 and 5.6 (command issue and completion), 6.2 (errors); Serial ATA 3.1,
+ * section 13.6 (queued commands, log 10h); ACS-2, section 7 (commands).
  *
- * The surprise: a command that failed keeps its bit in PxCI or PxSACT, and nothing further is issued: the
- * driver has to clear PxCMD.ST, and it is that which forgets all commands.
+ * The surprise: a command that failed keeps its bit in PxCI or PxSACT, and nothing further is
+ * issued: the driver has to clear PxCMD.ST, and it is that which forgets all commands.
  */
 #include "devices/emulated/disk/ahci.h"
 
@@ -15,17 +16,17 @@
 #define HEADER_PRDBC 4u    /* offset in a command header: bytes moved */
 #define NCQ_FUA      0x80u /* in the device register */
 #define DSM_TRIM     0x01u /* DATA SET MANAGEMENT, in feature */
-#define LOG_PAGE \
-    0xff0000ff00ull /* READ LOG: the page, in two registers of lba; the log's address is in the lowest */
+
+/* READ LOG: the page, in two registers of lba. The lowest register has the address of the log. */
+#define LOG_PAGE 0xff0000ff00ull
 
 /* --- Completion ------------------------------------------------------------------------------ */
 
 static void store_byte_count(struct device *dev, const struct ahci_slot *slot)
 {
-    struct ahci *ahci = dev->state;
+    const struct ahci *ahci = dev->state;
     uint64_t header_gpa = ahci->clb_gpa + AHCI_HEADER_BYTES * ahci_slot_number(ahci, slot);
     uint8_t *header = vm_ram_for_write(dev->vm, header_gpa, AHCI_HEADER_BYTES);
-
     for (unsigned i = 0; header && i < 4; i++)
         header[HEADER_PRDBC + i] = (uint8_t)(slot->bytes >> (8 * i));
 }
@@ -43,7 +44,6 @@ static void succeed(struct device *dev, struct ahci_slot *slot)
 {
     struct ahci *ahci = dev->state;
     unsigned number = ahci_slot_number(ahci, slot);
-
     slot->tf.status = ATA_STATUS_READY;
     count_request(dev, slot);
     if (slot->cursor.interrupt)
@@ -62,12 +62,12 @@ static void succeed(struct device *dev, struct ahci_slot *slot)
         ahci_receive_d2h(dev, &slot->tf, true);
 }
 
-/* The device reports an error. PxCI (or PxSACT) keeps the command's bit: the driver restarts the port. */
+/* The device reports an error. PxCI (or PxSACT) keeps the command's bit until the driver restarts
+ * the port. */
 static void fail(struct device *dev, struct ahci_slot *slot, uint8_t error)
 {
     struct ahci *ahci = dev->state;
     uint32_t finished = ahci->finished;
-
     slot->tf.error = error;
     slot->tf.status = ATA_STATUS_READY | ATA_STATUS_ERR;
     if (slot->kind <= ATA_VERIFY && (slot->flags & ATA_EXT) && error != ATA_ERROR_ABRT)
@@ -85,11 +85,11 @@ static void fail(struct device *dev, struct ahci_slot *slot, uint8_t error)
     }
 }
 
-/* The guest's memory is not what the command says: fatal, or, for too few PRDs, the device aborts. */
+/* The guest's memory is not what the command says: fatal; with too few PRDs the device
+ * aborts the command. */
 static void fail_memory(struct device *dev, struct ahci_slot *slot, uint32_t pxis)
 {
     struct ahci *ahci = dev->state;
-
     if (pxis == PXIS_OFS) {
         ahci_set_is(ahci, PXIS_OFS);
         fail(dev, slot, ATA_ERROR_ABRT);
@@ -106,7 +106,6 @@ void ahci_command_submit(struct device *dev, struct ahci_slot *slot)
     struct host_disk *disk = dev->host;
     uint32_t bit = 1u << ahci_slot_number(ahci, slot);
     int status = disk->submit(disk, &slot->request);
-
     ahci->waiting &= ~bit;
     if (status == 0)
         ahci->in_flight |= bit;
@@ -129,7 +128,6 @@ static void submit_op(struct device *dev, struct ahci_slot *slot, enum host_disk
 static void transfer(struct device *dev, struct ahci_slot *slot)
 {
     uint32_t error = 0;
-
     slot->bounced = false;
     slot->chunk = 0;
     if (slot->kind != ATA_VERIFY)
@@ -146,7 +144,6 @@ static void transferred(struct device *dev, struct ahci_slot *slot)
 {
     if (slot->bounced && slot->kind == ATA_READ) {
         uint32_t error = ahci_prd_copy_sector(dev, slot);
-
         if (error) {
             fail_memory(dev, slot, error);
             return;
@@ -169,7 +166,6 @@ static void trim(struct device *dev, struct ahci_slot *slot)
 {
     while (slot->left.count < ATA_TRIM_RANGES) {
         struct ata_range range = ata_trim_range(slot->sector, slot->left.count++);
-
         if (range.count) {
             slot->left.lba = range.lba;
             slot->chunk = range.count;
@@ -185,7 +181,6 @@ void ahci_command_complete(struct device *dev, struct ahci_slot *slot)
     struct ahci *ahci = dev->state;
     unsigned number = ahci_slot_number(ahci, slot);
     bool abandoned = ahci->abandoned >> number & 1;
-
     ahci->in_flight &= ~(1u << number);
     ahci->abandoned &= ~(1u << number);
     if (abandoned) {
@@ -214,7 +209,6 @@ static void begin_transfer(struct device *dev, struct ahci_slot *slot,
     bool fua = (slot->flags & ATA_FUA) || ((slot->flags & ATA_NCQ) && (slot->tf.device & NCQ_FUA));
     uint8_t error = ata_command_range(command, &slot->tf, &ahci->settings, disk->sectors,
                                       &slot->left);
-
     if ((slot->flags & ATA_MULTIPLE) && !ahci->settings.multiple)
         error = ATA_ERROR_ABRT;
     if (slot->kind == ATA_WRITE && disk->read_only)
@@ -235,21 +229,18 @@ static void begin_transfer(struct device *dev, struct ahci_slot *slot,
 
 static void begin_trim(struct device *dev, struct ahci_slot *slot)
 {
-    struct host_disk *disk = dev->host;
-    uint32_t error;
-
+    const struct host_disk *disk = dev->host;
     if (!disk->can_discard || slot->tf.feature != DSM_TRIM || slot->tf.count != 1) {
         fail(dev, slot, ATA_ERROR_ABRT);
         return;
     }
-    error = ahci_prd_copy_sector(dev, slot);
+    uint32_t error = ahci_prd_copy_sector(dev, slot);
     if (error) {
         fail_memory(dev, slot, error);
         return;
     }
     for (unsigned i = 0; i < ATA_TRIM_RANGES; i++) {
         struct ata_range range = ata_trim_range(slot->sector, i);
-
         if (range.count &&
             (range.count > disk->sectors || range.lba > disk->sectors - range.count)) {
             fail(dev, slot, ATA_ERROR_IDNF);
@@ -266,7 +257,6 @@ static bool fill_log(const struct ahci *ahci, struct ahci_slot *slot)
 {
     uint8_t address = (uint8_t)slot->tf.lba, *page = slot->sector;
     const struct ata_taskfile *tf = &ahci->ncq_error;
-
     if (slot->tf.count != 1 || (slot->tf.lba & LOG_PAGE))
         return false;
     memset(page, 0, HOST_DISK_SECTOR);
@@ -294,7 +284,6 @@ static bool fill_log(const struct ahci *ahci, struct ahci_slot *slot)
 static void give_sector(struct device *dev, struct ahci_slot *slot)
 {
     uint32_t error = ahci_prd_copy_sector(dev, slot);
-
     slot->bytes = HOST_DISK_SECTOR;
     if (error)
         fail_memory(dev, slot, error);
@@ -305,9 +294,8 @@ static void give_sector(struct device *dev, struct ahci_slot *slot)
 static void begin(struct device *dev, struct ahci_slot *slot, const struct ata_command *command)
 {
     struct ahci *ahci = dev->state;
-    struct host_disk *disk = dev->host;
-    uint8_t error;
-
+    const struct host_disk *disk = dev->host;
+    uint8_t error = 0;
     switch (slot->kind) {
     case ATA_FLUSH: submit_op(dev, slot, HOST_DISK_FLUSH); break;
     case ATA_TRIM: begin_trim(dev, slot); break;
@@ -337,7 +325,6 @@ void ahci_command_start(struct device *dev, struct ahci_slot *slot)
     struct ahci *ahci = dev->state;
     const struct ata_command *command = ata_command_find(slot->tf.command);
     unsigned number = ahci_slot_number(ahci, slot);
-
     slot->kind = command ? command->kind : ATA_IMMEDIATE;
     slot->flags = command ? command->flags : 0;
     slot->tf.error = 0;

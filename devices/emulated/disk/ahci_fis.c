@@ -1,9 +1,10 @@
 /*
- * The FISes that the emulated AHCI port receives from its disk: in the guest's memory, PxTFD and PxIS.
+ * The FISes that the emulated AHCI port receives from its disk, stored in the guest's memory.
  *
  * AHCI 1.3.1, section 4.2.1 (received FISes); Serial ATA 3.1, section 10.5 (FIS layouts).
  *
- * The surprise: DMA Setup FISes are not stored: no interrupt announces them and no register shows them.
+ * The surprise: DMA Setup FISes are not stored: no interrupt announces them and no register shows
+ * them.
  */
 #include "devices/emulated/disk/ahci.h"
 
@@ -20,12 +21,10 @@
 
 static void store_fis(struct device *dev, uint32_t offset, const uint8_t *fis, uint32_t len)
 {
-    struct ahci *ahci = dev->state;
-    void *area;
-
+    const struct ahci *ahci = dev->state;
     if (!(ahci->cmd & PXCMD_FRE))
         return;
-    area = vm_ram_for_write(dev->vm, ahci->fb_gpa + offset, len);
+    void *area = vm_ram_for_write(dev->vm, ahci->fb_gpa + offset, len);
     if (area)
         memcpy(area, fis, len);
     else
@@ -52,7 +51,6 @@ void ahci_receive_d2h(struct device *dev, const struct ata_taskfile *tf, bool in
 {
     struct ahci *ahci = dev->state;
     uint8_t fis[FIS_BYTES];
-
     fill_fis(fis, 0x34, interrupt ? FIS_INTERRUPT : 0, tf);
     ahci->tfd = (uint32_t)tf->error << 8 | tf->status;
     if (interrupt)
@@ -62,12 +60,11 @@ void ahci_receive_d2h(struct device *dev, const struct ata_taskfile *tf, bool in
         ahci_halt(dev, PXIS_TFES);
 }
 
-/* One FIS stands for all of a command's blocks: the last one is what memory and registers would show. */
+/* One FIS stands for all of a command's blocks: memory and registers would show the last one. */
 void ahci_receive_pio_setup(struct device *dev, const struct ata_taskfile *tf, bool to_guest)
 {
     struct ahci *ahci = dev->state;
     uint8_t fis[FIS_BYTES];
-
     fill_fis(fis, 0x5f, to_guest ? FIS_INTERRUPT | FIS_TO_HOST : 0, tf);
     fis[2] = ATA_STATUS_READY | ATA_STATUS_DRQ;
     fis[15] = tf->status;            /* when the data has been moved */
@@ -83,7 +80,6 @@ void ahci_receive_sdb(struct device *dev, uint32_t finished, uint8_t status, uin
 {
     struct ahci *ahci = dev->state;
     uint8_t fis[FIS_SDB_BYTES] = {0xa1, FIS_INTERRUPT, status, error};
-
     for (unsigned i = 0; i < 4; i++)
         fis[4 + i] = (uint8_t)(finished >> (8 * i));
     ahci->sact &= ~finished;

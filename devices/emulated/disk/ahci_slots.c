@@ -1,13 +1,13 @@
 /*
- * The command slots of the emulated AHCI disk: a command is fetched from the guest's command list, and given to
- * the device; what the host's disk has finished comes back here.
+ * The command slots of the emulated AHCI disk: a command is fetched from the guest's command list,
+ * and given to the device; what the host's disk has finished comes back here.
  *
- * AHCI 1.3.1, sections 4.2.2 and 4.2.3 (command list and table), 5.3 and 5.5 (port states, command issue);
- * Serial ATA 3.1, section 10.5.6 (Register FIS, host to device).
+ * AHCI 1.3.1, sections 4.2.2 and 4.2.3 (command list and table), 5.3 and 5.5 (port states, command
+ * issue); Serial ATA 3.1, section 10.5 (FIS layouts).
  *
- * The surprise: a slot can be empty for the guest and full for the host. A driver that clears PxCMD.ST has
- * forgotten its commands, but the host's disk may still be at work on them: such a slot is issued again only
- * when the host has let go of it.
+ * The surprise: a slot can be empty for the guest and full for the host. A driver that clears
+ * PxCMD.ST has forgotten its commands, but the host's disk may still be at work on them: such a
+ * slot is issued again only when the host has let go of it.
  */
 #include "devices/emulated/disk/ahci.h"
 
@@ -15,7 +15,7 @@
 
 #include "devices/bits.h"
 
-#define HEADER_CFL   0x1fu /* in byte 0 of a command header: length of the FIS in words of 4 bytes */
+#define HEADER_CFL   0x1fu /* in byte 0 of a command header: length of the FIS in words */
 #define TABLE_ALIGN  0x7full
 #define FIS_H2D      0x27u
 #define FIS_WORDS    5u
@@ -29,16 +29,15 @@
 static void control(struct device *dev, struct ahci_slot *slot, uint8_t value)
 {
     struct ahci *ahci = dev->state;
-    struct ata_taskfile tf;
-
     ahci->ci &= ~(1u << ahci_slot_number(ahci, slot));
     if (value & CONTROL_SRST) {
         ahci_slots_reset(dev);
         ahci->soft_reset = true;
         ahci->tfd &= ~(ATA_STATUS_BSY | ATA_STATUS_DRQ);
     } else if (ahci->soft_reset) {
-        ahci->soft_reset = false;
+        struct ata_taskfile tf;
         ata_taskfile_signature(&tf);
+        ahci->soft_reset = false;
         ahci->sig = (uint32_t)(tf.lba << 8 | tf.count);
         ahci_receive_d2h(dev, &tf, false);
     }
@@ -63,7 +62,6 @@ static void start(struct device *dev, struct ahci_slot *slot)
     uint64_t header_gpa = ahci->clb_gpa + AHCI_HEADER_BYTES * ahci_slot_number(ahci, slot);
     const void *bytes = vm_ram(dev->vm, header_gpa, AHCI_HEADER_BYTES);
     uint8_t header[AHCI_HEADER_BYTES], fis[4 * FIS_WORDS];
-
     ahci->current = (uint8_t)ahci_slot_number(ahci, slot);
     if (!bytes) {
         ahci_halt(dev, PXIS_HBFS);
@@ -105,7 +103,6 @@ static bool may_issue(const struct ahci *ahci)
 void ahci_slots_run(struct device *dev)
 {
     struct ahci *ahci = dev->state;
-
     for (uint32_t left = ahci->ci; left && may_issue(ahci); left &= left - 1) {
         unsigned number = bits_first(left);
         if ((ahci->waiting | ahci->in_flight) >> number & 1)
@@ -121,7 +118,6 @@ static bool finish_requests(struct device *dev)
 {
     struct host_disk *disk = dev->host;
     struct host_disk_request *request;
-
     while ((request = disk->completed(disk))) {
         ahci_command_complete(dev, request->cookie);
         if (device_yield(dev))
@@ -133,7 +129,6 @@ static bool finish_requests(struct device *dev)
 static bool submit_waiting(struct device *dev)
 {
     struct ahci *ahci = dev->state;
-
     while (ahci->waiting) {
         unsigned number = bits_first(ahci->waiting);
         ahci_command_submit(dev, &ahci->slot[number]);
@@ -149,10 +144,8 @@ void ahci_slots_service(struct device *dev)
 {
     struct ahci *ahci = dev->state;
     bool all = finish_requests(dev) && submit_waiting(dev);
-
     if (ahci->finished) {
         uint32_t finished = ahci->finished;
-
         ahci->finished = 0;
         ahci_receive_sdb(dev, finished, ATA_STATUS_READY, 0);
     }
@@ -164,7 +157,6 @@ void ahci_slots_abandon(struct device *dev)
 {
     struct ahci *ahci = dev->state;
     uint32_t busy = ahci->busy == AHCI_NO_SLOT ? 0 : 1u << ahci->busy;
-
     if (ahci->waiting & busy)
         ahci->tfd = ATA_STATUS_READY;
     if (!(ahci->in_flight & busy))
@@ -177,7 +169,6 @@ void ahci_slots_reset(struct device *dev)
 {
     struct ahci *ahci = dev->state;
     struct host_disk *disk = dev->host;
-
     if (ahci->in_flight)
         disk->reset(disk);
     ahci->waiting = ahci->in_flight = ahci->abandoned = ahci->queued = ahci->finished = 0;

@@ -1,11 +1,11 @@
 /*
  * An ATA disk with programmed I/O: the task file of a parallel ATA device 0, without a device 1.
  *
- * ATA/ATAPI-6, sections 7 (registers), 9.1 and 9.2 (resets). Command block at offset 0, control block at
- * EMULATED_ATA_CONTROL, registers 4 bytes apart.
+ * ATA/ATAPI-6, sections 7 (registers), 9.1 and 9.2 (resets). Command block at offset 0, control
+ * block at EMULATED_ATA_CONTROL, registers 4 bytes apart.
  *
- * The surprise: most of the registers are two bytes deep. A store pushes the byte before it down, and a 48-bit
- * command takes both; so the order in which a driver stores them is the meaning.
+ * The surprise: most of the registers are two bytes deep. A store pushes the byte that was there
+ * down, and a 48-bit command takes both bytes: it means the same register stored twice.
  */
 #include "devices/emulated/disk/ata.h"
 
@@ -25,7 +25,6 @@ static void update_irq(struct device *dev)
 {
     struct ata *ata = dev->state;
     bool level = ata->irq && !ata->nien && !(ata->device & DEVICE_ONE);
-
     if (ata->news || level != dev->line)
         device_set_irq(dev, level);
     ata->news = false;
@@ -37,7 +36,6 @@ static uint32_t load_data(struct device *dev, unsigned width)
 {
     struct ata *ata = dev->state;
     uint32_t value = 0;
-
     if (ata->phase != PHASE_IN)
         return 0;
     for (unsigned i = 0; i < width && ata->pos < ata->block_end; i++)
@@ -50,7 +48,6 @@ static uint32_t load_data(struct device *dev, unsigned width)
 static void store_data(struct device *dev, unsigned width, uint32_t value)
 {
     struct ata *ata = dev->state;
-
     if (ata->phase != PHASE_OUT)
         return;
     for (unsigned i = 0; i < width && ata->pos < ata->block_end; i++)
@@ -65,7 +62,6 @@ static void stop(struct device *dev)
 {
     struct ata *ata = dev->state;
     struct host_disk *disk = dev->host;
-
     if (ata->phase == PHASE_HOST)
         disk->reset(disk);
     ata->phase = PHASE_IDLE;
@@ -78,7 +74,6 @@ static void restart(struct device *dev)
 {
     struct ata *ata = dev->state;
     struct ata_taskfile tf;
-
     ata_taskfile_signature(&tf);
     ata_put_taskfile(ata, &tf);
     ata->status = tf.status;
@@ -87,7 +82,6 @@ static void restart(struct device *dev)
 static void store_control(struct device *dev, uint8_t value)
 {
     struct ata *ata = dev->state;
-
     ata->hob = value & CONTROL_HOB;
     ata->nien = value & CONTROL_NIEN;
     if ((value & CONTROL_SRST) && !ata->srst)
@@ -107,7 +101,6 @@ static uint8_t load_status(const struct ata *ata)
 static uint8_t load(struct device *dev, unsigned reg)
 {
     struct ata *ata = dev->state;
-
     switch (reg) {
     case ATA_FEATURE: return ata->error;
     case ATA_DEVICE: return ata->device | DEVICE_OBSOLETE;
@@ -122,7 +115,6 @@ static uint8_t load(struct device *dev, unsigned reg)
 static void store(struct device *dev, unsigned reg, uint8_t value)
 {
     struct ata *ata = dev->state;
-
     ata->hob = false;
     if (ata->status & (ATA_STATUS_BSY | ATA_STATUS_DRQ))
         return;
@@ -139,13 +131,12 @@ static void store(struct device *dev, unsigned reg, uint8_t value)
 
 /* --- The strategy ---------------------------------------------------------------------------- */
 
-/* A word of 32 bits that is not the last one of its block: nothing but data changes. False: it is not such
- * a word. Almost every access is, and its cost is that of programmed I/O. */
+/* A word of 32 bits that is not the last one of its block: nothing but data changes. False: it is
+ * not such a word. Almost every access is, and its cost is that of programmed I/O. */
 static bool move_word(struct ata *ata, struct mmio *io)
 {
     uint32_t word = (uint32_t)io->value, pos = ata->pos; /* guest and host are little-endian */
     uint8_t *at = __builtin_assume_aligned(ata->buffer + (pos & ~3u), sizeof(word));
-
     if (io->offset != 4 * ATA_DATA || io->width != sizeof(word) || pos % sizeof(word) ||
         ata->phase != (io->store ? PHASE_OUT : PHASE_IN) || pos + sizeof(word) >= ata->block_end)
         return false;
@@ -192,7 +183,6 @@ static __attribute__((noinline)) bool access_any(struct device *dev, struct mmio
 {
     bool ok = io->width <= 4 &&
               (io->offset == 4 * ATA_DATA ? access_data(dev, io) : access_register(dev, io));
-
     update_irq(dev);
     return ok;
 }
@@ -206,7 +196,6 @@ static void ata_service(struct device *dev)
 {
     struct ata *ata = dev->state;
     struct host_disk *disk = dev->host;
-
     while (disk->completed(disk)) {
         ata_transfer_complete(dev);
         if (device_yield(dev))
@@ -220,7 +209,6 @@ static void ata_service(struct device *dev)
 static int ata_attach(struct device *dev)
 {
     struct host_disk *disk = dev->host;
-
     disk->reset(disk);
     memset(dev->state, 0, sizeof(struct ata));
     stop(dev);

@@ -1,6 +1,6 @@
 /*
- * Private to the emulated ATA disk: ata.c has the registers and the resets; ata_transfer.c has the commands, whose data
- * goes block by block through the data register.
+ * Private to the emulated ATA disk: ata.c has the registers and the resets; ata_transfer.c has the
+ * commands, whose data goes block by block through the data register.
  */
 #pragma once
 #include <stdbool.h>
@@ -61,7 +61,7 @@ void ata_put_taskfile(struct ata *ata, const struct ata_taskfile *tf);
 /* The guest has stored code into the command register: begins what it asks for, or refuses it. */
 void ata_transfer_start(struct device *dev, uint8_t code);
 
-/* Gives ata->request to the host's disk. If that is full the command waits, to be submitted again. */
+/* Gives ata->request to the host's disk. If that is full, the command waits for its next turn. */
 void ata_transfer_submit(struct device *dev);
 
 /* The host has finished ata->request: the next step of the command, or its end. */

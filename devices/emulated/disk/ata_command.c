@@ -1,11 +1,11 @@
 /*
  * The ATA command set of both emulated disks.
  *
- * ACS-2 (T13/2015-D), sections 6 (signature, status), 7 (commands), 7.16 (IDENTIFY DEVICE) and 7.45 (SET
- * FEATURES); INITIALIZE DEVICE PARAMETERS and the CHS geometry are from ATA-5.
+ * ACS-2 (T13/2015-D), sections 6 (signature, status), 7 (commands), 7.16 (IDENTIFY DEVICE) and 7.45
+ * (SET FEATURES); INITIALIZE DEVICE PARAMETERS and the CHS geometry are from ATA-5.
  *
- * The surprise: a count of 0 means the largest count, and what "count" is depends on the command: 256
- * sectors, 65,536 sectors, or, for a queued command, the feature register.
+ * The surprise: a count of 0 means the largest count, and what "count" is depends on the command:
+ * 256 sectors, 65,536 sectors, or, for a queued command, the feature register.
  */
 #include "devices/emulated/disk/ata_command.h"
 
@@ -111,7 +111,6 @@ static uint64_t chs_address(const struct ata_taskfile *tf, const struct ata_sett
 {
     uint64_t sector = tf->lba & 0xff, cylinder = (tf->lba >> 8) & 0xffff;
     unsigned head = tf->device & ATA_DEVICE_HEAD;
-
     if (!sector || sector > settings->sectors_per_track || head >= settings->heads)
         return UINT64_MAX;
     return (cylinder * settings->heads + head) * settings->sectors_per_track + sector - 1;
@@ -122,7 +121,6 @@ uint8_t ata_command_range(const struct ata_command *command, const struct ata_ta
                           struct ata_range *range)
 {
     uint16_t count = command->flags & ATA_NCQ ? tf->feature : tf->count;
-
     if (command->flags & ATA_EXT) {
         range->lba = tf->lba & LBA48_SECTORS;
         range->count = count ? count : 65536;
@@ -139,14 +137,15 @@ uint8_t ata_command_range(const struct ata_command *command, const struct ata_ta
 
 /* --- Commands without data ------------------------------------------------------------------- */
 
-enum ata_feature { /* SET FEATURES subcommands */
-                   WRITE_CACHE_ON = 0x02,
-                   TRANSFER_MODE = 0x03,
-                   LOOK_AHEAD_OFF = 0x55,
-                   WRITE_CACHE_OFF = 0x82,
-                   LOOK_AHEAD_ON = 0xaa,
-                   REVERT_AT_RESET =
-                       0xcc, /* which is what happens anyway; 0x66, its opposite, is refused */
+/* Subcommands of SET FEATURES. REVERT_AT_RESET is what happens anyway; its opposite, 0x66, is
+ * refused. */
+enum ata_feature {
+    WRITE_CACHE_ON = 0x02,
+    TRANSFER_MODE = 0x03,
+    LOOK_AHEAD_OFF = 0x55,
+    WRITE_CACHE_OFF = 0x82,
+    LOOK_AHEAD_ON = 0xaa,
+    REVERT_AT_RESET = 0xcc,
 };
 
 static bool mode_is_supported(uint8_t mode, const struct ata_profile *profile)
@@ -194,7 +193,6 @@ static uint8_t initialize_parameters(const struct ata_taskfile *tf, struct ata_s
 static void read_native_max(struct ata_taskfile *tf, uint64_t capacity)
 {
     uint64_t last = capacity ? capacity - 1 : 0;
-
     if (tf->command == READ_NATIVE_MAX_EXT) {
         tf->lba = last & LBA48_SECTORS;
         return;
@@ -219,7 +217,6 @@ uint8_t ata_command_immediate(struct ata_taskfile *tf, struct ata_settings *sett
         return 0;
     case EXECUTE_DIAGNOSTIC: {
         uint8_t command = tf->command;
-
         ata_taskfile_signature(tf);
         tf->command = command;
         return 0;
@@ -248,7 +245,6 @@ static void put_geometry(uint8_t *data, uint64_t sectors, const struct ata_setti
     uint64_t lba28 = sectors < LBA28_SECTORS ? sectors : LBA28_SECTORS;
     uint64_t cylinders = sectors / (16 * 63);
     uint64_t current = sectors / ((uint64_t)settings->heads * settings->sectors_per_track);
-
     if (cylinders > 16383)
         cylinders = 16383;
     if (current > 65535)
@@ -273,7 +269,6 @@ static void put_sata(uint8_t *data, const struct host_disk *disk,
 {
     unsigned udma = settings->mode >= 0x40 ? 1u << (settings->mode & 7) : 0;
     unsigned mwdma = settings->mode >= 0x20 && !udma ? 1u << (settings->mode & 7) : 0;
-
     put_word(data, 63, (uint16_t)(0x0007 | mwdma << 8)); /* multiword DMA 0..2 */
     put_word(data, 75, 31);                              /* queue depth less one */
     put_word(data, 76, 0x010e);                          /* NCQ; 1.5, 3, 6 Gb/s */
@@ -312,7 +307,6 @@ void ata_identify_fill(uint8_t *data, const struct host_disk *disk,
 {
     /* General-purpose logging and WRITE DMA FUA EXT need DMA. */
     uint16_t extensions = profile->sata ? 0x4060 : 0x4000;
-
     memset(data, 0, 512);
     for (unsigned i = 0; i < sizeof(identify_words) / sizeof(identify_words[0]); i++)
         put_word(data, identify_words[i].word, identify_words[i].value);
@@ -339,7 +333,6 @@ void ata_identify_fill(uint8_t *data, const struct host_disk *disk,
 uint8_t ata_checksum(const uint8_t *data)
 {
     uint8_t sum = 0;
-
     for (unsigned i = 0; i < 511; i++)
         sum += data[i];
     return (uint8_t)-sum;
@@ -350,7 +343,6 @@ uint8_t ata_checksum(const uint8_t *data)
 struct ata_range ata_trim_range(const uint8_t *block, unsigned index)
 {
     uint64_t entry = 0;
-
     for (unsigned i = 0; i < 8; i++)
         entry |= (uint64_t)block[8 * index + i] << (8 * i);
     return (struct ata_range){.lba = entry & LBA48_SECTORS, .count = (uint32_t)(entry >> 48)};

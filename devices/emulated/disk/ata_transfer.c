@@ -1,11 +1,12 @@
 /*
- * The commands of the emulated ATA disk: data between the guest, which moves it block by block, and the host's disk.
+ * The commands of the emulated ATA disk: data between the guest, which moves it block by block, and
+ * the host's disk.
  *
  * ATA/ATAPI-6, sections 9.5 to 9.7 (protocols of PIO data-in, PIO data-out and non-data commands).
  *
- * The surprise: to the guest every block of a transfer is a separate event (DRQ, interrupt), but the
- * host's disk is asked once for up to ATA_WINDOW sectors. If that read fails, it is done again block by
- * block, so that the blocks before the bad one arrive, as they would from a real disk.
+ * The surprise: to the guest every block of a transfer is a separate event (DRQ, interrupt), but
+ * the host's disk is asked once for up to ATA_WINDOW sectors. If that read fails, it is done again
+ * block by block, so that the blocks before the bad one arrive, as they would from a real disk.
  */
 #include <errno.h>
 
@@ -56,7 +57,6 @@ void ata_put_taskfile(struct ata *ata, const struct ata_taskfile *tf)
 static void finish(struct device *dev, bool interrupt)
 {
     struct ata *ata = dev->state;
-
     ata->phase = PHASE_IDLE;
     ata->status = ATA_STATUS_READY | (ata->error & ~ATA_DIAGNOSTIC_PASSED ? ATA_STATUS_ERR : 0);
     ata->irq |= interrupt;
@@ -68,7 +68,6 @@ static void finish(struct device *dev, bool interrupt)
 static void fail(struct device *dev, uint8_t error)
 {
     struct ata *ata = dev->state;
-
     ata->error = error;
     if (ata->kind <= ATA_VERIFY && error != ATA_ERROR_ABRT) {
         if (ata->flags & ATA_EXT) {
@@ -89,7 +88,6 @@ void ata_transfer_submit(struct device *dev)
     struct ata *ata = dev->state;
     struct host_disk *disk = dev->host;
     int status = disk->submit(disk, &ata->request);
-
     ata->status = ATA_STATUS_BSY;
     ata->phase = status == -EAGAIN ? PHASE_WAITING : PHASE_HOST;
     if (status && status != -EAGAIN)
@@ -99,7 +97,6 @@ void ata_transfer_submit(struct device *dev)
 static void submit_op(struct device *dev, enum host_disk_op op)
 {
     struct ata *ata = dev->state;
-
     ata->segment = (struct host_segment){ata->buffer, ata->fill};
     ata->request = (struct host_disk_request){
         .op = op,
@@ -128,7 +125,6 @@ static void read_window(struct device *dev)
 static void offer_block(struct device *dev, enum ata_phase phase, bool interrupt)
 {
     struct ata *ata = dev->state;
-
     ata->phase = (uint8_t)phase;
     ata->block_end = smaller(ata->pos + ata->block, ata->fill);
     ata->status = ATA_STATUS_READY | ATA_STATUS_DRQ;
@@ -139,7 +135,6 @@ static void offer_block(struct device *dev, enum ata_phase phase, bool interrupt
 void ata_transfer_block_done(struct device *dev)
 {
     struct ata *ata = dev->state;
-
     if (ata->pos < ata->fill)
         offer_block(dev, ata->phase, true);
     else if (ata->phase == PHASE_OUT)
@@ -155,7 +150,6 @@ void ata_transfer_block_done(struct device *dev)
 static void window_done(struct device *dev)
 {
     struct ata *ata = dev->state;
-
     ata->left.lba += ata->fill / HOST_DISK_SECTOR;
     ata->left.count -= ata->fill / HOST_DISK_SECTOR;
     if (ata->kind != ATA_VERIFY)
@@ -177,7 +171,6 @@ static void window_done(struct device *dev)
 void ata_transfer_complete(struct device *dev)
 {
     struct ata *ata = dev->state;
-
     if (ata->request.status && ata->request.op == HOST_DISK_READ && ata->fill > ata->block) {
         ata->limit = ata->block / HOST_DISK_SECTOR;
         read_window(dev);
@@ -198,7 +191,6 @@ static void begin_transfer(struct device *dev, const struct ata_command *command
     struct ata *ata = dev->state;
     struct host_disk *disk = dev->host;
     uint8_t error = ata_command_range(command, tf, &ata->settings, disk->sectors, &ata->left);
-
     if ((ata->flags & ATA_MULTIPLE) && !ata->settings.multiple)
         error = ATA_ERROR_ABRT;
     if (ata->kind == ATA_WRITE && disk->read_only)
@@ -221,7 +213,6 @@ static void begin_transfer(struct device *dev, const struct ata_command *command
 static void begin_identify(struct device *dev)
 {
     struct ata *ata = dev->state;
-
     ata_identify_fill(ata->buffer, dev->host, &ata->settings, &ata_profile);
     ata->left.count = 0;
     ata->block = ata->fill = HOST_DISK_SECTOR;
@@ -234,7 +225,6 @@ static void begin_immediate(struct device *dev, struct ata_taskfile *tf)
     struct ata *ata = dev->state;
     struct host_disk *disk = dev->host;
     uint8_t error = ata_command_immediate(tf, &ata->settings, &ata_profile, disk->sectors);
-
     if (error) {
         fail(dev, error);
         return;
@@ -247,13 +237,12 @@ void ata_transfer_start(struct device *dev, uint8_t code)
 {
     struct ata *ata = dev->state;
     const struct ata_command *command = ata_command_find(code);
-    struct ata_taskfile tf;
-
     dev->count.notifications++;
     ata->irq = false;
     ata->error = 0;
     ata->kind = command ? command->kind : ATA_IMMEDIATE;
     ata->flags = command ? command->flags : 0;
+    struct ata_taskfile tf;
     get_taskfile(ata, code, &tf);
     if (!command || (ata->flags & (ATA_DMA | ATA_NCQ)) || ata->kind == ATA_READ_LOG) {
         ata->kind = ATA_IMMEDIATE;
