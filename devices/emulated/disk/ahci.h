@@ -32,6 +32,15 @@
 
 #define PXSERR_P (1u << 10) /* protocol error */
 
+/* An entry of the command list (AHCI 1.3.1, section 4.2.2): little-endian, as the host is. */
+struct ahci_header {
+    uint16_t flags;
+    uint16_t prds;      /* entries in the PRD table */
+    uint32_t bytes;     /* moved by the command: PRDBC */
+    uint64_t table_gpa; /* command table: FIS, then PRDs */
+    uint32_t reserved[4];
+};
+
 /* Where in the PRD table a transfer has got to. */
 struct ahci_cursor {
     uint32_t prd, done; /* entry, and bytes of it that are used up */
@@ -44,8 +53,8 @@ struct ahci_slot {
     bool bounced;        /* the request moves one sector through .sector */
     bool flush;          /* a FLUSH follows before completion */
     struct ata_taskfile tf;
-    uint64_t table_gpa; /* command table: FIS, then PRDs */
-    uint32_t prds;      /* entries in the table */
+    uint64_t table_gpa; /* of the command's header, aligned */
+    uint32_t prds;      /* entries in its PRD table */
     struct ahci_cursor cursor;
     struct ata_range left; /* TRIM: .count is the next index in the block of ranges */
     uint32_t chunk;        /* sectors in the request */
@@ -79,9 +88,8 @@ struct ahci {
     struct ahci_slot slot[AHCI_SLOTS];
 };
 
-#define AHCI_HEADER_BYTES 32u   /* of a command header: an entry of the command list */
-#define AHCI_TABLE_PRDS   0x80u /* offset of the first PRD in a command table */
-#define AHCI_NOT_QUEUED   0x80u /* for ncq_tag: the error was not a queued command's */
+#define AHCI_TABLE_PRDS 0x80u /* offset of the first PRD in a command table */
+#define AHCI_NOT_QUEUED 0x80u /* for ncq_tag: the error was not a queued command's */
 
 extern const struct ata_profile ahci_profile;
 
@@ -112,6 +120,12 @@ void ahci_slots_reset(struct device *dev);
 static inline unsigned ahci_slot_number(const struct ahci *ahci, const struct ahci_slot *slot)
 {
     return (unsigned)(slot - ahci->slot);
+}
+
+/* Where the slot's struct ahci_header is. */
+static inline uint64_t ahci_header_gpa(const struct ahci *ahci, const struct ahci_slot *slot)
+{
+    return ahci->clb_gpa + sizeof(struct ahci_header) * ahci_slot_number(ahci, slot);
 }
 
 /* --- ahci_command.c -------------------------------------------------------------------------- */
@@ -153,14 +167,4 @@ void ahci_receive_sdb(struct device *dev, uint32_t finished, uint8_t status, uin
 static inline bool ahci_to_guest(const struct ahci_slot *slot)
 {
     return slot->kind != ATA_WRITE && slot->kind != ATA_TRIM;
-}
-
-static inline uint32_t ahci_le32(const uint8_t *bytes)
-{
-    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-}
-
-static inline uint64_t ahci_le64(const uint8_t *bytes)
-{
-    return ahci_le32(bytes) | (uint64_t)ahci_le32(bytes + 4) << 32;
 }

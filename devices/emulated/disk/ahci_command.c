@@ -11,11 +11,11 @@
 #include "devices/emulated/disk/ahci.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
-#define HEADER_PRDBC 4u    /* offset in a command header: bytes moved */
-#define NCQ_FUA      0x80u /* in the device register */
-#define DSM_TRIM     0x01u /* DATA SET MANAGEMENT, in feature */
+#define NCQ_FUA  0x80u /* in the device register */
+#define DSM_TRIM 0x01u /* DATA SET MANAGEMENT, in feature */
 
 /* READ LOG: the page, in two registers of lba. The lowest register has the address of the log. */
 #define LOG_PAGE 0xff0000ff00ull
@@ -24,11 +24,10 @@
 
 static void store_byte_count(struct device *dev, const struct ahci_slot *slot)
 {
-    const struct ahci *ahci = dev->state;
-    uint64_t header_gpa = ahci->clb_gpa + AHCI_HEADER_BYTES * ahci_slot_number(ahci, slot);
-    uint8_t *header = vm_ram_for_write(dev->vm, header_gpa, AHCI_HEADER_BYTES);
-    for (unsigned i = 0; header && i < 4; i++)
-        header[HEADER_PRDBC + i] = (uint8_t)(slot->bytes >> (8 * i));
+    uint64_t gpa = ahci_header_gpa(dev->state, slot) + offsetof(struct ahci_header, bytes);
+    void *bytes = vm_ram_for_write(dev->vm, gpa, sizeof(slot->bytes));
+    if (bytes)
+        memcpy(bytes, &slot->bytes, sizeof(slot->bytes));
 }
 
 static void count_request(struct device *dev, const struct ahci_slot *slot)

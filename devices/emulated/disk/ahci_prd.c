@@ -14,9 +14,15 @@
 
 #define PRDS_AT_ONCE 256u /* entries that are looked at for one request to the host's disk */
 
-#define PRD_BYTES 16u
-#define PRD_DBC   0x3fffffu  /* byte count less one */
-#define PRD_I     (1u << 31) /* interrupt on completion */
+#define PRD_DBC 0x3fffffu  /* byte count less one */
+#define PRD_I   (1u << 31) /* interrupt on completion */
+
+/* As the guest wrote it: little-endian, as the host is. */
+struct entry {
+    uint64_t gpa;
+    uint32_t reserved;
+    uint32_t flags; /* PRD_DBC, PRD_I */
+};
 
 struct prd {
     uint64_t gpa;
@@ -29,18 +35,18 @@ static uint32_t prd_at_cursor(struct device *dev, const struct ahci_slot *slot, 
 {
     if (slot->cursor.prd >= slot->prds)
         return PXIS_OFS;
-    uint64_t gpa = slot->table_gpa + AHCI_TABLE_PRDS + (uint64_t)PRD_BYTES * slot->cursor.prd;
-    const void *bytes = vm_ram(dev->vm, gpa, PRD_BYTES);
-    if (!bytes)
+    struct entry entry;
+    uint64_t gpa = slot->table_gpa + AHCI_TABLE_PRDS + sizeof(entry) * slot->cursor.prd;
+    const void *in_table = vm_ram(dev->vm, gpa, sizeof(entry));
+    if (!in_table)
         return PXIS_HBFS;
-    uint8_t entry[PRD_BYTES];
-    memcpy(entry, bytes, PRD_BYTES);
-    uint32_t size = (ahci_le32(entry + 12) & PRD_DBC) + 1;
+    memcpy(&entry, in_table, sizeof(entry));
+    uint32_t size = (entry.flags & PRD_DBC) + 1;
     if (slot->cursor.done >= size)
         return PXIS_HBFS; /* the guest shortened the entry while it was in use */
-    prd->gpa = ahci_le64(entry) + slot->cursor.done;
+    prd->gpa = entry.gpa + slot->cursor.done;
     prd->len = size - slot->cursor.done;
-    prd->interrupt = ahci_le32(entry + 12) & PRD_I;
+    prd->interrupt = entry.flags & PRD_I;
     return 0;
 }
 

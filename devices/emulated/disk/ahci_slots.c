@@ -15,7 +15,7 @@
 
 #include "devices/bits.h"
 
-#define HEADER_CFL   0x1fu /* in byte 0 of a command header: length of the FIS in words */
+#define HEADER_CFL   0x1fu /* in a command header's flags: length of the FIS in words */
 #define TABLE_ALIGN  0x7full
 #define FIS_H2D      0x27u
 #define FIS_WORDS    5u
@@ -59,24 +59,24 @@ static void decode_fis(struct ata_taskfile *tf, const uint8_t *fis)
 static void start(struct device *dev, struct ahci_slot *slot)
 {
     struct ahci *ahci = dev->state;
-    uint64_t header_gpa = ahci->clb_gpa + AHCI_HEADER_BYTES * ahci_slot_number(ahci, slot);
-    const void *bytes = vm_ram(dev->vm, header_gpa, AHCI_HEADER_BYTES);
-    uint8_t header[AHCI_HEADER_BYTES], fis[4 * FIS_WORDS];
+    struct ahci_header header;
+    const void *in_list = vm_ram(dev->vm, ahci_header_gpa(ahci, slot), sizeof(header));
     ahci->current = (uint8_t)ahci_slot_number(ahci, slot);
-    if (!bytes) {
+    if (!in_list) {
         ahci_halt(dev, PXIS_HBFS);
         return;
     }
-    memcpy(header, bytes, sizeof(header));
-    slot->table_gpa = ahci_le64(header + 8) & ~TABLE_ALIGN;
-    slot->prds = ahci_le32(header) >> 16;
-    bytes = vm_ram(dev->vm, slot->table_gpa, AHCI_TABLE_PRDS);
-    if (!bytes) {
+    memcpy(&header, in_list, sizeof(header));
+    slot->table_gpa = header.table_gpa & ~TABLE_ALIGN;
+    slot->prds = header.prds;
+    const void *table = vm_ram(dev->vm, slot->table_gpa, AHCI_TABLE_PRDS);
+    if (!table) {
         ahci_halt(dev, PXIS_HBFS);
         return;
     }
-    memcpy(fis, bytes, sizeof(fis));
-    if (fis[0] != FIS_H2D || (header[0] & HEADER_CFL) != FIS_WORDS) {
+    uint8_t fis[4 * FIS_WORDS];
+    memcpy(fis, table, sizeof(fis));
+    if (fis[0] != FIS_H2D || (header.flags & HEADER_CFL) != FIS_WORDS) {
         ahci->serr |= PXSERR_P;
         ahci_halt(dev, PXIS_IFS);
         return;
