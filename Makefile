@@ -73,8 +73,8 @@ CORE_OBJS := \
 	$(addprefix core/observe/,control.o names.o report.o timeline.o) \
 	core/boot.o core/entry.o core/main.o core/options.o
 DEVICE_OBJS := \
-	$(addprefix devices/emulated/,uart.o ahci.o ahcicmd.o ahciprd.o ata.o atacmd.o) \
-	$(addprefix devices/paravirt/,console.o disk.o mmio.o ring.o) \
+	devices/emulated/uart.o $(addprefix devices/emulated/disk/,ahci.o ahci_command.o ahci_fis.o ahci_prd.o ahci_slots.o ata.o ata_command.o ata_transfer.o) \
+	$(addprefix devices/paravirt/,console.o disk.o disk_request.o mmio.o ring.o) \
 	$(addprefix devices/passthrough/,assign.o uart.o disk.o)
 OBJS := $(addprefix $O/,$(CORE_OBJS) $(DEVICE_OBJS))
 TRIDENT := $O/trident.elf

@@ -74,7 +74,7 @@ struct device {
     uint64_t base;    /* of the window, guest-physical, page-aligned */
     unsigned irq;     /* source on the guest's PLIC */
     void *host;       /* what stands behind it: struct host_console, host_disk or host_window */
-    struct host_end *end; /* the same as the board sees it (host/host.h); null for a host_window */
+    struct host_end *end; /* the same as the board sees it (host/ends.h); null for a host_window */
     void *state;      /* private to the strategy, state_size bytes */
     struct vm *vm;
     bool line;       /* current level of the interrupt line */

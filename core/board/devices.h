@@ -3,7 +3,7 @@
 #include <stdbool.h>
 
 #include "device.h"
-#include "host/host.h"
+#include "host/ends.h"
 
 struct vcpu;
 

@@ -3,7 +3,7 @@
 
 #include "board/board.h"
 #include "host/hart.h"
-#include "host/host.h"
+#include "host/ends.h"
 #include "host/io.h"
 #include "vm/vm.h"
 

@@ -4,7 +4,7 @@
  */
 #include "board/plic.h"
 
-#include "host/host.h"
+#include "host/ends.h"
 
 static void follow(struct vm *vm)
 {

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "host/host.h"
+#include "host/ends.h"
 
 #define BOUNCE_SIZE  32768u /* bytes per slot; a multiple of the sector */
 #define BOUNCE_SLOTS 32u    /* as many as the strategies keep in flight */

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "host/host.h"
+#include "host/ends.h"
 
 #define CONSOLE_RING 4096u /* bytes of output that may wait; a power of two */
 

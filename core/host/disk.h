@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "host/hold.h"
-#include "host/host.h"
+#include "host/ends.h"
 #include "host/virtio.h"
 
 #define DISK_DEPTH VIRTIO_QUEUE_MAX

@@ -9,11 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "console.h"
-#include "channel.h"
-#include "disk.h"
-#include "host.h"
-#include "plic.h"
+#include "host/console.h"
+#include "host/channel.h"
+#include "host/disk.h"
+#include "host/ends.h"
+#include "host/plic.h"
 
 #define HOST_VIRTIO_SLOTS 32u
 #define HOST_ISA_SIZE     1024u

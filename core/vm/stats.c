@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "host/io.h"
-#include "host/host.h"
+#include "host/ends.h"
 #include "isa/riscv.h"
 #include "vm/vm.h"
 

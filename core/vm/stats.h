@@ -109,5 +109,5 @@ uint64_t stats_learned(const struct stats_memory *memory);
 /* Forgets everything counted so far, of the devices too. */
 void stats_reset(struct vm *vm);
 
-/* How often the ends of the real machine that the VM uses have held completions back (host/host.h). */
+/* How often the ends of the real machine that the VM uses have held completions back (host/ends.h). */
 uint64_t stats_holds(const struct vm *vm);

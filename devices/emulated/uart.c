@@ -1,21 +1,22 @@
 /*
  * A 16550A UART on a host console.
  *
- * National Semiconductor PC16550D data sheet, sections 8 (registers) and 8.6 (FIFO mode); registers are one
- * byte apart and answer to any width, as QEMU's ns16550a on the virt board does.
+ * National Semiconductor PC16550D data sheet, sections 8 (registers) and 8.6 (FIFO mode); registers
+ * are one byte apart and answer to any width, as QEMU's ns16550a on the virt board does.
  *
- * The surprise: there is no clock. A byte leaves as soon as the host takes it, and the receive FIFO is
- * kept as full as the host's input allows. So "fewer bytes than the trigger level" always means that
- * nothing more is coming, which is what the character timeout indication tells the driver.
+ * The surprise: there is no clock. A byte leaves as soon as the host takes it, and the receive FIFO
+ * is kept as full as the host's input allows. So "fewer bytes than the trigger level" always means
+ * that nothing more is coming, which is what the character timeout indication tells the driver.
  *
- * A byte may stay in the FIFO while the VMM carries out the guest's next instructions, which often store the
- * next one: up to a full FIFO goes to the host at once. Nobody sees it there: any other access comes after.
+ * A byte may stay in the FIFO while the VMM carries out the guest's next instructions, which often
+ * store the next one: up to a full FIFO goes to the host at once. Nobody sees it there: any other
+ * access comes after.
  */
 #include "devices/emulated/emulated.h"
 
 #include <string.h>
 
-#include "core/host/host.h"
+#include "core/host/ends.h"
 
 enum uart_register {
     UART_DATA = 0, /* RBR (load), THR (store); DLAB: divisor, low byte */
@@ -84,10 +85,9 @@ struct uart {
     struct uart_fifo rx, tx;
     uint16_t divisor;
     uint8_t ier, fcr, lcr, mcr, msr, scr;
-    bool overrun; /* LSR.OE */
-    bool news;    /* something of what may interrupt came or went: see update_irq() */
-    bool
-        thre_pending; /* the "holding register empty" interrupt, until IIR is read or THR written */
+    bool overrun;      /* LSR.OE */
+    bool news;         /* something of what may interrupt came or went: see update_irq() */
+    bool thre_pending; /* interrupt "holding register empty", until IIR is read or THR written */
 };
 
 /* --- FIFOs ----------------------------------------------------------------------------------- */
@@ -106,7 +106,6 @@ static void fifo_put(struct uart_fifo *fifo, uint8_t byte)
 static uint8_t fifo_take(struct uart_fifo *fifo)
 {
     uint8_t byte = fifo->bytes[fifo->first];
-
     fifo->first = (fifo->first + 1) % UART_FIFO;
     fifo->count--;
     return byte;
@@ -120,7 +119,6 @@ static void fifo_clear(struct uart_fifo *fifo)
 static unsigned trigger_level(const struct uart *uart)
 {
     static const uint8_t levels[] = {1, 4, 8, 14};
-
     return uart->fcr & FCR_ENABLE ? levels[uart->fcr >> 6] : 1;
 }
 
@@ -141,13 +139,13 @@ static uint8_t pending_interrupt(const struct uart *uart)
     return IIR_NONE;
 }
 
-/* Asserts the line again, though it may be high, at news alone, which are where QEMU's device does: a driver
- * that reads one byte at each interrupt is told of the next one, and one that reads only LSR is left alone. */
+/* Asserts the line again, though it may be high, at news alone, which are where QEMU's device does:
+ * a driver that reads one byte at each interrupt is told of the next one, and one that reads only
+ * LSR is left alone. */
 static void update_irq(struct device *dev)
 {
     struct uart *uart = dev->state;
     bool level = pending_interrupt(uart) != IIR_NONE;
-
     if (uart->news || level != dev->line)
         device_set_irq(dev, level);
     uart->news = false;
@@ -160,12 +158,10 @@ static void transmit(struct device *dev)
     struct uart *uart = dev->state;
     struct host_console *console = dev->host;
     bool was_waiting = uart->tx.count > 0;
-
     while (uart->tx.count) {
         unsigned run = UART_FIFO - uart->tx.first; /* up to where the ring wraps */
         size_t len = uart->tx.count < run ? uart->tx.count : run;
         size_t taken = console->write(console, uart->tx.bytes + uart->tx.first, len);
-
         uart->tx.first = (uart->tx.first + taken) % UART_FIFO;
         uart->tx.count -= taken;
         dev->count.bytes += taken;
@@ -179,17 +175,15 @@ static void transmit(struct device *dev)
         uart->thre_pending = true;
 }
 
-/* Takes no more from the host than the FIFO holds: what is too much waits there, and is not lost. */
+/* Takes no more from the host than the FIFO holds: the rest waits there, and is not lost. */
 static void receive(struct device *dev)
 {
     struct uart *uart = dev->state;
     struct host_console *console = dev->host;
-    uint8_t bytes[UART_FIFO];
-    size_t taken;
-
     if ((uart->mcr & MCR_LOOP) || uart->rx.count >= fifo_depth(uart))
         return;
-    taken = console->read(console, bytes, fifo_depth(uart) - uart->rx.count);
+    uint8_t bytes[UART_FIFO];
+    size_t taken = console->read(console, bytes, fifo_depth(uart) - uart->rx.count);
     for (size_t i = 0; i < taken; i++)
         fifo_put(&uart->rx, bytes[i]);
     dev->count.bytes += taken;
@@ -213,7 +207,6 @@ static void loop_back(struct uart *uart, uint8_t byte)
 static bool store_data(struct device *dev, uint8_t byte, bool more)
 {
     struct uart *uart = dev->state;
-
     dev->count.notifications++;
     uart->thre_pending = false;
     uart->news = true;
@@ -235,7 +228,6 @@ static uint8_t load_data(struct device *dev)
 {
     struct uart *uart = dev->state;
     uint8_t byte = uart->rx.count ? fifo_take(&uart->rx) : 0;
-
     uart->news = true;
     receive(dev);
     return byte;
@@ -255,11 +247,9 @@ static uint8_t modem_lines(const struct uart *uart)
 static void store_mcr(struct device *dev, uint8_t value)
 {
     struct uart *uart = dev->state;
-    uint8_t lines, changed;
-
     uart->mcr = value & MCR_MASK;
-    lines = modem_lines(uart);
-    changed = (uart->msr ^ lines) & MSR_LINES;
+    uint8_t lines = modem_lines(uart);
+    uint8_t changed = (uart->msr ^ lines) & MSR_LINES;
     if (lines & MSR_RI)
         changed &= (uint8_t)~MSR_RI; /* only the trailing edge of RI counts */
     uart->msr = lines | (uart->msr & MSR_DELTA) | changed >> 4;
@@ -271,7 +261,6 @@ static void store_mcr(struct device *dev, uint8_t value)
 static void store_ier(struct uart *uart, uint8_t value)
 {
     uint8_t changed = uart->ier ^ value;
-
     uart->ier = value & IER_MASK;
     uart->news |= changed & IER_MASK;
     if (changed & IER_THRI)
@@ -281,7 +270,6 @@ static void store_ier(struct uart *uart, uint8_t value)
 static void store_fcr(struct device *dev, uint8_t value)
 {
     struct uart *uart = dev->state;
-
     uart->news |= uart->fcr != value;
     if ((uart->fcr ^ value) & FCR_ENABLE)
         value |= FCR_CLEAR_RX | FCR_CLEAR_TX;
@@ -298,7 +286,6 @@ static void store_fcr(struct device *dev, uint8_t value)
 static uint8_t load_iir(struct uart *uart)
 {
     uint8_t pending = pending_interrupt(uart);
-
     if (pending == IIR_THRE) {
         uart->thre_pending = false;
         uart->news = true;
@@ -310,7 +297,6 @@ static uint8_t load_lsr(struct uart *uart)
 {
     uint8_t value = (uart->rx.count ? LSR_DR : 0) | (uart->overrun ? LSR_OE : 0) |
                     (uart->tx.count ? 0 : LSR_THRE | LSR_TEMT);
-
     uart->news |= uart->overrun;
     uart->overrun = false;
     return value;
@@ -319,7 +305,6 @@ static uint8_t load_lsr(struct uart *uart)
 static uint8_t load_msr(struct uart *uart)
 {
     uint8_t value = uart->msr;
-
     uart->news |= (value & MSR_DELTA) != 0;
     uart->msr &= MSR_LINES;
     return value;
@@ -329,7 +314,6 @@ static uint8_t load(struct device *dev, unsigned reg)
 {
     struct uart *uart = dev->state;
     bool dlab = uart->lcr & LCR_DLAB;
-
     switch (reg) {
     case UART_DATA: return dlab ? uart->divisor & 0xff : load_data(dev);
     case UART_IER: return dlab ? uart->divisor >> 8 : uart->ier;
@@ -347,7 +331,6 @@ static bool store(struct device *dev, unsigned reg, uint8_t value, bool more)
 {
     struct uart *uart = dev->state;
     bool dlab = uart->lcr & LCR_DLAB;
-
     switch (reg) {
     case UART_DATA:
         if (!dlab)
@@ -375,7 +358,6 @@ static bool uart_access(struct device *dev, struct mmio *io)
 {
     struct uart *uart = dev->state;
     bool data = io->offset == UART_DATA && io->store && !(uart->lcr & LCR_DLAB);
-
     if (io->offset >= UART_REGISTERS)
         return false;
     if (dev->put_off && !data) { /* no register tells of bytes that the guest has handed over */
@@ -403,7 +385,6 @@ static void uart_service(struct device *dev)
 static int uart_attach(struct device *dev)
 {
     struct uart *uart = dev->state;
-
     memset(uart, 0, sizeof(*uart));
     uart->divisor = UART_DIVISOR_RESET;
     uart->mcr = MCR_OUT2;

@@ -2,14 +2,15 @@
  * virtio-console: virtio 1.2, section 5.3. One port, no feature of its own: queue 0 brings input to
  * the driver, queue 1 takes its output.
  *
- * The surprise: both queues may stop in the middle of a buffer. Output waits there until the host has
- * room, or until the guest has had its turn; an input buffer is kept, still empty, until somebody types. So the chain and the position in
- * it are device state. Input for which the driver has no buffer stays in the host.
+ * The surprise: both queues may stop in the middle of a buffer. Output waits there until the host
+ * has room, or until the guest has had its turn; an input buffer is kept, still empty, until
+ * somebody types. So the chain and the position in it are device state. Input for which the driver
+ * has no buffer stays in the host.
  */
-#include "device.h"
-#include "host/host.h"
-#include "mmio.h"
-#include "paravirt.h"
+#include "core/device.h"
+#include "core/host/ends.h"
+#include "devices/paravirt/mmio.h"
+#include "devices/paravirt/paravirt.h"
 
 #define PIECE 1024u /* bytes that are moved before the exit's cost is looked at */
 
@@ -33,7 +34,6 @@ struct console {
 static struct position *position_of(struct device *dev, unsigned queue)
 {
     struct console *console = dev->state;
-
     return &console->position[queue];
 }
 
@@ -41,7 +41,6 @@ static struct position *position_of(struct device *dev, unsigned queue)
 static bool chain_hold(struct device *dev, unsigned queue)
 {
     struct position *at = position_of(dev, queue);
-
     if (!at->held) {
         if (!virtio_mmio_pop(dev, queue, &at->chain))
             return false;
@@ -55,27 +54,24 @@ static bool chain_hold(struct device *dev, unsigned queue)
 static void chain_release(struct device *dev, unsigned queue, uint32_t written)
 {
     struct position *at = position_of(dev, queue);
-
     at->held = false;
     dev->count.requests++;
     dev->count.bytes += at->moved;
     virtio_mmio_push(dev, queue, at->chain.head, written);
 }
 
-/* Moves bytes between the host and segments up to end. False: the host takes or gives no more, or the rest
- * follows later. */
+/* Moves bytes between the host and segments up to end. False: the host takes or gives no more, or
+ * the rest follows later. */
 static bool chain_move(struct device *dev, unsigned queue, unsigned end)
 {
     struct host_console *host = dev->host;
     struct position *at = position_of(dev, queue);
-
     while (at->segment < end) {
         uint64_t gpa = at->chain.segment[at->segment].gpa + at->offset;
         uint32_t left = at->chain.segment[at->segment].len - at->offset;
         uint32_t len = left < PIECE ? left : PIECE;
         size_t moved = queue == RECEIVE ? host->read(host, vm_ram_for_write(dev->vm, gpa, len), len)
                                         : host->write(host, vm_ram(dev->vm, gpa, len), len);
-
         at->moved += (uint32_t)moved;
         at->offset += (uint32_t)moved;
         if (moved < len)
@@ -94,7 +90,6 @@ static bool chain_move(struct device *dev, unsigned queue, unsigned end)
 static void transmit(struct device *dev)
 {
     struct position *at = position_of(dev, TRANSMIT);
-
     while (chain_hold(dev, TRANSMIT) && chain_move(dev, TRANSMIT, at->chain.readable)) {
         chain_release(dev, TRANSMIT, 0);
         if (device_yield(dev))
@@ -107,11 +102,9 @@ static void transmit(struct device *dev)
 static void receive(struct device *dev)
 {
     struct position *at = position_of(dev, RECEIVE);
-
     while (chain_hold(dev, RECEIVE)) {
         unsigned end = at->chain.readable + at->chain.writable;
         bool full = chain_move(dev, RECEIVE, end);
-
         if (full || at->moved)
             chain_release(dev, RECEIVE, at->moved);
         if (!full || device_yield(dev))

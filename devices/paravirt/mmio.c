@@ -1,22 +1,24 @@
 /*
- * The virtio-mmio transport, version 2: virtio 1.2, section 4.2; device status 2.1, feature bits 2.2.
+ * The virtio-mmio transport, version 2: virtio 1.2, section 4.2; device status 2.1, feature bits
+ * 2.2.
  *
- * The surprise: registers are 32 bits wide and nothing else. A byte or halfword access to them reads
- * 0 and writes nothing, a doubleword is two words; only the configuration space takes any width.
- * That is what QEMU's device does too, so a guest cannot tell the two apart by it.
+ * The surprise: registers are 32 bits wide and nothing else. A byte or halfword access to them
+ * reads 0 and writes nothing, a doubleword is two words; only the configuration space takes any
+ * width. That is what QEMU's device does too, so a guest cannot tell the two apart by it.
  *
- * Nor by what it asks of a driver, which is less than the specification does: the steps of the device status
- * may come in any order, a driver may leave VERSION_1 or FEATURES_OK out (no feature is in force then), and a
- * queue that is in use is served from its first notification on, even before DRIVER_OK. A driver that follows
- * the specification does none of this and sees no difference.
+ * Nor by what it asks of a driver, which is less than the specification does: the steps of the
+ * device status may come in any order, a driver may leave VERSION_1 or FEATURES_OK out (no feature
+ * is in force then), and a queue that is in use is served from its first notification on, even
+ * before DRIVER_OK. A driver that follows the specification does none of this and sees no
+ * difference.
  */
-#include "mmio.h"
+#include "devices/paravirt/mmio.h"
 
 #include <string.h>
 
-#include "device.h"
-#include "core/host/host.h"
-#include "paravirt.h"
+#include "core/device.h"
+#include "core/host/ends.h"
+#include "devices/paravirt/paravirt.h"
 
 #define REG_MAGIC               0x000u /* R: "virt" */
 #define REG_VERSION             0x004u /* R: 2 */
@@ -40,7 +42,7 @@
 #define REG_SHM_SEL             0x0acu /* W: which shared memory; there is none */
 #define REG_SHM_LEN             0x0b0u /* R: shared memory, two words; -1 = no such region */
 #define REG_SHM_BASE            0x0b8u /* R: the same */
-#define REG_CONFIG_GENERATION   0x0fcu /* R: changes with the configuration space; ours is constant */
+#define REG_CONFIG_GENERATION   0x0fcu /* R: changes when the configuration space does: never */
 #define REG_CONFIG              0x100u /* RW: configuration space, to the end of the window */
 
 #define MAGIC   0x74726976u
@@ -100,13 +102,12 @@ static struct virtio_mmio *state_of(const struct device *dev)
     return dev->state;
 }
 
-/* The queue, if it is in use and the device may touch it: not before DRIVER_OK, unless the driver has notified
- * of it, which says as much (a boot loader's does in its probe, and waits). */
+/* The queue, if it is in use and the device may touch it: not before DRIVER_OK, unless the driver
+ * has notified of it, which says as much (a boot loader's does in its probe, and waits). */
 static struct ring *live_ring(const struct device *dev, unsigned queue)
 {
     struct virtio_mmio *virtio = state_of(dev);
     bool begun = virtio->up || (virtio->early >> queue & 1);
-
     return begun && virtio->ring[queue].ready && !virtio_mmio_is_broken(dev) ? &virtio->ring[queue]
                                                                              : NULL;
 }
@@ -114,14 +115,12 @@ static struct ring *live_ring(const struct device *dev, unsigned queue)
 static uint64_t offered(const struct device *dev, const struct virtio_model *model)
 {
     uint64_t without = dev->end->ablate & ABLATE_NOTIFY ? 1ull << FEATURE_EVENT_IDX : 0;
-
     return (FEATURES_OF_TRANSPORT & ~without) | (model->features ? model->features(dev) : 0);
 }
 
 static void interrupt_set(struct device *dev, uint8_t bits)
 {
     struct virtio_mmio *virtio = state_of(dev);
-
     virtio->interrupt = bits;
     device_set_irq(dev, bits != 0);
 }
@@ -142,7 +141,6 @@ bool virtio_mmio_pop(struct device *dev, unsigned queue, struct ring_chain *chai
 {
     struct ring *ring = live_ring(dev, queue);
     enum ring_result result = ring ? ring_pop(dev->vm, ring, chain) : RING_EMPTY;
-
     if (result == RING_BROKEN)
         virtio_mmio_break(dev);
     return result == RING_CHAIN;
@@ -151,7 +149,6 @@ bool virtio_mmio_pop(struct device *dev, unsigned queue, struct ring_chain *chai
 void virtio_mmio_ask(struct device *dev, unsigned queue, bool ask)
 {
     struct ring *ring = &state_of(dev)->ring[queue];
-
     ring->asks = dev->end->ablate & ABLATE_NOTIFY ? RING_ASKS_ALWAYS
                  : ask                       ? RING_ASKS_WHEN_EMPTY
                                              : RING_ASKS_NEVER;
@@ -161,7 +158,6 @@ void virtio_mmio_ask(struct device *dev, unsigned queue, bool ask)
 void virtio_mmio_push(struct device *dev, unsigned queue, uint16_t head, uint32_t written)
 {
     struct ring *ring = live_ring(dev, queue);
-
     if (ring && ring_push(dev->vm, ring, head, written) == RING_BROKEN)
         virtio_mmio_break(dev);
 }
@@ -169,7 +165,6 @@ void virtio_mmio_push(struct device *dev, unsigned queue, uint16_t head, uint32_
 void virtio_mmio_signal(struct device *dev, unsigned queue)
 {
     struct ring *ring = live_ring(dev, queue);
-
     if (ring && ring_wants_interrupt(dev->vm, ring))
         interrupt_set(dev, state_of(dev)->interrupt | INTERRUPT_USED);
 }
@@ -177,7 +172,6 @@ void virtio_mmio_signal(struct device *dev, unsigned queue)
 void virtio_mmio_break(struct device *dev)
 {
     struct virtio_mmio *virtio = state_of(dev);
-
     /* 2.1.2: the driver hears of it only once it is up. */
     if (virtio->up && !virtio_mmio_is_broken(dev))
         interrupt_set(dev, virtio->interrupt | INTERRUPT_CONFIG);
@@ -189,20 +183,19 @@ void virtio_mmio_break(struct device *dev)
 void virtio_mmio_reset(struct device *dev, const struct virtio_model *model)
 {
     struct virtio_mmio *virtio = state_of(dev);
-
     for (unsigned queue = 0; queue < model->queues; queue++)
         if (virtio->ring[queue].ready)
             model->stop(dev, queue);
-    memset(virtio, 0, sizeof *virtio);
+    memset(virtio, 0, sizeof(*virtio));
     device_set_irq(dev, false);
 }
 
-/* What the driver has accepted comes into force, as far as it is on offer. False: some of it is not (2.2.2). */
+/* What the driver has accepted comes into force, as far as it is on offer. False: some of it is not
+ * (2.2.2). */
 static bool negotiate(struct device *dev, const struct virtio_model *model)
 {
     struct virtio_mmio *virtio = state_of(dev);
     uint64_t offer = offered(dev, model);
-
     virtio->features = virtio->driver_features & offer;
     for (unsigned queue = 0; queue < model->queues; queue++) {
         virtio->ring[queue].indirect = virtio_mmio_has(dev, FEATURE_INDIRECT_DESC);
@@ -215,7 +208,6 @@ static void status_write(struct device *dev, const struct virtio_model *model, u
 {
     struct virtio_mmio *virtio = state_of(dev);
     uint8_t risen = value & ~virtio->status;
-
     if (value == 0) {
         virtio_mmio_reset(dev, model);
         return;
@@ -233,7 +225,6 @@ static void status_write(struct device *dev, const struct virtio_model *model, u
 static void features_write(struct virtio_mmio *virtio, uint32_t value)
 {
     unsigned shift = 32 * virtio->driver_features_sel;
-
     if (virtio->driver_features_sel > 1) {
         virtio->driver_features_beyond |= value;
         return;
@@ -246,7 +237,6 @@ static void queue_ready_write(struct device *dev, const struct virtio_model *mod
 {
     struct virtio_mmio *virtio = state_of(dev);
     struct ring *ring = &virtio->ring[virtio->queue_sel];
-
     if (ring->ready == ready)
         return;
     if (!ready) {
@@ -264,7 +254,6 @@ static void queue_ready_write(struct device *dev, const struct virtio_model *mod
 static void word_write(uint64_t *at, bool high, uint32_t value)
 {
     unsigned shift = high ? 32 : 0;
-
     *at = (*at & ~((uint64_t)UINT32_MAX << shift)) | (uint64_t)value << shift;
 }
 
@@ -273,11 +262,9 @@ static void queue_write(struct device *dev, const struct virtio_model *model, ui
                         uint32_t value)
 {
     struct virtio_mmio *virtio = state_of(dev);
-    struct ring *ring;
-
     if (virtio->queue_sel >= model->queues)
         return;
-    ring = &virtio->ring[virtio->queue_sel];
+    struct ring *ring = &virtio->ring[virtio->queue_sel];
     if (reg == REG_QUEUE_READY) {
         queue_ready_write(dev, model, value != 0);
         return;
@@ -300,7 +287,6 @@ static void queue_write(struct device *dev, const struct virtio_model *model, ui
 static void notified(struct device *dev, const struct virtio_model *model, uint32_t queue)
 {
     struct virtio_mmio *virtio = state_of(dev);
-
     dev->count.notifications++;
     if (queue >= model->queues || !virtio->ring[queue].ready)
         return;
@@ -316,7 +302,6 @@ static void register_write(struct device *dev, const struct virtio_model *model,
                            uint32_t value)
 {
     struct virtio_mmio *virtio = state_of(dev);
-
     switch (reg) {
     case REG_DEVICE_FEATURES_SEL: virtio->device_features_sel = value; break;
     case REG_DRIVER_FEATURES: features_write(virtio, value); break;
@@ -335,7 +320,6 @@ static uint32_t register_read(const struct device *dev, const struct virtio_mode
 {
     const struct virtio_mmio *virtio = state_of(dev);
     bool queue_exists = virtio->queue_sel < model->queues;
-
     switch (reg) {
     case REG_MAGIC: return MAGIC;
     case REG_VERSION: return VERSION;
@@ -364,7 +348,6 @@ static uint64_t config_read(const struct device *dev, const struct virtio_model 
     uint8_t config[VIRTIO_MMIO_CONFIG_MAX] = {0};
     size_t size = model->config ? model->config(dev, config) : 0;
     uint64_t value = 0;
-
     if (offset + width > size)
         return UINT64_MAX >> (64 - 8 * width);
     memcpy(&value, config + offset, width);
@@ -388,7 +371,6 @@ static void access_word(struct device *dev, const struct virtio_model *model, st
 bool virtio_mmio_access(struct device *dev, const struct virtio_model *model, struct mmio *io)
 {
     struct mmio low = *io, high = *io;
-
     if (io->offset >= END)
         return false;
     if (io->width != 8) {

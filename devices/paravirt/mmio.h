@@ -1,6 +1,6 @@
 /*
- * What every paravirtual device shares: the virtio-mmio transport, version 2 (virtio 1.2, section 4.2),
- * and the life of a device behind it (sections 2.1, 2.2, 3.1).
+ * What every paravirtual device shares: the virtio-mmio transport, version 2 (virtio 1.2, section
+ * 4.2), and the life of a device behind it (sections 2.1, 2.2, 3.1).
  *
  * A device's state begins with struct virtio_mmio. Its strategy's service function does all of its
  * work: the transport calls it when the driver notifies and when a queue comes to life.
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ring.h"
+#include "devices/paravirt/ring.h"
 
 struct device;
 struct mmio;
@@ -50,22 +50,24 @@ struct virtio_mmio {
 /* Device reset: stops all queues, lowers the line, forgets what the driver set. */
 void virtio_mmio_reset(struct device *dev, const struct virtio_model *model);
 
-/* One register access, for strategy->access. What the specification forbids to the driver reads as 0 and is
- * ignored when written, as on QEMU's board. False behind the registers' end, which is there too. */
+/* One register access, for strategy->access. What the specification forbids to the driver reads as
+ * 0 and is ignored when written, as on QEMU's board. False behind the registers' end, which is
+ * there too. */
 bool virtio_mmio_access(struct device *dev, const struct virtio_model *model, struct mmio *io);
 
-/* Has the driver broken a rule that leaves the device no way on? Then it rests until it is reset. */
+/* Has the driver broken a rule that leaves the device no way on? Then the device rests until it is
+ * reset. */
 bool virtio_mmio_is_broken(const struct device *dev);
 
 /* Is this feature bit in force? */
 bool virtio_mmio_has(const struct device *dev, unsigned feature);
 
-/* Takes the next chain of a queue. False: none, or the queue is not to be served. A broken ring breaks
- * the device. */
+/* Takes the next chain of a queue. False: none, or the queue is not to be served. A broken ring
+ * breaks the device. */
 bool virtio_mmio_pop(struct device *dev, unsigned queue, struct ring_chain *chain);
 
-/* Shall the driver be asked to notify when the queue is found empty? If not, the device must be sure to
- * be served again; besides, it is when the guest idles and at the host's interrupts. */
+/* Shall the driver be asked to notify when the queue is found empty? If not, the device must be
+ * sure to be served again; besides, it is when the guest idles and at the host's interrupts. */
 void virtio_mmio_ask(struct device *dev, unsigned queue, bool ask);
 
 /* Gives a chain back, see ring_push(). Nothing happens if the queue is not to be served. */

@@ -9,11 +9,11 @@
  * Guest RAM changes under our hands: each field is read once, into a local, and checked there.
  * Both sides are little-endian.
  */
-#include "ring.h"
+#include "devices/paravirt/ring.h"
 
 #include <string.h>
 
-#include "device.h"
+#include "core/device.h"
 
 #define DESC_NEXT     1u /* goes on at .next */
 #define DESC_WRITE    2u /* the device writes here (else it reads) */
@@ -66,7 +66,6 @@ static uint32_t avail_event(const struct ring *ring)
 bool ring_start(struct vm *vm, struct ring *ring, bool indirect, bool event_idx)
 {
     uint32_t num = ring->num;
-
     if (num == 0 || num > RING_MAX_NUM || (num & (num - 1)) != 0)
         return false;
     if (ring->desc_gpa % 16 != 0 || ring->driver_gpa % 2 != 0 || ring->device_gpa % 4 != 0)
@@ -88,7 +87,6 @@ static bool chain_add(struct vm *vm, struct ring_chain *chain, const struct desc
 {
     unsigned count = chain->readable + chain->writable;
     uint64_t total = (uint64_t)chain->readable_bytes + chain->writable_bytes + desc->len;
-
     if (count == RING_MAX_SEGMENTS || total > UINT32_MAX || !vm_ram(vm, desc->gpa, desc->len))
         return false;
     if (desc->flags & DESC_WRITE) {
@@ -112,7 +110,6 @@ static bool chain_walk(struct vm *vm, const struct ring *ring, uint16_t head,
     uint32_t entries = ring->num;
     uint32_t index = head;
     bool in_indirect = false;
-
     chain->head = head;
     chain->readable = chain->writable = 0;
     chain->readable_bytes = chain->writable_bytes = 0;
@@ -121,19 +118,18 @@ static bool chain_walk(struct vm *vm, const struct ring *ring, uint16_t head,
      * that loops runs into the bound. */
     for (unsigned seen = 0; seen <= RING_MAX_SEGMENTS; seen++) {
         struct desc desc;
-        const uint8_t *table = vm_ram(vm, table_gpa, (uint64_t)entries * sizeof desc);
-
+        const uint8_t *table = vm_ram(vm, table_gpa, (uint64_t)entries * sizeof(desc));
         if (!table || index >= entries)
             return false;
-        memcpy(&desc, table + (uint64_t)index * sizeof desc, sizeof desc);
+        memcpy(&desc, table + (uint64_t)index * sizeof(desc), sizeof(desc));
         __atomic_signal_fence(__ATOMIC_SEQ_CST); /* from here on the copy, never the original */
         if (desc.flags & DESC_INDIRECT) {
             if (!ring->indirect || in_indirect || (desc.flags & DESC_NEXT) ||
-                desc.len % sizeof desc != 0)
+                desc.len % sizeof(desc) != 0)
                 return false;
             in_indirect = true;
             table_gpa = desc.gpa;
-            entries = desc.len / sizeof desc;
+            entries = desc.len / sizeof(desc);
             index = 0;
             continue;
         }
@@ -150,11 +146,9 @@ static bool chain_walk(struct vm *vm, const struct ring *ring, uint16_t head,
  * With EVENT_IDX silence needs no word: the event that we named is behind. */
 static bool listen(struct vm *vm, struct ring *ring, bool on)
 {
-    uint16_t *used;
-
     if (ring->listening == on || (!on && ring->asks == RING_ASKS_ALWAYS))
         return true;
-    used = used_ring(vm, ring);
+    uint16_t *used = used_ring(vm, ring);
     if (!used)
         return false;
     if (!ring->event_idx)
@@ -169,21 +163,16 @@ static bool listen(struct vm *vm, struct ring *ring, bool on)
 static int pending(struct vm *vm, const struct ring *ring)
 {
     const uint16_t *avail = avail_ring(vm, ring);
-    uint16_t count;
-
     if (!avail)
         return -1;
     /* Acquire: the entries below idx are read after it. */
-    count = __atomic_load_n(&avail[IDX], __ATOMIC_ACQUIRE) - ring->next_avail;
+    uint16_t count = __atomic_load_n(&avail[IDX], __ATOMIC_ACQUIRE) - ring->next_avail;
     return count > ring->num ? -1 : count;
 }
 
 enum ring_result ring_pop(struct vm *vm, struct ring *ring, struct ring_chain *chain)
 {
     int count = pending(vm, ring);
-    const uint16_t *avail;
-    uint16_t head;
-
     if (count == 0 && !ring->listening && ring->asks != RING_ASKS_NEVER) {
         if (!listen(vm, ring, true))
             return RING_BROKEN;
@@ -196,10 +185,11 @@ enum ring_result ring_pop(struct vm *vm, struct ring *ring, struct ring_chain *c
     if (count < 0 || !listen(vm, ring, false))
         return RING_BROKEN;
 
-    avail = avail_ring(vm, ring);
+    const uint16_t *avail = avail_ring(vm, ring);
     if (!avail)
         return RING_BROKEN;
-    head = __atomic_load_n(&avail[ENTRIES + ring->next_avail % ring->num], __ATOMIC_RELAXED);
+    uint16_t head = __atomic_load_n(&avail[ENTRIES + ring->next_avail % ring->num],
+                                    __ATOMIC_RELAXED);
     if (!chain_walk(vm, ring, head, chain))
         return RING_BROKEN;
     ring->next_avail++;
@@ -210,10 +200,9 @@ enum ring_result ring_push(struct vm *vm, struct ring *ring, uint16_t head, uint
 {
     uint16_t *used = used_ring(vm, ring);
     struct used_element element = {head, written};
-
     if (!used)
         return RING_BROKEN;
-    memcpy(&used[ENTRIES + 4 * (ring->next_used % ring->num)], &element, sizeof element);
+    memcpy(&used[ENTRIES + 4 * (ring->next_used % ring->num)], &element, sizeof(element));
     ring->next_used++;
     /* Release: the data and the element are seen before the index that announces them. */
     __atomic_store_n(&used[IDX], ring->next_used, __ATOMIC_RELEASE);
@@ -224,8 +213,6 @@ bool ring_wants_interrupt(struct vm *vm, struct ring *ring)
 {
     const uint16_t *avail = avail_ring(vm, ring);
     uint16_t pushed = ring->next_used - ring->asked_used;
-    uint16_t event;
-
     if (!avail || pushed == 0)
         return false;
     ring->asked_used = ring->next_used;
@@ -233,7 +220,7 @@ bool ring_wants_interrupt(struct vm *vm, struct ring *ring)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (!ring->event_idx)
         return !(__atomic_load_n(&avail[FLAGS], __ATOMIC_RELAXED) & AVAIL_NO_INTERRUPT);
-    event = __atomic_load_n(&avail[ENTRIES + ring->num], __ATOMIC_RELAXED);
+    uint16_t event = __atomic_load_n(&avail[ENTRIES + ring->num], __ATOMIC_RELAXED);
     /* Was the element number `event` among those pushed? All modulo 2^16. */
     return (uint16_t)(ring->next_used - event - 1) < pushed;
 }

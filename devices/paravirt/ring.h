@@ -10,9 +10,8 @@
 
 struct vm;
 
-#define RING_MAX_NUM 1024u /* largest queue that we offer (QueueNumMax): QEMU's */
-#define RING_MAX_SEGMENTS \
-    128u /* longest chain that we accept: the header, 126 of data, the status */
+#define RING_MAX_NUM      1024u /* largest queue that we offer (QueueNumMax): QEMU's */
+#define RING_MAX_SEGMENTS 128u  /* longest chain that we accept: header, 126 of data, status */
 
 /* When the driver is asked to notify. */
 enum ring_ask {

@@ -7,16 +7,14 @@
  */
 #include <errno.h>
 
-#include "host/host.h"
-#include "host/log.h"
-#include "passthrough.h"
+#include "core/host/ends.h"
+#include "core/host/log.h"
+#include "devices/passthrough/passthrough.h"
 
 int passthrough_assign(struct device *dev)
 {
     const struct host_window *window = dev->host;
     uint64_t size = dev->strategy->size;
-    int error;
-
     if (!window || window->size == 0) {
         host_log("%s: the machine has no such device to pass through", dev->strategy->name);
         return -ENODEV;
@@ -27,7 +25,7 @@ int passthrough_assign(struct device *dev)
                  dev->strategy->name, (unsigned long)window->hpa, (unsigned long)window->size);
         return -EINVAL;
     }
-    error = vm_map(dev->vm, dev->base, window->hpa, size);
+    int error = vm_map(dev->vm, dev->base, window->hpa, size);
     if (error == 0)
         error = vm_route_irq(dev, window->irq);
     if (error < 0)

@@ -9,15 +9,14 @@
 #include <errno.h>
 
 #include "devices/paravirt/paravirt.h"
-#include "host/host.h"
-#include "host/log.h"
-#include "host/virtio.h"
-#include "passthrough.h"
+#include "core/host/ends.h"
+#include "core/host/log.h"
+#include "core/host/virtio.h"
+#include "devices/passthrough/passthrough.h"
 
 static int attach(struct device *dev)
 {
     const struct host_window *window = dev->host;
-
     /* After a reset of the guest the disk may still write into what was its memory. */
     if (window && virtio_reset(window->registers) < 0) {
         host_log("%s: the device does not reset", dev->strategy->name);

@@ -5,7 +5,7 @@
  * One row each of the guest's board (core/board). dev->host is the device's struct host_window.
  */
 #pragma once
-#include "device.h"
+#include "core/device.h"
 
 extern const struct strategy passthrough_uart; /* QEMU's 16550A */
 extern const struct strategy passthrough_disk; /* QEMU's virtio-blk behind virtio-mmio */

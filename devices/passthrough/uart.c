@@ -5,9 +5,9 @@
  * back to what the firmware leaves, or an interrupt would be enabled before there is a driver.
  */
 #include "devices/emulated/emulated.h"
-#include "host/host.h"
-#include "host/io.h"
-#include "passthrough.h"
+#include "core/host/ends.h"
+#include "core/host/io.h"
+#include "devices/passthrough/passthrough.h"
 
 #define UART_IER 1 /* interrupt enable */
 #define UART_FCR 2 /* FIFO control */
@@ -21,11 +21,9 @@
 static int attach(struct device *dev)
 {
     int error = passthrough_assign(dev);
-    uintptr_t registers;
-
     if (error < 0)
         return error;
-    registers = ((const struct host_window *)dev->host)->registers;
+    uintptr_t registers = ((const struct host_window *)dev->host)->registers;
     io_write8(registers + UART_LCR, LCR_8N1);
     io_write8(registers + UART_IER, 0);
     io_write8(registers + UART_MCR, 0);

@@ -206,7 +206,7 @@ def assert_ways(taken, rows, patch):
     assert rows["syscall"]["virtual sepc"][1] != "0x0" and "vcpu_raise" in taken["syscall"]
     assert "sbi_call" in taken["sbi"] and "vcpu_raise" in taken["fault"]
     assert {"shadow_fault", "shadow_fill"} <= set(taken["fill"]) and "vcpu_raise" not in taken["fill"]
-    assert {"ahci_access", "ahcicmd_run", "disk_submit"} <= set(taken["ahci"])
+    assert {"ahci_access", "ahci_slots_run", "disk_submit"} <= set(taken["ahci"])
     assert {"host_interrupt", "routed_irq", "vplic_set_line"} <= set(taken["passthrough"])
     assert {"host_interrupt", "virtio_mmio_push", "device_set_irq", "vcpu_set_external"} <= set(taken["interrupt"])
     if patch in ("off", "ecall"):

@@ -1,5 +1,5 @@
 /*
- * A board of one device for unit tests: the seam of core/device.h and the host ends of core/host/host.h
+ * A board of one device for unit tests: the seam of core/device.h and the host ends of core/host/ends.h
  * without a machine behind them. Link mock.c with the strategy under test and a cmocka program.
  *
  *     struct mock *mock = mock_new_console(&emulated_uart);
@@ -12,7 +12,7 @@
  */
 #pragma once
 #include "core/device.h"
-#include "core/host/host.h"
+#include "core/host/ends.h"
 
 #define MOCK_RAM_BASE     0x80000000ull
 #define MOCK_RAM_SIZE     (4u << 20)

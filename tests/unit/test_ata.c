@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "devices/emulated/atacmd.h"
+#include "devices/emulated/disk/ata_command.h"
 #include "devices/emulated/emulated.h"
 
 enum {

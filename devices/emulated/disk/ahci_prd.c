@@ -4,18 +4,25 @@
  * AHCI 1.3.1, section 4.2.3.3 (physical region descriptor table).
  *
  * The surprise: a PRD may be as short as two bytes, the host wants whole sectors in at most
- * HOST_DISK_MAX_SEGMENTS pieces. A transfer is cut at the last whole sector that fits, or that the first
- * PRDS_AT_ONCE entries hold, continued when the host is done with that, and a sector in too many pieces for one request goes through a buffer.
+ * HOST_DISK_MAX_SEGMENTS pieces. A transfer is cut at the last whole sector that fits, or that the
+ * first PRDS_AT_ONCE entries hold, continued when the host is done with that, and a sector in too
+ * many pieces for one request goes through a buffer.
  */
-#include "devices/emulated/ahci.h"
+#include "devices/emulated/disk/ahci.h"
 
 #include <string.h>
 
 #define PRDS_AT_ONCE 256u /* entries that are looked at for one request to the host's disk */
 
-#define PRD_BYTES 16u
-#define PRD_DBC   0x3fffffu  /* byte count less one */
-#define PRD_I     (1u << 31) /* interrupt on completion */
+#define PRD_DBC 0x3fffffu  /* byte count less one */
+#define PRD_I   (1u << 31) /* interrupt on completion */
+
+/* As the guest wrote it: little-endian, as the host is. */
+struct entry {
+    uint64_t gpa;
+    uint32_t reserved;
+    uint32_t flags; /* PRD_DBC, PRD_I */
+};
 
 struct prd {
     uint64_t gpa;
@@ -26,23 +33,20 @@ struct prd {
 /* The PRD at the cursor. 0, or the PxIS bit that says why there is none. */
 static uint32_t prd_at_cursor(struct device *dev, const struct ahci_slot *slot, struct prd *prd)
 {
-    uint64_t gpa = slot->table_gpa + AHCI_TABLE_PRDS + (uint64_t)PRD_BYTES * slot->cursor.prd;
-    uint8_t entry[PRD_BYTES];
-    const void *bytes;
-    uint32_t size;
-
     if (slot->cursor.prd >= slot->prds)
         return PXIS_OFS;
-    bytes = vm_ram(dev->vm, gpa, PRD_BYTES);
-    if (!bytes)
+    struct entry entry;
+    uint64_t gpa = slot->table_gpa + AHCI_TABLE_PRDS + sizeof(entry) * slot->cursor.prd;
+    const void *in_table = vm_ram(dev->vm, gpa, sizeof(entry));
+    if (!in_table)
         return PXIS_HBFS;
-    memcpy(entry, bytes, PRD_BYTES);
-    size = (ahci_le32(entry + 12) & PRD_DBC) + 1;
+    memcpy(&entry, in_table, sizeof(entry));
+    uint32_t size = (entry.flags & PRD_DBC) + 1;
     if (slot->cursor.done >= size)
         return PXIS_HBFS; /* the guest shortened the entry while it was in use */
-    prd->gpa = ahci_le64(entry) + slot->cursor.done;
+    prd->gpa = entry.gpa + slot->cursor.done;
     prd->len = size - slot->cursor.done;
-    prd->interrupt = ahci_le32(entry + 12) & PRD_I;
+    prd->interrupt = entry.flags & PRD_I;
     return 0;
 }
 
@@ -56,20 +60,17 @@ static void advance(struct ahci_cursor *cursor, const struct prd *prd, uint32_t 
     }
 }
 
-uint32_t ahciprd_copy_sector(struct device *dev, struct ahci_slot *slot)
+uint32_t ahci_prd_copy_sector(struct device *dev, struct ahci_slot *slot)
 {
     uint32_t moved = 0;
-
     while (moved < HOST_DISK_SECTOR) {
         struct prd prd;
-        uint32_t len, error = prd_at_cursor(dev, slot, &prd);
-        void *data;
-
+        uint32_t error = prd_at_cursor(dev, slot, &prd);
         if (error)
             return error;
-        len = prd.len < HOST_DISK_SECTOR - moved ? prd.len : HOST_DISK_SECTOR - moved;
-        data = ahci_to_guest(slot) ? vm_ram_for_write(dev->vm, prd.gpa, len)
-                                   : vm_ram(dev->vm, prd.gpa, len);
+        uint32_t len = prd.len < HOST_DISK_SECTOR - moved ? prd.len : HOST_DISK_SECTOR - moved;
+        void *data = ahci_to_guest(slot) ? vm_ram_for_write(dev->vm, prd.gpa, len)
+                                         : vm_ram(dev->vm, prd.gpa, len);
         if (!data)
             return PXIS_HBDS;
         if (ahci_to_guest(slot))
@@ -87,7 +88,6 @@ static bool add_segment(struct ahci_slot *slot, uint8_t *base, uint32_t len)
 {
     struct host_disk_request *request = &slot->request;
     struct host_segment *last = slot->segments + request->nsegments - 1;
-
     if (request->nsegments && (uint8_t *)last->base + last->len == base) {
         last->len += len;
         return true;
@@ -98,26 +98,23 @@ static bool add_segment(struct ahci_slot *slot, uint8_t *base, uint32_t len)
     return true;
 }
 
-uint32_t ahciprd_collect(struct device *dev, struct ahci_slot *slot)
+uint32_t ahci_prd_collect(struct device *dev, struct ahci_slot *slot)
 {
     uint32_t wanted = slot->left.count * HOST_DISK_SECTOR, total = 0;
     struct ahci_cursor mark = slot->cursor; /* at the last whole sector, with the two lines below */
     uint32_t mark_segments = 0, mark_len = 0;
-
     slot->request.nsegments = 0;
     slot->chunk = 0;
     for (unsigned seen = 0; total < wanted && seen < PRDS_AT_ONCE; seen++) {
         struct prd prd;
-        uint32_t len, tail, error = prd_at_cursor(dev, slot, &prd);
-        uint8_t *base;
-
+        uint32_t error = prd_at_cursor(dev, slot, &prd);
         if (error)
             return error;
-        len = prd.len < wanted - total ? prd.len : wanted - total;
-        tail = (total + len) % HOST_DISK_SECTOR;
+        uint32_t len = prd.len < wanted - total ? prd.len : wanted - total;
+        uint32_t tail = (total + len) % HOST_DISK_SECTOR;
         if (tail < len)
             len -= tail;
-        base = vm_ram(dev->vm, prd.gpa, len);
+        uint8_t *base = vm_ram(dev->vm, prd.gpa, len);
         if (!base)
             return PXIS_HBDS;
         if (!add_segment(slot, base, len))
@@ -138,11 +135,11 @@ uint32_t ahciprd_collect(struct device *dev, struct ahci_slot *slot)
     return 0;
 }
 
-uint32_t ahciprd_bounce(struct device *dev, struct ahci_slot *slot)
+uint32_t ahci_prd_bounce(struct device *dev, struct ahci_slot *slot)
 {
     slot->bounced = true;
     slot->chunk = 1;
     slot->request.nsegments = 1;
     slot->segments[0] = (struct host_segment){slot->sector, HOST_DISK_SECTOR};
-    return slot->kind == ATA_WRITE ? ahciprd_copy_sector(dev, slot) : 0;
+    return slot->kind == ATA_WRITE ? ahci_prd_copy_sector(dev, slot) : 0;
 }

@@ -1,8 +1,8 @@
 /*
  * What the two emulated ATA disks share: the command set, the task file, IDENTIFY data.
  *
- * ATA/ATAPI Command Set 2 (ACS-2), sections 6 and 7. Nothing here knows how a command or its data reach
- * the device: that is ahci.c (SATA FISes) or ata.c (registers).
+ * ATA/ATAPI Command Set 2 (ACS-2), sections 6 and 7. Nothing here knows how a command or its data
+ * reach the device: that is ahci.c (SATA FISes) or ata.c (registers).
  */
 #pragma once
 #include <stdbool.h>
@@ -36,9 +36,10 @@ struct ata_taskfile {
 };
 
 enum ata_kind {
-    ATA_READ,   /* disk to guest */
-    ATA_WRITE,  /* guest to disk */
-    ATA_VERIFY, /* read, and forget the data */
+    ATA_UNKNOWN, /* no command has it */
+    ATA_READ,    /* disk to guest */
+    ATA_WRITE,   /* guest to disk */
+    ATA_VERIFY,  /* read, and forget the data */
     ATA_FLUSH,
     ATA_TRIM,     /* one block of ranges from the guest: DATA SET MANAGEMENT */
     ATA_IDENTIFY, /* 512 bytes to the guest that the device makes itself */
@@ -54,7 +55,6 @@ enum ata_kind {
 #define ATA_FUA      0x20u /* on stable storage before the command completes */
 
 struct ata_command {
-    uint8_t code;
     uint8_t kind;  /* enum ata_kind */
     uint8_t flags; /* ATA_EXT ... */
 };
@@ -63,8 +63,7 @@ struct ata_command {
 struct ata_settings {
     bool write_cache, look_ahead;
     uint8_t multiple; /* sectors per block, 0: READ and WRITE MULTIPLE are refused */
-    uint8_t
-        mode; /* transfer mode as SET FEATURES gives it: 0x08.. PIO, 0x20.. MWDMA, 0x40.. UDMA */
+    uint8_t mode;     /* transfer mode, as in SET FEATURES: 0x08.. PIO, 0x20.. MWDMA, 0x40.. UDMA */
     uint8_t heads, sectors_per_track; /* for a CHS address */
 };
 
@@ -94,7 +93,7 @@ uint8_t ata_command_range(const struct ata_command *command, const struct ata_ta
                           const struct ata_settings *settings, uint64_t capacity,
                           struct ata_range *range);
 
-/* Carries out a command of kind ATA_IMMEDIATE: 0, or the error register. May change *tf (results). */
+/* Carries out a command of kind ATA_IMMEDIATE. 0, or the error register. Results are put in *tf. */
 uint8_t ata_command_immediate(struct ata_taskfile *tf, struct ata_settings *settings,
                               const struct ata_profile *profile, uint64_t capacity);
 

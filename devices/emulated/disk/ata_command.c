@@ -1,17 +1,17 @@
 /*
  * The ATA command set of both emulated disks.
  *
- * ACS-2 (T13/2015-D), sections 6 (signature, status), 7 (commands), 7.16 (IDENTIFY DEVICE) and 7.45 (SET
- * FEATURES); INITIALIZE DEVICE PARAMETERS and the CHS geometry are from ATA-5.
+ * ACS-2 (T13/2015-D), sections 6 (signature, status), 7 (commands), 7.16 (IDENTIFY DEVICE) and 7.45
+ * (SET FEATURES); INITIALIZE DEVICE PARAMETERS and the CHS geometry are from ATA-5.
  *
- * The surprise: a count of 0 means the largest count, and what "count" is depends on the command: 256
- * sectors, 65,536 sectors, or, for a queued command, the feature register.
+ * The surprise: a count of 0 means the largest count, and what "count" is depends on the command:
+ * 256 sectors, 65,536 sectors, or, for a queued command, the feature register.
  */
-#include "devices/emulated/atacmd.h"
+#include "devices/emulated/disk/ata_command.h"
 
 #include <string.h>
 
-#include "core/host/host.h"
+#include "core/host/ends.h"
 
 #define LBA28_SECTORS 0x0fffffffull
 #define LBA48_SECTORS 0xffffffffffffull
@@ -35,58 +35,56 @@ enum ata_code {
     READ_NATIVE_MAX = 0xf8,
 };
 
-static const struct ata_command commands[] = {
-    {0x06, ATA_TRIM, ATA_DMA},                                     /* DATA SET MANAGEMENT */
-    {0x20, ATA_READ, ATA_PIO},                                     /* READ SECTOR(S) */
-    {0x21, ATA_READ, ATA_PIO},                                     /* ... without retry (ATA-3) */
-    {0x24, ATA_READ, ATA_PIO | ATA_EXT},                           /* READ SECTOR(S) EXT */
-    {0x25, ATA_READ, ATA_DMA | ATA_EXT},                           /* READ DMA EXT */
-    {0x29, ATA_READ, ATA_PIO | ATA_EXT | ATA_MULTIPLE},            /* READ MULTIPLE EXT */
-    {0x2f, ATA_READ_LOG, ATA_PIO | ATA_EXT},                       /* READ LOG EXT */
-    {0x30, ATA_WRITE, ATA_PIO},                                    /* WRITE SECTOR(S) */
-    {0x31, ATA_WRITE, ATA_PIO},                                    /* ... without retry (ATA-3) */
-    {0x34, ATA_WRITE, ATA_PIO | ATA_EXT},                          /* WRITE SECTOR(S) EXT */
-    {0x35, ATA_WRITE, ATA_DMA | ATA_EXT},                          /* WRITE DMA EXT */
-    {0x39, ATA_WRITE, ATA_PIO | ATA_EXT | ATA_MULTIPLE},           /* WRITE MULTIPLE EXT */
-    {0x3d, ATA_WRITE, ATA_DMA | ATA_EXT | ATA_FUA},                /* WRITE DMA FUA EXT */
-    {0x40, ATA_VERIFY, 0},                                         /* READ VERIFY SECTOR(S) */
-    {0x41, ATA_VERIFY, 0},                                         /* ... without retry (ATA-3) */
-    {0x42, ATA_VERIFY, ATA_EXT},                                   /* READ VERIFY SECTOR(S) EXT */
-    {0x47, ATA_READ_LOG, ATA_DMA | ATA_EXT},                       /* READ LOG DMA EXT */
-    {0x60, ATA_READ, ATA_DMA | ATA_EXT | ATA_NCQ},                 /* READ FPDMA QUEUED */
-    {0x61, ATA_WRITE, ATA_DMA | ATA_EXT | ATA_NCQ},                /* WRITE FPDMA QUEUED */
-    {0xc4, ATA_READ, ATA_PIO | ATA_MULTIPLE},                      /* READ MULTIPLE */
-    {0xc5, ATA_WRITE, ATA_PIO | ATA_MULTIPLE},                     /* WRITE MULTIPLE */
-    {0xc8, ATA_READ, ATA_DMA},                                     /* READ DMA */
-    {0xc9, ATA_READ, ATA_DMA},                                     /* ... without retry (ATA-3) */
-    {0xca, ATA_WRITE, ATA_DMA},                                    /* WRITE DMA */
-    {0xcb, ATA_WRITE, ATA_DMA},                                    /* ... without retry (ATA-3) */
-    {0xce, ATA_WRITE, ATA_PIO | ATA_EXT | ATA_MULTIPLE | ATA_FUA}, /* WRITE MULTIPLE FUA EXT */
-    {0xe7, ATA_FLUSH, 0},                                          /* FLUSH CACHE */
-    {0xea, ATA_FLUSH, ATA_EXT},                                    /* FLUSH CACHE EXT */
-    {0xec, ATA_IDENTIFY, ATA_PIO},                                 /* IDENTIFY DEVICE */
-    {RECALIBRATE, ATA_IMMEDIATE, 0},
-    {READ_NATIVE_MAX_EXT, ATA_IMMEDIATE, ATA_EXT},
-    {SEEK, ATA_IMMEDIATE, 0},
-    {EXECUTE_DIAGNOSTIC, ATA_IMMEDIATE, 0},
-    {INITIALIZE_PARAMETERS, ATA_IMMEDIATE, 0},
-    {SET_MULTIPLE, ATA_IMMEDIATE, 0},
-    {STANDBY_IMMEDIATE, ATA_IMMEDIATE, 0},
-    {IDLE_IMMEDIATE, ATA_IMMEDIATE, 0},
-    {STANDBY, ATA_IMMEDIATE, 0},
-    {IDLE, ATA_IMMEDIATE, 0},
-    {CHECK_POWER, ATA_IMMEDIATE, 0},
-    {SLEEP, ATA_IMMEDIATE, 0},
-    {SET_FEATURES, ATA_IMMEDIATE, 0},
-    {READ_NATIVE_MAX, ATA_IMMEDIATE, 0},
+/* By command code. */
+static const struct ata_command commands[256] = {
+    [0x06] = {ATA_TRIM, ATA_DMA},                           /* DATA SET MANAGEMENT */
+    [0x20] = {ATA_READ, ATA_PIO},                           /* READ SECTOR(S) */
+    [0x21] = {ATA_READ, ATA_PIO},                           /* ... without retry (ATA-3) */
+    [0x24] = {ATA_READ, ATA_PIO | ATA_EXT},                 /* READ SECTOR(S) EXT */
+    [0x25] = {ATA_READ, ATA_DMA | ATA_EXT},                 /* READ DMA EXT */
+    [0x29] = {ATA_READ, ATA_PIO | ATA_EXT | ATA_MULTIPLE},  /* READ MULTIPLE EXT */
+    [0x2f] = {ATA_READ_LOG, ATA_PIO | ATA_EXT},             /* READ LOG EXT */
+    [0x30] = {ATA_WRITE, ATA_PIO},                          /* WRITE SECTOR(S) */
+    [0x31] = {ATA_WRITE, ATA_PIO},                          /* ... without retry (ATA-3) */
+    [0x34] = {ATA_WRITE, ATA_PIO | ATA_EXT},                /* WRITE SECTOR(S) EXT */
+    [0x35] = {ATA_WRITE, ATA_DMA | ATA_EXT},                /* WRITE DMA EXT */
+    [0x39] = {ATA_WRITE, ATA_PIO | ATA_EXT | ATA_MULTIPLE}, /* WRITE MULTIPLE EXT */
+    [0x3d] = {ATA_WRITE, ATA_DMA | ATA_EXT | ATA_FUA},      /* WRITE DMA FUA EXT */
+    [0x40] = {ATA_VERIFY, 0},                               /* READ VERIFY SECTOR(S) */
+    [0x41] = {ATA_VERIFY, 0},                               /* ... without retry (ATA-3) */
+    [0x42] = {ATA_VERIFY, ATA_EXT},                         /* READ VERIFY SECTOR(S) EXT */
+    [0x47] = {ATA_READ_LOG, ATA_DMA | ATA_EXT},             /* READ LOG DMA EXT */
+    [0x60] = {ATA_READ, ATA_DMA | ATA_EXT | ATA_NCQ},       /* READ FPDMA QUEUED */
+    [0x61] = {ATA_WRITE, ATA_DMA | ATA_EXT | ATA_NCQ},      /* WRITE FPDMA QUEUED */
+    [0xc4] = {ATA_READ, ATA_PIO | ATA_MULTIPLE},            /* READ MULTIPLE */
+    [0xc5] = {ATA_WRITE, ATA_PIO | ATA_MULTIPLE},           /* WRITE MULTIPLE */
+    [0xc8] = {ATA_READ, ATA_DMA},                           /* READ DMA */
+    [0xc9] = {ATA_READ, ATA_DMA},                           /* ... without retry (ATA-3) */
+    [0xca] = {ATA_WRITE, ATA_DMA},                          /* WRITE DMA */
+    [0xcb] = {ATA_WRITE, ATA_DMA},                          /* ... without retry (ATA-3) */
+    [0xce] = {ATA_WRITE, ATA_PIO | ATA_EXT | ATA_MULTIPLE | ATA_FUA}, /* WRITE MULTIPLE FUA EXT */
+    [0xe7] = {ATA_FLUSH, 0},                                          /* FLUSH CACHE */
+    [0xea] = {ATA_FLUSH, ATA_EXT},                                    /* FLUSH CACHE EXT */
+    [0xec] = {ATA_IDENTIFY, ATA_PIO},                                 /* IDENTIFY DEVICE */
+    [RECALIBRATE] = {ATA_IMMEDIATE, 0},
+    [READ_NATIVE_MAX_EXT] = {ATA_IMMEDIATE, ATA_EXT},
+    [SEEK] = {ATA_IMMEDIATE, 0},
+    [EXECUTE_DIAGNOSTIC] = {ATA_IMMEDIATE, 0},
+    [INITIALIZE_PARAMETERS] = {ATA_IMMEDIATE, 0},
+    [SET_MULTIPLE] = {ATA_IMMEDIATE, 0},
+    [STANDBY_IMMEDIATE] = {ATA_IMMEDIATE, 0},
+    [IDLE_IMMEDIATE] = {ATA_IMMEDIATE, 0},
+    [STANDBY] = {ATA_IMMEDIATE, 0},
+    [IDLE] = {ATA_IMMEDIATE, 0},
+    [CHECK_POWER] = {ATA_IMMEDIATE, 0},
+    [SLEEP] = {ATA_IMMEDIATE, 0},
+    [SET_FEATURES] = {ATA_IMMEDIATE, 0},
+    [READ_NATIVE_MAX] = {ATA_IMMEDIATE, 0},
 };
 
 const struct ata_command *ata_command_find(uint8_t code)
 {
-    for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        if (commands[i].code == code)
-            return &commands[i];
-    return NULL;
+    return commands[code].kind == ATA_UNKNOWN ? NULL : &commands[code];
 }
 
 /* --- The task file --------------------------------------------------------------------------- */
@@ -113,7 +111,6 @@ static uint64_t chs_address(const struct ata_taskfile *tf, const struct ata_sett
 {
     uint64_t sector = tf->lba & 0xff, cylinder = (tf->lba >> 8) & 0xffff;
     unsigned head = tf->device & ATA_DEVICE_HEAD;
-
     if (!sector || sector > settings->sectors_per_track || head >= settings->heads)
         return UINT64_MAX;
     return (cylinder * settings->heads + head) * settings->sectors_per_track + sector - 1;
@@ -124,7 +121,6 @@ uint8_t ata_command_range(const struct ata_command *command, const struct ata_ta
                           struct ata_range *range)
 {
     uint16_t count = command->flags & ATA_NCQ ? tf->feature : tf->count;
-
     if (command->flags & ATA_EXT) {
         range->lba = tf->lba & LBA48_SECTORS;
         range->count = count ? count : 65536;
@@ -141,14 +137,15 @@ uint8_t ata_command_range(const struct ata_command *command, const struct ata_ta
 
 /* --- Commands without data ------------------------------------------------------------------- */
 
-enum ata_feature { /* SET FEATURES subcommands */
-                   WRITE_CACHE_ON = 0x02,
-                   TRANSFER_MODE = 0x03,
-                   LOOK_AHEAD_OFF = 0x55,
-                   WRITE_CACHE_OFF = 0x82,
-                   LOOK_AHEAD_ON = 0xaa,
-                   REVERT_AT_RESET =
-                       0xcc, /* which is what happens anyway; 0x66, its opposite, is refused */
+/* Subcommands of SET FEATURES. REVERT_AT_RESET is what happens anyway; its opposite, 0x66, is
+ * refused. */
+enum ata_feature {
+    WRITE_CACHE_ON = 0x02,
+    TRANSFER_MODE = 0x03,
+    LOOK_AHEAD_OFF = 0x55,
+    WRITE_CACHE_OFF = 0x82,
+    LOOK_AHEAD_ON = 0xaa,
+    REVERT_AT_RESET = 0xcc,
 };
 
 static bool mode_is_supported(uint8_t mode, const struct ata_profile *profile)
@@ -196,7 +193,6 @@ static uint8_t initialize_parameters(const struct ata_taskfile *tf, struct ata_s
 static void read_native_max(struct ata_taskfile *tf, uint64_t capacity)
 {
     uint64_t last = capacity ? capacity - 1 : 0;
-
     if (tf->command == READ_NATIVE_MAX_EXT) {
         tf->lba = last & LBA48_SECTORS;
         return;
@@ -221,7 +217,6 @@ uint8_t ata_command_immediate(struct ata_taskfile *tf, struct ata_settings *sett
         return 0;
     case EXECUTE_DIAGNOSTIC: {
         uint8_t command = tf->command;
-
         ata_taskfile_signature(tf);
         tf->command = command;
         return 0;
@@ -250,7 +245,6 @@ static void put_geometry(uint8_t *data, uint64_t sectors, const struct ata_setti
     uint64_t lba28 = sectors < LBA28_SECTORS ? sectors : LBA28_SECTORS;
     uint64_t cylinders = sectors / (16 * 63);
     uint64_t current = sectors / ((uint64_t)settings->heads * settings->sectors_per_track);
-
     if (cylinders > 16383)
         cylinders = 16383;
     if (current > 65535)
@@ -275,7 +269,6 @@ static void put_sata(uint8_t *data, const struct host_disk *disk,
 {
     unsigned udma = settings->mode >= 0x40 ? 1u << (settings->mode & 7) : 0;
     unsigned mwdma = settings->mode >= 0x20 && !udma ? 1u << (settings->mode & 7) : 0;
-
     put_word(data, 63, (uint16_t)(0x0007 | mwdma << 8)); /* multiword DMA 0..2 */
     put_word(data, 75, 31);                              /* queue depth less one */
     put_word(data, 76, 0x010e);                          /* NCQ; 1.5, 3, 6 Gb/s */
@@ -314,7 +307,6 @@ void ata_identify_fill(uint8_t *data, const struct host_disk *disk,
 {
     /* General-purpose logging and WRITE DMA FUA EXT need DMA. */
     uint16_t extensions = profile->sata ? 0x4060 : 0x4000;
-
     memset(data, 0, 512);
     for (unsigned i = 0; i < sizeof(identify_words) / sizeof(identify_words[0]); i++)
         put_word(data, identify_words[i].word, identify_words[i].value);
@@ -341,7 +333,6 @@ void ata_identify_fill(uint8_t *data, const struct host_disk *disk,
 uint8_t ata_checksum(const uint8_t *data)
 {
     uint8_t sum = 0;
-
     for (unsigned i = 0; i < 511; i++)
         sum += data[i];
     return (uint8_t)-sum;
@@ -352,7 +343,6 @@ uint8_t ata_checksum(const uint8_t *data)
 struct ata_range ata_trim_range(const uint8_t *block, unsigned index)
 {
     uint64_t entry = 0;
-
     for (unsigned i = 0; i < 8; i++)
         entry |= (uint64_t)block[8 * index + i] << (8 * i);
     return (struct ata_range){.lba = entry & LBA48_SECTORS, .count = (uint32_t)(entry >> 48)};

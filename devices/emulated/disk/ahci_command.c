@@ -1,47 +1,33 @@
 /*
- * The command slots of the emulated AHCI disk: from the guest's command list to the host's disk and back.
+ * What the emulated AHCI disk does for a command: requests to the host's disk, and the answer to
+ * the guest.
  *
- * AHCI 1.3.1, sections 4.2.2 and 4.2.3 (command list and table), 5.5 and 5.6 (command issue and
- * completion), 6.2 (error recovery); Serial ATA 3.1, section 13.6 (queued commands, log 10h).
+ * AHCI 1.3.1, sections 5.5 and 5.6 (command issue and completion), 6.2 (errors); Serial ATA 3.1,
+ * section 13.6 (queued commands, log 10h); ACS-2, section 7 (commands).
  *
- * The surprise: a command that failed keeps its bit in PxCI or PxSACT, and nothing further is issued: the
- * driver has to clear PxCMD.ST, and it is that which forgets all commands.
+ * The surprise: a command that failed keeps its bit in PxCI or PxSACT, and nothing further is
+ * issued: the driver has to clear PxCMD.ST, and it is that which forgets all commands.
  */
-#include "devices/emulated/ahci.h"
+#include "devices/emulated/disk/ahci.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
-#define HEADER_BYTES   32u
-#define HEADER_CFL     0x1fu /* length of the FIS in words of 4 bytes */
-#define HEADER_PRDBC   4u    /* offset: bytes moved */
-#define TABLE_ALIGN    0x7full
-#define FIS_H2D        0x27u
-#define FIS_WORDS      5u
-#define FIS_COMMAND    0x80u /* in byte 1: a command, not a change of the control register */
-#define FIS_CONTROL    15u
-#define CONTROL_SRST   0x04u
-#define NCQ_FUA        0x80u /* in the device register */
-#define LOG_NOT_QUEUED 0x80u /* log 10h, byte 0: the error was not a queued command's */
-#define LOG_PAGE \
-    0xff0000ff00ull    /* READ LOG: the page, in two registers of lba; address in the lowest */
+#define NCQ_FUA  0x80u /* in the device register */
 #define DSM_TRIM 0x01u /* DATA SET MANAGEMENT, in feature */
 
-static unsigned slot_number(const struct ahci *ahci, const struct ahci_slot *slot)
-{
-    return (unsigned)(slot - ahci->slot);
-}
+/* READ LOG: the page, in two registers of lba. The lowest register has the address of the log. */
+#define LOG_PAGE 0xff0000ff00ull
 
 /* --- Completion ------------------------------------------------------------------------------ */
 
 static void store_byte_count(struct device *dev, const struct ahci_slot *slot)
 {
-    struct ahci *ahci = dev->state;
-    uint64_t header_gpa = ahci->clb_gpa + HEADER_BYTES * slot_number(ahci, slot);
-    uint8_t *header = vm_ram_for_write(dev->vm, header_gpa, HEADER_BYTES);
-
-    for (unsigned i = 0; header && i < 4; i++)
-        header[HEADER_PRDBC + i] = (uint8_t)(slot->bytes >> (8 * i));
+    uint64_t gpa = ahci_header_gpa(dev->state, slot) + offsetof(struct ahci_header, bytes);
+    void *bytes = vm_ram_for_write(dev->vm, gpa, sizeof(slot->bytes));
+    if (bytes)
+        memcpy(bytes, &slot->bytes, sizeof(slot->bytes));
 }
 
 static void count_request(struct device *dev, const struct ahci_slot *slot)
@@ -56,14 +42,13 @@ static void count_request(struct device *dev, const struct ahci_slot *slot)
 static void succeed(struct device *dev, struct ahci_slot *slot)
 {
     struct ahci *ahci = dev->state;
-    unsigned number = slot_number(ahci, slot);
-
-    slot->state = SLOT_FREE;
+    unsigned number = ahci_slot_number(ahci, slot);
     slot->tf.status = ATA_STATUS_READY;
     count_request(dev, slot);
     if (slot->cursor.interrupt)
         ahci_set_is(ahci, PXIS_DPS);
     if (slot->flags & ATA_NCQ) {
+        ahci->queued &= ~(1u << number);
         ahci->finished |= 1u << number;
         return;
     }
@@ -76,54 +61,55 @@ static void succeed(struct device *dev, struct ahci_slot *slot)
         ahci_receive_d2h(dev, &slot->tf, true);
 }
 
-/* The device reports an error. PxCI (or PxSACT) keeps the command's bit: the driver restarts the port. */
+/* The device reports an error. PxCI (or PxSACT) keeps the command's bit until the driver restarts
+ * the port. */
 static void fail(struct device *dev, struct ahci_slot *slot, uint8_t error)
 {
     struct ahci *ahci = dev->state;
     uint32_t finished = ahci->finished;
-
-    slot->state = SLOT_FREE;
     slot->tf.error = error;
     slot->tf.status = ATA_STATUS_READY | ATA_STATUS_ERR;
     if (slot->kind <= ATA_VERIFY && (slot->flags & ATA_EXT) && error != ATA_ERROR_ABRT)
         slot->tf.lba = slot->left.lba;
     if (slot->flags & ATA_NCQ) {
         ahci->ncq_error = slot->tf;
-        ahci->ncq_tag = (uint8_t)slot_number(ahci, slot);
+        ahci->ncq_tag = (uint8_t)ahci_slot_number(ahci, slot);
+        ahci->queued &= ~(1u << ahci->ncq_tag);
         ahci->finished = 0;
         ahci_receive_sdb(dev, finished, slot->tf.status, error);
     } else {
-        ahci->ncq_tag = LOG_NOT_QUEUED;
+        ahci->ncq_tag = AHCI_NOT_QUEUED;
         ahci->busy = AHCI_NO_SLOT;
         ahci_receive_d2h(dev, &slot->tf, true);
     }
 }
 
-/* The guest's memory is not what the command says: fatal, or, for too few PRDs, the device aborts. */
+/* The guest's memory is not what the command says: fatal; with too few PRDs the device
+ * aborts the command. */
 static void fail_memory(struct device *dev, struct ahci_slot *slot, uint32_t pxis)
 {
     struct ahci *ahci = dev->state;
-
     if (pxis == PXIS_OFS) {
         ahci_set_is(ahci, PXIS_OFS);
         fail(dev, slot, ATA_ERROR_ABRT);
         return;
     }
-    slot->state = SLOT_FREE;
     ahci_halt(dev, pxis); /* PxTFD stays busy, for CLO or COMRESET */
 }
 
 /* --- Requests to the host -------------------------------------------------------------------- */
 
-static void submit(struct device *dev, struct ahci_slot *slot)
+void ahci_command_submit(struct device *dev, struct ahci_slot *slot)
 {
+    struct ahci *ahci = dev->state;
     struct host_disk *disk = dev->host;
+    uint32_t bit = 1u << ahci_slot_number(ahci, slot);
     int status = disk->submit(disk, &slot->request);
-
+    ahci->waiting &= ~bit;
     if (status == 0)
-        slot->state = SLOT_INFLIGHT;
+        ahci->in_flight |= bit;
     else if (status == -EAGAIN)
-        slot->state = SLOT_WAITING;
+        ahci->waiting |= bit;
     else
         fail(dev, slot, ATA_ERROR_ABRT);
 }
@@ -135,19 +121,18 @@ static void submit_op(struct device *dev, struct ahci_slot *slot, enum host_disk
     slot->request.count = slot->chunk;
     slot->request.segments = slot->segments;
     slot->request.cookie = slot;
-    submit(dev, slot);
+    ahci_command_submit(dev, slot);
 }
 
 static void transfer(struct device *dev, struct ahci_slot *slot)
 {
     uint32_t error = 0;
-
     slot->bounced = false;
     slot->chunk = 0;
     if (slot->kind != ATA_VERIFY)
-        error = ahciprd_collect(dev, slot);
+        error = ahci_prd_collect(dev, slot);
     if (!error && !slot->chunk)
-        error = ahciprd_bounce(dev, slot);
+        error = ahci_prd_bounce(dev, slot);
     if (error)
         fail_memory(dev, slot, error);
     else
@@ -157,8 +142,7 @@ static void transfer(struct device *dev, struct ahci_slot *slot)
 static void transferred(struct device *dev, struct ahci_slot *slot)
 {
     if (slot->bounced && slot->kind == ATA_READ) {
-        uint32_t error = ahciprd_copy_sector(dev, slot);
-
+        uint32_t error = ahci_prd_copy_sector(dev, slot);
         if (error) {
             fail_memory(dev, slot, error);
             return;
@@ -181,7 +165,6 @@ static void trim(struct device *dev, struct ahci_slot *slot)
 {
     while (slot->left.count < ATA_TRIM_RANGES) {
         struct ata_range range = ata_trim_range(slot->sector, slot->left.count++);
-
         if (range.count) {
             slot->left.lba = range.lba;
             slot->chunk = range.count;
@@ -192,13 +175,15 @@ static void trim(struct device *dev, struct ahci_slot *slot)
     succeed(dev, slot);
 }
 
-static void complete(struct device *dev, struct ahci_slot *slot)
+void ahci_command_complete(struct device *dev, struct ahci_slot *slot)
 {
     struct ahci *ahci = dev->state;
-
-    if (slot->abandoned) {
-        slot->state = SLOT_FREE;
-        if (ahci->busy == slot_number(ahci, slot)) {
+    unsigned number = ahci_slot_number(ahci, slot);
+    bool abandoned = ahci->abandoned >> number & 1;
+    ahci->in_flight &= ~(1u << number);
+    ahci->abandoned &= ~(1u << number);
+    if (abandoned) {
+        if (ahci->busy == number) {
             ahci->busy = AHCI_NO_SLOT;
             ahci->tfd = ATA_STATUS_READY;
         }
@@ -223,7 +208,6 @@ static void begin_transfer(struct device *dev, struct ahci_slot *slot,
     bool fua = (slot->flags & ATA_FUA) || ((slot->flags & ATA_NCQ) && (slot->tf.device & NCQ_FUA));
     uint8_t error = ata_command_range(command, &slot->tf, &ahci->settings, disk->sectors,
                                       &slot->left);
-
     if ((slot->flags & ATA_MULTIPLE) && !ahci->settings.multiple)
         error = ATA_ERROR_ABRT;
     if (slot->kind == ATA_WRITE && disk->read_only)
@@ -244,21 +228,18 @@ static void begin_transfer(struct device *dev, struct ahci_slot *slot,
 
 static void begin_trim(struct device *dev, struct ahci_slot *slot)
 {
-    struct host_disk *disk = dev->host;
-    uint32_t error;
-
+    const struct host_disk *disk = dev->host;
     if (!disk->can_discard || slot->tf.feature != DSM_TRIM || slot->tf.count != 1) {
         fail(dev, slot, ATA_ERROR_ABRT);
         return;
     }
-    error = ahciprd_copy_sector(dev, slot);
+    uint32_t error = ahci_prd_copy_sector(dev, slot);
     if (error) {
         fail_memory(dev, slot, error);
         return;
     }
     for (unsigned i = 0; i < ATA_TRIM_RANGES; i++) {
         struct ata_range range = ata_trim_range(slot->sector, i);
-
         if (range.count &&
             (range.count > disk->sectors || range.lba > disk->sectors - range.count)) {
             fail(dev, slot, ATA_ERROR_IDNF);
@@ -275,7 +256,6 @@ static bool fill_log(const struct ahci *ahci, struct ahci_slot *slot)
 {
     uint8_t address = (uint8_t)slot->tf.lba, *page = slot->sector;
     const struct ata_taskfile *tf = &ahci->ncq_error;
-
     if (slot->tf.count != 1 || (slot->tf.lba & LOG_PAGE))
         return false;
     memset(page, 0, HOST_DISK_SECTOR);
@@ -302,8 +282,7 @@ static bool fill_log(const struct ahci *ahci, struct ahci_slot *slot)
 
 static void give_sector(struct device *dev, struct ahci_slot *slot)
 {
-    uint32_t error = ahciprd_copy_sector(dev, slot);
-
+    uint32_t error = ahci_prd_copy_sector(dev, slot);
     slot->bytes = HOST_DISK_SECTOR;
     if (error)
         fail_memory(dev, slot, error);
@@ -314,9 +293,8 @@ static void give_sector(struct device *dev, struct ahci_slot *slot)
 static void begin(struct device *dev, struct ahci_slot *slot, const struct ata_command *command)
 {
     struct ahci *ahci = dev->state;
-    struct host_disk *disk = dev->host;
-    uint8_t error;
-
+    const struct host_disk *disk = dev->host;
+    uint8_t error = 0;
     switch (slot->kind) {
     case ATA_FLUSH: submit_op(dev, slot, HOST_DISK_FLUSH); break;
     case ATA_TRIM: begin_trim(dev, slot); break;
@@ -341,22 +319,11 @@ static void begin(struct device *dev, struct ahci_slot *slot, const struct ata_c
     }
 }
 
-static bool queue_is_empty(const struct ahci *ahci)
-{
-    for (unsigned i = 0; i < AHCI_SLOTS; i++)
-        if (ahci->slot[i].state != SLOT_FREE && (ahci->slot[i].flags & ATA_NCQ) &&
-            !ahci->slot[i].abandoned)
-            return false;
-    return true;
-}
-
-/* The device has the command: it is queued, or keeps the device busy, or is refused. */
-static void dispatch(struct device *dev, struct ahci_slot *slot)
+void ahci_command_start(struct device *dev, struct ahci_slot *slot)
 {
     struct ahci *ahci = dev->state;
     const struct ata_command *command = ata_command_find(slot->tf.command);
-    unsigned number = slot_number(ahci, slot);
-
+    unsigned number = ahci_slot_number(ahci, slot);
     slot->kind = command ? command->kind : ATA_IMMEDIATE;
     slot->flags = command ? command->flags : 0;
     slot->tf.error = 0;
@@ -366,6 +333,7 @@ static void dispatch(struct device *dev, struct ahci_slot *slot)
         ahci_receive_d2h(dev, &slot->tf, false);
         if (ahci->halted)
             return;
+        ahci->queued |= 1u << number;
         if (((slot->tf.count >> 3) & 0x1f) != number) {
             fail(dev, slot, ATA_ERROR_ABRT);
             return;
@@ -373,183 +341,10 @@ static void dispatch(struct device *dev, struct ahci_slot *slot)
     } else {
         ahci->busy = (uint8_t)number;
         ahci->tfd |= ATA_STATUS_BSY;
-        if (!command || !queue_is_empty(ahci)) {
+        if (!command || ahci->queued) {
             fail(dev, slot, ATA_ERROR_ABRT);
             return;
         }
     }
     begin(dev, slot, command);
-}
-
-/* A change of the control register: a software reset is one with SRST and one without. */
-static void control(struct device *dev, struct ahci_slot *slot, uint8_t value)
-{
-    struct ahci *ahci = dev->state;
-    struct ata_taskfile tf;
-
-    ahci->ci &= ~(1u << slot_number(ahci, slot));
-    if (value & CONTROL_SRST) {
-        ahcicmd_reset(dev);
-        ahci->soft_reset = true;
-        ahci->tfd &= ~(ATA_STATUS_BSY | ATA_STATUS_DRQ);
-    } else if (ahci->soft_reset) {
-        ahci->soft_reset = false;
-        ata_taskfile_signature(&tf);
-        ahci->sig = (uint32_t)(tf.lba << 8 | tf.count);
-        ahci_receive_d2h(dev, &tf, false);
-    }
-}
-
-static void decode_fis(struct ata_taskfile *tf, const uint8_t *fis)
-{
-    *tf = (struct ata_taskfile){
-        .command = fis[2],
-        .feature = (uint16_t)(fis[3] | fis[11] << 8),
-        .device = fis[7],
-        .count = (uint16_t)(fis[12] | fis[13] << 8),
-    };
-    for (unsigned i = 0; i < 3; i++)
-        tf->lba |= (uint64_t)fis[4 + i] << (8 * i) | (uint64_t)fis[8 + i] << (24 + 8 * i);
-}
-
-/* Fetches the header and the FIS of a free slot and starts its command. */
-static void start(struct device *dev, struct ahci_slot *slot)
-{
-    struct ahci *ahci = dev->state;
-    uint64_t header_gpa = ahci->clb_gpa + HEADER_BYTES * slot_number(ahci, slot);
-    const void *bytes = vm_ram(dev->vm, header_gpa, HEADER_BYTES);
-    uint8_t header[HEADER_BYTES], fis[4 * FIS_WORDS];
-
-    ahci->current = (uint8_t)slot_number(ahci, slot);
-    if (!bytes) {
-        ahci_halt(dev, PXIS_HBFS);
-        return;
-    }
-    memcpy(header, bytes, sizeof(header));
-    slot->table_gpa = ahci_le64(header + 8) & ~TABLE_ALIGN;
-    slot->prds = ahci_le32(header) >> 16;
-    bytes = vm_ram(dev->vm, slot->table_gpa, AHCI_TABLE_PRDS);
-    if (!bytes) {
-        ahci_halt(dev, PXIS_HBFS);
-        return;
-    }
-    memcpy(fis, bytes, sizeof(fis));
-    if (fis[0] != FIS_H2D || (header[0] & HEADER_CFL) != FIS_WORDS) {
-        ahci->serr |= PXSERR_P;
-        ahci_halt(dev, PXIS_IFS);
-        return;
-    }
-    slot->abandoned = slot->bounced = slot->flush = false;
-    slot->cursor = (struct ahci_cursor){0};
-    slot->bytes = 0;
-    decode_fis(&slot->tf, fis);
-    if (fis[1] & FIS_COMMAND)
-        dispatch(dev, slot);
-    else
-        control(dev, slot, fis[FIS_CONTROL]);
-}
-
-/* --- What the registers ask for -------------------------------------------------------------- */
-
-void ahcicmd_run(struct device *dev)
-{
-    struct ahci *ahci = dev->state;
-
-    for (unsigned i = 0; i < AHCI_SLOTS; i++) {
-        if (!(ahci->cmd & PXCMD_ST) || ahci->halted || ahci->busy != AHCI_NO_SLOT ||
-            (ahci->tfd & (ATA_STATUS_BSY | ATA_STATUS_DRQ)))
-            return;
-        if (!(ahci->ci & 1u << i) || ahci->slot[i].state != SLOT_FREE)
-            continue;
-        start(dev, &ahci->slot[i]);
-        if (device_yield(dev))
-            return;
-    }
-}
-
-/* False: the rest follows later, as it does for what the host's disk refused before. */
-static bool finish_requests(struct device *dev)
-{
-    struct host_disk *disk = dev->host;
-    struct host_disk_request *request;
-
-    while ((request = disk->completed(disk))) {
-        complete(dev, request->cookie);
-        if (device_yield(dev))
-            return false;
-    }
-    return true;
-}
-
-static bool submit_waiting(struct device *dev)
-{
-    struct ahci *ahci = dev->state;
-
-    for (unsigned i = 0; i < AHCI_SLOTS; i++) {
-        if (ahci->slot[i].state != SLOT_WAITING)
-            continue;
-        submit(dev, &ahci->slot[i]);
-        if (device_yield(dev))
-            return false;
-    }
-    return true;
-}
-
-void ahcicmd_service(struct device *dev)
-{
-    struct ahci *ahci = dev->state;
-    bool all = finish_requests(dev) && submit_waiting(dev);
-
-    if (ahci->finished) {
-        uint32_t finished = ahci->finished;
-
-        ahci->finished = 0;
-        ahci_receive_sdb(dev, finished, ATA_STATUS_READY, 0);
-    }
-    if (all)
-        ahcicmd_run(dev);
-}
-
-void ahcicmd_abandon(struct device *dev)
-{
-    struct ahci *ahci = dev->state;
-
-    ahci->finished = 0;
-    for (unsigned i = 0; i < AHCI_SLOTS; i++) {
-        struct ahci_slot *slot = &ahci->slot[i];
-
-        slot->abandoned = true;
-        if (slot->state == SLOT_WAITING) {
-            slot->state = SLOT_FREE;
-            if (ahci->busy == i)
-                ahci->tfd = ATA_STATUS_READY;
-        }
-    }
-    if (ahci->busy != AHCI_NO_SLOT && ahci->slot[ahci->busy].state == SLOT_FREE)
-        ahci->busy = AHCI_NO_SLOT;
-}
-
-void ahcicmd_reset(struct device *dev)
-{
-    struct ahci *ahci = dev->state;
-    struct host_disk *disk = dev->host;
-
-    if (ahcicmd_in_flight(ahci))
-        disk->reset(disk);
-    for (unsigned i = 0; i < AHCI_SLOTS; i++)
-        ahci->slot[i].state = SLOT_FREE;
-    ahci->finished = 0;
-    ahci->busy = AHCI_NO_SLOT;
-    ahci->soft_reset = false;
-    ahci->ncq_tag = LOG_NOT_QUEUED;
-    ahci->ncq_error = (struct ata_taskfile){0};
-    ata_settings_reset(&ahci->settings, &ahci_profile);
-}
-
-bool ahcicmd_in_flight(const struct ahci *ahci)
-{
-    for (unsigned i = 0; i < AHCI_SLOTS; i++)
-        if (ahci->slot[i].state == SLOT_INFLIGHT)
-            return true;
-    return false;
 }

@@ -1,14 +1,13 @@
 /*
- * An AHCI host bus adapter with one port, and a SATA disk at it: registers, resets, received FISes.
+ * An AHCI host bus adapter with one port, and a SATA disk at it: registers, interrupts and resets.
  *
- * Serial ATA AHCI 1.3.1, sections 3 (registers), 4.2.1 (received FISes), 5.3 (port states), 6 (errors),
- * 10 (initialization, resets); Serial ATA 3.1 section 10.5 (FIS layouts).
+ * Serial ATA AHCI 1.3.1, sections 3 (registers), 5.3 (port states), 6 (errors), 10 (initialization,
+ * resets).
  *
- * The surprise: clearing PxCMD.ST is how a driver forgets commands, but their data may still be on the
- * way. PxCMD.CR therefore stays set until the host's disk has let go of the guest's memory.
- * DMA Setup FISes are not stored: no interrupt announces them and no register shows them.
+ * The surprise: clearing PxCMD.ST is how a driver forgets commands, but their data may still be on
+ * the way. PxCMD.CR therefore stays set until the host's disk has let go of the guest's memory.
  */
-#include "devices/emulated/ahci.h"
+#include "devices/emulated/disk/ahci.h"
 
 #include <string.h>
 
@@ -107,15 +106,6 @@ static const struct device_register ahci_registers[] = {
 #define TFD_NO_DEVICE 0x7fu /* until the first D2H FIS */
 #define SIG_NONE      0xffffffffu
 
-/* The received-FIS area. */
-#define FIS_PIO_SETUP 0x20u
-#define FIS_D2H       0x40u
-#define FIS_SDB       0x58u
-#define FIS_BYTES     20u
-#define FIS_SDB_BYTES 8u
-#define FIS_INTERRUPT 0x40u /* in byte 1 */
-#define FIS_TO_HOST   0x20u
-
 const struct ata_profile ahci_profile = {.model = "TRIDENT AHCI DISK", .sata = true};
 
 /* --- Interrupts ------------------------------------------------------------------------------ */
@@ -129,10 +119,9 @@ static uint32_t port_is(const struct ahci *ahci)
 static void update_irq(struct device *dev)
 {
     struct ahci *ahci = dev->state;
-    bool cause = port_is(ahci) & ahci->pxie, level;
-
+    bool cause = port_is(ahci) & ahci->pxie;
     ahci->is |= cause;
-    level = ahci->is && ahci->interrupts;
+    bool level = ahci->is && ahci->interrupts;
     if ((ahci->news && cause) || level != dev->line)
         device_set_irq(dev, level);
     ahci->news = false;
@@ -141,88 +130,9 @@ static void update_irq(struct device *dev)
 void ahci_halt(struct device *dev, uint32_t pxis)
 {
     struct ahci *ahci = dev->state;
-
     ahci_set_is(ahci, pxis);
     ahci->halted = true;
-    ahcicmd_abandon(dev);
-}
-
-/* --- Received FISes -------------------------------------------------------------------------- */
-
-static void store_fis(struct device *dev, uint32_t offset, const uint8_t *fis, uint32_t len)
-{
-    struct ahci *ahci = dev->state;
-    void *area;
-
-    if (!(ahci->cmd & PXCMD_FRE))
-        return;
-    area = vm_ram_for_write(dev->vm, ahci->fb_gpa + offset, len);
-    if (area)
-        memcpy(area, fis, len);
-    else
-        ahci_halt(dev, PXIS_HBFS);
-}
-
-static void fill_fis(uint8_t *fis, uint8_t type, uint8_t flags, const struct ata_taskfile *tf)
-{
-    memset(fis, 0, FIS_BYTES);
-    fis[0] = type;
-    fis[1] = flags;
-    fis[2] = tf->status;
-    fis[3] = tf->error;
-    for (unsigned i = 0; i < 3; i++) {
-        fis[4 + i] = (uint8_t)(tf->lba >> (8 * i));
-        fis[8 + i] = (uint8_t)(tf->lba >> (24 + 8 * i));
-    }
-    fis[7] = tf->device;
-    fis[12] = (uint8_t)tf->count;
-    fis[13] = (uint8_t)(tf->count >> 8);
-}
-
-void ahci_receive_d2h(struct device *dev, const struct ata_taskfile *tf, bool interrupt)
-{
-    struct ahci *ahci = dev->state;
-    uint8_t fis[FIS_BYTES];
-
-    fill_fis(fis, 0x34, interrupt ? FIS_INTERRUPT : 0, tf);
-    ahci->tfd = (uint32_t)tf->error << 8 | tf->status;
-    if (interrupt)
-        ahci_set_is(ahci, PXIS_DHRS);
-    store_fis(dev, FIS_D2H, fis, sizeof(fis));
-    if (tf->status & ATA_STATUS_ERR)
-        ahci_halt(dev, PXIS_TFES);
-}
-
-/* One FIS stands for all of a command's blocks: the last one is what memory and registers would show. */
-void ahci_receive_pio_setup(struct device *dev, const struct ata_taskfile *tf, bool to_guest)
-{
-    struct ahci *ahci = dev->state;
-    uint8_t fis[FIS_BYTES];
-
-    fill_fis(fis, 0x5f, to_guest ? FIS_INTERRUPT | FIS_TO_HOST : 0, tf);
-    fis[2] = ATA_STATUS_READY | ATA_STATUS_DRQ;
-    fis[15] = tf->status;            /* when the data has been moved */
-    fis[17] = HOST_DISK_SECTOR >> 8; /* transfer count */
-    if (to_guest) {
-        ahci->tfd = (uint32_t)tf->error << 8 | tf->status;
-        ahci_set_is(ahci, PXIS_PSS);
-    }
-    store_fis(dev, FIS_PIO_SETUP, fis, sizeof(fis));
-}
-
-void ahci_receive_sdb(struct device *dev, uint32_t finished, uint8_t status, uint8_t error)
-{
-    struct ahci *ahci = dev->state;
-    uint8_t fis[FIS_SDB_BYTES] = {0xa1, FIS_INTERRUPT, status, error};
-
-    for (unsigned i = 0; i < 4; i++)
-        fis[4 + i] = (uint8_t)(finished >> (8 * i));
-    ahci->sact &= ~finished;
-    ahci->tfd = (uint32_t)error << 8 | (ahci->tfd & (ATA_STATUS_BSY | ATA_STATUS_DRQ)) | status;
-    ahci_set_is(ahci, PXIS_SDBS);
-    store_fis(dev, FIS_SDB, fis, sizeof(fis));
-    if (status & ATA_STATUS_ERR)
-        ahci_halt(dev, PXIS_TFES);
+    ahci_slots_abandon(dev);
 }
 
 /* --- Resets ---------------------------------------------------------------------------------- */
@@ -231,11 +141,10 @@ void ahci_receive_sdb(struct device *dev, uint32_t finished, uint8_t status, uin
 static void send_signature(struct device *dev)
 {
     struct ahci *ahci = dev->state;
-    struct ata_taskfile tf;
-
     if (!ahci->signature || !(ahci->cmd & PXCMD_FRE))
         return;
     ahci->signature = false;
+    struct ata_taskfile tf;
     ata_taskfile_signature(&tf);
     ahci->sig = (uint32_t)(tf.lba << 8 | tf.count);
     ahci_receive_d2h(dev, &tf, false);
@@ -245,8 +154,7 @@ static void send_signature(struct device *dev)
 static void link_down(struct device *dev)
 {
     struct ahci *ahci = dev->state;
-
-    ahcicmd_reset(dev);
+    ahci_slots_reset(dev);
     ahci->tfd = TFD_NO_DEVICE;
     ahci->sig = SIG_NONE;
     ahci->sact = ahci->ci = 0;
@@ -256,7 +164,6 @@ static void link_down(struct device *dev)
 static void link_up(struct device *dev)
 {
     struct ahci *ahci = dev->state;
-
     ahci->serr |= PXSERR_X | PXSERR_N;
     ahci->news = true;
     ahci->signature = true;
@@ -267,7 +174,6 @@ static void link_up(struct device *dev)
 static void hba_reset(struct device *dev)
 {
     struct ahci *ahci = dev->state;
-
     link_down(dev);
     ahci->interrupts = ahci->is = false;
     ahci->pxis = ahci->pxie = ahci->cmd = ahci->sctl = ahci->serr = 0;
@@ -281,33 +187,31 @@ static uint32_t load_cmd(const struct ahci *ahci)
 {
     return ahci->cmd | PXCMD_SUD | PXCMD_POD | (uint32_t)ahci->current << PXCMD_CCS_SHIFT |
            (ahci->cmd & PXCMD_FRE ? PXCMD_FR : 0) |
-           ((ahci->cmd & PXCMD_ST) || ahcicmd_in_flight(ahci) ? PXCMD_CR : 0);
+           ((ahci->cmd & PXCMD_ST) || ahci->in_flight ? PXCMD_CR : 0);
 }
 
 static void store_cmd(struct device *dev, uint32_t value)
 {
     struct ahci *ahci = dev->state;
     uint32_t before = ahci->cmd;
-
     ahci->cmd = value & PXCMD_STICKY;
     if ((before & PXCMD_ST) && !(value & PXCMD_ST)) {
         ahci->ci = ahci->sact = 0;
         ahci->current = 0;
         ahci->halted = false;
-        ahcicmd_abandon(dev);
+        ahci_slots_abandon(dev);
     }
     if ((value & PXCMD_CLO) && !(before & PXCMD_ST)) {
         ahci->tfd &= ~(ATA_STATUS_BSY | ATA_STATUS_DRQ);
         ahci->busy = AHCI_NO_SLOT;
     }
     send_signature(dev);
-    ahcicmd_run(dev);
+    ahci_slots_run(dev);
 }
 
 static uint32_t load_ssts(const struct ahci *ahci)
 {
     uint32_t limit = (ahci->sctl >> 4) & 0xf;
-
     switch (ahci->sctl & PXSCTL_DET) {
     case 0: return PXSSTS_ACTIVE | (limit && limit < PXSSTS_SPEED ? limit : PXSSTS_SPEED) << 4 | 3;
     case 4: return 4;
@@ -319,7 +223,6 @@ static void store_sctl(struct device *dev, uint32_t value)
 {
     struct ahci *ahci = dev->state;
     bool was_up = !(ahci->sctl & PXSCTL_DET), is_up = !(value & PXSCTL_DET);
-
     ahci->sctl = value & PXSCTL_MASK;
     if (!is_up)
         link_down(dev);
@@ -330,13 +233,12 @@ static void store_sctl(struct device *dev, uint32_t value)
 static void store_ci(struct device *dev, uint32_t value)
 {
     struct ahci *ahci = dev->state;
-
     if (!(ahci->cmd & PXCMD_ST))
         return;
     if (value & ~ahci->ci)
         dev->count.notifications++;
     ahci->ci |= value;
-    ahcicmd_run(dev);
+    ahci_slots_run(dev);
 }
 
 static uint32_t load_port(const struct ahci *ahci, uint32_t reg)
@@ -373,7 +275,6 @@ static uint64_t with_high(uint64_t address, uint32_t high)
 static void store_port(struct device *dev, uint32_t reg, uint32_t value)
 {
     struct ahci *ahci = dev->state;
-
     switch (reg) {
     case PORT_CLB: ahci->clb_gpa = with_low(ahci->clb_gpa, value & ~0x3ffu); break;
     case PORT_CLBU: ahci->clb_gpa = with_high(ahci->clb_gpa, value); break;
@@ -411,7 +312,6 @@ static uint32_t load(const struct ahci *ahci, uint32_t reg)
 static void store(struct device *dev, uint32_t reg, uint32_t value)
 {
     struct ahci *ahci = dev->state;
-
     if (reg >= HBA_PORT && reg < HBA_PORT + PORT_END)
         store_port(dev, reg - HBA_PORT, value);
     else if (reg == HBA_GHC && (value & GHC_HR))
@@ -429,7 +329,6 @@ static void store(struct device *dev, uint32_t reg, uint32_t value)
 static bool ahci_access(struct device *dev, struct mmio *io)
 {
     uint32_t reg = (uint32_t)io->offset & ~3u;
-
     if (io->store && io->width < 4)
         return false;
     if (io->store) {
@@ -449,14 +348,13 @@ static bool ahci_access(struct device *dev, struct mmio *io)
 
 static void ahci_service(struct device *dev)
 {
-    ahcicmd_service(dev);
+    ahci_slots_service(dev);
     update_irq(dev);
 }
 
 static int ahci_attach(struct device *dev)
 {
     struct host_disk *disk = dev->host;
-
     disk->reset(disk);
     memset(dev->state, 0, sizeof(struct ahci));
     hba_reset(dev);
