@@ -19,8 +19,10 @@ struct mmio {
     uint64_t value;  /* store: what the guest wrote, zero-extended; load: what it will read */
     uint8_t width;   /* 1, 2, 4 or 8 bytes */
     bool store;
-    bool more;    /* the VMM itself carries out the guest's next instructions: others may follow at once */
-    bool put_off; /* set by the device, if more: its service is to be called before the guest goes on */
+    bool
+        more; /* the VMM itself carries out the guest's next instructions: others may follow at once */
+    bool
+        put_off; /* set by the device, if more: its service is to be called before the guest goes on */
 };
 
 /* One cell of the device's node in the guest's device tree, besides compatible, reg, interrupts. */
@@ -70,12 +72,12 @@ struct device_count {
 /* One row of the guest's board (core/board/board.c). A swap changes .strategy and .host. */
 struct device {
     const struct strategy *strategy;
-    const char *name; /* role: "uart", "disk" */
-    uint64_t base;    /* of the window, guest-physical, page-aligned */
-    unsigned irq;     /* source on the guest's PLIC */
-    void *host;       /* what stands behind it: struct host_console, host_disk or host_window */
+    const char *name;     /* role: "uart", "disk" */
+    uint64_t base;        /* of the window, guest-physical, page-aligned */
+    unsigned irq;         /* source on the guest's PLIC */
+    void *host;           /* what stands behind it: struct host_console, host_disk or host_window */
     struct host_end *end; /* the same as the board sees it (host/ends.h); null for a host_window */
-    void *state;      /* private to the strategy, state_size bytes */
+    void *state;          /* private to the strategy, state_size bytes */
     struct vm *vm;
     bool line;       /* current level of the interrupt line */
     bool unasked;    /* the guest may have work and was told not to say so: serve before it idles */

@@ -30,7 +30,8 @@ static const struct choice levels[] = {{"off", PATCH_OFF},
                                        {"inline", PATCH_INLINE},
                                        {NULL, 0}};
 
-static const struct choice plics[] = {{"emulated", PLIC_EMULATED}, {"mapped", PLIC_MAPPED}, {NULL, 0}};
+static const struct choice plics[] = {
+    {"emulated", PLIC_EMULATED}, {"mapped", PLIC_MAPPED}, {NULL, 0}};
 static const struct choice ablations[] = {{"coalesce", ABLATE_COALESCE}, {"notify", ABLATE_NOTIFY},
                                           {"batch", ABLATE_BATCH},       {"copy", ABLATE_COPY},
                                           {"queue", ABLATE_QUEUE},       {NULL, 0}};
@@ -99,7 +100,8 @@ static int parse_shadow(char *words, unsigned *shadow)
 }
 
 /* Which of the emulated devices of a role: by its name. */
-static int parse_model(const char *const *models, const char *key, const char *word, unsigned *model)
+static int parse_model(const char *const *models, const char *key, const char *word,
+                       unsigned *model)
 {
     for (unsigned i = 0; models && models[i]; i++) {
         if (strcmp(models[i], word) == 0) {

@@ -48,8 +48,8 @@ struct board_plic {
 struct board {
     const struct board_plic *plic_row;
     struct vplic plic;
-    uint32_t given[HOST_IRQS / 32];  /* host sources that are the guest's (PLIC_MAPPED) */
-    unsigned routed[VPLIC_SOURCES];  /* host source behind a guest source, 0 = none */
+    uint32_t given[HOST_IRQS / 32]; /* host sources that are the guest's (PLIC_MAPPED) */
+    unsigned routed[VPLIC_SOURCES]; /* host source behind a guest source, 0 = none */
     struct rtc rtc;
     uint64_t plic_poll_time; /* when the controller wants its next turn; UINT64_MAX: does not */
     uint64_t resume_time;    /* when unfinished devices go on; UINT64_MAX: there is none */

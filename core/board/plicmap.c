@@ -121,7 +121,8 @@ static bool access_registers(struct vm *vm, struct mmio *io)
     word = (io->offset - ENABLE) / 4;
     if (io->store && word < VPLIC_WORDS)
         host_plic_set_enable(vm->host, (unsigned)word,
-                             vm->board->plic.enable[VPLIC_CONTEXT_S][word] & vm->board->given[word]);
+                             vm->board->plic.enable[VPLIC_CONTEXT_S][word] &
+                                 vm->board->given[word]);
     word = (io->offset - PENDING) / 4;
     if (!io->store && word < VPLIC_WORDS)
         io->value = host_plic_pending(vm->host, (unsigned)word) & vm->board->given[word];

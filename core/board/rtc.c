@@ -205,7 +205,8 @@ bool rtc_access(struct vcpu *vcpu, void *self, struct mmio *io)
 {
     struct vm *vm = vcpu->vm;
     (void)self;
-    if (!vm->board->rtc.host || (io->width != 4 && io->width != 8) || io->offset + io->width > REG_END)
+    if (!vm->board->rtc.host || (io->width != 4 && io->width != 8) ||
+        io->offset + io->width > REG_END)
         return false;
     uint64_t value = 0;
     for (unsigned at = 0; at < io->width; at += 4) {

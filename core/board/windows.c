@@ -82,12 +82,13 @@ static const struct window windows[] = {
     {.base = 0x00001000, .size = 0x0000f000}, /* mask ROM: how the machine itself starts */
     {.base = 0x02000000, .size = 0x00010000}, /* CLINT: M-mode's, closed natively, too */
     {.base = 0x03000000, .size = 0x00010000}, /* PCIe: I/O ports */
-    {.base = 0x10100000, .size = 0x00000018}, /* fw_cfg: the VMM's own, with the guest's image in it */
+    {.base = 0x10100000,
+     .size = 0x00000018}, /* fw_cfg: the VMM's own, with the guest's image in it */
     {.base = 0x20000000, .size = 0x04000000}, /* flash, empty */
     {.base = 0x30000000, .size = 0x10000000}, /* PCIe: configuration */
     {.base = 0x40000000, .size = 0x40000000}, /* PCIe: memory */
-    {BOARD_TRANSPORT_BASE, BOARD_TRANSPORTS *BOARD_TRANSPORT_SIZE, access_transport, NULL, EXIT_BOARD,
-     EXIT_WINDOW_VIRTIO},
+    {BOARD_TRANSPORT_BASE, BOARD_TRANSPORTS *BOARD_TRANSPORT_SIZE, access_transport, NULL,
+     EXIT_BOARD, EXIT_WINDOW_VIRTIO},
     {BOARD_FINISHER_BASE, BOARD_FINISHER_SIZE, access_finisher, NULL, EXIT_BOARD,
      EXIT_WINDOW_FINISHER},
     {RTC_BASE, RTC_SIZE, rtc_access, NULL, EXIT_BOARD, EXIT_WINDOW_RTC},
@@ -96,8 +97,8 @@ static const struct window windows[] = {
 void windows_add(struct vm *vm)
 {
     struct board *board = vm->board;
-    const struct window plic = {
-        VPLIC_BASE, VPLIC_SIZE, board->plic_row->access, &board->plic, EXIT_PLIC, 0};
+    const struct window plic = {VPLIC_BASE,   VPLIC_SIZE, board->plic_row->access,
+                                &board->plic, EXIT_PLIC,  0};
     for (unsigned i = 0; i < sizeof(windows) / sizeof(windows[0]); i++)
         window_add(vm, &windows[i]);
     window_add(vm, &plic);

@@ -368,7 +368,7 @@ static void read_configuration(struct disk *disk)
     uint32_t segments = HOST_DISK_MAX_SEGMENTS;
 
     disk->front.sectors = io_read32(registers + CONFIG_CAPACITY) |
-                        (uint64_t)io_read32(registers + CONFIG_CAPACITY + 4) << 32;
+                          (uint64_t)io_read32(registers + CONFIG_CAPACITY + 4) << 32;
     disk->front.read_only = disk->features & BLK_F_RO;
     disk->front.can_discard = disk->features & BLK_F_DISCARD;
     disk->front.can_write_zeroes = disk->features & BLK_F_WRITE_ZEROES;

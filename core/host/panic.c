@@ -74,7 +74,8 @@ void panic_trap(const uint64_t *x)
         finish();
     again = true;
     panic_say("\ntrident: PANIC: trap in the VMM: scause %#lx sepc trident+%#lx stval %#lx\n",
-        csr_read(CSR_SCAUSE), csr_read(CSR_SEPC) - (uint64_t)image_start, csr_read(CSR_STVAL));
+              csr_read(CSR_SCAUSE), csr_read(CSR_SEPC) - (uint64_t)image_start,
+              csr_read(CSR_STVAL));
     panic_show_registers("VMM", x);
     show_backtrace((const uint64_t *)(x[2] & ~7ul));
     if (show_guest)

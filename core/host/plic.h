@@ -22,9 +22,9 @@ struct host_irq {
 struct host_plic {
     uintptr_t registers; /* in the direct map */
     struct host_irq irq[HOST_IRQS];
-    unsigned context;             /* where the VMM's own sources are enabled */
-    bool given;                   /* the S context is the guest's */
-    uint32_t own[HOST_IRQS / 32]; /* given: the VMM's sources */
+    unsigned context;                /* where the VMM's own sources are enabled */
+    bool given;                      /* the S context is the guest's */
+    uint32_t own[HOST_IRQS / 32];    /* given: the VMM's sources */
     uint32_t guests[HOST_IRQS / 32]; /* given: what the guest has enabled of its own */
 
     /* given: the S context's output may have changed. */

@@ -4,18 +4,17 @@
 #include <stddef.h>
 
 #include "isa/riscv.h"
-#include "vm/stats.h"
 
-void pool_reset(struct pool *pool, void *base, uint64_t size, struct stats_memory *stats)
+void pool_reset(struct pool *pool, void *base, uint64_t size, struct pool_count *count)
 {
     pool->base = base;
     pool->pages = (uint32_t)(size >> PAGE_SHIFT);
     pool->next = 0;
     pool->free = NULL;
     pool->clean = NULL;
-    pool->stats = stats;
-    stats->pool_pages = 0;
-    stats->pool_limit = pool->pages;
+    pool->count = count;
+    count->pages = 0;
+    count->limit = pool->pages;
 }
 
 /* picolibc's memset goes byte by byte: 8 times as many instructions for the commonest thing of all. */
@@ -44,8 +43,8 @@ void *pool_take(struct pool *pool)
     } else {
         return NULL;
     }
-    if (++pool->stats->pool_pages > pool->stats->pool_peak)
-        pool->stats->pool_peak = pool->stats->pool_pages;
+    if (++pool->count->pages > pool->count->peak)
+        pool->count->peak = pool->count->pages;
     return page;
 }
 
@@ -53,7 +52,7 @@ static void give(struct pool *pool, void **list, void *page)
 {
     *(void **)page = *list;
     *list = page;
-    pool->stats->pool_pages--;
+    pool->count->pages--;
 }
 
 void pool_give(struct pool *pool, void *page)

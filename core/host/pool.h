@@ -5,7 +5,10 @@
 #pragma once
 #include <stdint.h>
 
-struct stats_memory;
+/* How much of a pool is in use, in pages. */
+struct pool_count {
+    uint64_t pages, peak, limit;
+};
 
 struct pool {
     uint8_t *base;  /* page-aligned, in the direct map */
@@ -13,11 +16,11 @@ struct pool {
     uint32_t next;  /* pages below it have been handed out at least once */
     void *free;     /* list through the first word of each free page */
     void *clean;    /* the same, of pages whose other words are all zero */
-    struct stats_memory *stats;
+    struct pool_count *count;
 };
 
 /* Pages of [base, base+size). */
-void pool_reset(struct pool *pool, void *base, uint64_t size, struct stats_memory *stats);
+void pool_reset(struct pool *pool, void *base, uint64_t size, struct pool_count *count);
 
 /* A zeroed page, or null when the limit is reached. */
 void *pool_take(struct pool *pool);

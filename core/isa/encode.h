@@ -8,7 +8,8 @@
 #define ENCODE_ECALL 0x00000073u
 #define ENCODE_WFI   0x10500073u
 
-static inline uint32_t encode_type_i(uint32_t opcode, uint32_t funct3, unsigned rd, unsigned rs1, int imm)
+static inline uint32_t encode_type_i(uint32_t opcode, uint32_t funct3, unsigned rd, unsigned rs1,
+                                     int imm)
 {
     return (uint32_t)imm << 20 | rs1 << 15 | funct3 << 12 | rd << 7 | opcode;
 }

@@ -108,11 +108,11 @@ enum cause {
 #define SENVCFG_CBZE  (1ul << 7)
 
 #ifdef __riscv
-#define csr_read(csr)                                                             \
-    ({                                                                            \
-        uint64_t csr_value_;                                                      \
-        __asm__ volatile("csrr %0, %1" : "=r"(csr_value_) : "i"(csr));            \
-        csr_value_;                                                               \
+#define csr_read(csr)                                                  \
+    ({                                                                 \
+        uint64_t csr_value_;                                           \
+        __asm__ volatile("csrr %0, %1" : "=r"(csr_value_) : "i"(csr)); \
+        csr_value_;                                                    \
     })
 #define csr_write(csr, value) \
     __asm__ volatile("csrw %0, %1" : : "i"(csr), "rK"((uint64_t)(value)) : "memory")

@@ -25,7 +25,8 @@ static bool go_on(void *argument)
     struct report *report = &control->report;
     while (report->active) {
         if (vm->timeline) {
-            report_finish(report); /* its reader sends lines of its own, and such a run has no bound */
+            report_finish(
+                report); /* its reader sends lines of its own, and such a run has no bound */
         } else if (!channel_has_room(vm->host) || (report_step(report) && hart_is_spent())) {
             lines_resume_soon(vm);
             return false;
@@ -130,8 +131,8 @@ static const struct {
     const char *name;
     void (*run)(struct vm *vm);
 } commands[] = {
-    {"stats", command_stats},   {"reset", command_reset}, {"pause", command_pause},
-    {"resume", command_resume}, {"quit", command_quit},   {"where", command_where},
+    {"stats", command_stats},   {"reset", command_reset},   {"pause", command_pause},
+    {"resume", command_resume}, {"quit", command_quit},     {"where", command_where},
     {"trace", command_trace},   {"traced", timeline_heard},
 };
 

@@ -115,7 +115,8 @@ static bool is_empty(const struct stats_row *row)
 /* Also adds up what the rows cost; waiting, which is under WFI, is apart. */
 static void write_exit(struct report *report, const struct stats_row *row)
 {
-    struct report_cost *sum = exit_class(stats_row_exit(row)) == EXIT_WFI ? &report->idle : &report->vmm;
+    struct report_cost *sum = exit_class(stats_row_exit(row)) == EXIT_WFI ? &report->idle
+                                                                          : &report->vmm;
 
     write_row(report, row, !report->listed);
     report->listed = true;
@@ -136,8 +137,7 @@ static void write_longest(struct report *report)
     channel_printf(report->vm->host,
                    "],\"longest\":{\"class\":\"%s\",\"mode\":\"%s\",\"detail\":\"%s\","
                    "\"pc\":\"0x%llx\",\"instructions\":%s,\"nanoseconds\":%llu}",
-                   names_class(longest->exit), mode_name(longest->mode), detail,
-                   COUNT(longest->pc),
+                   names_class(longest->exit), mode_name(longest->mode), detail, COUNT(longest->pc),
                    instructions(&report->stats, longest->instructions, retired),
                    nanoseconds(report->vm->host, longest->ticks));
 }
@@ -198,10 +198,10 @@ static void write_memory(struct report *report)
                    COUNT(memory->traces), COUNT(memory->hints), COUNT(report->holds),
                    COUNT(stats_learned(memory)));
     channel_printf(report->vm->host, "\"pool_pages\":%llu,\"pool_peak\":%llu,\"pool_limit\":%llu,",
-                   COUNT(memory->pool_pages), COUNT(memory->pool_peak), COUNT(memory->pool_limit));
+                   COUNT(memory->pool.pages), COUNT(memory->pool.peak), COUNT(memory->pool.limit));
     channel_printf(report->vm->host, "\"vmm_bytes\":%llu,\"vmm_peak\":%llu,\"vmm_limit\":%llu}",
-                   own_bytes(memory, memory->pool_pages), own_bytes(memory, memory->pool_peak),
-                   own_bytes(memory, memory->pool_limit));
+                   own_bytes(memory, memory->pool.pages), own_bytes(memory, memory->pool.peak),
+                   own_bytes(memory, memory->pool.limit));
 }
 
 static void write_cost(struct report *report, const char *name, struct report_cost cost)

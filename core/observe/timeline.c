@@ -20,19 +20,18 @@
 #include "observe/control.h"
 #include "vm/vm.h"
 
-
-#define TIMELINE_RECORDS   4080u /* in the buffer: whole lines, which are whole base64 groups */
-#define TIMELINE_RESERVE   256u  /* it is sent when so few are free: one exit makes several */
-#define TIMELINE_LINE      48u   /* records in one line: with their names two output buffers */
-#define TIMELINE_PATIENCE  5u    /* seconds */
-#define TIMELINE_AHEAD     12u   /* lines sent before the reader must have answered */
-#define TIMELINE_NAMES     256u  /* rows whose name was sent lately, by hash; a power of two */
-#define CAUSE_INTERRUPT 0x80u
+#define TIMELINE_RECORDS  4080u /* in the buffer: whole lines, which are whole base64 groups */
+#define TIMELINE_RESERVE  256u  /* it is sent when so few are free: one exit makes several */
+#define TIMELINE_LINE     48u   /* records in one line: with their names two output buffers */
+#define TIMELINE_PATIENCE 5u    /* seconds */
+#define TIMELINE_AHEAD    12u   /* lines sent before the reader must have answered */
+#define TIMELINE_NAMES    256u  /* rows whose name was sent lately, by hash; a power of two */
+#define CAUSE_INTERRUPT   0x80u
 
 struct timeline {
     uint64_t limit; /* records of the whole run */
     uint64_t taken, dropped;
-    uint64_t entry_lag; /* from handle()'s reading of instret to trap_handle's */
+    uint64_t entry_lag;        /* from handle()'s reading of instret to trap_handle's */
     uint64_t ran_to;           /* at the last entry: hart.end_instret, */
     uint64_t guest;            /* and the statistics' guest_instructions */
     uint64_t begin_instret;    /* the statistics', to see them reset */
@@ -172,7 +171,8 @@ static void note_guest(struct timeline_record *record, const struct vcpu *vcpu,
         record->cause |= csr->scause & SCAUSE_INTERRUPT ? CAUSE_INTERRUPT : 0;
     }
     bool again = interrupted && before->mode == VMODE_S && csr->sepc == before->sepc;
-    if (exit_class(vcpu->vm->stats.last) == EXIT_SRET || left_kernel || again || (!injected && resumed))
+    if (exit_class(vcpu->vm->stats.last) == EXIT_SRET || left_kernel || again ||
+        (!injected && resumed))
         record->flags |= TIMELINE_RETURNED;
 }
 
@@ -209,7 +209,8 @@ static struct vcpu *handle(struct vcpu *vcpu)
 
     bool reset = timeline->begin_instret && vm->stats.begin_instret != timeline->begin_instret;
     if (!reset) /* trap_handle has added what lies between the two */
-        timeline->entry_lag = timeline->ran_to + vm->stats.guest_instructions - timeline->guest - begin;
+        timeline->entry_lag = timeline->ran_to + vm->stats.guest_instructions - timeline->guest -
+                              begin;
     timeline->begin_instret = vm->stats.begin_instret;
     begin += timeline->entry_lag;
     record_exit(vcpu, &before, begin, begin - timeline->ran_to, reset);

@@ -116,9 +116,8 @@ void stats_reset(struct vm *vm)
     uint32_t tick_ns = vm->stats.tick_ns;
 
     memset(&vm->stats, 0, sizeof vm->stats);
-    vm->stats.memory.pool_pages = gauges.pool_pages;
-    vm->stats.memory.pool_peak = gauges.pool_pages;
-    vm->stats.memory.pool_limit = gauges.pool_limit;
+    vm->stats.memory.pool = gauges.pool;
+    vm->stats.memory.pool.peak = gauges.pool.pages;
     vm->stats.memory.fixed_bytes = gauges.fixed_bytes;
     vm->stats.memory.patched_pages = gauges.patched_pages;
     vm->stats.memory.learned_before = stats_learned(&gauges);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host/pool.h"
 #include "vm/exit.h"
 
 struct vm;
@@ -47,11 +48,11 @@ struct stats_memory {
     uint64_t patched_loads;             /* of patched pages, carried out on the original */
     uint64_t inline_sites, trampolines; /* made: of patched_sites (engine/trap/inline.h) */
     uint64_t inline_lost;               /* given up, because the guest uses the same addresses */
-    uint64_t ahead_runs, ahead_instructions;    /* running ahead (engine/trap/ahead.h) */
-    uint64_t traces, hints;                     /* built, and changed, for that */
-    uint64_t learned_before;                    /* see stats_learned(); of what was forgotten */
-    uint64_t pool_pages, pool_peak, pool_limit; /* of 4 KiB */
-    uint64_t fixed_bytes;                       /* of the VMM's own memory that is not the pool */
+    uint64_t ahead_runs, ahead_instructions; /* running ahead (engine/trap/ahead.h) */
+    uint64_t traces, hints;                  /* built, and changed, for that */
+    uint64_t learned_before;                 /* see stats_learned(); of what was forgotten */
+    struct pool_count pool;
+    uint64_t fixed_bytes; /* of the VMM's own memory that is not the pool */
 };
 
 /* The exit that cost most. */
@@ -69,8 +70,9 @@ struct stats {
     uint64_t begin_time; /* of the bracket: boot, or the last reset */
     uint64_t begin_instret;
     uint64_t begin_holds; /* of the host's ends (host_end.held) */
-    uint32_t tick_ns;     /* 0 if instret counts instructions; else ns of a tick, for the histograms */
-    uint64_t guest_instructions; /* retired outside the VMM's handlers (includes M-mode's redirects) */
+    uint32_t tick_ns; /* 0 if instret counts instructions; else ns of a tick, for the histograms */
+    uint64_t
+        guest_instructions; /* retired outside the VMM's handlers (includes M-mode's redirects) */
     struct stats_row *lately[STATS_LATELY]; /* where find_row() found them */
     struct stats_row rows[STATS_ROWS];
 };

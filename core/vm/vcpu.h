@@ -53,7 +53,8 @@ struct vcpu {
     uint8_t mode;  /* enum vmode */
     bool external; /* vPLIC output for the S context */
 
-    uint8_t changed; /* enum vcpu_change, since the engine last looked: it clears what it has dealt with */
+    uint8_t
+        changed; /* enum vcpu_change, since the engine last looked: it clears what it has dealt with */
 
     struct vcsr csr;
     uint64_t counters;       /* writable bits of scounteren: the machine's */

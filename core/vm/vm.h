@@ -33,9 +33,10 @@ struct vm_options {
     enum patch_level patch;
     unsigned ablate; /* enum ablation (host/ends.h) */
     unsigned shadow; /* set of the engine's switches (engine/trap/shadow.h): what is on */
-    bool eager;      /* PATCH=inline: each site gets a trampoline at once, for tests (engine/trap/inline.h) */
-    bool watch;      /* passed-through registers trap and are counted, then passed on */
-    uint64_t trace;  /* records of the run's timeline (observe/timeline.h); 0: none */
+    bool
+        eager; /* PATCH=inline: each site gets a trampoline at once, for tests (engine/trap/inline.h) */
+    bool watch;     /* passed-through registers trap and are counted, then passed on */
+    uint64_t trace; /* records of the run's timeline (observe/timeline.h); 0: none */
 };
 
 #define VM_VCPUS   1u

@@ -31,7 +31,8 @@ static bool update_accessed(struct vm *vm, uint64_t table_gpa, uint64_t *entry, 
     uint64_t wanted = *pte | PTE_A | (access == ACCESS_STORE ? PTE_D : 0);
     if (wanted == *pte)
         return true;
-    vm->engine->ram_written(vm, table_gpa, sizeof(*entry)); /* a table may share its page with code */
+    vm->engine->ram_written(vm, table_gpa,
+                            sizeof(*entry)); /* a table may share its page with code */
     if (!__atomic_compare_exchange_n(entry, pte, wanted, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return false;
     *pte = wanted;

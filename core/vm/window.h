@@ -32,5 +32,6 @@ static inline struct exit window_exit(const struct window *window, uint64_t offs
 {
     if (window->class == EXIT_PLIC)
         return exit_of(EXIT_PLIC, (uint32_t)offset >> 2 | (store ? EXIT_STORE : 0));
-    return exit_of((enum exit_class)window->class, exit_access_detail(window->index, offset, store));
+    return exit_of((enum exit_class)window->class,
+                   exit_access_detail(window->index, offset, store));
 }

@@ -19,7 +19,8 @@
 
 #define REACH_LATER 15u /* after a long access, so many others at the same pc are taken for long */
 #define LOOK_AFTER  64u /* instructions, a trace more or less, between two looks at the clock */
-#define GENERATIONS 512u /* fit between a page's number and the bits that an aligned address clears */
+#define GENERATIONS \
+    512u /* fit between a page's number and the bits that an aligned address clears */
 
 static uint64_t tag_of(const struct ahead *ahead, uint64_t gva)
 {
@@ -54,8 +55,7 @@ static uint8_t *ram_of(const struct vcpu *vcpu, const uint64_t *entry, unsigned 
         return NULL;
     uint64_t page_mask = (1ul << (PAGE_SHIFT + 9 * level)) - 1;
     uint64_t hpa = (PTE_PPN(*entry) << PAGE_SHIFT) + (gva & page_mask);
-    return vm_is_ram(vcpu->vm, hpa - vcpu->vm->ram.hpa_offset) ? map_hpa(hpa & ~PAGE_MASK)
-                                                                   : NULL;
+    return vm_is_ram(vcpu->vm, hpa - vcpu->vm->ram.hpa_offset) ? map_hpa(hpa & ~PAGE_MASK) : NULL;
 }
 
 /* RAM behind gva in the current root; with SUM also in the process's, whose pages the kernel may then
@@ -299,5 +299,6 @@ uint64_t ahead_reach(struct vcpu *vcpu)
         *later = REACH_LATER;
         shadow_reach_user(vcpu);
     }
-    return vcpu->pc != pc || executed > 1 ? executed : 0; /* the first counts before it is carried out */
+    return vcpu->pc != pc || executed > 1 ? executed
+                                          : 0; /* the first counts before it is carried out */
 }

@@ -21,7 +21,6 @@
 #define COST_MEMORY    60u
 #define COST_INLINED   80u
 
-
 #define LOOP_MAX    256 /* bytes of a loop that is looked at, */
 #define LOOP_TAIL   32  /* and of what of it may lie behind its jump back */
 #define DEVICE_HITS 16u /* traps of a device's access until its code is worth a trace */

@@ -14,7 +14,7 @@
 #include "isa/encode.h"
 #include "vm/vm.h"
 
-#define LOSSES_MAX 16u         /* then it is not taken up again until the VM is reset */
+#define LOSSES_MAX 16u /* then it is not taken up again until the VM is reset */
 #define CODE       (PTE_X | PTE_U | PTE_V | PTE_A | PTE_D)
 
 static uint64_t entry_for(const void *page, uint64_t bits)
@@ -43,8 +43,7 @@ static void offer_low(struct vcpu *vcpu)
     const struct inlined *inlined = trap_of(vcpu)->inlined;
     struct shadow *shadow = shadow_of(vcpu->vm);
     bool may = !inlined->lost && !inlined->low_lost;
-    shadow->low_entry = may ? entry_for(inlined->table[shadow->host_levels - 2],
-                                        PTE_V | PTE_SHARED)
+    shadow->low_entry = may ? entry_for(inlined->table[shadow->host_levels - 2], PTE_V | PTE_SHARED)
                             : 0;
 }
 

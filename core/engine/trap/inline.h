@@ -23,9 +23,9 @@
 #define INLINE_PAGES 5u                   /* of trampolines, from gva 0 on */
 #define INLINE_LOW   (INLINE_PAGES * PAGE_SIZE)
 #define INLINE_NEAR  (2ul << 20) /* of both: a fence may name any address of a superpage */
-#define INLINE_SITES 208u /* whose entries are offsets from 512 on: see inline_code.c */
-#define INLINE_LONG  32u  /* the last of them have long bodies */
-#define INLINE_HITS  16   /* traps of a site until it is worth a trampoline */
+#define INLINE_SITES 208u        /* whose entries are offsets from 512 on: see inline_code.c */
+#define INLINE_LONG  32u         /* the last of them have long bodies */
+#define INLINE_HITS  16          /* traps of a site until it is worth a trampoline */
 
 /* The page of virtual CSRs. Those from 0x900 to 0x9ff are for single instructions at a site: the second
  * half of such an instruction is illegal as a compressed one, so a jump into the middle traps. */

@@ -61,7 +61,8 @@ static enum inline_kind kind_of_change(uint64_t value, const struct insn *insn)
 {
     if (insn->op == INSN_CSRRS && !insn->rd && !(value & ~SSTATUS_SIE))
         return INLINE_RESTORE;
-    return (value & SSTATUS_SIE) || (insn->rd && insn->rd == insn->rs1) ? INLINE_NONE : INLINE_CHANGE;
+    return (value & SSTATUS_SIE) || (insn->rd && insn->rd == insn->rs1) ? INLINE_NONE
+                                                                        : INLINE_CHANGE;
 }
 
 enum inline_kind inline_kind_of(const struct vcpu *vcpu, const struct insn *insn)

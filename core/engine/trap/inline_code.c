@@ -121,8 +121,7 @@ uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, co
         return 0;
     unsigned dead = find_dead(kind, insn, page, pc & PAGE_MASK, &range);
     unsigned slot = dead ? find_slot(code, pc, &range) : SLOTS;
-    unsigned site = slot == SLOTS ? INLINE_SITES
-                                  : free_site(code, kind == INLINE_CHANGE, oldest);
+    unsigned site = slot == SLOTS ? INLINE_SITES : free_site(code, kind == INLINE_CHANGE, oldest);
     if (site == INLINE_SITES)
         return 0;
     code->site[site] = (struct inline_site){

@@ -35,7 +35,7 @@ RARE static void find_space(struct vcpu *vcpu)
     for (unsigned i = 0; i < shadow->spaces; i++) {
         struct shadow_space *space = &shadow->space[i];
         if (space->used && space->satp == vcpu->csr.satp) {
-            shadow->pool.stats->space_hits++;
+            shadow->stats->space_hits++;
             own->space = space;
             return;
         }
@@ -46,9 +46,9 @@ RARE static void find_space(struct vcpu *vcpu)
         oldest = &shadow->space[shadow->spaces++];
     if (oldest->used) {
         shadow_free_space(vcpu->vm, oldest);
-        shadow->pool.stats->evictions++;
+        shadow->stats->evictions++;
     }
-    shadow->pool.stats->space_misses++;
+    shadow->stats->space_misses++;
     oldest->satp = vcpu->csr.satp;
     own->space = oldest;
 }
@@ -70,9 +70,9 @@ static void install(struct vcpu *vcpu, struct shadow_root *root)
     uint64_t mode = shadow->host_levels == 4 ? SATP_MODE_SV48 : SATP_MODE_SV57;
     trap_of(vcpu)->root = root;
     trap_of(vcpu)->satp = mode << SATP_MODE_SHIFT | (uint64_t)root->asid << SATP_ASID_SHIFT |
-                 map_pointer_hpa(root->table) >> PAGE_SHIFT;
-    shadow->pool.stats->root_switches++;
-    shadow->pool.stats->tlb_flushes++;
+                          map_pointer_hpa(root->table) >> PAGE_SHIFT;
+    shadow->stats->root_switches++;
+    shadow->stats->tlb_flushes++;
 }
 
 /* Sees to it that the vcpu has a root, even if all translations have just been forgotten. */
@@ -156,13 +156,15 @@ bool shadow_view_holds(const struct vcpu *vcpu)
     if (!space || !space->used || space->satp != vcpu->csr.satp)
         return false;
     bool mxr = (vcpu->csr.sstatus & SSTATUS_MXR) && !vcpu_is_bare(vcpu);
-    return trap_of(vcpu)->root == &space->root[shadow_root_index(choose_view(vcpu, space, mxr), mxr)];
+    return trap_of(vcpu)->root ==
+           &space->root[shadow_root_index(choose_view(vcpu, space, mxr), mxr)];
 }
 
 bool shadow_reaches_user(const struct vcpu *vcpu)
 {
     const struct shadow_space *space = trap_of(vcpu)->space;
-    return space && trap_of(vcpu)->root >= &space->root[shadow_root_index(VIEW_KERNEL_SUM, false)] &&
+    return space &&
+           trap_of(vcpu)->root >= &space->root[shadow_root_index(VIEW_KERNEL_SUM, false)] &&
            trap_of(vcpu)->root <= &space->root[shadow_root_index(VIEW_KERNEL_SUM, true)];
 }
 
@@ -255,7 +257,8 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
     if (!shadow_is_backed(vm, walk.gpa))
         return SHADOW_MMIO;
 
-    if (!shadow_mapping_at(shadow_of(vm), walk.gpa) && shadow_of(vm)->patch[shadow_frame(vm, walk.gpa)]) {
+    if (!shadow_mapping_at(shadow_of(vm), walk.gpa) &&
+        shadow_of(vm)->patch[shadow_frame(vm, walk.gpa)]) {
         bool kernel = vcpu->mode == VMODE_S;
         bool executable = (walk.pte & PTE_X) && !((walk.pte & PTE_U) && mode.satp && !mode.user);
         if (access == ACCESS_STORE)
@@ -304,6 +307,7 @@ void shadow_init(struct vm *vm, const struct engine_memory *memory, uint64_t *us
     shadow->block_patches = cut(&next, blocks * sizeof(*shadow->block_patches));
     shadow->page = cut(&next, (memory->size >> PAGE_SHIFT) * sizeof(*shadow->page));
     shadow->copy_list = cut(&next, COPIES_MAX * sizeof(*shadow->copy_list));
+    shadow->stats = &vm->stats.memory;
     shadow->code_epoch = 1;
     shadow->flush_epoch = 1;
     shadow->exit = UINT64_MAX; /* none yet */
@@ -311,7 +315,7 @@ void shadow_init(struct vm *vm, const struct engine_memory *memory, uint64_t *us
     shadow->host_entry = memory->map_entry;
     shadow->host_levels = memory->satp >> SATP_MODE_SHIFT == SATP_MODE_SV48 ? 4 : 5;
     uint64_t left = (uint64_t)(end - next);
-    pool_reset(&shadow->pool, next, left < POOL_MAX ? left : POOL_MAX, &vm->stats.memory);
+    pool_reset(&shadow->pool, next, left < POOL_MAX ? left : POOL_MAX, &vm->stats.memory.pool);
     shadow->copies_limit = shadow->pool.pages / 2 < COPIES_MAX ? shadow->pool.pages / 2
                                                                : COPIES_MAX;
     vm->engine_state = shadow;

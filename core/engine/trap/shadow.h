@@ -41,7 +41,8 @@ enum shadow_switch {
     SWITCH_CACHE = 4,      /* address spaces that the guest may come back to are kept */
     SWITCH_SHARED = 8,     /* all spaces share one table of the guest's global kernel pages */
     SWITCH_FENCE = 16,     /* a fence touches only what it names, and there only what has changed */
-    SWITCH_RETRY = 32,     /* what a fault or a fence was about is filled before the guest tries again */
+    SWITCH_RETRY =
+        32, /* what a fault or a fence was about is filled before the guest tries again */
     SWITCH_ALL = 63,
 };
 
@@ -102,14 +103,17 @@ struct shadow {
     unsigned spaces; /* slots used so far: those above are free */
     uint64_t clock;
     struct pool pool;
-    unsigned host_levels; /* 4: Sv48, 5: Sv57 */
-    uint64_t host_satp;   /* a root with the VMM alone */
-    uint64_t host_entry;  /* root entry MAP_ROOT_SLOT of every root: the VMM */
-    uint64_t low_entry;   /* root entry for gva 0 of the kernel's roots: trampolines (inline.h); 0: none */
-    uint64_t *upper[SHADOW_UPPERS]; /* by 2 * Sv48 + mxr: table of global kernel pages for all roots */
+    struct stats_memory *stats; /* of the VM */
+    unsigned host_levels;       /* 4: Sv48, 5: Sv57 */
+    uint64_t host_satp;         /* a root with the VMM alone */
+    uint64_t host_entry;        /* root entry MAP_ROOT_SLOT of every root: the VMM */
+    uint64_t
+        low_entry; /* root entry for gva 0 of the kernel's roots: trampolines (inline.h); 0: none */
+    uint64_t
+        *upper[SHADOW_UPPERS]; /* by 2 * Sv48 + mxr: table of global kernel pages for all roots */
     struct shadow_mapping mapping[SHADOW_MAPPINGS];
-    bool private_upper; /* a space may have kernel pages that are not in the shared table */
-    bool unseen_writes; /* a device was given away: its DMA is not seen (patch_verify) */
+    bool private_upper;   /* a space may have kernel pages that are not in the shared table */
+    bool unseen_writes;   /* a device was given away: its DMA is not seen (patch_verify) */
     uint64_t space_epoch; /* counts changes of the guest's address space */
 
     /* The VMM's own pages that the guest may reach: shadow_put_fixed(). */
@@ -126,17 +130,18 @@ struct shadow {
     uint8_t *drops; /* by frame: how often a patched copy was dropped */
     uint64_t giant_leaves;
 
-    uint32_t copies, copies_limit; /* patched copies: never the whole pool, for tables must fit too */
-    uint16_t *copy_list;           /* pool pages that are copies, in no order */
+    uint32_t copies,
+        copies_limit;    /* patched copies: never the whole pool, for tables must fit too */
+    uint16_t *copy_list; /* pool pages that are copies, in no order */
     /* Instructions that are not patched (patch.c): 0, or one by its copy, the copy's version and its offset. */
     uint64_t refused[SHADOW_REFUSED];
     uint64_t flush_epoch; /* counts the machine's TLB flushes: what was cached before is stale */
     uint64_t code_epoch;  /* counts up when kernel code is unmapped or a patched site changes */
 
-    uint64_t buried; /* the first table that is forgotten and not yet given back; 0: none */
-    uint64_t exit;   /* the exit that the two rests are of (hart.end_instret) */
-    uint32_t fence_rest;  /* groups that fences may still compare in this exit */
-    uint32_t search_rest; /* groups that searches for leaves may still look at in this exit */
+    uint64_t buried;        /* the first table that is forgotten and not yet given back; 0: none */
+    uint64_t exit;          /* the exit that the two rests are of (hart.end_instret) */
+    uint32_t fence_rest;    /* groups that fences may still compare in this exit */
+    uint32_t search_rest;   /* groups that searches for leaves may still look at in this exit */
     struct pool_page *page; /* by page of the pool */
     struct shadow_space space[SHADOW_SPACES];
 };
@@ -157,7 +162,7 @@ enum shadow_answer {
     SHADOW_RETRY, /* filled: run the instruction again */
     SHADOW_GUEST, /* the guest's own fault: *cause */
     SHADOW_MMIO,  /* gpa is no RAM: *gpa, for device emulation or an access fault */
-    SHADOW_USER,  /* the kernel's access to its process's page, filled in the process's view: either it is
+    SHADOW_USER, /* the kernel's access to its process's page, filled in the process's view: either it is
                    * carried out there (ahead.h), or shadow_reach_user() */
     SHADOW_PATCHED, /* a load from a page whose execute-only copy is mapped: *gpa, to be emulated */
 };

@@ -15,7 +15,7 @@
 
 void shadow_tlb_flush(struct vm *vm)
 {
-    shadow_of(vm)->pool.stats->tlb_flushes++;
+    vm->stats.memory.tlb_flushes++;
     shadow_of(vm)->flush_epoch++;
     for (unsigned i = 0; i < VM_VCPUS; i++)
         trap_of(vm->vcpus[i])->flush = 1;
@@ -179,7 +179,7 @@ void shadow_drop_all(struct vm *vm)
     for (uint32_t i = 0; i < shadow->copies; i++)
         shadow->page[shadow->copy_list[i]].gva = 0; /* executed nowhere */
     shadow->private_upper = false;
-    shadow->pool.stats->full_drops++;
+    shadow->stats->full_drops++;
     shadow_tlb_flush(vm);
 }
 
@@ -210,7 +210,7 @@ void shadow_evict(struct vm *vm)
         if (space->used && !is_current(vm, space) && (!oldest || space->used < oldest->used))
             oldest = space;
     }
-    shadow->pool.stats->evictions++;
+    shadow->stats->evictions++;
     if (oldest)
         shadow_free_space(vm, oldest);
     else

@@ -162,7 +162,8 @@ void shadow_fence(struct vcpu *vcpu, unsigned by, uint64_t gva, uint64_t asid)
 {
     struct vm *vm = vcpu->vm;
     vm->stats.memory.flushes++;
-    shadow_of(vm)->flush_epoch++; /* devices, which are in no table here, are forgotten too (ahead.c) */
+    shadow_of(vm)
+        ->flush_epoch++; /* devices, which are in no table here, are forgotten too (ahead.c) */
     if (!shadow_is_on(vm, SWITCH_FENCE))
         shadow_drop_all(vm);
     else if (by & FENCE_ADDRESS)

@@ -38,8 +38,8 @@ static void note_code(struct shadow *shadow, uint64_t *table, const struct shado
 }
 
 /* Takes up a table that was put aside, which the entry of this level names. */
-static void attach(struct vcpu *vcpu, const struct shadow_lens *lens, uint64_t *entry, unsigned level,
-                   uint64_t gva, bool shared, unsigned split)
+static void attach(struct vcpu *vcpu, const struct shadow_lens *lens, uint64_t *entry,
+                   unsigned level, uint64_t gva, bool shared, unsigned split)
 {
     struct renewal renewal = {
         .vm = vcpu->vm, .satp = trap_of(vcpu)->space->satp, .lens = *lens, .shared = shared};

@@ -163,7 +163,8 @@ uint64_t *shadow_fill(struct vcpu *vcpu, struct shadow_root *root, const struct 
 void shadow_fill_early(struct vcpu *vcpu, uint64_t gva, const struct walk *walk);
 
 /* What may be spent, of work that a guest can lengthen. One group: eight entries that are looked at. */
-#define SHADOW_CREDIT       256u  /* that fences compare of a table until it must prove its use by a fault */
+#define SHADOW_CREDIT \
+    256u /* that fences compare of a table until it must prove its use by a fault */
 #define SHADOW_FENCE_GROUPS 256u  /* that all fences of an exit compare; the rest is put aside */
 #define SHADOW_SEARCH       2048u /* groups that searches of an exit look at; then all is dropped */
 

@@ -88,7 +88,7 @@ void shadow_drop_frame(struct vm *vm, uint64_t frame)
     struct search search = {vm, frame, false};
     bool done = true;
     shadow_begin_work(vm);
-    shadow->pool.stats->frame_drops++;
+    shadow->stats->frame_drops++;
     for (unsigned i = 0; i < trees(shadow) && done; i++) {
         uint64_t *table;
         unsigned level;

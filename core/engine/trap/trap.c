@@ -166,7 +166,8 @@ static struct exit handle_patched_load(struct vcpu *vcpu, uint64_t gpa, struct e
         return exit;
     if (!site_may_have_faulted(vcpu, insn, trap_of(vcpu)->stval, ACCESS_LOAD))
         return site_run_again(vcpu);
-    if (!emulate_is_load(insn)) { /* too rare to emulate: the page becomes readable, then it is run again */
+    if (!emulate_is_load(
+            insn)) { /* too rare to emulate: the page becomes readable, then it is run again */
         patch_drop(vm, gpa);
         return exit;
     }
@@ -258,7 +259,8 @@ static struct exit handle_wild(struct vcpu *vcpu)
     if (cause)
         vcpu_raise(vcpu, cause, vcpu->pc);
     else
-        trap_of(vcpu)->inlined->check = true; /* the guest has mapped a page there: found before it goes on */
+        trap_of(vcpu)->inlined->check =
+            true; /* the guest has mapped a page there: found before it goes on */
     return exit_of(EXIT_EXCEPTION, cause);
 }
 
@@ -288,7 +290,8 @@ void trap_take_over(struct vcpu *vcpu)
 {
     inline_pull(vcpu);
     if (csr_read(CSR_SSTATUS) & SSTATUS_SD)
-        vcpu->csr.sstatus |= SSTATUS_FS; /* Dirty, which is all that the hart makes of it by itself */
+        vcpu->csr
+            .sstatus |= SSTATUS_FS; /* Dirty, which is all that the hart makes of it by itself */
 }
 
 /* What trapped, by its cause. */

@@ -23,16 +23,18 @@ struct site;
 struct trap_vcpu {
     /* Assembly knows these three by generated offsets. The last two wait until the guest is entered: under QEMU both
      * empty the TLB and make all code that the VMM still executes be looked up again. */
-    uint64_t sstatus; /* of the real hart while the guest runs: SPP = U, SPIE = 1, FS as far as it is shown */
-    uint64_t satp;    /* of the root to run the guest in */
-    uint64_t flush;   /* not 0: sfence.vma */
+    uint64_t
+        sstatus; /* of the real hart while the guest runs: SPP = U, SPIE = 1, FS as far as it is shown */
+    uint64_t satp;  /* of the root to run the guest in */
+    uint64_t flush; /* not 0: sfence.vma */
 
-    uint64_t scause, stval; /* of the exit in hand */
+    uint64_t scause, stval;     /* of the exit in hand */
     struct shadow_root *root;   /* satp's; null: to be chosen (shadow_select) */
     struct shadow_space *space; /* the guest's address space that it belongs to, or null */
     uint64_t upper_tag;         /* tag of pcs in the upper half */
     bool fs_hidden;             /* the machine's FS is Off, whatever the guest's is (inline.h) */
-    uint64_t fault_gva;  /* of the last page fault that a process of the guest got, or SHADOW_NO_FAULT */
+    uint64_t
+        fault_gva; /* of the last page fault that a process of the guest got, or SHADOW_NO_FAULT */
     uint64_t fault_satp; /* satp then */
 
     struct inlined *inlined; /* PATCH=inline; else null */
