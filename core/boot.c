@@ -1,8 +1,8 @@
 /*
  * From where QEMU loaded the image to its place above the guest's RAM, with paging on.
  *
- * Surprise: QEMU puts the host's device tree near the top of RAM, which may be guest RAM here; it is
- * copied behind the image before anything else may overwrite it.
+ * Surprise: QEMU puts the host's device tree near the top of RAM, which may be guest RAM here; it
+ * is copied behind the image before anything else may overwrite it.
  */
 #include "boot.h"
 
@@ -39,8 +39,8 @@ static _Noreturn void refuse(struct host *host)
     host_power_off(host, 3);
 }
 
-/* The direct map is one leaf of the root table, as it will stand after the image has moved: the machine's walk
- * to it is one load. Returns satp. */
+/* The direct map is one leaf of the root table, as it will stand after the image has moved: the
+ * machine's walk to it is one load. Returns satp. */
 static uint64_t build_map(unsigned levels, uint64_t moved_by)
 {
     root_table[MAP_ROOT_SLOT] = LEAF_AT_0;

@@ -19,10 +19,10 @@ struct mmio {
     uint64_t value;  /* store: what the guest wrote, zero-extended; load: what it will read */
     uint8_t width;   /* 1, 2, 4 or 8 bytes */
     bool store;
-    bool
-        more; /* the VMM itself carries out the guest's next instructions: others may follow at once */
-    bool
-        put_off; /* set by the device, if more: its service is to be called before the guest goes on */
+    bool more;    /* the VMM itself carries out the guest's next instructions: others may follow at
+                     once */
+    bool put_off; /* set by the device, if more: its service is to be called before the guest goes
+                     on */
 };
 
 /* One cell of the device's node in the guest's device tree, besides compatible, reg, interrupts. */
@@ -31,7 +31,8 @@ struct device_property {
     uint32_t value;
 };
 
-/* What a register of a window is called, for statistics and traces. A window's list ends with two nulls. */
+/* What a register of a window is called, for statistics and traces. A window's list ends with two
+ * nulls. */
 struct device_register {
     uint32_t offset;          /* in the window */
     const char *load, *store; /* two names, the same twice, or null: not for that */
@@ -88,32 +89,34 @@ struct device {
 
 /* --- Called by a strategy: all it may ask of the core. ------------------------------------- */
 
-/* Drives the device's vPLIC line. Each call with true makes the source pending, also if the line is high
- * already and while the guest handles an earlier interrupt, as QEMU's PLIC does: call it when there is something
- * new to say, or still something when the driver has dealt with a part, and not at every access. Only an edge
- * is counted. */
+/* Drives the device's vPLIC line. Each call with true makes the source pending, also if the line is
+ * high already and while the guest handles an earlier interrupt, as QEMU's PLIC does: call it when
+ * there is something new to say, or still something when the driver has dealt with a part, and not
+ * at every access. Only an edge is counted. */
 void device_set_irq(struct device *dev, bool level);
 
-/* To be asked between two pieces of work of which the guest can make many. True: this exit has cost enough. The
- * device remembers where it is and returns; its service is called again soon, when the guest, interrupts and the
- * control channel have had their turn. No piece may cost more than some 100,000 instructions. */
+/* To be asked between two pieces of work of which the guest can make many. True: this exit has cost
+ * enough. The device remembers where it is and returns; its service is called again soon, when the
+ * guest, interrupts and the control channel have had their turn. No piece may cost more than some
+ * 100,000 instructions. */
 bool device_yield(struct device *dev);
 
 /* Checked pointer to guest RAM: null unless all of [gpa, gpa+len) is guest RAM (len 0: null).
  * The bytes may be changed by the guest at any time: copy before validating. */
 void *vm_ram(struct vm *vm, uint64_t gpa, uint64_t len);
 
-/* As vm_ram, for a range that the caller is about to write itself, before the guest goes on: also makes
- * the core forget what it derived from those bytes (patched code). What the host's disk writes, at a time of its
- * own, is the concern of its driver (host/disk.h). */
+/* As vm_ram, for a range that the caller is about to write itself, before the guest goes on: also
+ * makes the core forget what it derived from those bytes (patched code). What the host's disk
+ * writes, at a time of its own, is the concern of its driver (host/disk.h). */
 void *vm_ram_for_write(struct vm *vm, uint64_t gpa, uint64_t len);
 
-/* The same for bytes that vm_ram has given. Bytes that are not guest RAM are the VMM's own: nothing is done. */
+/* The same for bytes that vm_ram has given. Bytes that are not guest RAM are the VMM's own: nothing
+ * is done. */
 void vm_ram_written(struct vm *vm, const void *bytes, uint64_t len);
 
 /* Maps [hpa, hpa+size) at gpa into the guest, uncounted and untrapped. 0 or a negative errno. */
 int vm_map(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size);
 
-/* Routes a host interrupt to the device's line; it is completed on the host when the guest completes
- * it on the vPLIC. 0 or a negative errno. */
+/* Routes a host interrupt to the device's line; it is completed on the host when the guest
+ * completes it on the vPLIC. 0 or a negative errno. */
 int vm_route_irq(struct device *dev, unsigned host_irq);

@@ -4,5 +4,6 @@
 
 struct host;
 
-/* Reads opt/org.trident/options: one key=value per line. 0, or a negative errno with a sentence logged. */
+/* Reads opt/org.trident/options: one key=value per line. 0, or a negative errno with a sentence
+ * logged. */
 int options_read(const struct host *host, struct vm_options *options);

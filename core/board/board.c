@@ -1,7 +1,7 @@
 /*
- * The guest's devices as one table: which strategy provides which device, at which window, with which
- * interrupt. The only place in core/ that names strategies. Addresses are those of QEMU's virt board
- * where the device exists there; what else that board has is in windows.c.
+ * The guest's devices as one table: which strategy provides which device, at which window, with
+ * which interrupt. The only place in core/ that names strategies. Addresses are those of QEMU's
+ * virt board where the device exists there; what else that board has is in windows.c.
  */
 #include "board/board.h"
 
@@ -59,7 +59,8 @@ static const struct board_plic *const plics[] = {
     [PLIC_MAPPED] = &plicmap_plic,
 };
 
-/* --- Set-up ----------------------------------------------------------------------------------------- */
+/* --- Set-up
+ * ----------------------------------------------------------------------------------------- */
 
 /* A device of a role; end: its host end, or null: the machine's own device in a window. */
 static void add(struct vm *vm, enum role role, const struct row *row, void *host,
@@ -155,9 +156,11 @@ static void guest_completed(struct vplic *plic, unsigned source, void *arg)
     host_irq_complete(vm->host, host_irq); /* if its level still stands, it interrupts again */
 }
 
-/* --- Turns ------------------------------------------------------------------------------------------- */
+/* --- Turns
+ * ------------------------------------------------------------------------------------------- */
 
-/* Whether a device is to be served at a host interrupt. resume: unfinished ones have waited long enough. */
+/* Whether a device is to be served at a host interrupt. resume: unfinished ones have waited long
+ * enough. */
 static bool wants_turn(struct device *dev, bool resume)
 {
     if (!dev->unfinished)
@@ -253,7 +256,8 @@ void board_finish(struct vm *vm)
     }
 }
 
-/* --- Start ------------------------------------------------------------------------------------------- */
+/* --- Start
+ * ------------------------------------------------------------------------------------------- */
 
 /* Memory for what the devices keep, behind each other in whole pages; zeroed. */
 static void place_state(struct vm *vm, uint64_t *free_hpa)

@@ -1,6 +1,6 @@
 /*
- * The guest's board: which devices and other windows it has, how their interrupts reach the vcpus, and how the guest
- * starts.
+ * The guest's board: which devices and other windows it has, how their interrupts reach the vcpus,
+ * and how the guest starts.
  */
 #pragma once
 #include <stdbool.h>
@@ -29,18 +29,21 @@ struct board;
 
 struct board_plic {
     const char *name;
-    /* Once, when the devices are known. 0, or a negative errno with a sentence logged. May be null. */
+    /* Once, when the devices are known. 0, or a negative errno with a sentence logged. May be null.
+     */
     int (*init)(struct vm *vm);
     /* After the devices were reset. The same. May be null. */
     int (*reset)(struct vm *vm);
     /* The guest's access, as a window's (vm/window.h). */
     bool (*access)(struct vcpu *vcpu, void *self, struct mmio *io);
-    /* The vcpus' external interrupts become what the controller says: after anything that may have changed it. */
+    /* The vcpus' external interrupts become what the controller says: after anything that may have
+     * changed it. */
     void (*follow)(struct vm *vm);
-    /* At each host interrupt. Returns when it is to be called again at the latest (ticks of the time CSR). May be null. */
+    /* At each host interrupt. Returns when it is to be called again at the latest (ticks of the
+     * time CSR). May be null. */
     uint64_t (*poll)(struct vm *vm);
-    /* The guest uses the controller unseen: follow() is to be called at each exit, and a host interrupt that is routed
-     * to the guest is not handled by the VMM. */
+    /* The guest uses the controller unseen: follow() is to be called at each exit, and a host
+     * interrupt that is routed to the guest is not handled by the VMM. */
     bool unseen;
 };
 
@@ -59,15 +62,18 @@ struct board {
 /* What a role is called: in options, in the statistics, and in the device tree's aliases. */
 extern const char *const board_roles[VM_ROLES];
 
-/* What an emulated device of a role can be: names by vm_options.model, ending with a null; or null: only one. */
+/* What an emulated device of a role can be: names by vm_options.model, ending with a null; or null:
+ * only one. */
 extern const char *const *const board_models[VM_ROLES];
 
-/* Makes the devices and windows from the options; their state is cut off at *free_hpa. 0, or a negative errno with a
- * sentence logged. */
+/* Makes the devices and windows from the options; their state is cut off at *free_hpa. 0, or a
+ * negative errno with a sentence logged. */
 int board_init(struct vm *vm, struct board *board, uint64_t *free_hpa);
 
-/* Resets the interrupt controller and attaches every device. 0, or a negative errno with a sentence logged. */
+/* Resets the interrupt controller and attaches every device. 0, or a negative errno with a sentence
+ * logged. */
 int board_reset(struct vm *vm);
 
-/* Before the VM ends: goes on with unfinished devices until none is left, or too much time has gone. */
+/* Before the VM ends: goes on with unfinished devices until none is left, or too much time has
+ * gone. */
 void board_finish(struct vm *vm);

@@ -1,8 +1,8 @@
 /*
  * The seam's core side (device.h): counting, and what a strategy may ask for.
  *
- * Surprise: a device without an access function is the machine's own. Its registers normally do not trap;
- * with the option watch they do, are counted, and the access is passed on as it is.
+ * Surprise: a device without an access function is the machine's own. Its registers normally do not
+ * trap; with the option watch they do, are counted, and the access is passed on as it is.
  */
 #include "device.h"
 
@@ -18,8 +18,8 @@
 #include "vm/engine.h"
 #include "vm/vm.h"
 
-/* Carries the access out on the machine's own device, which the guest was given. As with a mapped page the
- * machine says what it answers: its device may be shorter than the window of its tree. */
+/* Carries the access out on the machine's own device, which the guest was given. As with a mapped
+ * page the machine says what it answers: its device may be shorter than the window of its tree. */
 static bool pass_on(struct device *dev, struct mmio *io)
 {
     const struct host_window *window = dev->host;
@@ -50,7 +50,8 @@ bool device_access(struct vcpu *vcpu, void *self, struct mmio *io)
     return done;
 }
 
-/* --- What a strategy asks for ------------------------------------------------------------------------- */
+/* --- What a strategy asks for
+ * ------------------------------------------------------------------------- */
 
 bool device_yield(struct device *dev)
 {
@@ -97,7 +98,8 @@ int vm_route_irq(struct device *dev, unsigned host_irq)
     return host_irq_enable(dev->vm->host, host_irq, routed_irq, dev);
 }
 
-/* --- What a host end asks for ------------------------------------------------------------------------- */
+/* --- What a host end asks for
+ * ------------------------------------------------------------------------- */
 
 static void notify(struct device *dev)
 {

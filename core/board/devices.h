@@ -7,8 +7,8 @@
 
 struct vcpu;
 
-/* A window's access (vm/window.h), self being the struct device: counts, then strategy->access, then the host end's
- * turn. False: raise an access fault in the guest. */
+/* A window's access (vm/window.h), self being the struct device: counts, then strategy->access,
+ * then the host end's turn. False: raise an access fault in the guest. */
 bool device_access(struct vcpu *vcpu, void *self, struct mmio *io);
 
 /* The same for an access that is not the guest's own instruction: it is not counted. */

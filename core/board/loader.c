@@ -1,8 +1,8 @@
 /*
  * Guest images: Linux Image (Documentation/arch/riscv/boot-image-header.rst), ELF, flat binary.
  *
- * Kernel at the bottom of RAM, device tree at its top, initrd below the tree. Read again at every reset,
- * as a machine's firmware would.
+ * Kernel at the bottom of RAM, device tree at its top, initrd below the tree. Read again at every
+ * reset, as a machine's firmware would.
  */
 #include "board/loader.h"
 
@@ -117,8 +117,9 @@ static int load_elf(struct vm *vm, const struct fwcfg_file *file, uint64_t limit
     return found ? 0 : refuse("kernel", "is an ELF file without code at its entry point");
 }
 
-/* A file that is no ELF goes to one place, whole, whatever a header says of text_offset: that is QEMU's rule
- * (hw/riscv/boot.c; scripts/runner/image.py has the same). image_size says what the kernel takes besides. */
+/* A file that is no ELF goes to one place, whole, whatever a header says of text_offset: that is
+ * QEMU's rule (hw/riscv/boot.c; scripts/runner/image.py has the same). image_size says what the
+ * kernel takes besides. */
 static int load_kernel(struct vm *vm, const struct fwcfg_file *file, uint64_t limit,
                        uint64_t *entry)
 {

@@ -10,6 +10,6 @@ struct loaded {
     uint64_t tree_gpa;
 };
 
-/* Loads kernel (Linux Image, ELF or flat binary) and initrd, and writes the device tree. 0, or a negative
- * errno with a sentence logged. */
+/* Loads kernel (Linux Image, ELF or flat binary) and initrd, and writes the device tree. 0, or a
+ * negative errno with a sentence logged. */
 int loader_load(struct vm *vm, struct loaded *loaded);

@@ -1,6 +1,6 @@
 /*
- * The emulated interrupt controller on the board: each of its registers traps, and its S context's output is the
- * vcpu's external interrupt.
+ * The emulated interrupt controller on the board: each of its registers traps, and its S context's
+ * output is the vcpu's external interrupt.
  */
 #include "board/plic.h"
 
@@ -11,7 +11,8 @@ static void follow(struct vm *vm)
     vcpu_set_external(vm->vcpus[0], vplic_output(&vm->board->plic, VPLIC_CONTEXT_S));
 }
 
-/* ABLATE=batch: the guest may be through with the interrupt for the last completion, and the next may follow. */
+/* ABLATE=batch: the guest may be through with the interrupt for the last completion, and the next
+ * may follow. */
 static void settle_ends(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->devices; i++) {

@@ -1,8 +1,8 @@
 /*
- * PLIC=mapped. The surprise: a claim by the guest is not seen, so "external interrupt pending" may be out of
- * date while it is true. That does no harm: whatever the guest does to be interrupted traps while an
- * interrupt is pending, and each trap looks again. While it is false it is right, because then the
- * host's interrupt is unmasked and traps.
+ * PLIC=mapped. The surprise: a claim by the guest is not seen, so "external interrupt pending" may
+ * be out of date while it is true. That does no harm: whatever the guest does to be interrupted
+ * traps while an interrupt is pending, and each trap looks again. While it is false it is right,
+ * because then the host's interrupt is unmasked and traps.
  */
 #include "board/plicmap.h"
 
@@ -20,8 +20,8 @@
 #define ENABLE  (0x002000u + 0x80u * VPLIC_CONTEXT_S)
 #define CONTEXT (0x200000u + 0x1000u * VPLIC_CONTEXT_S)
 
-/* The vcpu's external interrupt is the host's: looks at it, and has the host interrupt the guest only for a
- * change that the vcpu has not seen. */
+/* The vcpu's external interrupt is the host's: looks at it, and has the host interrupt the guest
+ * only for a change that the vcpu has not seen. */
 static void follow(struct vm *vm)
 {
     bool level = csr_read(CSR_SIP) & SIP_SEIP;
@@ -32,8 +32,8 @@ static void follow(struct vm *vm)
         csr_set(CSR_SIE, SIP_SEIP);
 }
 
-/* The VMM's own sources do not interrupt the guest, and a guest may go on without a trap: they are looked at some
- * times a second in any case. */
+/* The VMM's own sources do not interrupt the guest, and a guest may go on without a trap: they are
+ * looked at some times a second in any case. */
 static uint64_t poll(struct vm *vm)
 {
     uint64_t now = io_time(), next = vm->board->plic_poll_time;

@@ -1,13 +1,13 @@
 /*
- * The goldfish RTC (Android emulator, docs/GOLDFISH-VIRTUAL-HARDWARE.TXT; Linux' rtc-goldfish), which
- * QEMU's virt board has at the same place. Emulated under every strategy: a guest that could set the
- * machine's own clock and alarm would set them for the VMM and for every other guest.
+ * The goldfish RTC (Android emulator, docs/GOLDFISH-VIRTUAL-HARDWARE.TXT; Linux' rtc-goldfish),
+ * which QEMU's virt board has at the same place. Emulated under every strategy: a guest that could
+ * set the machine's own clock and alarm would set them for the VMM and for every other guest.
  *
- * The surprise: the upper half of the alarm is stored first, the lower half sets it; of the time, the
- * lower half is read first and keeps the upper half that belongs to it.
+ * The surprise: the upper half of the alarm is stored first, the lower half sets it; of the time,
+ * the lower half is read first and keeps the upper half that belongs to it.
  *
- * With PLIC=mapped the machine's interrupt is the guest's: then the machine's alarm, its pending bit and its
- * enable bit are the guest's too, and only the time is shifted.
+ * With PLIC=mapped the machine's interrupt is the guest's: then the machine's alarm, its pending
+ * bit and its enable bit are the guest's too, and only the time is shifted.
  */
 #include "board/rtc.h"
 

@@ -1,6 +1,7 @@
 /*
- * SBI v2.0 for the guest: BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN and the legacy calls. Everything else is
- * SBI_ERR_NOT_SUPPORTED. Here are the tables, and what is neither about harts nor about the console.
+ * SBI v2.0 for the guest: BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN and the legacy calls. Everything
+ * else is SBI_ERR_NOT_SUPPORTED. Here are the tables, and what is neither about harts nor about the
+ * console.
  *
  * Surprise: legacy calls answer in a0 alone and must leave a1 as it is.
  */

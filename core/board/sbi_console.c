@@ -1,13 +1,14 @@
 /*
- * The guest's SBI console: SBI specification 2.0, chapter "Debug Console Extension", and the legacy calls of chapter
- * "Legacy Extensions".
+ * The guest's SBI console: SBI specification 2.0, chapter "Debug Console Extension", and the legacy
+ * calls of chapter "Legacy Extensions".
  *
- * The firmware of the bare machine uses the UART that the guest has, by polling its registers, and so does this: a
- * byte of input goes to whoever asks first, and none to both. Where the guest's UART is no 16550 the input that
- * its driver has not taken waits at the host's end, and is read there.
+ * The firmware of the bare machine uses the UART that the guest has, by polling its registers, and
+ * so does this: a byte of input goes to whoever asks first, and none to both. Where the guest's
+ * UART is no 16550 the input that its driver has not taken waits at the host's end, and is read
+ * there.
  *
- * The surprise: a call that finds no room does not wait in the VMM. The guest goes back to its ecall, and makes the
- * call again, with interrupts and the control channel served in between.
+ * The surprise: a call that finds no room does not wait in the VMM. The guest goes back to its
+ * ecall, and makes the call again, with interrupts and the control channel served in between.
  */
 #include <string.h>
 
@@ -23,8 +24,9 @@
 #define LSR_DATA  0x01u
 #define LSR_EMPTY 0x20u
 
-#define PIECE_MAX (CONSOLE_RING / 2) /* bytes of one call: twice as many when all are line feeds */
-#define COPY_MAX  64u                /* bytes on the stack */
+#define PIECE_MAX (CONSOLE_RING / 2) /* bytes of one call: twice as many when all are line feeds \
+                                      */
+#define COPY_MAX 64u                 /* bytes on the stack */
 
 static struct device *uart_of(struct vm *vm)
 {
@@ -51,9 +53,11 @@ static void store(struct device *dev, uint64_t offset, uint8_t value)
     device_carry_out(dev, &io);
 }
 
-/* --- Output ------------------------------------------------------------------------------------------- */
+/* --- Output
+ * ------------------------------------------------------------------------------------------- */
 
-/* As the firmware does, a line feed gets a carriage return in front. text has room for twice len. */
+/* As the firmware does, a line feed gets a carriage return in front. text has room for twice len.
+ */
 static size_t expand(uint8_t *text, const uint8_t *bytes, size_t len)
 {
     size_t used = 0;
@@ -79,8 +83,8 @@ static size_t write_end(struct vm *vm, const uint8_t *bytes, size_t len)
     return len;
 }
 
-/* Into the machine's UART, which the guest owns: as much as it takes without waiting. It may stop between a
- * carriage return and its line feed. */
+/* Into the machine's UART, which the guest owns: as much as it takes without waiting. It may stop
+ * between a carriage return and its line feed. */
 static size_t write_given(struct device *dev, const uint8_t *bytes, size_t len)
 {
     bool *returned = &dev->vm->board->returned;
@@ -101,8 +105,9 @@ static size_t write(struct vm *vm, const uint8_t *bytes, size_t len)
     return dev->end ? write_end(vm, bytes, len) : write_given(dev, bytes, len);
 }
 
-/* The guest makes its call once more, at the earliest when something has happened. The machine's UART tells its
- * owner that there is room: the VMM's own driver, or the guest, and then nobody may sleep. */
+/* The guest makes its call once more, at the earliest when something has happened. The machine's
+ * UART tells its owner that there is room: the VMM's own driver, or the guest, and then nobody may
+ * sleep. */
 static struct sbi_answer again(struct vcpu *vcpu)
 {
     vcpu->pc -= 4;
@@ -115,7 +120,8 @@ struct sbi_answer sbi_legacy_putchar(struct vcpu *vcpu)
     return write(vcpu->vm, &byte, 1) ? sbi_value(0) : again(vcpu);
 }
 
-/* --- Input -------------------------------------------------------------------------------------------- */
+/* --- Input
+ * -------------------------------------------------------------------------------------------- */
 
 static size_t read(struct vm *vm, uint8_t *bytes, size_t len)
 {
@@ -149,7 +155,8 @@ static size_t read_to(struct vm *vm, uint64_t gpa, size_t len)
     return done;
 }
 
-/* --- DBCN --------------------------------------------------------------------------------------------- */
+/* --- DBCN
+ * --------------------------------------------------------------------------------------------- */
 
 static struct sbi_answer call_memory(struct vcpu *vcpu, uint64_t fid)
 {

@@ -1,9 +1,10 @@
 /*
- * Calls about harts: SBI specification 2.0, chapters "IPI Extension", "RFENCE Extension", "Hart State Management
- * Extension", and the legacy calls of chapter "Legacy Extensions".
+ * Calls about harts: SBI specification 2.0, chapters "IPI Extension", "RFENCE Extension", "Hart
+ * State Management Extension", and the legacy calls of chapter "Legacy Extensions".
  *
- * The surprise: a mask may name harts that do not exist, and what then is depends on the firmware. For a hart
- * that does exist the call is always carried out; otherwise the machine's own firmware is asked (answer_absent).
+ * The surprise: a mask may name harts that do not exist, and what then is depends on the firmware.
+ * For a hart that does exist the call is always carried out; otherwise the machine's own firmware
+ * is asked (answer_absent).
  */
 #include "board/sbi_internal.h"
 #include "vm/emulate.h"
@@ -25,7 +26,8 @@
 #define SUSPEND_NON_RETENTIVE          0x80000000u
 #define SUSPEND_NON_RETENTIVE_PLATFORM 0x90000000u
 
-/* --- Masks -------------------------------------------------------------------------------------------- */
+/* --- Masks
+ * -------------------------------------------------------------------------------------------- */
 
 static bool names_hart(const struct vcpu *vcpu, uint64_t mask, uint64_t base)
 {
@@ -33,9 +35,9 @@ static bool names_hart(const struct vcpu *vcpu, uint64_t mask, uint64_t base)
     return base == ALL_HARTS || (vcpu->hartid >= base && bit < 64 && (mask >> bit & 1));
 }
 
-/* What a call says whose mask names none of the guest's harts. With a base that exists: success. OpenSBI up to 1.5
- * refuses a base that does not, as the specification has it, and from 1.6 on it does nothing; so this machine's is
- * asked, with a mask that names nobody. */
+/* What a call says whose mask names none of the guest's harts. With a base that exists: success.
+ * OpenSBI up to 1.5 refuses a base that does not, as the specification has it, and from 1.6 on it
+ * does nothing; so this machine's is asked, with a mask that names nobody. */
 static struct sbi_answer answer_absent(const struct vcpu *vcpu, uint64_t base)
 {
     if (base == vcpu->hartid)
@@ -44,8 +46,8 @@ static struct sbi_answer answer_absent(const struct vcpu *vcpu, uint64_t base)
     return sbi_error(refuses ? SBI_ERR_INVALID_PARAM : SBI_SUCCESS);
 }
 
-/* The mask of a legacy call lies at a virtual address of the guest; a null pointer names all. False: the guest's own
- * load of it would trap, and so the call does, at the ecall. */
+/* The mask of a legacy call lies at a virtual address of the guest; a null pointer names all.
+ * False: the guest's own load of it would trap, and so the call does, at the ecall. */
 static bool load_mask(struct vcpu *vcpu, bool *named)
 {
     uint64_t gva = vcpu->x[10], mask, stval;
@@ -59,7 +61,8 @@ static bool load_mask(struct vcpu *vcpu, bool *named)
     return true;
 }
 
-/* --- IPI ---------------------------------------------------------------------------------------------- */
+/* --- IPI
+ * ---------------------------------------------------------------------------------------------- */
 
 static void send_ipi(struct vcpu *vcpu)
 {
@@ -94,7 +97,8 @@ struct sbi_answer sbi_legacy_send_ipi(struct vcpu *vcpu)
     return sbi_value(0);
 }
 
-/* --- RFENCE ------------------------------------------------------------------------------------------- */
+/* --- RFENCE
+ * ------------------------------------------------------------------------------------------- */
 
 static void fence_range(struct vcpu *vcpu, uint64_t start, uint64_t size, unsigned by,
                         uint64_t asid)
@@ -150,7 +154,8 @@ struct sbi_answer sbi_legacy_sfence_asid(struct vcpu *vcpu)
     return legacy_fence(vcpu, FENCE_ASID);
 }
 
-/* --- HSM ---------------------------------------------------------------------------------------------- */
+/* --- HSM
+ * ---------------------------------------------------------------------------------------------- */
 
 /* Whether a hart can be led to an address. */
 static bool may_start_at(struct vcpu *vcpu, uint64_t gpa)
@@ -173,8 +178,8 @@ static bool is_reserved(uint32_t type)
            (type > SUSPEND_NON_RETENTIVE && type < SUSPEND_NON_RETENTIVE_PLATFORM);
 }
 
-/* Any interrupt that is pending and enabled in sie wakes, as from wfi. After a non-retentive suspend the guest goes on
- * at its address (a1), with a2. */
+/* Any interrupt that is pending and enabled in sie wakes, as from wfi. After a non-retentive
+ * suspend the guest goes on at its address (a1), with a2. */
 static struct sbi_answer suspend(struct vcpu *vcpu)
 {
     uint32_t type = (uint32_t)vcpu->x[10];

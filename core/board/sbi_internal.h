@@ -1,5 +1,6 @@
-/* What the parts of the guest's SBI share: sbi.c (the table and what belongs to no part), sbi_harts.c (IPI, RFENCE,
- * HSM and their legacy forms) and sbi_console.c (DBCN and its legacy forms). */
+/* What the parts of the guest's SBI share: sbi.c (the table and what belongs to no part),
+ * sbi_harts.c (IPI, RFENCE, HSM and their legacy forms) and sbi_console.c (DBCN and its legacy
+ * forms). */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

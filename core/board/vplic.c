@@ -4,10 +4,10 @@
  *
  * The surprise: a line that falls does not take its pending bit back; only a claim does. Where the
  * specification and QEMU's model (hw/intc/sifive_plic.c) differ, a guest gets what it would see on
- * QEMU. A completion works whether the source is enabled or not. A source becomes pending whenever its
- * device asserts the line, also while it is high or claimed, and not by a completion: a driver that leaves
- * a cause standing has one interrupt and not a storm. In one case QEMU can lose an interrupt, and this
- * does not: the outputs follow the enable bits at once.
+ * QEMU. A completion works whether the source is enabled or not. A source becomes pending whenever
+ * its device asserts the line, also while it is high or claimed, and not by a completion: a driver
+ * that leaves a cause standing has one interrupt and not a storm. In one case QEMU can lose an
+ * interrupt, and this does not: the outputs follow the enable bits at once.
  */
 #include "board/vplic.h"
 

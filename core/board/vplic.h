@@ -26,8 +26,8 @@ struct vplic {
     uint32_t enable[VPLIC_CONTEXTS][VPLIC_WORDS];
     uint32_t threshold[VPLIC_CONTEXTS];
 
-    /* May be null: the guest has completed a source that it had claimed. It may call vplic_set_line. Kept by
-     * vplic_reset. */
+    /* May be null: the guest has completed a source that it had claimed. It may call
+     * vplic_set_line. Kept by vplic_reset. */
     void (*completed)(struct vplic *plic, unsigned source, void *arg);
     void *arg;
 };
@@ -43,11 +43,12 @@ void vplic_reset(struct vplic *plic);
  * change either output. */
 bool vplic_access(struct vplic *plic, struct mmio *io);
 
-/* Drives the line of a source; one that does not exist is ignored. Each call with true makes it pending. True: it
- * was not, so that either output may have changed. */
+/* Drives the line of a source; one that does not exist is ignored. Each call with true makes it
+ * pending. True: it was not, so that either output may have changed. */
 bool vplic_set_line(struct vplic *plic, unsigned source, bool level);
 
-/* Has the context the source before it (enabled and pending, and its line high), or claimed and not completed? */
+/* Has the context the source before it (enabled and pending, and its line high), or claimed and not
+ * completed? */
 bool vplic_is_open(const struct vplic *plic, unsigned source, unsigned context);
 
 /* The context's interrupt output: is there something to claim? */

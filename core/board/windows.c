@@ -1,9 +1,10 @@
 /*
- * The guest's board besides its devices, as one table of windows: what QEMU's virt board has at fixed addresses, and
- * which of it a guest finds here. docs/devices.md says why for each.
+ * The guest's board besides its devices, as one table of windows: what QEMU's virt board has at
+ * fixed addresses, and which of it a guest finds here. docs/devices.md says why for each.
  *
- * The surprise: a virtio-mmio transport without a device is there, too. It says "virt", version 2, device 0,
- * by which a guest that looks at all eight knows that it is empty; in the device tree it is not named.
+ * The surprise: a virtio-mmio transport without a device is there, too. It says "virt", version 2,
+ * device 0, by which a guest that looks at all eight knows that it is empty; in the device tree it
+ * is not named.
  */
 #include "board/windows.h"
 

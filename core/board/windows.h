@@ -4,7 +4,8 @@
 
 struct vm;
 
-/* Adds them all. To be called before the devices are added, each of which takes its window out of what is below. */
+/* Adds them all. To be called before the devices are added, each of which takes its window out of
+ * what is below. */
 void windows_add(struct vm *vm);
 
 /* What the registers of enum exit_window are called; null: no such window. */

@@ -1,6 +1,7 @@
 /*
- * What zero-copy saves: with ABLATE=copy the host's disk sees a buffer of the VMM, and every byte is
- * copied between it and the guest's pages. A request longer than the buffer goes in several pieces.
+ * What zero-copy saves: with ABLATE=copy the host's disk sees a buffer of the VMM, and every byte
+ * is copied between it and the guest's pages. A request longer than the buffer goes in several
+ * pieces.
  */
 #pragma once
 #include <stdbool.h>

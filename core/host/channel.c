@@ -1,6 +1,6 @@
 /*
- * The control channel's transport: a virtio-console with a single port (virtio specification 1.2, section 5.3:
- * receiveq 0, transmitq 1, no MULTIPORT).
+ * The control channel's transport: a virtio-console with a single port (virtio specification 1.2,
+ * section 5.3: receiveq 0, transmitq 1, no MULTIPORT).
  *
  * The surprise: a reader that stops reading stops the transmit queue; the VMM waits for it a
  * little, then loses the line and not the guest's time.
@@ -159,7 +159,8 @@ static void take_input(struct channel *channel, char byte)
     channel->listener.line(channel->listener.argument, channel->line, len);
 }
 
-/* The next byte that has come, with what it is in given back behind its last. False: there is none. */
+/* The next byte that has come, with what it is in given back behind its last. False: there is none.
+ */
 static bool next_byte(struct channel *channel, char *byte)
 {
     uint32_t head, len;
@@ -234,7 +235,8 @@ int channel_start(struct host *host, const struct channel_listener *listener)
         return error;
     }
     channel->registers = registers;
-    /* What was sent is taken back when a buffer is needed: its interrupt would only disturb a count. */
+    /* What was sent is taken back when a buffer is needed: its interrupt would only disturb a
+     * count. */
     virtio_queue_wait_for(&channel->transmit, NEVER);
     virtio_ready(registers);
     for (unsigned i = 0; i < channel->receive.size && i < CHANNEL_INPUTS; i++)

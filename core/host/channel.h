@@ -1,7 +1,7 @@
 /*
- * The control channel: lines of text both ways over a virtio-console of its own, so that the guest's console
- * carries the guest alone. Without such a device everything is dropped silently. What the lines mean:
- * observe/control.h.
+ * The control channel: lines of text both ways over a virtio-console of its own, so that the
+ * guest's console carries the guest alone. Without such a device everything is dropped silently.
+ * What the lines mean: observe/control.h.
  */
 #pragma once
 #include <stdbool.h>
@@ -20,7 +20,8 @@ struct host;
 
 /* Who takes the lines that come in. */
 struct channel_listener {
-    /* May the next line be taken now? Asked before each byte. False: channel_poll() will be called. */
+    /* May the next line be taken now? Asked before each byte. False: channel_poll() will be called.
+     */
     bool (*ready)(void *argument);
     /* A line, without its newline. */
     void (*line)(void *argument, const char *line, size_t len);
@@ -59,8 +60,8 @@ void channel_write(struct host *host, const char *bytes, size_t len);
 __attribute__((format(printf, 2, 3))) void channel_printf(struct host *host, const char *format,
                                                           ...);
 
-/* Whether less than a buffer can be written without waiting for the reader, and one answer besides. A reader that has
- * not read for a second loses the rest of the line: then it is true as well. */
+/* Whether less than a buffer can be written without waiting for the reader, and one answer besides.
+ * A reader that has not read for a second loses the rest of the line: then it is true as well. */
 bool channel_has_room(struct host *host);
 
 /* Sends what is queued and waits, a bounded time, until the device has taken it. */

@@ -26,8 +26,9 @@
 #define IER_RX 0x01u /* input is waiting */
 #define IER_TX 0x02u /* the output FIFO is empty */
 
-#define FCR_ENABLE 0x01u /* use the FIFOs and keep what is in them; interrupt from the first byte */
-#define LCR_8N1    0x03u
+#define FCR_ENABLE 0x01u /* use the FIFOs and keep what is in them; interrupt from the first byte \
+                          */
+#define LCR_8N1 0x03u
 #define LCR_DLAB \
     0x80u /* UART_RBR and UART_THR are the divisor's low byte, UART_IER its high byte */
 #define MCR_READY 0x0bu /* DTR, RTS, OUT2 (lets the interrupt out, on a PC) */
@@ -49,10 +50,11 @@ static uint8_t load(const struct console *console, unsigned offset)
 }
 
 /*
- * OpenSBI from 1.6 on writes a sentence to the UART, in the middle of the guest's lines, whenever an sret, wfi or
- * sfence.vma traps that is not S-mode's, and each of a guest's kernel begins so. Between its own uses of UART_RBR,
- * UART_THR and UART_IER the driver therefore turns them into the divisor's registers, where the sentence ends; the
- * divisor is put right again before. LSR, by which the firmware waits, stays.
+ * OpenSBI from 1.6 on writes a sentence to the UART, in the middle of the guest's lines, whenever
+ * an sret, wfi or sfence.vma traps that is not S-mode's, and each of a guest's kernel begins so.
+ * Between its own uses of UART_RBR, UART_THR and UART_IER the driver therefore turns them into the
+ * divisor's registers, where the sentence ends; the divisor is put right again before. LSR, by
+ * which the firmware waits, stays.
  */
 static struct console *muted;
 

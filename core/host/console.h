@@ -22,16 +22,18 @@ struct console {
     uint8_t ring[CONSOLE_RING];
 };
 
-/* Sets the UART up, takes its interrupt. The end has no owner yet. ablate: enum ablation. 0 or a negative errno. */
+/* Sets the UART up, takes its interrupt. The end has no owner yet. ablate: enum ablation. 0 or a
+ * negative errno. */
 int host_console_start(struct host *host, unsigned ablate);
 
 /* Waits until the UART has taken what was written, a bounded time. For power-off and panic. */
 void host_console_flush(struct host *host);
 
-/* The firmware is asked to write to the UART (true) or has done so (false): what it writes at other times may be kept
- * from it, see console.c. */
+/* The firmware is asked to write to the UART (true) or has done so (false): what it writes at other
+ * times may be kept from it, see console.c. */
 void host_console_lend(bool lent);
 
-/* How many bytes end.write would take now without keeping the owner waiting: 0 while the owner's own output
- * waits for room. When there is less than was hoped for, the UART's interrupt tells of more. */
+/* How many bytes end.write would take now without keeping the owner waiting: 0 while the owner's
+ * own output waits for room. When there is less than was hoped for, the UART's interrupt tells of
+ * more. */
 size_t host_console_room(struct host *host);

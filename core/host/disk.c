@@ -5,9 +5,9 @@
  * The surprise: each request takes one descriptor of the queue, which points to a table of its own
  * (INDIRECT_DESC); so the depth does not depend on the number of segments.
  *
- * Completions are coalesced by what is in flight (vIC, USENIX ATC 2011): while others are on their way, a
- * finished request can wait for them, since one of them will interrupt. And by time, while the guest is
- * about to make others (host/hold.h).
+ * Completions are coalesced by what is in flight (vIC, USENIX ATC 2011): while others are on their
+ * way, a finished request can wait for them, since one of them will interrupt. And by time, while
+ * the guest is about to make others (host/hold.h).
  */
 #include "host/disk.h"
 
@@ -52,8 +52,8 @@ static struct disk_slot *free_slot(struct disk *disk)
     return NULL;
 }
 
-/* How many finished requests make a delivery: three quarters of all that the owner waits for, so that
- * the rest keeps the disk busy meanwhile; a good many if it makes more of them. */
+/* How many finished requests make a delivery: three quarters of all that the owner waits for, so
+ * that the rest keeps the disk busy meanwhile; a good many if it makes more of them. */
 static uint16_t delivery(const struct disk *disk)
 {
     uint16_t total = disk->in_flight + disk->finished;
@@ -182,13 +182,15 @@ static void reap(struct disk *disk)
     virtio_queue_kick(&disk->queue);
 }
 
-/* Whether the device has finished what is worth looking at, or reap() has left something and has its turn. */
+/* Whether the device has finished what is worth looking at, or reap() has left something and has
+ * its turn. */
 static bool is_due(const struct disk *disk)
 {
     return disk->behind ? !must_yield(disk) : virtio_queue_due(&disk->queue);
 }
 
-/* ABLATE_BATCH: no further completion before the guest is through with the interrupt for the last. */
+/* ABLATE_BATCH: no further completion before the guest is through with the interrupt for the last.
+ */
 static bool is_held(const struct disk *disk)
 {
     const struct host_end *end = &disk->front.end;

@@ -2,13 +2,15 @@
  * QEMU's virtio-blk as a struct host_disk: the one back end of the emulated and the paravirtual
  * disk.
  *
- * A read writes into guest RAM while the guest runs, until the device has finished it, and it alone: whatever has
- * become of the device that asked for it (done, failed, abandoned, broken). So what the core derives from RAM is
- * kept right here, once for all owners and all ends of a request: when a read is submitted the core forgets
- * what it has of those bytes (struct host_owner), and derives nothing from them as long as host_writes_to.
+ * A read writes into guest RAM while the guest runs, until the device has finished it, and it
+ * alone: whatever has become of the device that asked for it (done, failed, abandoned, broken). So
+ * what the core derives from RAM is kept right here, once for all owners and all ends of a request:
+ * when a read is submitted the core forgets what it has of those bytes (struct host_owner), and
+ * derives nothing from them as long as host_writes_to.
  *
  * Batching is done here, once for both: requests are announced to the device when the access that
- * caused them has been carried out, completions are looked at in batches (see `patience` in disk.c).
+ * caused them has been carried out, completions are looked at in batches (see `patience` in
+ * disk.c).
  */
 #pragma once
 #include <stdbool.h>
@@ -60,6 +62,6 @@ struct disk {
  * away. The end has no owner yet. 0, or a negative errno with a sentence logged. */
 int host_disk_start(struct host *host, const struct host_window *window, unsigned ablate);
 
-/* Is a request with the device that it writes to any of these host-physical bytes for? Also after a reset from
- * which the device did not come back. */
+/* Is a request with the device that it writes to any of these host-physical bytes for? Also after a
+ * reset from which the device did not come back. */
 bool host_writes_to(const struct host *host, uint64_t hpa, uint64_t len);

@@ -1,9 +1,9 @@
 /*
- * How a request of the host's disk looks to the device (virtio specification 1.2, section 5.2.6): header,
- * data, status.
+ * How a request of the host's disk looks to the device (virtio specification 1.2, section 5.2.6):
+ * header, data, status.
  *
- * The surprise: with ABLATE=copy the data is a piece of the request in the VMM's own buffer, and one
- * request becomes several, one after the other.
+ * The surprise: with ABLATE=copy the data is a piece of the request in the VMM's own buffer, and
+ * one request becomes several, one after the other.
  */
 #include <errno.h>
 
@@ -90,7 +90,8 @@ static uint8_t *bounce_of(const struct disk *disk, const struct disk_slot *slot)
     return disk->bounce + (slot - disk->slot) * BOUNCE_SIZE;
 }
 
-/* Describes what a transfer moves: the caller's segments, or a piece of them in the VMM's buffer. */
+/* Describes what a transfer moves: the caller's segments, or a piece of them in the VMM's buffer.
+ */
 static struct virtio_desc *describe_data(const struct disk *disk, struct disk_slot *slot,
                                          struct virtio_desc *end)
 {

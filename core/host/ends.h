@@ -1,9 +1,9 @@
 /*
- * Host ends: what stands for a part of the real machine, such as its disk or its console. A strategy uses one, and
- * the board gives each its turn without knowing what it is.
+ * Host ends: what stands for a part of the real machine, such as its disk or its console. A
+ * strategy uses one, and the board gives each its turn without knowing what it is.
  *
- * All calls return at once; completions and input are announced to the owner (struct host_owner) from the host's
- * interrupts.
+ * All calls return at once; completions and input are announced to the owner (struct host_owner)
+ * from the host's interrupts.
  */
 #pragma once
 #include <stdbool.h>
@@ -28,15 +28,18 @@ enum ablation {
 
 /* What an end may ask of the device that uses it (core/board/device.c). */
 struct host_owner {
-    /* There is input, or room again after a short write, or requests have completed: the device's turn. */
+    /* There is input, or room again after a short write, or requests have completed: the device's
+     * turn. */
     void (*notify)(struct device *owner);
     /* As device_yield (core/device.h). */
     bool (*yield)(struct device *owner);
     /* Is the device's turn put off, because it has yielded? */
     bool (*is_unfinished)(const struct device *owner);
-    /* ABLATE_BATCH: has the guest an interrupt of the device before it, or is it still handling one? */
+    /* ABLATE_BATCH: has the guest an interrupt of the device before it, or is it still handling
+     * one? */
     bool (*is_interrupting)(const struct device *owner);
-    /* These bytes, from vm_ram, are about to be written: what the core derived from them is to be forgotten. */
+    /* These bytes, from vm_ram, are about to be written: what the core derived from them is to be
+     * forgotten. */
     void (*written)(struct device *owner, const void *bytes, uint64_t len);
 };
 
@@ -47,11 +50,13 @@ struct host_end {
     unsigned ablate; /* enum ablation */
     uint64_t held;   /* how often completions were held back, since the machine was started */
 
-    /* The owner has had its turn: what it submitted is announced, and it is served again as long as there is
-     * something for it. To be called after each access to the owner's registers. False: there was nothing to do. */
+    /* The owner has had its turn: what it submitted is announced, and it is served again as long as
+     * there is something for it. To be called after each access to the owner's registers. False:
+     * there was nothing to do. */
     bool (*settle)(struct host_end *end);
 
-    /* Ends what has waited long enough. To be called at host interrupts, and when the guest begins to idle. */
+    /* Ends what has waited long enough. To be called at host interrupts, and when the guest begins
+     * to idle. */
     void (*look)(struct host_end *end);
 
     /* When look() is to be called in any case: in ticks of the time CSR; UINT64_MAX: need not. */

@@ -1,9 +1,10 @@
 /*
- * Access to a register of the real machine at an offset and of a width that the guest chose. The machine may
- * refuse it (a window of the device tree is longer than its device); that is the guest's access fault.
+ * Access to a register of the real machine at an offset and of a width that the guest chose. The
+ * machine may refuse it (a window of the device tree is longer than its device); that is the
+ * guest's access fault.
  *
- * Surprise: the access does trap. The trap vector (engine/trap/vector.S) knows the few instructions of guard.S and goes
- * on at their other end, where every other trap of the VMM is a panic.
+ * Surprise: the access does trap. The trap vector (engine/trap/vector.S) knows the few instructions
+ * of guard.S and goes on at their other end, where every other trap of the VMM is a panic.
  */
 #pragma once
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /*
- * The real hart's timer (Sstc: "Supervisor-mode Timer Extension"): one comparison serves the guest's and the VMM's
- * own alarm.
+ * The real hart's timer (Sstc: "Supervisor-mode Timer Extension"): one comparison serves the
+ * guest's and the VMM's own alarm.
  */
 #include "host/hart.h"
 

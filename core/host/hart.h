@@ -1,8 +1,8 @@
 /*
  * The real hart: what was last written to its CSRs, its timer, and the exit that it handles.
  *
- * There is one struct for each physical hart. While the VMM runs, tp holds its address; while the guest runs,
- * sscratch leads to the vcpu and that to the hart (engine/trap/vector.S).
+ * There is one struct for each physical hart. While the VMM runs, tp holds its address; while the
+ * guest runs, sscratch leads to the vcpu and that to the hart (engine/trap/vector.S).
  */
 #pragma once
 #include <stdbool.h>
@@ -12,9 +12,9 @@
 
 struct vcpu;
 
-/* What an exit may cost before the rest of its work is left for later: 0.4 ms at QEMU's 10 MHz, which is
- * 400,000 instructions where they are counted. A single step that follows costs far less than the other
- * 600,000 of the 1,000,000 that no exit may exceed. */
+/* What an exit may cost before the rest of its work is left for later: 0.4 ms at QEMU's 10 MHz,
+ * which is 400,000 instructions where they are counted. A single step that follows costs far less
+ * than the other 600,000 of the 1,000,000 that no exit may exceed. */
 #define HART_TICKS 4000u
 
 struct hart {
@@ -55,8 +55,8 @@ static inline void hart_become(struct hart *hart)
 struct hart *hart_this(void);
 #endif
 
-/* Whether the exit being handled has cost so much that the guest, interrupts and the control channel are to
- * have their turn before it goes on. */
+/* Whether the exit being handled has cost so much that the guest, interrupts and the control
+ * channel are to have their turn before it goes on. */
 static inline bool hart_is_spent(void)
 {
     struct hart *hart = hart_this();
@@ -68,12 +68,12 @@ static inline bool hart_is_spent(void)
 /* Finds out what the hart has, and puts its timer at rest. */
 void hart_start(struct hart *hart);
 
-/* The guest's stimecmp (Sstc) is time. The host's timer interrupts at the guest's comparison or at the VMM's
- * alarm, whichever comes first; its STIE is on only while one of them is ahead. */
+/* The guest's stimecmp (Sstc) is time. The host's timer interrupts at the guest's comparison or at
+ * the VMM's alarm, whichever comes first; its STIE is on only while one of them is ahead. */
 void hart_compare(struct hart *hart, uint64_t time);
 
-/* The host's timer interrupts at this time (in ticks; UINT64_MAX: no more) on the VMM's own behalf, once. True: the
- * guest's comparison has been reached, and no interrupt will tell of it. */
+/* The host's timer interrupts at this time (in ticks; UINT64_MAX: no more) on the VMM's own behalf,
+ * once. True: the guest's comparison has been reached, and no interrupt will tell of it. */
 bool hart_set_alarm(struct hart *hart, uint64_t time);
 
 /* The host's timer has interrupted: neither of the two does so again until it is set anew. */

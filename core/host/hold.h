@@ -1,9 +1,10 @@
 /*
- * A hold: what the disk has finished waits for the requests that the guest is about to make, so that one
- * interrupt serves several of them even where the disk is faster than the guest.
+ * A hold: what the disk has finished waits for the requests that the guest is about to make, so
+ * that one interrupt serves several of them even where the disk is faster than the guest.
  *
- * Tried when the guest makes a few requests before it idles. Ends when it idles, when a batch is finished,
- * when it has made none for a while, or after a few such whiles; so the VMM must look from time to time.
+ * Tried when the guest makes a few requests before it idles. Ends when it idles, when a batch is
+ * finished, when it has made none for a while, or after a few such whiles; so the VMM must look
+ * from time to time.
  */
 #pragma once
 #include <stdbool.h>

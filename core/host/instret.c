@@ -1,9 +1,9 @@
 /*
  * Whether the counter instret (RISC-V unprivileged specification, "Zicntr") counts instructions.
  *
- * Surprise: QEMU's does so only with -icount. Without, it is the computer's clock, and nothing says so. But of a
- * loop it is known how many instructions it has: a clock that shows just that number, for several lengths one
- * after the other, is as good as impossible.
+ * Surprise: QEMU's does so only with -icount. Without, it is the computer's clock, and nothing says
+ * so. But of a loop it is known how many instructions it has: a clock that shows just that number,
+ * for several lengths one after the other, is as good as impossible.
  */
 #include "host/machine.h"
 

@@ -113,8 +113,8 @@ static int probe_cpu(struct host *host, const void *fdt)
     return 0;
 }
 
-/* The context of the same hart's M-mode: the controller's other entry. (Its interrupt is 11, of which OpenSBI
- * makes "none" in the tree that it passes on.) The S-mode's own if there is none. */
+/* The context of the same hart's M-mode: the controller's other entry. (Its interrupt is 11, of
+ * which OpenSBI makes "none" in the tree that it passes on.) The S-mode's own if there is none. */
 static unsigned machine_context(const void *fdt, int node, unsigned context, unsigned contexts)
 {
     uint32_t hart = cell(fdt, node, "interrupts-extended", 2 * context);

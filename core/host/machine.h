@@ -52,8 +52,8 @@ struct host {
 /* Reads the machine's facts from its device tree. 0, or a negative errno with a sentence logged. */
 int host_probe(struct host *host, const void *fdt);
 
-/* Whether instret counts retired instructions. Without -icount QEMU's is the computer's clock, and nothing in the
- * device tree says so. Takes some 10,000 instructions. */
+/* Whether instret counts retired instructions. Without -icount QEMU's is the computer's clock, and
+ * nothing in the device tree says so. Takes some 10,000 instructions. */
 bool host_counts_instructions(void);
 
 /* The first virtio-mmio slot that holds a device of this type (virtio specification, section 5), or

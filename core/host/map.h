@@ -1,9 +1,9 @@
 /*
- * The VMM's own view of memory: one direct map, va = hpa + map_offset, supervisor-only, present in every
- * shadow root. Before paging is on, map_offset is 0.
+ * The VMM's own view of memory: one direct map, va = hpa + map_offset, supervisor-only, present in
+ * every shadow root. Before paging is on, map_offset is 0.
  *
- * It lies in the hole that is non-canonical for the guest: slot 256 of the host's root table. With an
- * Sv48 host that is the hole of an Sv39 guest, with an Sv57 host that of an Sv48 guest.
+ * It lies in the hole that is non-canonical for the guest: slot 256 of the host's root table. With
+ * an Sv48 host that is the hole of an Sv39 guest, with an Sv57 host that of an Sv48 guest.
  */
 #pragma once
 #include <stdint.h>

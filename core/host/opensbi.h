@@ -1,6 +1,7 @@
 /*
- * What versions of the machine's firmware do differently, where a guest would see it: the guest is to meet what it meets on
- * this machine without the VMM. Versions by name: docs/testing.md. SBI specification 2.0, "Base Extension".
+ * What versions of the machine's firmware do differently, where a guest would see it: the guest is
+ * to meet what it meets on this machine without the VMM. Versions by name: docs/testing.md. SBI
+ * specification 2.0, "Base Extension".
  */
 #pragma once
 #include <stdbool.h>
@@ -22,8 +23,8 @@ static inline uint64_t opensbi_version(void)
     return firmware_call(FIRMWARE_BASE, FIRMWARE_IMPL_VERSION, 0, 0, 0).value;
 }
 
-/* Whether it also writes to the console unasked, in the middle of the guest's output: a sentence for each illegal SYSTEM
- * instruction that accesses no CSR. */
+/* Whether it also writes to the console unasked, in the middle of the guest's output: a sentence
+ * for each illegal SYSTEM instruction that accesses no CSR. */
 static inline bool opensbi_talks(void)
 {
     return opensbi_version() >= OPENSBI_VERSION(1, 6);

@@ -1,6 +1,6 @@
 /*
- * Our own bug: cause, registers and a backtrace by the firmware's console, then QEMU ends with status 4.
- * Addresses are shown as offsets into the image, which is what addr2line wants.
+ * Our own bug: cause, registers and a backtrace by the firmware's console, then QEMU ends with
+ * status 4. Addresses are shown as offsets into the image, which is what addr2line wants.
  */
 #include "host/panic.h"
 

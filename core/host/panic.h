@@ -4,8 +4,8 @@
 
 struct host;
 
-/* What a panic shows besides the host's own registers: show() writes it with the two functions below. Null at first.
- * host: the machine that is to be powered off. */
+/* What a panic shows besides the host's own registers: show() writes it with the two functions
+ * below. Null at first. host: the machine that is to be powered off. */
 void panic_watch(struct host *host, void (*show)(void));
 
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,8 +1,9 @@
 /*
  * Driver of the host's PLIC (RISC-V PLIC specification 1.0.0, memory map).
  *
- * The surprises: completion of a source that is not enabled is ignored, so enable comes first. QEMU looks at
- * its outputs again after a claim and after a line changed, not after a write of an enable register.
+ * The surprises: completion of a source that is not enabled is ignored, so enable comes first. QEMU
+ * looks at its outputs again after a claim and after a line changed, not after a write of an enable
+ * register.
  */
 #include "host/plic.h"
 
@@ -118,8 +119,9 @@ static void set_enabled(struct host *host, bool own, bool guests)
     }
 }
 
-/* While the guest idles the VMM's sources are enabled in its context too: they have to wake the hart. At a
- * threshold of 7 no source of the guest can interrupt, nor would the VMM's: the context is the VMM's alone. */
+/* While the guest idles the VMM's sources are enabled in its context too: they have to wake the
+ * hart. At a threshold of 7 no source of the guest can interrupt, nor would the VMM's: the context
+ * is the VMM's alone. */
 void host_wait(struct host *host, bool for_guest)
 {
     const uint32_t at = PLIC_THRESHOLD(host->plic_context);

@@ -1,8 +1,9 @@
 /*
  * The host's PLIC, seen from this hart's S context, and who handles which of its sources.
  *
- * The S context can be given to the guest (PLIC=mapped). Then the VMM keeps its own sources in the hart's
- * M context, whose interrupt the firmware leaves masked, and looks there when it has the time.
+ * The S context can be given to the guest (PLIC=mapped). Then the VMM keeps its own sources in the
+ * hart's M context, whose interrupt the firmware leaves masked, and looks there when it has the
+ * time.
  */
 #pragma once
 #include <stdbool.h>
@@ -32,7 +33,8 @@ struct host_plic {
     void *output_argument;
 };
 
-/* Masks every source and opens the threshold of our context. given: the S context is the guest's. */
+/* Masks every source and opens the threshold of our context. given: the S context is the guest's.
+ */
 void host_plic_start(struct host *host, bool given);
 
 /* Takes a source: its handler is called for each interrupt from now on. An interrupt that an
@@ -44,12 +46,13 @@ int host_irq_enable(struct host *host, unsigned irq, bool (*handle)(void *argume
 /* Lets the source interrupt again; for handlers that returned false. */
 void host_irq_complete(struct host *host, unsigned irq);
 
-/* Claims and handles what is pending. The host's SEIP stays set if more than a fair number was. If the
- * context is the guest's it only says so. */
+/* Claims and handles what is pending. The host's SEIP stays set if more than a fair number was. If
+ * the context is the guest's it only says so. */
 void host_interrupt(struct host *host);
 
-/* Idles until there is an interrupt for the VMM or, with for_guest, for the guest. Without it a context that is
- * the guest's does not wake the hart: its interrupt is known to be pending, or it shall wait. */
+/* Idles until there is an interrupt for the VMM or, with for_guest, for the guest. Without it a
+ * context that is the guest's does not wake the hart: its interrupt is known to be pending, or it
+ * shall wait. */
 void host_wait(struct host *host, bool for_guest);
 
 /* --- PLIC=mapped: what the guest's emulated registers pass on. ------------------------------- */

@@ -85,8 +85,8 @@ void virtio_queue_kick(struct virtio_queue *queue);
 /* Both. */
 void virtio_queue_push(struct virtio_queue *queue, uint16_t head);
 
-/* From now on the device interrupts when `patience` (at least 1) used chains wait to be taken. Fewer
- * than before may wait already, and then it does not: see virtio_queue_due. */
+/* From now on the device interrupts when `patience` (at least 1) used chains wait to be taken.
+ * Fewer than before may wait already, and then it does not: see virtio_queue_due. */
 void virtio_queue_wait_for(struct virtio_queue *queue, uint16_t patience);
 
 /* Do at least `patience` used chains wait? */

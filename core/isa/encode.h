@@ -1,6 +1,6 @@
 /*
- * Instruction words from their fields: unprivileged ISA, "RV32I Base Instruction Formats". What the VMM puts into
- * code; decode.h is the other way.
+ * Instruction words from their fields: unprivileged ISA, "RV32I Base Instruction Formats". What the
+ * VMM puts into code; decode.h is the other way.
  */
 #pragma once
 #include <stdint.h>

@@ -7,8 +7,8 @@
 /* Writes rd, unless it is x0. */
 void interpret_set(uint64_t *x, uint8_t rd, uint64_t value);
 
-/* One instruction from INSN_ALU_IMM to INSN_BRANCH, at pc: writes rd, and returns the pc that follows (unprivileged
- * ISA, RV64I). */
+/* One instruction from INSN_ALU_IMM to INSN_BRANCH, at pc: writes rd, and returns the pc that
+ * follows (unprivileged ISA, RV64I). */
 uint64_t interpret_plain(uint64_t *x, uint64_t pc, const struct insn *insn);
 
 /* What a load of this width and sign puts into rd, from host memory; and a store's way there. */

@@ -1,6 +1,6 @@
 /*
- * Liveness of a register over the code behind a site. Anything that is not plainly understood reads all
- * registers: an instruction of another extension, an ecall, a return, the end of the page.
+ * Liveness of a register over the code behind a site. Anything that is not plainly understood reads
+ * all registers: an instruction of another extension, an ecall, a return, the end of the page.
  *
  * Surprise: ra is the register that is dead most often: once saved, it is written by the next call.
  */
@@ -29,7 +29,8 @@ static uint32_t bit(unsigned reg)
     return 1u << reg & ~1u;
 }
 
-/* M, Zba, Zbb ... : the decoder does not name them, but their registers stand where ADD has them. */
+/* M, Zba, Zbb ... : the decoder does not name them, but their registers stand where ADD has them.
+ */
 static struct effect effect_of_other(const struct insn *insn)
 {
     uint32_t raw = insn->raw, opcode = OPCODE(raw);
@@ -79,7 +80,8 @@ struct search {
         seen[PAGE_SIZE / 16]; /* a bit for each half-word: where a way on was followed already */
 };
 
-/* Marks an offset. True: it was marked before, and what lies behind is either found out or about to be. */
+/* Marks an offset. True: it was marked before, and what lies behind is either found out or about to
+ * be. */
 static bool mark(struct search *search, int offset)
 {
     uint8_t *byte = &search->seen[offset / 16], bit_of_it = (uint8_t)(1u << offset / 2 % 8);

@@ -1,11 +1,11 @@
 /*
- * Overlapping instructions: unprivileged ISA, "Base Instruction-Length Encoding". A half-word whose low two bits
- * are 11 begins a 32-bit instruction if an instruction begins there at all.
+ * Overlapping instructions: unprivileged ISA, "Base Instruction-Length Encoding". A half-word whose
+ * low two bits are 11 begins a 32-bit instruction if an instruction begins there at all.
  *
- * Surprise: for code without jumps no disassembly is needed. Behind a half-word with other low bits an instruction
- * begins in any case, whether it is one of 16 bits or the second half of one of 32. From there on the half-words with
- * 11 pair up: an odd number of them in front of an offset means that the last begins an instruction, of which the
- * half-word at the offset is the second half.
+ * Surprise: for code without jumps no disassembly is needed. Behind a half-word with other low bits
+ * an instruction begins in any case, whether it is one of 16 bits or the second half of one of 32.
+ * From there on the half-words with 11 pair up: an odd number of them in front of an offset means
+ * that the last begins an instruction, of which the half-word at the offset is the second half.
  */
 #include "isa/overlap.h"
 
@@ -44,7 +44,8 @@ static unsigned chain_before(const uint8_t *page, const uint8_t *before, unsigne
     return count;
 }
 
-/* Whether the half-word at an offset may begin a direct jump or branch by so many bytes: then it is decoded. */
+/* Whether the half-word at an offset may begin a direct jump or branch by so many bytes: then it is
+ * decoded. */
 static bool may_jump(const uint8_t *page, unsigned at, int distance)
 {
     uint16_t half = half_at(page, at);
@@ -58,8 +59,8 @@ static bool may_jump(const uint8_t *page, unsigned at, int distance)
     return at <= PAGE_SIZE - 4 && half_at(page, at + 2) >> 15 == back;
 }
 
-/* Whether a direct jump or branch in the page leads to offset: one that is reached without a jump itself. Second
- * halves of other instructions that look like one are many. */
+/* Whether a direct jump or branch in the page leads to offset: one that is reached without a jump
+ * itself. Second halves of other instructions that look like one are many. */
 static bool is_target(const uint8_t *page, unsigned offset)
 {
     for (unsigned at = 0; at <= PAGE_SIZE - 2; at += 2) {

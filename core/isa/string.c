@@ -1,6 +1,7 @@
 /*
- * memset and memcpy by words. The C library's go byte by byte, and the compiler calls them for every structure that is
- * set to zero or copied: eight times as many instructions in the middle of a trap.
+ * memset and memcpy by words. The C library's go byte by byte, and the compiler calls them for
+ * every structure that is set to zero or copied: eight times as many instructions in the middle of
+ * a trap.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -21,8 +22,8 @@ void *memset(void *to, int value, size_t size)
     return to;
 }
 
-/* Whole words to an aligned place from one that is not: each is shifted together out of two aligned words, which
- * both hold some of it. Returns the bytes that are done. */
+/* Whole words to an aligned place from one that is not: each is shifted together out of two aligned
+ * words, which both hold some of it. Returns the bytes that are done. */
 static size_t copy_shifted(uint8_t *to, const uint8_t *from, size_t size)
 {
     unsigned shift = 8 * ((uintptr_t)from % sizeof(word));

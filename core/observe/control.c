@@ -1,8 +1,8 @@
 /*
  * Commands and reports over the control channel.
  *
- * The surprise: a report may be longer than an exit may take. It is written in pieces, between which the guest goes on;
- * commands wait meanwhile, since its line must stay whole.
+ * The surprise: a report may be longer than an exit may take. It is written in pieces, between
+ * which the guest goes on; commands wait meanwhile, since its line must stay whole.
  */
 #include "observe/control.h"
 
@@ -16,8 +16,8 @@
 
 /* --- Reports. -------------------------------------------------------------------------------- */
 
-/* Goes on with the report that has begun, as far as this exit may cost. False: there is more, and the channel is
- * polled soon. */
+/* Goes on with the report that has begun, as far as this exit may cost. False: there is more, and
+ * the channel is polled soon. */
 static bool go_on(void *argument)
 {
     struct control *control = argument;

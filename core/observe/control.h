@@ -1,5 +1,6 @@
 /*
- * What the lines of the control channel (host/channel.h) mean: commands in, replies and reports out.
+ * What the lines of the control channel (host/channel.h) mean: commands in, replies and reports
+ * out.
  *
  * A line in is a command, as a word (stats) or as an object ({"command":"stats"}); each gets one
  * line {"reply":"<command>",...} or {"error":"..."}.

@@ -154,7 +154,8 @@ const char *names_class(struct exit exit)
     return classes[known_class(exit)];
 }
 
-/* --- Registers, as the file that models them calls them (core/device.h). ------------------------------ */
+/* --- Registers, as the file that models them calls them (core/device.h).
+ * ------------------------------ */
 
 /* Null: nothing is called so. */
 static const struct device_register *find_register(const struct device_register *registers,
@@ -170,7 +171,8 @@ static const struct device_register *find_register(const struct device_register 
     return NULL;
 }
 
-/* Appends "[number] direction". The direction is left out if the name tells it, and is what the register is for. */
+/* Appends "[number] direction". The direction is left out if the name tells it, and is what the
+ * register is for. */
 static void name_access(const struct device_register *found, uint32_t offset, bool store,
                         char *text, size_t size)
 {
@@ -212,7 +214,8 @@ static void name_device(const struct vm *vm, uint32_t detail, bool store, char *
                   detail & 0xffff, store, text, size);
 }
 
-/* Of the transports without a device there are several, one behind the other: each has its number. */
+/* Of the transports without a device there are several, one behind the other: each has its number.
+ */
 static void name_window(uint32_t detail, bool store, char *text, size_t size)
 {
     unsigned window = detail >> 16;

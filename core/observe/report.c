@@ -4,8 +4,8 @@
  * The surprise: guest time is what is left of the elapsed time when the handlers' is taken off, so
  * it contains the machine's own costs of a trap (M-mode's redirect of illegal instructions).
  *
- * The guest decides how many kinds of exit there are, and with them how long the line is. So it is written from a
- * copy, made when the report begins, and between two pieces the guest may go on.
+ * The guest decides how many kinds of exit there are, and with them how long the line is. So it is
+ * written from a copy, made when the report begins, and between two pieces the guest may go on.
  */
 #include "observe/report.h"
 

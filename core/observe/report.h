@@ -1,6 +1,6 @@
 /*
- * The report: the statistics as one line of JSON in the control channel (docs/statistics.schema.json), written piece by
- * piece. And what the statistics call things.
+ * The report: the statistics as one line of JSON in the control channel
+ * (docs/statistics.schema.json), written piece by piece. And what the statistics call things.
  */
 #pragma once
 #include <stdbool.h>
@@ -35,14 +35,15 @@ bool report_step(struct report *report);
 /* Writes all that is left. */
 void report_finish(struct report *report);
 
-/* Ends a report that has begun, and writes the line {"event":event,"status":status,"statistics":{...}}. All at
- * once: for the end of a VM. */
+/* Ends a report that has begun, and writes the line
+ * {"event":event,"status":status,"statistics":{...}}. All at once: for the end of a VM. */
 void report_send(struct report *report, const char *event, int status);
 
-/* --- Names (names.c) ---------------------------------------------------------------------------------- */
+/* --- Names (names.c)
+ * ---------------------------------------------------------------------------------- */
 
 /* The class as the statistics call it, and a row's detail in words: "sstatus", "TIME.set_timer",
- * "uart LSR". A load and a store of one register are told apart, and what no name is known for has its offset:
- * "uart+0x1f8 load". Text is always terminated. */
+ * "uart LSR". A load and a store of one register are told apart, and what no name is known for has
+ * its offset: "uart+0x1f8 load". Text is always terminated. */
 const char *names_class(struct exit exit);
 void names_detail(const struct vm *vm, struct exit exit, char *text, size_t size);

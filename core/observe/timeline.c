@@ -1,9 +1,9 @@
 /*
  * Recording around trap_handle() and around the devices' functions.
  *
- * Surprise: whether an interrupt was injected is seen afterwards, from the virtual CSRs, so that the
- * code that injects needs no hook. And QEMU drops what a console's reader is too slow for, so the VMM
- * waits for the reader's `traced` before it sends more than a socket holds.
+ * Surprise: whether an interrupt was injected is seen afterwards, from the virtual CSRs, so that
+ * the code that injects needs no hook. And QEMU drops what a console's reader is too slow for, so
+ * the VMM waits for the reader's `traced` before it sends more than a socket holds.
  */
 
 #include "observe/timeline.h"
@@ -57,7 +57,8 @@ static struct timeline_record *take(struct timeline *timeline)
     return record;
 }
 
-/* --- Devices ---------------------------------------------------------------------------------------- */
+/* --- Devices
+ * ---------------------------------------------------------------------------------------- */
 
 static void record_device(struct device *dev, uint64_t begin, uint64_t irqs, const struct mmio *io)
 {
@@ -114,7 +115,8 @@ static void wrap(struct timeline *timeline, struct device *dev, unsigned i)
     dev->strategy = &timeline->wrapped[i];
 }
 
-/* --- Exits ------------------------------------------------------------------------------------------ */
+/* --- Exits
+ * ------------------------------------------------------------------------------------------ */
 
 /* What is compared to see an injection. */
 struct before {
@@ -140,8 +142,9 @@ static bool is_guest_exception(enum exit_class class)
     return class == EXIT_SYSCALL || class == EXIT_EXCEPTION || class == EXIT_GUEST_FAULT;
 }
 
-/* Whether the guest was sent to its handler for an interrupt. Running ahead may have left the handler's
- * first instruction behind: then its sepc shows it, which is where the exit would have led. */
+/* Whether the guest was sent to its handler for an interrupt. Running ahead may have left the
+ * handler's first instruction behind: then its sepc shows it, which is where the exit would have
+ * led. */
 static bool is_interrupted(const struct vcpu *vcpu, const struct before *before)
 {
     const struct vcsr *csr = &vcpu->csr;
@@ -220,7 +223,8 @@ static struct vcpu *handle(struct vcpu *vcpu)
     return vcpu;
 }
 
-/* --- Sending ---------------------------------------------------------------------------------------- */
+/* --- Sending
+ * ---------------------------------------------------------------------------------------- */
 
 static void send_base64(struct host *host, const uint8_t *bytes, size_t size)
 {
@@ -238,8 +242,8 @@ static void send_base64(struct host *host, const uint8_t *bytes, size_t size)
     }
 }
 
-/* What the statistics would call what a record is of: a device's access, too, has a name as if it had been an exit
- * of its own. False: it has none. */
+/* What the statistics would call what a record is of: a device's access, too, has a name as if it
+ * had been an exit of its own. False: it has none. */
 static bool name_of(const struct timeline_record *record, struct exit *exit)
 {
     bool store = record->flags & TIMELINE_STORE;

@@ -1,8 +1,10 @@
 /*
- * The timeline of a run: one record per exit and per call of a device, in a buffer of fixed size that
- * goes out over the control channel when it is full (scripts/runner/trace.py makes a picture of it).
+ * The timeline of a run: one record per exit and per call of a device, in a buffer of fixed size
+ * that goes out over the control channel when it is full (scripts/runner/trace.py makes a picture
+ * of it).
  *
- * Off, it costs nothing: a run that is traced has another stvec, and its devices have wrapped strategies.
+ * Off, it costs nothing: a run that is traced has another stvec, and its devices have wrapped
+ * strategies.
  */
 #pragma once
 #include <stdbool.h>
@@ -43,8 +45,8 @@ struct timeline_record {
 
 _Static_assert(sizeof(struct timeline_record) == 56, "trace.py knows the size");
 
-/* Begins with up to options.trace records, and takes the buffer from free_hpa on. No trace wanted: does
- * nothing. After the board's devices are made and before they are reset. */
+/* Begins with up to options.trace records, and takes the buffer from free_hpa on. No trace wanted:
+ * does nothing. After the board's devices are made and before they are reset. */
 void timeline_start(struct vm *vm, uint64_t *free_hpa);
 
 /* Sends what has been recorded; at the end of a run (finish) also the guest's last instructions. */

@@ -2,8 +2,9 @@
  * Virtual S-mode CSRs: privileged specification, chapter "Supervisor-Level ISA", and Sstc.
  *
  * Deliberately absent: sedeleg, sideleg (N extension), scontext, vector and hypervisor CSRs, and
- * everything of M-mode: illegal instruction, as on the machine that the guest's device tree describes.
- * fflags, frm, fcsr, cycle, time and instret are the hardware's own and only trap when they are illegal.
+ * everything of M-mode: illegal instruction, as on the machine that the guest's device tree
+ * describes. fflags, frm, fcsr, cycle, time and instret are the hardware's own and only trap when
+ * they are illegal.
  */
 #include "vm/csr.h"
 
@@ -16,7 +17,8 @@
 #define SSTATUS_VIEW     (SSTATUS_SUM | SSTATUS_MXR)
 #define SENVCFG_WRITABLE (SENVCFG_FIOM | SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE)
 
-/* One CSR. A null hook means plain: the value lies in struct vcsr, and a write keeps the writable bits. */
+/* One CSR. A null hook means plain: the value lies in struct vcsr, and a write keeps the writable
+ * bits. */
 struct csr {
     const char *name;
     size_t offset; /* in struct vcsr */

@@ -9,8 +9,8 @@
 #include "isa/riscv.h"
 #include "vm/vcpu.h"
 
-/* Carries out CSRRW/CSRRS/CSRRC(I) in vS. False: the guest gets an illegal instruction. rd and the CSR
- * are untouched then. Zicsr: rs1 = x0 (or zimm = 0) suppresses the write of CSRRS and CSRRC. */
+/* Carries out CSRRW/CSRRS/CSRRC(I) in vS. False: the guest gets an illegal instruction. rd and the
+ * CSR are untouched then. Zicsr: rs1 = x0 (or zimm = 0) suppresses the write of CSRRS and CSRRC. */
 bool csr_execute(struct vcpu *vcpu, const struct insn *insn);
 
 /* The specification's name of a CSR, or null. */

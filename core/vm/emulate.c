@@ -1,9 +1,10 @@
 /*
- * Loads and stores of devices: unprivileged ISA, chapters "Load and Store Instructions" and "Single-Precision Load and
- * Store Instructions". Whatever the address, rd, sign extension and pc are the same business, done once here.
+ * Loads and stores of devices: unprivileged ISA, chapters "Load and Store Instructions" and
+ * "Single-Precision Load and Store Instructions". Whatever the address, rd, sign extension and pc
+ * are the same business, done once here.
  *
- * Surprise: an access of device memory must be aligned and wholly the fault's; what else there is (AMO, LR, a page
- * boundary) is an access fault, as QEMU's devices have it.
+ * Surprise: an access of device memory must be aligned and wholly the fault's; what else there is
+ * (AMO, LR, a page boundary) is an access fault, as QEMU's devices have it.
  */
 #include "vm/emulate.h"
 
@@ -65,9 +66,10 @@ const struct window *emulate_access(struct vcpu *vcpu, const struct insn *insn, 
     return window;
 }
 
-/* An SC where there is no RAM. No LR can have made a reservation there, so it fails and stores nothing. QEMU up to
- * 10.0.2 does not look at the address then and never traps; 10.0.13 asks whether a store would be permitted, not whether
- * there is memory. False: the firmware's memory is not permitted. */
+/* An SC where there is no RAM. No LR can have made a reservation there, so it fails and stores
+ * nothing. QEMU up to 10.0.2 does not look at the address then and never traps; 10.0.13 asks
+ * whether a store would be permitted, not whether there is memory. False: the firmware's memory is
+ * not permitted. */
 static bool fail_sc(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa)
 {
     const struct vm_ram_range *ram = &vcpu->vm->ram;

@@ -62,7 +62,8 @@ static inline uint32_t exit_detail(struct exit exit)
 /* One number for an SBI call: different for all calls that are known. */
 #define EXIT_SBI_CALL(eid, fid) ((uint32_t)(eid) ^ (uint32_t)(fid) << 24)
 
-/* The detail of EXIT_MMIO and EXIT_BOARD: an access to the register at offset of a device, or window. */
+/* The detail of EXIT_MMIO and EXIT_BOARD: an access to the register at offset of a device, or
+ * window. */
 static inline uint32_t exit_access_detail(unsigned index, uint64_t offset, bool store)
 {
     return (uint32_t)index << 16 | (uint32_t)offset | (store ? EXIT_STORE : 0);

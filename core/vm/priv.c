@@ -1,9 +1,9 @@
 /*
  * Privileged instructions: privileged specification, "Supervisor Instructions".
  *
- * Svinval's are decoded and illegal: the guest's device tree does not name them, and QEMU's processor does not
- * have them either.
- * FENCE.I is absent: it does not trap. A code page that the VMM copied is found out by its stores.
+ * Svinval's are decoded and illegal: the guest's device tree does not name them, and QEMU's
+ * processor does not have them either. FENCE.I is absent: it does not trap. A code page that the
+ * VMM copied is found out by its stores.
  */
 #include "vm/priv.h"
 

@@ -1,8 +1,8 @@
 /*
  * Host interrupts, and waiting for them.
  *
- * Surprise: while the guest waits, in WFI or paused, each time that the hart wakes begins an exit of its own as far as
- * the longest exit and the budget of hart_is_spent() are concerned.
+ * Surprise: while the guest waits, in WFI or paused, each time that the hart wakes begins an exit
+ * of its own as far as the longest exit and the budget of hart_is_spent() are concerned.
  */
 #include "vm/run.h"
 

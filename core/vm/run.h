@@ -1,6 +1,6 @@
 /*
- * The phases of an exit that every engine's loop has: beginning, waiting, counting. What lies between them is the
- * engine's (engine/trap/trap.c).
+ * The phases of an exit that every engine's loop has: beginning, waiting, counting. What lies
+ * between them is the engine's (engine/trap/trap.c).
  */
 #pragma once
 #include <stdbool.h>
@@ -22,11 +22,13 @@ static inline void run_begin(struct vcpu *vcpu)
     hart->mode = vcpu->mode;
 }
 
-/* The host interrupted: the handler of the interrupt (sip's number), and what has waited for one. */
+/* The host interrupted: the handler of the interrupt (sip's number), and what has waited for one.
+ */
 struct exit run_interrupt(struct vcpu *vcpu, uint64_t number);
 
-/* Lets the hart sleep until an interrupt comes, and handles it; with for_guest an interrupt of the guest's own sources
- * ends it, too (host_wait()). exit: what the exit is counted as, up to here. For wfi and pause. */
+/* Lets the hart sleep until an interrupt comes, and handles it; with for_guest an interrupt of the
+ * guest's own sources ends it, too (host_wait()). exit: what the exit is counted as, up to here.
+ * For wfi and pause. */
 void run_wait(struct vcpu *vcpu, struct exit exit, bool for_guest);
 
 /* WFI, known to be in vS: sleeps until an interrupt is pending that sie enables. */

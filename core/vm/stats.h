@@ -15,7 +15,8 @@ struct vm;
 #define STATS_ROWS    1024u /* distinct (class, mode, detail); the last row collects the rest */
 #define STATS_LATELY  64u   /* a power of two */
 #define STATS_DEVICES 4u
-#define STATS_BUCKETS 24u /* bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions, or ns */
+#define STATS_BUCKETS 24u /* bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions, or ns \
+                           */
 
 struct stats_row {
     uint64_t id; /* 0: free; else exit.bits and mode << 40 */
@@ -77,19 +78,21 @@ struct stats {
     struct stats_row rows[STATS_ROWS];
 };
 
-/* Says once, before anything is counted, what the costs will be: whether instret counts instructions
- * (host->counts_instructions). If it does not, the reports have null for them, and the histograms are of ns.
- * timebase: ticks of the time CSR per second. */
+/* Says once, before anything is counted, what the costs will be: whether instret counts
+ * instructions (host->counts_instructions). If it does not, the reports have null for them, and the
+ * histograms are of ns. timebase: ticks of the time CSR per second. */
 void stats_start(struct stats *stats, uint32_t timebase, bool counts_instructions);
 
 /* One exit handled: costs in retired instructions and time ticks. */
 void stats_exit(struct stats *stats, struct exit exit, unsigned mode, uint64_t instructions,
                 uint64_t ticks);
 
-/* An exit that has not ended has taken so long so far: to be added to what stats_exit() will be told. */
+/* An exit that has not ended has taken so long so far: to be added to what stats_exit() will be
+ * told. */
 void stats_spent(struct stats *stats, struct exit exit, unsigned mode, uint64_t ticks);
 
-/* The hart has slept so long, whatever the exit was for: the statistics say so while it lasts, under EXIT_WFI. */
+/* The hart has slept so long, whatever the exit was for: the statistics say so while it lasts,
+ * under EXIT_WFI. */
 void stats_waited(struct stats *stats, unsigned mode, uint64_t ticks);
 
 /* Whether an exit of so many instructions is the longest so far, and worth stats_note_longest(). */
@@ -98,18 +101,20 @@ static inline bool stats_is_longest(const struct stats *stats, uint64_t instruct
     return instructions > stats->longest.instructions;
 }
 
-/* Remembers the exit as the longest so far. While the guest waits, in WFI or paused, each time that the hart
- * wakes counts as an exit of its own here: what woke it is served, and it waits again. */
+/* Remembers the exit as the longest so far. While the guest waits, in WFI or paused, each time that
+ * the hart wakes counts as an exit of its own here: what woke it is served, and it waits again. */
 void stats_note_longest(struct stats *stats, const struct stats_longest *exit);
 
-/* How often, since the machine was started, the VMM learned something about the guest that makes later exits
- * cheaper, or gave it up: shadow entries, patched sites, trampolines, hints. stats_reset() does not change it: two
- * stretches with the same number at both ends can be compared. Traces are not in it: few fit, and what the guest
- * does in between takes their place; of them both stretches must have built as many. */
+/* How often, since the machine was started, the VMM learned something about the guest that makes
+ * later exits cheaper, or gave it up: shadow entries, patched sites, trampolines, hints.
+ * stats_reset() does not change it: two stretches with the same number at both ends can be
+ * compared. Traces are not in it: few fit, and what the guest does in between takes their place; of
+ * them both stretches must have built as many. */
 uint64_t stats_learned(const struct stats_memory *memory);
 
 /* Forgets everything counted so far, of the devices too. */
 void stats_reset(struct vm *vm);
 
-/* How often the ends of the real machine that the VM uses have held completions back (host/ends.h). */
+/* How often the ends of the real machine that the VM uses have held completions back (host/ends.h).
+ */
 uint64_t stats_holds(const struct vm *vm);

@@ -1,4 +1,5 @@
-/* The guest's timer (Sstc). Its comparison is also the real hart's while it lies ahead (host/hart.h). */
+/* The guest's timer (Sstc). Its comparison is also the real hart's while it lies ahead
+ * (host/hart.h). */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,6 @@
 /*
- * One virtual hart: everything that the guest can see of it, as plain data, and how it is made to trap.
+ * One virtual hart: everything that the guest can see of it, as plain data, and how it is made to
+ * trap.
  */
 #pragma once
 #include <stdbool.h>
@@ -35,7 +36,8 @@ struct vcsr {
 #define VCSR_SSTATUS \
     (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_FS | SSTATUS_SUM | SSTATUS_MXR)
 
-/* An exception of the guest's own, other than its system calls, and how often in a row it was this one. */
+/* An exception of the guest's own, other than its system calls, and how often in a row it was this
+ * one. */
 struct vcpu_fault {
     uint64_t cause, sepc, stval, stvec;
     uint64_t count; /* 0: none yet */
@@ -53,23 +55,25 @@ struct vcpu {
     uint8_t mode;  /* enum vmode */
     bool external; /* vPLIC output for the S context */
 
-    uint8_t
-        changed; /* enum vcpu_change, since the engine last looked: it clears what it has dealt with */
+    uint8_t changed; /* enum vcpu_change, since the engine last looked: it clears what it has dealt
+                        with */
 
     struct vcsr csr;
     uint64_t counters;       /* writable bits of scounteren: the machine's */
     uint64_t counters_given; /* read by vU whatever scounteren says, as natively on this machine */
 
-    /* For whoever asks what a guest that gets nowhere does: the last fault, and the one before it that was
-     * another, which may be where it went wrong. */
+    /* For whoever asks what a guest that gets nowhere does: the last fault, and the one before it
+     * that was another, which may be where it went wrong. */
     struct vcpu_fault fault, fault_before;
 };
 
-/* Puts the vcpu in its reset state: vS, paging off, pc and a0/a1 as the SBI specification's HSM says. */
+/* Puts the vcpu in its reset state: vS, paging off, pc and a0/a1 as the SBI specification's HSM
+ * says. */
 void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque);
 
-/* Leads the vcpu, which is in vS, to pc as the firmware does after a non-retentive suspend (SBI specification,
- * HSM): vS, paging and interrupts off, a0 and a1 set. What is pending stays so, and the timer goes on. */
+/* Leads the vcpu, which is in vS, to pc as the firmware does after a non-retentive suspend (SBI
+ * specification, HSM): vS, paging and interrupts off, a0 and a1 set. What is pending stays so, and
+ * the timer goes on. */
 void vcpu_resume(struct vcpu *vcpu, uint64_t pc, uint64_t opaque);
 
 /* Injects an exception with sepc = pc (privileged specification, "Supervisor Trap ..."). */

@@ -1,5 +1,6 @@
 /*
- * One virtual machine: vcpus, guest RAM, windows, devices. All state is reached from here; nothing is global.
+ * One virtual machine: vcpus, guest RAM, windows, devices. All state is reached from here; nothing
+ * is global.
  */
 #pragma once
 #include <stdbool.h>
@@ -21,7 +22,8 @@ enum patch_level { PATCH_OFF, PATCH_ECALL, PATCH_CLUSTER, PATCH_INLINE };
 /* How a device is given to the guest. */
 enum device_way { WAY_EMULATED, WAY_VIRTIO, WAY_PASSTHROUGH };
 
-/* What the guest's board has a device for, if the machine has what it needs (core/board/board.c). */
+/* What the guest's board has a device for, if the machine has what it needs (core/board/board.c).
+ */
 #define VM_ROLES 2u
 
 /* opt/org.trident/options of QEMU's fw_cfg. */
@@ -33,10 +35,10 @@ struct vm_options {
     enum patch_level patch;
     unsigned ablate; /* enum ablation (host/ends.h) */
     unsigned shadow; /* set of the engine's switches (engine/trap/shadow.h): what is on */
-    bool
-        eager; /* PATCH=inline: each site gets a trampoline at once, for tests (engine/trap/inline.h) */
-    bool watch;     /* passed-through registers trap and are counted, then passed on */
-    uint64_t trace; /* records of the run's timeline (observe/timeline.h); 0: none */
+    bool eager;      /* PATCH=inline: each site gets a trampoline at once, for tests
+                        (engine/trap/inline.h) */
+    bool watch;      /* passed-through registers trap and are counted, then passed on */
+    uint64_t trace;  /* records of the run's timeline (observe/timeline.h); 0: none */
 };
 
 #define VM_VCPUS   1u
@@ -58,11 +60,13 @@ struct vm_board {
     void (*poll)(struct vm *vm);
     /* The hart has woken while the guest waits: what was put off to a time that has come. */
     void (*wake)(struct vm *vm);
-    /* The guest begins to idle (and then poll()'s work is done once more), or is through with it. */
+    /* The guest begins to idle (and then poll()'s work is done once more), or is through with it.
+     */
     void (*idle)(struct vm *vm, bool idle);
     /* The guest goes on itself: devices that have put something off (io->more) have their turn. */
     void (*settle)(struct vm *vm);
-    /* Is the vcpu's external interrupt, which is pending, still so? Null: the board knows without looking. */
+    /* Is the vcpu's external interrupt, which is pending, still so? Null: the board knows without
+     * looking. */
     void (*look)(struct vm *vm);
     /* An ecall of the guest's kernel; pc is already past it. */
     struct exit (*call)(struct vcpu *vcpu);
@@ -92,11 +96,11 @@ struct vm {
     unsigned devices;
     struct device device[VM_DEVICES];
 
-    /* Ends the VM: prints nothing on the guest's console, sends the statistics through the control channel,
-     * and powers the machine off with status (0..255), or resets the VM. */
+    /* Ends the VM: prints nothing on the guest's console, sends the statistics through the control
+     * channel, and powers the machine off with status (0..255), or resets the VM. */
     void (*end)(struct vm *vm, enum vm_end end, unsigned status);
-    /* The guest's call for a report with this label, made at the instruction before the vcpu's pc. False: it is to be
-     * made again, since the report is not all written. */
+    /* The guest's call for a report with this label, made at the instruction before the vcpu's pc.
+     * False: it is to be made again, since the report is not all written. */
     bool (*mark)(struct vm *vm, int label);
 
     struct stats stats;

@@ -38,17 +38,18 @@ struct walk {
     bool global;     /* G on the way */
 };
 
-/* Translates gva. 0, or the cause of the exception that the guest gets. With paging off: a leaf of level
- * 2 that permits everything. Sets A (and D for a store) atomically in the guest's table. */
+/* Translates gva. 0, or the cause of the exception that the guest gets. With paging off: a leaf of
+ * level 2 that permits everything. Sets A (and D for a store) atomically in the guest's table. */
 uint64_t walk_guest(struct vm *vm, const struct walk_mode *mode, uint64_t gva, enum access access,
                     struct walk *walk);
 
-/* What the guest's tables say of gva now, whoever may use it: true if there is a leaf. Changes nothing. The
- * level-0 table is in walk->table even if its entry is no leaf. Not for satp's mode Bare. */
+/* What the guest's tables say of gva now, whoever may use it: true if there is a leaf. Changes
+ * nothing. The level-0 table is in walk->table even if its entry is no leaf. Not for satp's mode
+ * Bare. */
 bool walk_peek(struct vm *vm, uint64_t satp, uint64_t gva, struct walk *walk);
 
-/* The guest's table of a level that translates gva, or null: there is none. *global: G on the way to it. Not for
- * satp's mode Bare. */
+/* The guest's table of a level that translates gva, or null: there is none. *global: G on the way
+ * to it. Not for satp's mode Bare. */
 const uint64_t *walk_table(struct vm *vm, uint64_t satp, uint64_t gva, unsigned level,
                            bool *global);
 

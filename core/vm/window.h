@@ -13,7 +13,8 @@ struct vm;
 
 struct window {
     uint64_t base, size; /* guest-physical */
-    /* One access of the guest's, io->offset relative to base. False, or no function: access fault. */
+    /* One access of the guest's, io->offset relative to base. False, or no function: access fault.
+     */
     bool (*access)(struct vcpu *vcpu, void *self, struct mmio *io);
     void *self;
     uint8_t class; /* enum exit_class that the statistics count it under, */
@@ -23,8 +24,8 @@ struct window {
 /* The window that holds gpa, or null. */
 const struct window *window_at(struct vm *vm, uint64_t gpa);
 
-/* Adds a window in front of those that are there: where two overlap, the one added last answers. False: there is no
- * room. */
+/* Adds a window in front of those that are there: where two overlap, the one added last answers.
+ * False: there is no room. */
 bool window_add(struct vm *vm, const struct window *window);
 
 /* What the statistics count an access as. */

@@ -1,9 +1,10 @@
 /*
- * Running ahead: a small interpreter for what lies between two sensitive instructions of a guest kernel:
- * integer loads and stores to mapped RAM or to a device, arithmetic, branches.
+ * Running ahead: a small interpreter for what lies between two sensitive instructions of a guest
+ * kernel: integer loads and stores to mapped RAM or to a device, arithmetic, branches.
  *
  * It never raises a memory fault itself: an access that is not plainly mapped ends the run, and the
- * guest executes it. Surprise: SC always fails here, as it may whenever a trap lies between it and its LR.
+ * guest executes it. Surprise: SC always fails here, as it may whenever a trap lies between it and
+ * its LR.
  */
 #include "engine/trap/ahead.h"
 
@@ -17,8 +18,9 @@
 #include "vm/priv.h"
 #include "vm/vm.h"
 
-#define REACH_LATER 15u /* after a long access, so many others at the same pc are taken for long */
-#define LOOK_AFTER  64u /* instructions, a trace more or less, between two looks at the clock */
+#define REACH_LATER 15u /* after a long access, so many others at the same pc are taken for long \
+                         */
+#define LOOK_AFTER 64u  /* instructions, a trace more or less, between two looks at the clock */
 #define GENERATIONS \
     512u /* fit between a page's number and the bits that an aligned address clears */
 
@@ -58,8 +60,8 @@ static uint8_t *ram_of(const struct vcpu *vcpu, const uint64_t *entry, unsigned 
     return vm_is_ram(vcpu->vm, hpa - vcpu->vm->ram.hpa_offset) ? map_hpa(hpa & ~PAGE_MASK) : NULL;
 }
 
-/* RAM behind gva in the current root; with SUM also in the process's, whose pages the kernel may then
- * read and write as the process may. */
+/* RAM behind gva in the current root; with SUM also in the process's, whose pages the kernel may
+ * then read and write as the process may. */
 static uint8_t *look_up(struct vcpu *vcpu, uint64_t gva, uint64_t permission, bool sum)
 {
     unsigned level;
@@ -104,8 +106,8 @@ static bool is_known_device(const struct vcpu *vcpu, const struct insn *insn, ui
     return device_of(vcpu, insn)->tag == tag && insn->op != INSN_SC;
 }
 
-/* Translates an aligned load or store whose page is not mapped RAM; sets A and D. False: it is no device's, or it
- * would fault; nothing has happened. */
+/* Translates an aligned load or store whose page is not mapped RAM; sets A and D. False: it is no
+ * device's, or it would fault; nothing has happened. */
 static bool translate(struct vcpu *vcpu, const struct insn *insn, uint64_t gva, uint64_t *gpa)
 {
     enum access access = insn->op == INSN_LOAD ? ACCESS_LOAD : ACCESS_STORE;
@@ -173,8 +175,8 @@ static bool access_row(struct vcpu *vcpu, const struct ahead_insn *row)
     return true;
 }
 
-/* After a sensitive instruction, or a device's: whether the guest goes on as it was, in the same root and
- * with no interrupt due. */
+/* After a sensitive instruction, or a device's: whether the guest goes on as it was, in the same
+ * root and with no interrupt due. */
 static bool may_go_on(struct vcpu *vcpu)
 {
     if (vcpu->mode != VMODE_S || ((vcpu->changed & VCPU_VIEW) && !shadow_view_holds(vcpu)))
@@ -256,9 +258,9 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
     return trace->goes_on;
 }
 
-/* Trace by trace, until none is worth it, limit instructions were carried out, or the guest is to go on itself.
- * Returns how many. What the sensitive ones among them would be counted as is nobody's: the run belongs to the exit
- * that it follows. */
+/* Trace by trace, until none is worth it, limit instructions were carried out, or the guest is to
+ * go on itself. Returns how many. What the sensitive ones among them would be counted as is
+ * nobody's: the run belongs to the exit that it follows. */
 static uint64_t run(struct vcpu *vcpu, const struct ahead_trace *trace, uint64_t limit, bool reach)
 {
     uint64_t executed = 0, look = LOOK_AFTER;

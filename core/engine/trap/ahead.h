@@ -1,9 +1,11 @@
 /*
  * Running ahead (PATCH=cluster): after a trap the VMM carries on with the guest kernel's next
- * instructions, as long as another one that would trap is near, and returns to the guest once for all.
+ * instructions, as long as another one that would trap is near, and returns to the guest once for
+ * all.
  *
- * What follows a pc is decoded once into a trace (ahead_trace.c), which is carried out by ahead.c. Traces
- * are taken from patched pages alone: a store to one of those is seen, so a trace cannot outlive its code.
+ * What follows a pc is decoded once into a trace (ahead_trace.c), which is carried out by ahead.c.
+ * Traces are taken from patched pages alone: a store to one of those is seen, so a trace cannot
+ * outlive its code.
  */
 #pragma once
 #include <stdbool.h>
@@ -55,7 +57,8 @@ struct ahead_trace {
     struct ahead_insn insn[AHEAD_TRACE];
 };
 
-/* RAM behind a page of the guest, as far as one kind of access may go there: as an entry of a TLB. */
+/* RAM behind a page of the guest, as far as one kind of access may go there: as an entry of a TLB.
+ */
 struct ahead_page {
     uint64_t tag; /* gva of the page, with struct ahead's generation below it */
     uint8_t *ram;
@@ -75,19 +78,21 @@ struct ahead {
     struct ahead_page page[2][2][AHEAD_PAGES];
     struct ahead_device device[2][2]; /* the same, of devices */
     struct ahead_trace trace[AHEAD_TRACES];
-    /* Hints, by pc alone and in whatever space: they decide what is tried, and never what is done. */
+    /* Hints, by pc alone and in whatever space: they decide what is tried, and never what is done.
+     */
     uint64_t device_pc[AHEAD_HINTS];  /* where a load or store lately was a device's, */
     uint8_t device_hits[AHEAD_HINTS]; /* and how often it trapped there */
     uint8_t reach_later[AHEAD_HINTS]; /* by pc: so often it is not worth trying ahead_reach() */
 };
 
-/* Carries on from the vcpu's pc. The vcpu is in vS, in its root, with no interrupt due. Returns how many instructions
- * were carried out. Devices may have put something off then (struct mmio). */
+/* Carries on from the vcpu's pc. The vcpu is in vS, in its root, with no interrupt due. Returns how
+ * many instructions were carried out. Devices may have put something off then (struct mmio). */
 uint64_t ahead_run(struct vcpu *vcpu);
 
-/* The guest's kernel faulted at an address that may be its process's, with SUM set, and its root does not reach
- * such pages. Carries on until SUM is cleared, so that a short access needs no other root: for one of more than
- * AHEAD_REACH instructions it is installed. 0: nothing was done, as the process's root has no such page. */
+/* The guest's kernel faulted at an address that may be its process's, with SUM set, and its root
+ * does not reach such pages. Carries on until SUM is cleared, so that a short access needs no other
+ * root: for one of more than AHEAD_REACH instructions it is installed. 0: nothing was done, as the
+ * process's root has no such page. */
 uint64_t ahead_reach(struct vcpu *vcpu);
 
 /* The load or store at pc was a device's: others are worth running ahead to it. */

@@ -1,8 +1,9 @@
 /*
- * Traces: the instructions behind a pc, decoded once, up to the last one that is worth running ahead to.
+ * Traces: the instructions behind a pc, decoded once, up to the last one that is worth running
+ * ahead to.
  *
- * Surprise: what PATCH=inline made cheap is carried out like any other sensitive instruction, but it is
- * no reason to run ahead.
+ * Surprise: what PATCH=inline made cheap is carried out like any other sensitive instruction, but
+ * it is no reason to run ahead.
  */
 #include "engine/trap/ahead.h"
 #include "engine/trap/patch.h"
@@ -13,8 +14,9 @@
 #include "vm/priv.h"
 #include "vm/vm.h"
 
-/* What a run may cost, in the VMM's instructions, between two that would trap. A trap that is saved is
- * worth about 400, and more in time: the register stores of a trap handler's entry shall be worth it. */
+/* What a run may cost, in the VMM's instructions, between two that would trap. A trap that is saved
+ * is worth about 400, and more in time: the register stores of a trap handler's entry shall be
+ * worth it. */
 #define COST_LIMIT     900u
 #define COST_PLAIN     12u
 #define COST_NEIGHBOUR 12u /* a page that was found before */
@@ -112,8 +114,8 @@ static bool ends_trace(const struct insn *insn)
            insn->op == INSN_SFENCE_VMA;
 }
 
-/* Whether a jump at pc goes back over a device's access, or before one that is near: a loop that polls, or
- * moves data. */
+/* Whether a jump at pc goes back over a device's access, or before one that is near: a loop that
+ * polls, or moves data. */
 static bool loops_over_device(const struct ahead *ahead, const struct insn *insn, uint64_t pc)
 {
     bool back = insn->op == INSN_BRANCH || insn->op == INSN_JAL;
@@ -180,8 +182,8 @@ static void build(struct vcpu *vcpu, struct ahead_trace *trace, const uint8_t *p
     vcpu->vm->stats.memory.traces++;
 }
 
-/* When only the mapping of code has changed somewhere, it is enough that this pc still executes from the
- * same patched page. */
+/* When only the mapping of code has changed somewhere, it is enough that this pc still executes
+ * from the same patched page. */
 RARE static void renew(struct vcpu *vcpu, struct ahead_trace *trace, bool reach)
 {
     static const uint32_t none;

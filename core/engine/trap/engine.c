@@ -1,8 +1,9 @@
 /*
- * The trap-and-emulate engine behind the seam: set-up, reset, and what the rest of the VMM asks of it.
+ * The trap-and-emulate engine behind the seam: set-up, reset, and what the rest of the VMM asks of
+ * it.
  *
- * Surprise: all that it keeps can be made anew from the guest's own state. Only the registers may hold something of
- * its own, and sync() takes that back.
+ * Surprise: all that it keeps can be made anew from the guest's own state. Only the registers may
+ * hold something of its own, and sync() takes that back.
  */
 #include "engine/trap/engine.h"
 
@@ -19,7 +20,8 @@
 #include "host/map.h"
 #include "vm/vm.h"
 
-/* --- Set-up and reset --------------------------------------------------------------------------------- */
+/* --- Set-up and reset
+ * --------------------------------------------------------------------------------- */
 
 /* Cuts whole pages from the memory for one struct; zeroed. */
 static void *cut(const struct engine_memory *memory, uint64_t *used, uint64_t bytes)
@@ -80,7 +82,8 @@ static _Noreturn void run(struct vcpu *vcpu)
     trap_return(vcpu);
 }
 
-/* --- What is asked of it ------------------------------------------------------------------------------ */
+/* --- What is asked of it
+ * ------------------------------------------------------------------------------ */
 
 static void sync(struct vcpu *vcpu)
 {

@@ -2,7 +2,8 @@
  * PATCH=inline: the page of virtual CSRs, what is mapped when, and when inlining is given up.
  * The code is made in inline_code.c.
  *
- * Surprise: while trampolines are mapped the machine's FS is Off, whatever the guest's is (inline_fs).
+ * Surprise: while trampolines are mapped the machine's FS is Off, whatever the guest's is
+ * (inline_fs).
  */
 #include "engine/trap/inline.h"
 
@@ -104,9 +105,11 @@ static void hide_entries(struct vcpu *vcpu)
         shadow_drop_leaf(vcpu, 0);
 }
 
-/* --- Conflicts with the guest's own use ------------------------------------------------------------ */
+/* --- Conflicts with the guest's own use
+ * ------------------------------------------------------------ */
 
-/* Whether the guest's tables have a page at gva that its kernel sees; user pages only if user is set. */
+/* Whether the guest's tables have a page at gva that its kernel sees; user pages only if user is
+ * set. */
 static bool guest_maps(struct vcpu *vcpu, uint64_t gva, bool user)
 {
     struct walk_mode mode = {
@@ -148,9 +151,11 @@ RARE static void check_conflicts(struct vcpu *vcpu)
         change(vcpu, top, low);
 }
 
-/* --- In and out -------------------------------------------------------------------------------------- */
+/* --- In and out
+ * -------------------------------------------------------------------------------------- */
 
-/* What trampolines change in sstatus without the VMM: SUM only towards what the root permits anyway. */
+/* What trampolines change in sstatus without the VMM: SUM only towards what the root permits
+ * anyway. */
 static uint64_t guarded(const struct vcpu *vcpu)
 {
     uint64_t free = SSTATUS_FS | SSTATUS_SPIE | SSTATUS_SPP;
@@ -204,7 +209,9 @@ enum inline_settled inline_settle(struct vcpu *vcpu)
     return settled;
 }
 
-/* --- FS ------------------------------------------------------------------------------------------------ */
+/* --- FS
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void show(struct trap_vcpu *own, uint64_t fs)
 {

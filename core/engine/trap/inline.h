@@ -1,13 +1,14 @@
 /*
  * PATCH=inline: privileged instructions of the guest kernel that do not trap at all.
  *
- * A page of virtual CSRs lies at the guest's top page in its kernel views, where x0 and a 12-bit offset
- * reach it: a pure read or write of virtual state is one load or store there. What needs more, such as
- * reading sstatus and clearing SIE at once, jumps (jalr x0) to a trampoline: an entry in page 0 and a
- * body behind it, execute-only. It returns through a register that is dead at the site (liveness.h).
+ * A page of virtual CSRs lies at the guest's top page in its kernel views, where x0 and a 12-bit
+ * offset reach it: a pure read or write of virtual state is one load or store there. What needs
+ * more, such as reading sstatus and clearing SIE at once, jumps (jalr x0) to a trampoline: an entry
+ * in page 0 and a body behind it, execute-only. It returns through a register that is dead at the
+ * site (liveness.h).
  *
- * What the guest could write in the page is input: inline_pull() sanitizes it. docs/patching.md tells the
- * whole story, and what a guest could still notice.
+ * What the guest could write in the page is input: inline_pull() sanitizes it. docs/patching.md
+ * tells the whole story, and what a guest could still notice.
  */
 #pragma once
 #include <stdbool.h>
@@ -27,8 +28,9 @@
 #define INLINE_LONG  32u         /* the last of them have long bodies */
 #define INLINE_HITS  16          /* traps of a site until it is worth a trampoline */
 
-/* The page of virtual CSRs. Those from 0x900 to 0x9ff are for single instructions at a site: the second
- * half of such an instruction is illegal as a compressed one, so a jump into the middle traps. */
+/* The page of virtual CSRs. Those from 0x900 to 0x9ff are for single instructions at a site: the
+ * second half of such an instruction is illegal as a compressed one, so a jump into the middle
+ * traps. */
 struct inline_page {
     uint8_t out_of_reach[0x800];
     uint64_t saved[32]; /* by slot of a site: what its register held before */
@@ -79,13 +81,15 @@ struct inlined {
     uint64_t table[4][512] __attribute__((aligned(4096))); /* shadow tables that map low */
 };
 
-/* What a trampoline returns with. Bit 0, which JALR ignores, tells it from an address of the guest's. */
+/* What a trampoline returns with. Bit 0, which JALR ignores, tells it from an address of the
+ * guest's. */
 #define INLINE_BACK(pc) (((pc) + 4) | 1)
 
 /* What of the guest's own page tables was found in the way. */
 enum inline_conflict { CONFLICT_TOP = 1, CONFLICT_LOW = 2 };
 
-/* Builds the tables; nothing is inlined yet. Also at VM reset. Does nothing without PATCH=inline. */
+/* Builds the tables; nothing is inlined yet. Also at VM reset. Does nothing without PATCH=inline.
+ */
 void inline_reset(struct vcpu *vcpu);
 
 /* Whether gva lies in the page of virtual CSRs, and it may be mapped now. */
@@ -94,15 +98,15 @@ bool inline_maps(const struct vcpu *vcpu, uint64_t gva);
 /* Maps that page in the current root, if it may be. */
 void inline_map(struct vcpu *vcpu);
 
-/* Maps the trampolines in the current root, which has other pages of the guest in this part, and so tables of
- * its own. */
+/* Maps the trampolines in the current root, which has other pages of the guest in this part, and so
+ * tables of its own. */
 void inline_map_low(struct vcpu *vcpu);
 
 /* Whether trampolines may be mapped in the vcpu's mode. */
 bool inline_has_low(const struct vcpu *vcpu);
 
-/* Virtual CSRs from the page, after an exit from vS; and into it, before an entry to vS. While inlining is
- * given up, the page is written all the same: nobody sees it. */
+/* Virtual CSRs from the page, after an exit from vS; and into it, before an entry to vS. While
+ * inlining is given up, the page is written all the same: nobody sees it. */
 void inline_pull_page(struct vcpu *vcpu);
 void inline_push_page(struct vcpu *vcpu);
 
@@ -114,8 +118,8 @@ enum inline_settled {
 };
 enum inline_settled inline_settle(struct vcpu *vcpu);
 
-/* Before a trap is injected in vS: a register that still holds a trampoline's return address, though the
- * guest's kernel has not written it again, gets back what it held. */
+/* Before a trap is injected in vS: a register that still holds a trampoline's return address,
+ * though the guest's kernel has not written it again, gets back what it held. */
 void inline_restore(struct vcpu *vcpu);
 
 /* A fence: the guest's tables at the top or the low pages may be others. */
@@ -126,9 +130,10 @@ static inline void inline_note_fence(struct vcpu *vcpu, unsigned by, uint64_t gv
         inlined->check = true;
 }
 
-/* Shows the machine the guest's sstatus.FS, or Off. While trampolines are mapped FS is Off in vS: a jump into the
- * middle of a site is then an illegal instruction, and the guest's first FPU instruction too, which opens the FPU. To
- * be called when the mode or FS has changed, before the guest goes on. */
+/* Shows the machine the guest's sstatus.FS, or Off. While trampolines are mapped FS is Off in vS: a
+ * jump into the middle of a site is then an illegal instruction, and the guest's first FPU
+ * instruction too, which opens the FPU. To be called when the mode or FS has changed, before the
+ * guest goes on. */
 void inline_show_fs(struct vcpu *vcpu);
 bool inline_open_float(struct vcpu *vcpu);
 
@@ -145,14 +150,15 @@ static inline void inline_push(struct vcpu *vcpu)
         inline_push_page(vcpu);
 }
 
-/* --- Code (inline_code.c) --------------------------------------------------------------------------- */
+/* --- Code (inline_code.c)
+ * --------------------------------------------------------------------------- */
 
 /* The one instruction that replaces insn, or 0: there is none. */
 uint32_t inline_form(const struct insn *insn);
 
-/* Makes a trampoline for insn at pc; page: the code page as the guest wrote it. Returns the instruction
- * that jumps there, or 0: its kind has none, no register is dead, or all sites are taken. Then and only then
- * *oldest is not null: the site that has to be freed first. */
+/* Makes a trampoline for insn at pc; page: the code page as the guest wrote it. Returns the
+ * instruction that jumps there, or 0: its kind has none, no register is dead, or all sites are
+ * taken. Then and only then *oldest is not null: the site that has to be freed first. */
 uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, const uint8_t *page,
                      uint32_t frame, struct inline_site **oldest);
 

@@ -1,9 +1,11 @@
 /*
- * The code that PATCH=inline makes: single instructions, and the bodies of trampolines. Where they lie: inline_code.c.
+ * The code that PATCH=inline makes: single instructions, and the bodies of trampolines. Where they
+ * lie: inline_code.c.
  *
- * Surprise: which offsets single instructions use is no accident. A guest may jump to the second half of a patched
- * instruction, and that half must trap as a compressed instruction, so that the site is repaired:
- *   ld, sd at -0x700..-0x601(x0)   half 0b100_1.._......_..00: reserved in quadrant 0
+ * Surprise: which offsets single instructions use is no accident. A guest may jump to the second
+ * half of a patched instruction, and that half must trap as a compressed instruction, so that the
+ * site is repaired: ld, sd at -0x700..-0x601(x0)   half 0b100_1.._......_..00: reserved in quadrant
+ * 0
  */
 #include "engine/trap/inline_body.h"
 
@@ -13,7 +15,8 @@
 /* A field of the page of virtual CSRs, as an offset from x0. */
 #define FIELD(name) ((int)offsetof(struct inline_page, name) - (int)PAGE_SIZE)
 
-/* --- One instruction for one --------------------------------------------------------------------------- */
+/* --- One instruction for one
+ * --------------------------------------------------------------------------- */
 
 static const struct {
     uint16_t csr;
@@ -54,7 +57,8 @@ uint32_t inline_form(const struct insn *insn)
     return 0;
 }
 
-/* --- Trampolines ----------------------------------------------------------------------------------------- */
+/* --- Trampolines
+ * ----------------------------------------------------------------------------------------- */
 
 /* A register operand, as it looks now. */
 static enum inline_kind kind_of_change(uint64_t value, const struct insn *insn)
@@ -131,7 +135,8 @@ static void emit_read(struct body *body, unsigned reg, unsigned rd)
     emit(body, ENCODE_OR(rd, rd, reg));
 }
 
-/* old = sstatus, with SIE set if it is not to be cleared; new = what the instruction makes of it. */
+/* old = sstatus, with SIE set if it is not to be cleared; new = what the instruction makes of it.
+ */
 static void emit_compute(struct body *body, const struct insn *insn, unsigned old, unsigned new)
 {
     emit(body, ENCODE_LD(old, FIELD(sstatus)));

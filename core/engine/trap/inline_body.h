@@ -32,6 +32,7 @@ struct inline_place {
     unsigned slot;  /* and the number of the place where what it held is saved */
 };
 
-/* Writes all words of the body: insn by its kind, the way back, and the slow way, which ends in an ecall. */
+/* Writes all words of the body: insn by its kind, the way back, and the slow way, which ends in an
+ * ecall. */
 void inline_write_body(const struct inline_place *place, enum inline_kind kind,
                        const struct insn *insn);

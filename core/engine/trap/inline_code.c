@@ -1,10 +1,11 @@
 /*
- * The trampolines of PATCH=inline: which sites have one, where it lies, and what it does when a trap comes in the
- * middle. What it is made of: inline_body.c.
+ * The trampolines of PATCH=inline: which sites have one, where it lies, and what it does when a
+ * trap comes in the middle. What it is made of: inline_body.c.
  *
- * Surprise: which offsets are used is no accident. A guest may jump to the second half of a patched instruction, and
- * that half must trap as a compressed instruction, so that the site is repaired:
- *   jalr at 512..1022(x0)          half 0b001_..._......_..00: C.FLD, illegal while FS is Off (inline.h)
+ * Surprise: which offsets are used is no accident. A guest may jump to the second half of a patched
+ * instruction, and that half must trap as a compressed instruction, so that the site is repaired:
+ *   jalr at 512..1022(x0)          half 0b001_..._......_..00: C.FLD, illegal while FS is Off
+ * (inline.h)
  */
 #include <string.h>
 
@@ -42,9 +43,10 @@ static uint32_t body_of(unsigned site)
                          : SHORTS + 4 * INLINE_SHORT_WORDS * site;
 }
 
-/* A place to save a register in, or SLOTS. Sites of one page whose windows overlap must not share one: at the
- * second the register may hold the first's return address, and both values are wanted back. Sites at one address,
- * in several address spaces, must share one: a return address does not tell which of them it is of. */
+/* A place to save a register in, or SLOTS. Sites of one page whose windows overlap must not share
+ * one: at the second the register may hold the first's return address, and both values are wanted
+ * back. Sites at one address, in several address spaces, must share one: a return address does not
+ * tell which of them it is of. */
 #define SLOTS 32u
 static unsigned find_slot(const struct inline_code *code, uint64_t pc,
                           const struct liveness_range *range)
@@ -65,8 +67,8 @@ static unsigned find_slot(const struct inline_code *code, uint64_t pc,
     return free ? (unsigned)__builtin_ctz(free) : SLOTS;
 }
 
-/* A register that the trampoline may return through, or 0. It must be overwritten before the code comes
- * to the same site again, which would save the return address in its place. */
+/* A register that the trampoline may return through, or 0. It must be overwritten before the code
+ * comes to the same site again, which would save the return address in its place. */
 static unsigned find_dead(enum inline_kind kind, const struct insn *insn, const uint8_t *page,
                           unsigned offset, struct liveness_range *range)
 {
@@ -162,7 +164,8 @@ void inline_free(struct inline_code *code, struct inline_site *site)
     riscv_fence_i();
 }
 
-/* --- Carrying out, when a trap came in the middle ---------------------------------------------------------- */
+/* --- Carrying out, when a trap came in the middle
+ * ---------------------------------------------------------- */
 
 /* The site in whose trampoline pc is, or null. */
 static const struct inline_site *site_at(const struct inline_code *code, uint64_t pc)

@@ -2,8 +2,8 @@
  * Code patching at level ecall. See patch.h for why, shadow.h for how a patched page is mapped: vS
  * fetches from the copy, loads are emulated from the original, and a store drops the copy.
  *
- * Surprise: the low half of a patched ecall is not a compressed instruction and the high half is 0x0000,
- * which is illegal: a jump into the middle traps, and the site is repaired.
+ * Surprise: the low half of a patched ecall is not a compressed instruction and the high half is
+ * 0x0000, which is illegal: a jump into the middle traps, and the site is repaired.
  */
 #include "engine/trap/patch.h"
 
@@ -40,7 +40,8 @@ static struct pool_page *copy_page(const struct vm *vm, uint64_t frame)
     return &shadow->page[shadow->patch[frame] - 1u];
 }
 
-/* The frame that pc executes from through the current root; false when it is not a RAM page there. */
+/* The frame that pc executes from through the current root; false when it is not a RAM page there.
+ */
 static bool frame_at(const struct vcpu *vcpu, uint64_t pc, uint64_t *frame, bool *patched)
 {
     const struct vm *vm = vcpu->vm;
@@ -60,8 +61,8 @@ static bool frame_at(const struct vcpu *vcpu, uint64_t pc, uint64_t *frame, bool
     return vm_is_ram(vm, gpa);
 }
 
-/* Makes the copy of a frame and sees to it that nothing maps the original writable or executable. Not of one
- * that the host's disk is writing to: nobody would see the copy become stale. */
+/* Makes the copy of a frame and sees to it that nothing maps the original writable or executable.
+ * Not of one that the host's disk is writing to: nobody would see the copy become stale. */
 static bool make_copy(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
 {
     struct vm *vm = vcpu->vm;
@@ -104,8 +105,9 @@ static void put_word(struct vm *vm, uint64_t frame, uint64_t offset, uint32_t wo
     riscv_fence_i();
 }
 
-/* Whether an instruction that begins two bytes before the one at pc is executed too, as far as that can be told.
- * Looking takes long: the answer yes is remembered as long as the copy of the frame holds. */
+/* Whether an instruction that begins two bytes before the one at pc is executed too, as far as that
+ * can be told. Looking takes long: the answer yes is remembered as long as the copy of the frame
+ * holds. */
 static bool is_overlapped(const struct vcpu *vcpu, uint64_t pc, uint64_t frame)
 {
     struct shadow *shadow = shadow_of(vcpu->vm);
@@ -158,9 +160,11 @@ static bool is_site(const struct vm *vm, uint64_t frame, unsigned offset)
            inline_is_jump(shadow_of(vm)->inline_code, word, (uint32_t)frame, offset);
 }
 
-/* --- Trampolines --------------------------------------------------------------------------------- */
+/* --- Trampolines ---------------------------------------------------------------------------------
+ */
 
-/* In each vcpu that executes the guest's kernel: a register that holds a return address gets back what it held. */
+/* In each vcpu that executes the guest's kernel: a register that holds a return address gets back
+ * what it held. */
 static void give_back(struct vm *vm)
 {
     for (unsigned i = 0; i < VM_VCPUS; i++)
@@ -310,7 +314,8 @@ static uint64_t next_copy(const struct shadow *shadow, uint64_t frame, uint64_t 
     return frame <= last ? frame : last + 1;
 }
 
-/* What makes dropping one copy dear is done once for all: finding its leaves, and its trampolines. */
+/* What makes dropping one copy dear is done once for all: finding its leaves, and its trampolines.
+ */
 static void prepare_drops(struct vm *vm)
 {
     struct inline_code *code = shadow_of(vm)->inline_code;
@@ -320,7 +325,8 @@ static void prepare_drops(struct vm *vm)
             patch_take_back(vm, &code->site[i]);
 }
 
-/* Drops the copy of a frame that was written, the count-th of several: beyond a few, all tables with it. */
+/* Drops the copy of a frame that was written, the count-th of several: beyond a few, all tables
+ * with it. */
 static void drop_one_of_many(struct vm *vm, uint64_t frame, unsigned count)
 {
     if (count == DROPS_APART)
@@ -377,7 +383,8 @@ void patch_drop_at(struct vcpu *vcpu, uint64_t pc)
         patch_drop(vcpu->vm, vcpu->vm->ram.gpa + (frame << PAGE_SHIFT));
 }
 
-/* Whether the half-word at offset belongs to a patched site of the copy, as its first or second half. */
+/* Whether the half-word at offset belongs to a patched site of the copy, as its first or second
+ * half. */
 static bool in_site(const struct vm *vm, uint64_t frame, unsigned offset)
 {
     return is_site(vm, frame, offset) || (offset >= 2 && is_site(vm, frame, offset - 2));

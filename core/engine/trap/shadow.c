@@ -1,9 +1,9 @@
 /*
- * Shadow page tables: choosing a root, and faults. See shadow.h for the views, shadow_fill.c for filling,
- * shadow_drop.c, shadow_search.c, shadow_fence.c and shadow_renew.c for forgetting.
+ * Shadow page tables: choosing a root, and faults. See shadow.h for the views, shadow_fill.c for
+ * filling, shadow_drop.c, shadow_search.c, shadow_fence.c and shadow_renew.c for forgetting.
  *
- * Surprise: guest A and D are exact although the shadow's are always set, because a page is only mapped
- * once the guest's A is set, and without W until the guest's D is.
+ * Surprise: guest A and D are exact although the shadow's are always set, because a page is only
+ * mapped once the guest's A is set, and without W until the guest's D is.
  */
 #include "engine/trap/shadow.h"
 
@@ -89,8 +89,8 @@ static void make_room(struct vcpu *vcpu)
     ensure_root(vcpu);
 }
 
-/* A root of the current space, which is not built yet. Without memory for it room is made, and nothing more:
- * that may choose another slot for the space, and build its root. */
+/* A root of the current space, which is not built yet. Without memory for it room is made, and
+ * nothing more: that may choose another slot for the space, and build its root. */
 RARE static void build_root(struct vcpu *vcpu, unsigned index, enum shadow_view view)
 {
     struct shadow *shadow = shadow_of(vcpu->vm);
@@ -202,8 +202,8 @@ static void fill(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
     vm->stats.memory.fills++;
 }
 
-/* Whether the kernel's access is one to its process's page, which its root does not reach yet. Fills the
- * page in the process's own root. */
+/* Whether the kernel's access is one to its process's page, which its root does not reach yet.
+ * Fills the page in the process's own root. */
 static bool fill_user(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
 {
     struct vm *vm = vcpu->vm;

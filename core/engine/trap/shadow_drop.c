@@ -1,10 +1,11 @@
 /*
- * Shadow page tables: forgetting. Whole tables, eviction, and the counts that tell the patcher whether a frame
- * is mapped anywhere else. Fences are in shadow_fence.c.
+ * Shadow page tables: forgetting. Whole tables, eviction, and the counts that tell the patcher
+ * whether a frame is mapped anywhere else. Fences are in shadow_fence.c.
  *
- * Surprise: what is forgotten is not given back at once, for that takes the longer the more the guest has mapped.
- * The table is buried with all below it, which is one step; when the pool is asked for a page, one or two tables are
- * dug up, and those that they named are buried in their place. Until then their leaves count as if they were mapped.
+ * Surprise: what is forgotten is not given back at once, for that takes the longer the more the
+ * guest has mapped. The table is buried with all below it, which is one step; when the pool is
+ * asked for a page, one or two tables are dug up, and those that they named are buried in their
+ * place. Until then their leaves count as if they were mapped.
  */
 #include <string.h>
 
@@ -48,7 +49,8 @@ void shadow_account(struct vm *vm, uint64_t pte, unsigned level, int delta)
     count(vm, pte, level, delta);
 }
 
-/* --- Burying ---------------------------------------------------------------------------------------- */
+/* --- Burying
+ * ---------------------------------------------------------------------------------------- */
 
 /* Forgets a table of this level and all below it. */
 static void bury(struct shadow *shadow, uint64_t *table, unsigned level)
@@ -70,7 +72,8 @@ static void bury_below(struct shadow *shadow, uint64_t pte, unsigned level)
         bury(shadow, shadow_table_of(pte), level - 1);
 }
 
-/* Gives back the table buried last, and buries those that it names. What was never written is not looked at. */
+/* Gives back the table buried last, and buries those that it names. What was never written is not
+ * looked at. */
 static void dig_up(struct vm *vm)
 {
     struct shadow *shadow = shadow_of(vm);

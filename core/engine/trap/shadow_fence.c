@@ -1,10 +1,11 @@
 /*
- * Shadow page tables: SFENCE.VMA (privileged specification, "Supervisor Memory-Management Fence Instruction").
+ * Shadow page tables: SFENCE.VMA (privileged specification, "Supervisor Memory-Management Fence
+ * Instruction").
  *
- * Surprise: a fence keeps what is still true. After it every entry that the machine sees must agree with the guest's
- * tables, and that is what is checked (shadow_renew.c): cheaper than a fault for each page that comes back. Other
- * spaces' tables are not read, for only the current satp says that they are tables: they are checked when they are
- * chosen.
+ * Surprise: a fence keeps what is still true. After it every entry that the machine sees must agree
+ * with the guest's tables, and that is what is checked (shadow_renew.c): cheaper than a fault for
+ * each page that comes back. Other spaces' tables are not read, for only the current satp says that
+ * they are tables: they are checked when they are chosen.
  */
 #include "host/map.h"
 #include "engine/trap/shadow_internal.h"
@@ -27,7 +28,8 @@ void shadow_renew_space(struct vcpu *vcpu, struct shadow_space *space)
         shadow_tlb_flush(vm);
 }
 
-/* The renewal of a shared table. One for another mode than the current has nothing to be compared with. */
+/* The renewal of a shared table. One for another mode than the current has nothing to be compared
+ * with. */
 static struct renewal upper_renewal(struct vcpu *vcpu, unsigned index)
 {
     bool current = !vcpu_is_bare(vcpu) && index / 2 == shadow_upper_index(vcpu->csr.satp, 0) / 2;
@@ -78,8 +80,8 @@ static void fence_tables(struct vcpu *vcpu, bool by_asid, uint64_t asid)
     }
 }
 
-/* The entry that holds what the machine sees of a tree of tables for gva: a leaf, or the table of a guest superpage.
- * Null: nothing. *level: of the first table, and then of the entry. */
+/* The entry that holds what the machine sees of a tree of tables for gva: a leaf, or the table of a
+ * guest superpage. Null: nothing. *level: of the first table, and then of the entry. */
 static uint64_t *find_entry(const struct shadow *shadow, uint64_t *table, unsigned *level,
                             uint64_t gva)
 {

@@ -8,7 +8,8 @@
 
 #define PREFILL_GROUP 8u /* neighbours looked at around a 4 KiB fill */
 
-/* Keeps PTE_SPLIT of an entry that names a table, and the table's origin, true when a page is put below it. */
+/* Keeps PTE_SPLIT of an entry that names a table, and the table's origin, true when a page is put
+ * below it. */
 static void note_origin(struct shadow *shadow, uint64_t *entry, const uint64_t *table,
                         unsigned level, const struct shadow_page *page, bool fresh)
 {
@@ -23,8 +24,8 @@ static void note_origin(struct shadow *shadow, uint64_t *entry, const uint64_t *
         *origin = 0;
 }
 
-/* Notes in the tables above a page, and in its own, that the kernel may execute it. Not above the shared table, which
- * is not forgotten with a root. */
+/* Notes in the tables above a page, and in its own, that the kernel may execute it. Not above the
+ * shared table, which is not forgotten with a root. */
 static void note_code(struct shadow *shadow, uint64_t *table, const struct shadow_page *page)
 {
     for (unsigned level = shadow->host_levels - 1;; level--) {
@@ -48,8 +49,8 @@ static void attach(struct vcpu *vcpu, const struct shadow_lens *lens, uint64_t *
     shadow_attach(&renewal, entry, level, gva, split);
 }
 
-/* The table that holds the page's entry in this root, made when absent. Null: no memory. *attached: a table was taken
- * up on the way. */
+/* The table that holds the page's entry in this root, made when absent. Null: no memory. *attached:
+ * a table was taken up on the way. */
 static uint64_t *table_for(struct vcpu *vcpu, struct shadow_root *root,
                            const struct shadow_lens *lens, const struct shadow_page *page,
                            bool *attached)
@@ -131,8 +132,9 @@ static uint64_t *put_page(struct vcpu *vcpu, struct shadow_root *root,
     return entry;
 }
 
-/* Fills the neighbours of a 4 KiB page whose guest entries already have A set: as a TLB may. They lie in
- * the same guest table and in the same shadow table, around entry. Whether there is code among them. */
+/* Fills the neighbours of a 4 KiB page whose guest entries already have A set: as a TLB may. They
+ * lie in the same guest table and in the same shadow table, around entry. Whether there is code
+ * among them. */
 static bool prefill(struct vm *vm, const struct shadow_lens *lens, uint64_t gva,
                     const struct walk *walk, bool shared, uint64_t *entry)
 {

@@ -1,5 +1,6 @@
-/* What shadow.c (choosing, faults), shadow_fill.c (filling), shadow_drop.c (forgetting), shadow_search.c (one frame),
- * shadow_fence.c (fences), shadow_renew.c (comparing) and patch.c share. */
+/* What shadow.c (choosing, faults), shadow_fill.c (filling), shadow_drop.c (forgetting),
+ * shadow_search.c (one frame), shadow_fence.c (fences), shadow_renew.c (comparing) and patch.c
+ * share. */
 #pragma once
 #include "host/hart.h"
 #include "host/map.h"
@@ -8,9 +9,9 @@
 #include "vm/vm.h"
 
 /* Software bits. Leaves: PTE_PATCHED (shadow.h), PTE_COUNTED: it is in the leaves[] counts.
- * Tables: PTE_SHARED: the shared table of global kernel pages; PTE_SPLIT: everything below stems from one
- * guest superpage of this level, so a fence for any address in it drops all.
- * An entry that is not 0 and has V clear names a table that was put aside. */
+ * Tables: PTE_SHARED: the shared table of global kernel pages; PTE_SPLIT: everything below stems
+ * from one guest superpage of this level, so a fence for any address in it drops all. An entry that
+ * is not 0 and has V clear names a table that was put aside. */
 #define PTE_COUNTED (1ul << 9)
 #define PTE_SHARED  (1ul << 8)
 #define PTE_SPLIT   (1ul << 9)
@@ -25,8 +26,8 @@ static inline bool shadow_is_leaf(uint64_t pte)
     return pte & (PTE_R | PTE_X);
 }
 
-/* Whether an entry names a table that a fence put aside: the machine does not see it, and before it does again the
- * table is compared with the guest's (shadow_attach). */
+/* Whether an entry names a table that a fence put aside: the machine does not see it, and before it
+ * does again the table is compared with the guest's (shadow_attach). */
 static inline bool shadow_is_aside(uint64_t pte)
 {
     return pte && !(pte & PTE_V);
@@ -35,7 +36,8 @@ static inline bool shadow_is_aside(uint64_t pte)
 /* pool_page.gva of a copy that is executed at several addresses. */
 #define SHADOW_BOUND_TWICE UINT64_MAX
 
-/* Whether the guest's kernel executes what a leaf maps: traces and sites are remembered of it (code_epoch). */
+/* Whether the guest's kernel executes what a leaf maps: traces and sites are remembered of it
+ * (code_epoch). */
 static inline bool shadow_is_code(uint64_t pte)
 {
     return (pte & PTE_X) && (pte & (PTE_COUNTED | PTE_PATCHED));
@@ -67,7 +69,8 @@ static inline bool shadow_is_backed(const struct vm *vm, uint64_t gpa)
     return vm_is_ram(vm, gpa) || shadow_mapping_at(shadow_of(vm), gpa);
 }
 
-/* Whether a leaf was made by shadow_put_fixed(): it maps the page of virtual CSRs, or trampolines. */
+/* Whether a leaf was made by shadow_put_fixed(): it maps the page of virtual CSRs, or trampolines.
+ */
 static inline bool shadow_is_fixed(const struct vm *vm, uint64_t pte)
 {
     const struct shadow *shadow = shadow_of(vm);
@@ -85,7 +88,8 @@ static inline void shadow_mark(struct shadow *shadow, const uint64_t *entry)
     shadow->page[pool_index(&shadow->pool, entry)].groups |= 1ul << ((uint64_t)entry / 64 % 64);
 }
 
-/* What one root, or the shared table, may show: the shadow's rights follow from it and the guest's entry. */
+/* What one root, or the shared table, may show: the shadow's rights follow from it and the guest's
+ * entry. */
 struct shadow_lens {
     enum shadow_view view;
     bool mxr;
@@ -111,7 +115,8 @@ static inline bool shadow_in_view(const struct shadow_lens *lens, uint64_t pte)
     return (lens->view == VIEW_USER) == ((pte & PTE_U) != 0);
 }
 
-/* What a leaf of RAM that is not patched lets the guest do: R, W, X, and PTE_COUNTED if that is counted. */
+/* What a leaf of RAM that is not patched lets the guest do: R, W, X, and PTE_COUNTED if that is
+ * counted. */
 static inline uint64_t shadow_rights(const struct shadow_lens *lens, uint64_t pte)
 {
     uint64_t bits = pte & (PTE_R | PTE_X);
@@ -133,8 +138,8 @@ static inline struct walk shadow_neighbour(const struct walk *walk, uint64_t pte
         .gpa = PTE_PPN(pte) << PAGE_SHIFT, .pte = pte, .global = above || (pte & PTE_G)};
 }
 
-/* Whether a leaf may be there before it is asked for: a patched copy is compared with its original when it is
- * fetched from, if a device may have written unseen. */
+/* Whether a leaf may be there before it is asked for: a patched copy is compared with its original
+ * when it is fetched from, if a device may have written unseen. */
 static inline bool shadow_may_be_early(const struct shadow *shadow, uint64_t pte)
 {
     return !(pte & PTE_PATCHED) || !shadow->unseen_writes;
@@ -152,17 +157,18 @@ struct shadow_page {
 bool shadow_make_page(struct vm *vm, const struct shadow_lens *lens, uint64_t gva,
                       const struct walk *walk, struct shadow_page *page);
 
-/* Fills a page of the current space that walk led to, and its neighbours. Its entry, or null: no memory for a
- * table. *same: the entry was there already. */
+/* Fills a page of the current space that walk led to, and its neighbours. Its entry, or null: no
+ * memory for a table. *same: the entry was there already. */
 uint64_t *shadow_fill(struct vcpu *vcpu, struct shadow_root *root, const struct walk *walk,
                       const struct shadow_page *page, bool *same);
 
-/* Fills the page that the guest is about to need, as a TLB may: its A is set, and if it becomes writable its D.
- * walk: from walk_peek for the current satp. Kernel pages go into the current root, user pages into the user's
- * if there is one. */
+/* Fills the page that the guest is about to need, as a TLB may: its A is set, and if it becomes
+ * writable its D. walk: from walk_peek for the current satp. Kernel pages go into the current root,
+ * user pages into the user's if there is one. */
 void shadow_fill_early(struct vcpu *vcpu, uint64_t gva, const struct walk *walk);
 
-/* What may be spent, of work that a guest can lengthen. One group: eight entries that are looked at. */
+/* What may be spent, of work that a guest can lengthen. One group: eight entries that are looked
+ * at. */
 #define SHADOW_CREDIT \
     256u /* that fences compare of a table until it must prove its use by a fault */
 #define SHADOW_FENCE_GROUPS 256u  /* that all fences of an exit compare; the rest is put aside */
@@ -180,7 +186,8 @@ static inline void shadow_begin_work(struct vm *vm)
     shadow->search_rest = SHADOW_SEARCH;
 }
 
-/* One pass over the tables of a root, or over a shared table: what they are compared by, and what came of it. */
+/* One pass over the tables of a root, or over a shared table: what they are compared by, and what
+ * came of it. */
 struct renewal {
     struct vm *vm;
     uint64_t satp; /* 0: nothing is known of the guest's tables */
@@ -190,22 +197,23 @@ struct renewal {
     bool changed;
 };
 
-/* Compares a table of this level, the first entry of which is for gva, and all below it that is in use. False:
- * nothing is left in it. */
+/* Compares a table of this level, the first entry of which is for gva, and all below it that is in
+ * use. False: nothing is left in it. */
 bool shadow_renew_table(struct renewal *renewal, uint64_t *table, unsigned level, uint64_t gva);
 
-/* Compares one entry, as found for gva: a leaf, or the table of a guest superpage. walk: what the guest says of gva
- * now; null: nothing. */
+/* Compares one entry, as found for gva: a leaf, or the table of a guest superpage. walk: what the
+ * guest says of gva now; null: nothing. */
 void shadow_renew_found(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
                         const struct walk *walk);
 
-/* Lets the machine see a table again that was put aside: what no longer holds in it is dropped, and the entry is
- * cleared if nothing is left. gva: any address below the entry. split: the level of the PTE_SPLIT entry that is
- * above it, or 0. */
+/* Lets the machine see a table again that was put aside: what no longer holds in it is dropped, and
+ * the entry is cleared if nothing is left. gva: any address below the entry. split: the level of
+ * the PTE_SPLIT entry that is above it, or 0. */
 void shadow_attach(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
                    unsigned split);
 
-/* Brings what a space holds in line with the guest's tables, which its satp, the current one, names. */
+/* Brings what a space holds in line with the guest's tables, which its satp, the current one,
+ * names. */
 void shadow_renew_space(struct vcpu *vcpu, struct shadow_space *space);
 
 /* Adds delta to the counts of what a leaf maps. */

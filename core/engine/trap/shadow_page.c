@@ -1,14 +1,15 @@
 /*
  * Shadow page tables: one leaf, from what the guest's tables say and what a root may show.
  *
- * Surprise: the size of a guest's leaf does not decide the shadow's: a superpage that holds patched code, or does not
- * lie wholly in RAM, becomes single pages.
+ * Surprise: the size of a guest's leaf does not decide the shadow's: a superpage that holds patched
+ * code, or does not lie wholly in RAM, becomes single pages.
  */
 #include "engine/trap/patch.h"
 #include "engine/trap/shadow_internal.h"
 #include "host/map.h"
 
-/* The largest page, not above limit, that lies wholly in RAM around gpa and holds no patched code. */
+/* The largest page, not above limit, that lies wholly in RAM around gpa and holds no patched code.
+ */
 static unsigned ram_level(const struct vm *vm, uint64_t gpa, unsigned limit)
 {
     if (!shadow_is_on(vm, SWITCH_SUPERPAGES))

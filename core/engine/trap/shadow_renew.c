@@ -1,10 +1,11 @@
 /*
- * Shadow page tables: comparing them with the guest's, which is what a fence asks for (privileged specification,
- * "Supervisor Memory-Management Fence Instruction").
+ * Shadow page tables: comparing them with the guest's, which is what a fence asks for (privileged
+ * specification, "Supervisor Memory-Management Fence Instruction").
  *
- * Surprise: comparing may be put off. A table that fences have compared for long without a fault asking for it, or
- * that one exit has no time for, is put aside: the entry that names it loses V. A fault in it takes it up again, and
- * that is when its at most 512 entries are compared; tables below it stay aside until a fault asks for them.
+ * Surprise: comparing may be put off. A table that fences have compared for long without a fault
+ * asking for it, or that one exit has no time for, is put aside: the entry that names it loses V. A
+ * fault in it takes it up again, and that is when its at most 512 entries are compared; tables
+ * below it stay aside until a fault asks for them.
  */
 #include "host/map.h"
 #include "engine/trap/shadow_internal.h"
@@ -24,16 +25,16 @@ struct pattern {
 /* What is left in a table, or in eight entries of it. */
 enum left { LEFT_ASIDE = 1, LEFT_VALID = 2, LEFT_LEAF = 4 };
 
-/* Whether a leaf is what follows from a guest's leaf of the same level that fits the pattern. It leads to RAM: a
- * window's address may be another frame's. */
+/* Whether a leaf is what follows from a guest's leaf of the same level that fits the pattern. It
+ * leads to RAM: a window's address may be another frame's. */
 static inline bool is_same(const struct pattern *pattern, uint64_t entry, uint64_t pte)
 {
     uint64_t offset = pte - pattern->begin;
     return entry - pte == pattern->more && offset < pattern->size && !(offset & LOW_BITS);
 }
 
-/* The pattern that a guest's entry fits: of RAM that is not patched. global: G above the entry. False: nothing may be
- * there because of it. */
+/* The pattern that a guest's entry fits: of RAM that is not patched. global: G above the entry.
+ * False: nothing may be there because of it. */
 static bool expect(const struct renewal *renewal, struct pattern *pattern, uint64_t pte,
                    bool global)
 {
@@ -56,8 +57,8 @@ static void forget(struct renewal *renewal, uint64_t *entry, unsigned level)
     renewal->changed = true;
 }
 
-/* A leaf of this level: kept, replaced or cleared. walk: what the guest says now; null: nothing. in_super: the
- * entry above is marked as part of one guest superpage. */
+/* A leaf of this level: kept, replaced or cleared. walk: what the guest says now; null: nothing.
+ * in_super: the entry above is marked as part of one guest superpage. */
 static void renew_leaf(struct renewal *renewal, uint64_t *entry, unsigned level, uint64_t gva,
                        const struct walk *walk, bool in_super)
 {
@@ -105,7 +106,8 @@ static bool peek(const struct renewal *renewal, uint64_t gva, struct walk *walk)
     return !is_bare(renewal) && walk_peek(renewal->vm, renewal->satp, gva, walk);
 }
 
-/* --- Tables ----------------------------------------------------------------------------------------- */
+/* --- Tables
+ * ----------------------------------------------------------------------------------------- */
 
 static void put_aside(struct renewal *renewal, uint64_t *entry)
 {
@@ -123,7 +125,8 @@ static bool may_compare(const struct renewal *renewal, const uint64_t *table)
     return shadow->fence_rest && shadow->page[pool_index(&shadow->pool, table)].credit;
 }
 
-/* A fence has looked at so many groups of a table; if they held leaves, the table must prove its use some day. */
+/* A fence has looked at so many groups of a table; if they held leaves, the table must prove its
+ * use some day. */
 static void charge(struct renewal *renewal, const uint64_t *table, uint32_t groups, bool leaves)
 {
     struct shadow *shadow = shadow_of(renewal->vm);
@@ -170,8 +173,8 @@ static bool is_unchanged(const struct renewal *renewal, const uint64_t *table,
            (super->global || !renewal->shared) && !shadow->unseen_writes;
 }
 
-/* An entry that names a table. It is cleared if nothing is left below it, and put aside if nothing that is in use
- * is. */
+/* An entry that names a table. It is cleared if nothing is left below it, and put aside if nothing
+ * that is in use is. */
 static inline __attribute__((always_inline)) void renew_pointer(struct renewal *renewal,
                                                                 uint64_t *entry, unsigned level,
                                                                 uint64_t gva,
@@ -257,7 +260,8 @@ __attribute__((noinline)) static unsigned renew_entry(struct renewal *renewal, s
     return *entry & PTE_V ? shadow_is_leaf(pte) ? LEFT_VALID | LEFT_LEAF : LEFT_VALID : LEFT_ASIDE;
 }
 
-/* An entry of a level-0 table that does not fit the pattern, and what the guest's is. False: it is cleared. */
+/* An entry of a level-0 table that does not fit the pattern, and what the guest's is. False: it is
+ * cleared. */
 static bool renew_unlike(struct renewal *renewal, struct pass *pass, uint64_t *entry, uint64_t pte)
 {
     if (expect(renewal, &pass->pattern, pte, pass->global) &&
@@ -272,7 +276,8 @@ static bool renew_unlike(struct renewal *renewal, struct pass *pass, uint64_t *e
     return *entry;
 }
 
-/* Eight entries of a level-0 table. The guest's stand side by side, if it has such a table. False: none is left. */
+/* Eight entries of a level-0 table. The guest's stand side by side, if it has such a table. False:
+ * none is left. */
 static bool renew_group(struct renewal *renewal, struct pass *pass, uint64_t *entry)
 {
     static const uint64_t none[8];
@@ -318,8 +323,8 @@ static unsigned renew_last(struct renewal *renewal, uint64_t *table, uint64_t gv
     return *groups ? LEFT_VALID : 0;
 }
 
-/* All entries of a table of this level, the first of which is for gva. What is left in it. super: the guest superpage
- * that they all stem from, or null. alone: not what is below it. */
+/* All entries of a table of this level, the first of which is for gva. What is left in it. super:
+ * the guest superpage that they all stem from, or null. alone: not what is below it. */
 static unsigned renew_table(struct renewal *renewal, uint64_t *table, unsigned level, uint64_t gva,
                             const struct walk *super, bool alone)
 {
@@ -369,8 +374,8 @@ void shadow_renew_found(struct renewal *renewal, uint64_t *entry, unsigned level
         renew_pointer(renewal, entry, level, first, NULL);
 }
 
-/* Whether a level-0 table is better forgotten than taken up: it holds much, and was put aside and taken up before, so
- * only a part of it may be in use. What is, comes back. */
+/* Whether a level-0 table is better forgotten than taken up: it holds much, and was put aside and
+ * taken up before, so only a part of it may be in use. What is, comes back. */
 static bool is_sparse(struct shadow *shadow, const uint64_t *table)
 {
     uint32_t page = pool_index(&shadow->pool, table);

@@ -1,8 +1,10 @@
 /*
- * Shadow page tables: looking for leaves. Those of one address, and those that map one frame of RAM.
+ * Shadow page tables: looking for leaves. Those of one address, and those that map one frame of
+ * RAM.
  *
- * Surprise: a search that would be too long is not made. What one exit may look at is limited (shadow_begin_work), and
- * beyond that every translation is dropped: what is sought is then nowhere either.
+ * Surprise: a search that would be too long is not made. What one exit may look at is limited
+ * (shadow_begin_work), and beyond that every translation is dropped: what is sought is then nowhere
+ * either.
  */
 #include "host/map.h"
 #include "engine/trap/shadow_internal.h"
@@ -14,7 +16,8 @@ struct search {
     bool any; /* one was there */
 };
 
-/* --- One frame ------------------------------------------------------------------------------------- */
+/* --- One frame
+ * ------------------------------------------------------------------------------------- */
 
 /* Whether a leaf of this level lets the guest write the frame, or its kernel execute it. */
 static bool maps_frame(const struct vm *vm, uint64_t pte, unsigned level, uint64_t frame)
@@ -149,7 +152,8 @@ void shadow_drop_copy(struct vm *vm, uint64_t frame)
         shadow_tlb_flush(vm);
 }
 
-/* --- One address ------------------------------------------------------------------------------------ */
+/* --- One address
+ * ------------------------------------------------------------------------------------ */
 
 static uint64_t *leaf_in(const struct shadow *shadow, const struct shadow_root *root, uint64_t gva,
                          unsigned *level)

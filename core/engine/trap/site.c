@@ -1,8 +1,8 @@
 /*
  * The instruction at pc. See site.h.
  *
- * Surprise: only where the page is a copy may its code be remembered, for only then is a store to it seen. An ecall in
- * any other page is remembered all the same: it has trapped as one.
+ * Surprise: only where the page is a copy may its code be remembered, for only then is a store to
+ * it seen. An ecall in any other page is remembered all the same: it has trapped as one.
  */
 #include "engine/trap/site.h"
 
@@ -63,7 +63,8 @@ struct exit site_run_again(struct vcpu *vcpu)
     return exit_of(EXIT_PATCH, EXIT_PATCH_RUN_AGAIN);
 }
 
-/* Reads and decodes what is at pc. False: there is nothing to be decoded, or it is not what trapped (*exit). */
+/* Reads and decodes what is at pc. False: there is nothing to be decoded, or it is not what trapped
+ * (*exit). */
 static bool read(struct vcpu *vcpu, struct patch_code *code, struct exit *exit)
 {
     struct insn *insn = &trap_of(vcpu)->insn;

@@ -1,8 +1,9 @@
 /*
- * The instruction at pc: one service for all whose exit needs to know it, with one cache of decoded instructions.
+ * The instruction at pc: one service for all whose exit needs to know it, with one cache of decoded
+ * instructions.
  *
- * An exit is handled on the instruction that trapped, through the translation that it was executed through. Whoever
- * changes a mapping or code asks before.
+ * An exit is handled on the instruction that trapped, through the translation that it was executed
+ * through. Whoever changes a mapping or code asks before.
  */
 #pragma once
 #include <stdbool.h>
@@ -16,9 +17,10 @@ struct vcpu;
 
 #define SITES 2048u /* by a hash of pc; a power of two */
 
-/* An instruction of the guest's kernel that trapped lately: the guest's own, whatever a copy has in its place. Valid
- * while epoch is the shadow's, which counts up when kernel code is unmapped anywhere; if it is no ecall or what stands for
- * one, also only while the copy's version is the same. (An ecall of vU is not looked up: no copy is in its view.) */
+/* An instruction of the guest's kernel that trapped lately: the guest's own, whatever a copy has in
+ * its place. Valid while epoch is the shadow's, which counts up when kernel code is unmapped
+ * anywhere; if it is no ecall or what stands for one, also only while the copy's version is the
+ * same. (An ecall of vU is not looked up: no copy is in its view.) */
 struct site {
     uint64_t pc, tag, epoch; /* tag: trap_code_tag */
     struct insn insn;
@@ -29,20 +31,22 @@ struct site {
         *versions; /* and now; null: the page is no copy, so that a store to it would not be seen */
 };
 
-/* What the guest's kernel has at pc, where an ecall trapped: an ecall, or what an ecall stands for in a copy. */
+/* What the guest's kernel has at pc, where an ecall trapped: an ecall, or what an ecall stands for
+ * in a copy. */
 struct site *site_of_ecall(struct vcpu *vcpu);
 
-/* The instruction that trapped, at the vcpu's pc, until the next call. Null: it cannot be known any more, and the exit is
- * dealt with, and is *exit: the guest runs it again, or has got an access fault. site_fetch() remembers it, for what is
- * likely to trap there again. */
+/* The instruction that trapped, at the vcpu's pc, until the next call. Null: it cannot be known any
+ * more, and the exit is dealt with, and is *exit: the guest runs it again, or has got an access
+ * fault. site_fetch() remembers it, for what is likely to trap there again. */
 const struct insn *site_read(struct vcpu *vcpu, struct exit *exit);
 const struct insn *site_fetch(struct vcpu *vcpu, struct exit *exit);
 
-/* What was fetched cannot have trapped as it did: a device that masters the bus has put other code there unseen, or
- * a copy has another half of it. The copy is dropped, and the guest runs what is there now. */
+/* What was fetched cannot have trapped as it did: a device that masters the bus has put other code
+ * there unseen, or a copy has another half of it. The copy is dropped, and the guest runs what is
+ * there now. */
 struct exit site_run_again(struct vcpu *vcpu);
 
-/* Whether insn may have faulted with such an access at gva. What the decoder does not know may be an extension's
- * load or store. */
+/* Whether insn may have faulted with such an access at gva. What the decoder does not know may be
+ * an extension's load or store. */
 bool site_may_have_faulted(const struct vcpu *vcpu, const struct insn *insn, uint64_t gva,
                            enum access access);

@@ -1,8 +1,10 @@
 /*
- * Why the guest stopped: one table from scause to a handler, and the phases of an exit (trap_handle).
+ * Why the guest stopped: one table from scause to a handler, and the phases of an exit
+ * (trap_handle).
  *
- * Surprise: illegal instruction is not delegated by OpenSBI and arrives through M-mode, and an illegal
- * mret leaves a stale stval behind: the instruction is always fetched at sepc, and before anything changes.
+ * Surprise: illegal instruction is not delegated by OpenSBI and arrives through M-mode, and an
+ * illegal mret leaves a stale stval behind: the instruction is always fetched at sepc, and before
+ * anything changes.
  */
 #include "engine/trap/trap.h"
 
@@ -22,7 +24,8 @@
 #define HITS_LATER    (-8192) /* of a site that got no trampoline: it is tried again so much later */
 #define COUNTEREN_ALL 0xfffffffful
 
-/* --- Exceptions --------------------------------------------------------------------------------------- */
+/* --- Exceptions
+ * --------------------------------------------------------------------------------------- */
 
 static struct exit handle_guest_exception(struct vcpu *vcpu)
 {
@@ -31,8 +34,9 @@ static struct exit handle_guest_exception(struct vcpu *vcpu)
     return exit_of(EXIT_EXCEPTION, own->scause);
 }
 
-/* QEMU 10.0 reports an illegal wfi in the last four bytes of a page at a pc one page too high; stval is
- * right. (It moves pc on before it looks whether wfi is allowed, and restores it page by page.) */
+/* QEMU 10.0 reports an illegal wfi in the last four bytes of a page at a pc one page too high;
+ * stval is right. (It moves pc on before it looks whether wfi is allowed, and restores it page by
+ * page.) */
 static void correct_wfi(struct vcpu *vcpu)
 {
     struct patch_code here, before;
@@ -43,8 +47,8 @@ static void correct_wfi(struct vcpu *vcpu)
         vcpu->pc = pc;
 }
 
-/* Whether insn is never illegal, in no state of the hart. If it is not what stval says either, it has come there
- * since. (stval alone does not tell: see the head.) */
+/* Whether insn is never illegal, in no state of the hart. If it is not what stval says either, it
+ * has come there since. (stval alone does not tell: see the head.) */
 static bool cannot_be_illegal(const struct vcpu *vcpu, const struct insn *insn)
 {
     bool integer = insn->op == INSN_LOAD || insn->op == INSN_STORE || insn->op >= INSN_FENCE_I;
@@ -98,10 +102,11 @@ static struct exit handle_ecall(struct vcpu *vcpu)
     return vcpu->vm->calls->call(vcpu);
 }
 
-/* --- Page faults -------------------------------------------------------------------------------------- */
+/* --- Page faults
+ * -------------------------------------------------------------------------------------- */
 
-/* CBO.CLEAN, CBO.FLUSH and CBO.INVAL are permitted where a load is, but fault as stores (Zicbom): a store that
- * is not permitted is such a one, perhaps, and is then answered as a load. */
+/* CBO.CLEAN, CBO.FLUSH and CBO.INVAL are permitted where a load is, but fault as stores (Zicbom): a
+ * store that is not permitted is such a one, perhaps, and is then answered as a load. */
 static enum shadow_answer answer_cbo(struct vcpu *vcpu, enum access *access, uint64_t *gpa)
 {
     struct patch_code code;
@@ -121,8 +126,8 @@ static enum shadow_answer answer_cbo(struct vcpu *vcpu, enum access *access, uin
     return answer == SHADOW_RETRY || answer == SHADOW_USER ? answer : SHADOW_GUEST;
 }
 
-/* Whether insn is inlined as a load or store that faults so: with paging off the page of virtual CSRs is not
- * mapped. */
+/* Whether insn is inlined as a load or store that faults so: with paging off the page of virtual
+ * CSRs is not mapped. */
 static bool is_inlined(const struct vcpu *vcpu, const struct insn *insn, enum access access)
 {
     uint64_t stval = trap_of(vcpu)->stval;
@@ -157,7 +162,8 @@ static struct exit handle_no_ram(struct vcpu *vcpu, uint64_t gpa, enum access ac
     return emulate_mmio(vcpu, insn, stval, gpa, access, goes_ahead(vcpu));
 }
 
-/* The load that faulted at stval, in code whose execute-only copy is mapped: it reads the original. */
+/* The load that faulted at stval, in code whose execute-only copy is mapped: it reads the original.
+ */
 static struct exit handle_patched_load(struct vcpu *vcpu, uint64_t gpa, struct exit exit)
 {
     struct vm *vm = vcpu->vm;
@@ -180,8 +186,8 @@ static struct exit handle_patched_load(struct vcpu *vcpu, uint64_t gpa, struct e
     return exit;
 }
 
-/* As shadow_fault(). If the instruction is needed for what follows, but A or D was set in a page of code, perhaps
- * the one that it was executed from, it is run again. */
+/* As shadow_fault(). If the instruction is needed for what follows, but A or D was set in a page of
+ * code, perhaps the one that it was executed from, it is run again. */
 static enum shadow_answer answer_fault(struct vcpu *vcpu, enum access access, uint64_t *gpa,
                                        uint64_t *cause)
 {
@@ -192,7 +198,8 @@ static enum shadow_answer answer_fault(struct vcpu *vcpu, enum access access, ui
     return fetches && shadow->code_epoch != epoch ? SHADOW_RETRY : answer;
 }
 
-/* The kernel's access to its process's page, in the process's view: carried out there, or by another root. */
+/* The kernel's access to its process's page, in the process's view: carried out there, or by
+ * another root. */
 static void reach_user(struct vcpu *vcpu, enum access access)
 {
     uint64_t gpa, cause;
@@ -264,8 +271,9 @@ static struct exit handle_wild(struct vcpu *vcpu)
     return exit_of(EXIT_EXCEPTION, cause);
 }
 
-/* The guest's kernel is in a trampoline (inline.h), or jumped where trampolines are. The trap is unhandled if it would
- * have come anyway, and is then to be handled at the pc that the guest knows. */
+/* The guest's kernel is in a trampoline (inline.h), or jumped where trampolines are. The trap is
+ * unhandled if it would have come anyway, and is then to be handled at the pc that the guest knows.
+ */
 RARE static struct exit handle_trampoline(struct vcpu *vcpu)
 {
     const struct trap_vcpu *own = trap_of(vcpu);
@@ -284,7 +292,8 @@ RARE static struct exit handle_trampoline(struct vcpu *vcpu)
     return insn && priv_is_sensitive(insn) ? priv_execute(vcpu, insn) : exit;
 }
 
-/* --- The phases of an exit ---------------------------------------------------------------------------- */
+/* --- The phases of an exit
+ * ---------------------------------------------------------------------------- */
 
 void trap_take_over(struct vcpu *vcpu)
 {
@@ -309,7 +318,8 @@ static struct exit handle(struct vcpu *vcpu, uint64_t cause)
     panic("trap: cause %#lx cannot come from U-mode", cause);
 }
 
-/* What the real hart lets U-mode do follows the virtual mode: in vS everything that S-mode could. */
+/* What the real hart lets U-mode do follows the virtual mode: in vS everything that S-mode could.
+ */
 static void follow_mode(struct vcpu *vcpu)
 {
     struct hart *hart = vcpu->hart;
@@ -346,8 +356,8 @@ static inline void prepare(struct vcpu *vcpu)
         trap_prepare(vcpu);
 }
 
-/* After the exit's own work: the guest's next instructions, where another that would trap is near, and what devices
- * have put off until now. */
+/* After the exit's own work: the guest's next instructions, where another that would trap is near,
+ * and what devices have put off until now. */
 static void go_on(struct vcpu *vcpu, struct exit exit)
 {
     struct vm *vm = vcpu->vm;

@@ -1,6 +1,6 @@
 /*
- * The trap-and-emulate engine: guest code runs on the real hart, always in U-mode, with shadow page tables. What is
- * privileged traps, and the VMM carries it out.
+ * The trap-and-emulate engine: guest code runs on the real hart, always in U-mode, with shadow page
+ * tables. What is privileged traps, and the VMM carries it out.
  *
  * Here is what it keeps for each vcpu, and its way in and out of the guest.
  */
@@ -21,12 +21,13 @@ struct site;
 
 /* vcpu->engine */
 struct trap_vcpu {
-    /* Assembly knows these three by generated offsets. The last two wait until the guest is entered: under QEMU both
-     * empty the TLB and make all code that the VMM still executes be looked up again. */
-    uint64_t
-        sstatus; /* of the real hart while the guest runs: SPP = U, SPIE = 1, FS as far as it is shown */
-    uint64_t satp;  /* of the root to run the guest in */
-    uint64_t flush; /* not 0: sfence.vma */
+    /* Assembly knows these three by generated offsets. The last two wait until the guest is
+     * entered: under QEMU both empty the TLB and make all code that the VMM still executes be
+     * looked up again. */
+    uint64_t sstatus; /* of the real hart while the guest runs: SPP = U, SPIE = 1, FS as far as it
+                         is shown */
+    uint64_t satp;    /* of the root to run the guest in */
+    uint64_t flush;   /* not 0: sfence.vma */
 
     uint64_t scause, stval;     /* of the exit in hand */
     struct shadow_root *root;   /* satp's; null: to be chosen (shadow_select) */
@@ -61,8 +62,8 @@ static inline uint64_t trap_code_tag(const struct vcpu *vcpu)
     return (int64_t)vcpu->pc < 0 ? trap_of(vcpu)->upper_tag : vcpu->csr.satp;
 }
 
-/* Set in stvec: saves the guest, calls trap_handle, and goes back to it. trap_observed_entry calls *trap_observer
- * instead, for a run that is recorded (observe/timeline.h). (vector.S) */
+/* Set in stvec: saves the guest, calls trap_handle, and goes back to it. trap_observed_entry calls
+ * *trap_observer instead, for a run that is recorded (observe/timeline.h). (vector.S) */
 void trap_entry(void);
 void trap_observed_entry(void);
 extern struct vcpu *(*trap_observer)(struct vcpu *vcpu);
@@ -73,8 +74,8 @@ _Noreturn void trap_return(struct vcpu *vcpu);
 /* Handles one exit, with the guest's registers saved; returns the vcpu to enter. */
 struct vcpu *trap_handle(struct vcpu *vcpu);
 
-/* What the guest has done without a trap is taken over into the vcpu: for whoever looks at it before trap_handle
- * does the same. */
+/* What the guest has done without a trap is taken over into the vcpu: for whoever looks at it
+ * before trap_handle does the same. */
 void trap_take_over(struct vcpu *vcpu);
 
 /* Takes a due interrupt, and chooses the root and what of the hart the guest may use. */
