@@ -59,7 +59,6 @@ static bool has_source(const struct vm *vm, uint64_t irq)
 static int init(struct vm *vm)
 {
     struct host *host = vm->host;
-
     for (unsigned i = 0; i < VM_ROLES; i++) {
         if (vm->options.way[i] != WAY_PASSTHROUGH) {
             host_log("plic=mapped: the guest has a device that is not the machine's own");
@@ -89,7 +88,6 @@ static int init(struct vm *vm)
 static int reset(struct vm *vm)
 {
     int status = vm_map(vm, VPLIC_BASE + CONTEXT, host_plic_page(vm->host), PAGE_SIZE);
-
     if (status < 0) {
         host_log("plic=mapped: the controller's page cannot be mapped (error %d)", -status);
         return status;
@@ -103,7 +101,6 @@ static int reset(struct vm *vm)
 static bool access_page(struct vm *vm, struct mmio *io)
 {
     uintptr_t address = (uintptr_t)map_hpa(host_plic_page(vm->host) + io->offset - CONTEXT);
-
     return io->store ? guard_store(address, io->width, io->value)
                      : guard_load(address, io->width, &io->value);
 }
@@ -111,7 +108,6 @@ static bool access_page(struct vm *vm, struct mmio *io)
 static bool access_registers(struct vm *vm, struct mmio *io)
 {
     uint64_t irq = io->offset / 4, word;
-
     if (io->offset >= CONTEXT && io->offset < CONTEXT + PAGE_SIZE)
         return access_page(vm, io);
     if (!vplic_access(&vm->board->plic, io))

@@ -46,7 +46,6 @@ const struct device_register rtc_registers[] = {
 static uint64_t host_now(const struct rtc *rtc)
 {
     uint64_t low = io_read32(rtc->host + REG_TIME_LOW);
-
     return (uint64_t)io_read32(rtc->host + REG_TIME_HIGH) << 32 | low;
 }
 
@@ -93,7 +92,6 @@ static void set_alarm(struct vm *vm)
     struct rtc *rtc = &vm->board->rtc;
     uint64_t now = host_now(rtc);
     uint64_t ahead = rtc->alarm - (now + rtc->offset);
-
     if (rtc->alarm <= now + rtc->offset && !rtc->direct) {
         ring(vm);
         return;
@@ -111,7 +109,6 @@ static void set_alarm(struct vm *vm)
 static bool host_alarm_rings(void *argument, unsigned irq)
 {
     struct vm *vm = argument;
-
     (void)irq;
     io_write32(vm->board->rtc.host + REG_CLEAR_INTERRUPT, 1);
     if (vm->board->rtc.running && host_now(&vm->board->rtc) >= vm->board->rtc.host_alarm)
@@ -122,7 +119,6 @@ static bool host_alarm_rings(void *argument, unsigned irq)
 int rtc_init(struct vm *vm)
 {
     struct host *host = vm->host;
-
     if (host->rtc.hpa == 0) {
         host_log("the machine has no goldfish RTC: the guest gets no clock");
         return 0;
@@ -144,7 +140,6 @@ int rtc_init(struct vm *vm)
 void rtc_reset(struct vm *vm)
 {
     struct rtc *rtc = &vm->board->rtc;
-
     clear_alarm(rtc);
     *rtc = (struct rtc){.host = rtc->host, .offset = rtc->offset, .direct = rtc->direct};
     if (rtc->host && rtc->direct) {
@@ -156,7 +151,6 @@ void rtc_reset(struct vm *vm)
 static uint32_t load(struct rtc *rtc, uint64_t reg)
 {
     uint64_t now;
-
     switch (reg) {
     case REG_TIME_LOW:
         now = guest_now(rtc);
@@ -177,7 +171,6 @@ static void store(struct vm *vm, uint64_t reg, uint32_t value)
 {
     struct rtc *rtc = &vm->board->rtc;
     uint64_t now = guest_now(rtc);
-
     switch (reg) {
     case REG_TIME_LOW: rtc->offset += with_low(now, value) - now; break;
     case REG_TIME_HIGH: rtc->offset += with_high(now, value) - now; break;

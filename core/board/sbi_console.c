@@ -24,9 +24,10 @@
 #define LSR_DATA  0x01u
 #define LSR_EMPTY 0x20u
 
-#define PIECE_MAX (CONSOLE_RING / 2) /* bytes of one call: twice as many when all are line feeds \
+#define PIECE_MAX \
+    (CONSOLE_RING / 2) /* bytes of one call: twice as many when all are line feeds \
                                       */
-#define COPY_MAX 64u                 /* bytes on the stack */
+#define COPY_MAX 64u   /* bytes on the stack */
 
 static struct device *uart_of(struct vm *vm)
 {

@@ -70,8 +70,7 @@ static void begin(struct writer *w, const char *name)
 static void begin_at(struct writer *w, const char *name, uint64_t address)
 {
     char text[64];
-
-    snprintf(text, sizeof text, "%s@%lx", name, (unsigned long)address);
+    snprintf(text, sizeof(text), "%s@%lx", name, (unsigned long)address);
     begin(w, text);
 }
 
@@ -108,8 +107,7 @@ static void put_address(struct writer *w, const char *name, uint64_t value)
 static void put_reg(struct writer *w, uint64_t address, uint64_t size)
 {
     const fdt64_t reg[] = {cpu_to_fdt64(address), cpu_to_fdt64(size)};
-
-    put_bytes(w, "reg", reg, sizeof reg);
+    put_bytes(w, "reg", reg, sizeof(reg));
 }
 
 static void put_cells(struct writer *w, uint32_t address_cells, uint32_t size_cells)
@@ -141,7 +139,6 @@ static void write_chosen(struct writer *w, const struct vm *vm, const struct hos
     int len = 0;
     const void *seed = node < 0 ? NULL : fdt_getprop(host->fdt, node, "rng-seed", &len);
     char path[64];
-
     begin(w, "chosen");
     if (config->bootargs)
         put_text(w, "bootargs", config->bootargs);
@@ -152,7 +149,7 @@ static void write_chosen(struct writer *w, const struct vm *vm, const struct hos
     if (seed && len > 0)
         put_bytes(w, "rng-seed", seed, (size_t)len);
     if (uart) {
-        device_path(uart, path, sizeof path);
+        device_path(uart, path, sizeof(path));
         put_text(w, "stdout-path", path);
     }
     end(w);
@@ -167,7 +164,6 @@ static void write_memory(struct writer *w, const struct vm *vm, const struct hos
 {
     int reserved = fdt_path_offset(host->fdt, "/reserved-memory");
     int child;
-
     begin_at(w, "memory", vm->ram.gpa);
     put_text(w, "device_type", "memory");
     put_reg(w, vm->ram.gpa, vm->ram.size);
@@ -180,8 +176,7 @@ static void write_memory(struct writer *w, const struct vm *vm, const struct hos
          child = fdt_next_subnode(host->fdt, child)) {
         int len;
         const fdt64_t *reg = fdt_getprop(host->fdt, child, "reg", &len);
-
-        if (!reg || len != 2 * (int)sizeof *reg || fdt64_ld(reg) - vm->ram.gpa >= vm->ram.size)
+        if (!reg || len != 2 * (int)sizeof(*reg) || fdt64_ld(reg) - vm->ram.gpa >= vm->ram.size)
             continue;
         begin(w, fdt_get_name(host->fdt, child, NULL));
         put_bytes(w, "reg", reg, (size_t)len);
@@ -193,7 +188,7 @@ static void write_memory(struct writer *w, const struct vm *vm, const struct hos
 
 static bool is_offered(const char *name, size_t len)
 {
-    for (unsigned i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
+    for (unsigned i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
         if (strlen(extensions[i]) == len && memcmp(extensions[i], name, len) == 0)
             return true;
     }
@@ -206,13 +201,11 @@ static size_t filter_isa(const char *isa, char *string, char *list)
 {
     const char *next = isa + strlen("rv64");
     size_t string_len = strlen("rv64"), list_len = 0;
-
     memcpy(string, isa, string_len);
     while (*next) {
         bool named = *next == '_';
         const char *name = next + named;
         size_t len = named ? strcspn(name, "_") : 1;
-
         next = name + len;
         if (!is_offered(name, len))
             continue;
@@ -232,7 +225,6 @@ static void write_isa(struct writer *w, const struct host *host)
 {
     char string[HOST_ISA_SIZE], list[2 * HOST_ISA_SIZE];
     size_t list_len;
-
     if (strncmp(host->isa, "rv64i", strlen("rv64i")) != 0) {
         note(w, -FDT_ERR_BADVALUE);
         return;
@@ -253,7 +245,6 @@ static void write_cpus(struct writer *w, const struct vm *vm, const struct host 
                        const struct tree_config *config)
 {
     static const char *const mmu_types[] = {[3] = "riscv,sv39", [4] = "riscv,sv48"};
-
     begin(w, "cpus");
     put_cells(w, 1, 0);
     put_cell(w, "timebase-frequency", host->timebase);
@@ -285,12 +276,11 @@ static void write_plic(struct writer *w)
         cpu_to_fdt32(PHANDLE_INTC),
         cpu_to_fdt32(INTERRUPT_EXTERNAL),
     };
-
     begin_at(w, "plic", VPLIC_BASE);
-    put_bytes(w, "compatible", compatible, sizeof compatible);
+    put_bytes(w, "compatible", compatible, sizeof(compatible));
     put_reg(w, VPLIC_BASE, VPLIC_SIZE);
     put_cell(w, "riscv,ndev", VPLIC_SOURCES - 1);
-    put_bytes(w, "interrupts-extended", contexts, sizeof contexts);
+    put_bytes(w, "interrupts-extended", contexts, sizeof(contexts));
     put_flag(w, "interrupt-controller");
     put_cell(w, "#address-cells", 0);
     put_cell(w, "#interrupt-cells", 1);
@@ -301,9 +291,8 @@ static void write_plic(struct writer *w)
 static void write_finisher(struct writer *w)
 {
     static const char compatible[] = "sifive,test1\0sifive,test0\0syscon";
-
     begin_at(w, "test", BOARD_FINISHER_BASE);
-    put_bytes(w, "compatible", compatible, sizeof compatible);
+    put_bytes(w, "compatible", compatible, sizeof(compatible));
     put_reg(w, BOARD_FINISHER_BASE, BOARD_FINISHER_SIZE);
     put_cell(w, "phandle", PHANDLE_FINISHER);
     end(w);
@@ -339,11 +328,10 @@ static void write_device(struct writer *w, const struct device *dev)
         cpu_to_fdt64(dev->base + ATA_CONTROL_OFFSET),
         cpu_to_fdt64(ATA_BLOCK_SIZE),
     };
-
     begin_at(w, strategy->node, dev->base);
     put_text(w, "compatible", strategy->compatible);
     if (strcmp(strategy->compatible, "ata-generic") == 0)
-        put_bytes(w, "reg", ata, sizeof ata);
+        put_bytes(w, "reg", ata, sizeof(ata));
     else
         put_reg(w, dev->base, strategy->size);
     put_cell(w, "interrupt-parent", PHANDLE_PLIC);
@@ -357,7 +345,6 @@ int tree_build(const struct vm *vm, const struct host *host, const struct tree_c
                void *buffer, size_t size)
 {
     struct writer w = {.fdt = buffer};
-
     note(&w, size > INT32_MAX ? -FDT_ERR_NOSPACE : fdt_create(buffer, (int)size));
     note(&w, fdt_finish_reservemap(buffer));
     begin(&w, "");

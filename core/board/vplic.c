@@ -62,13 +62,10 @@ static unsigned best(const struct vplic *plic, unsigned context)
 {
     uint32_t priority = plic->threshold[context];
     unsigned source = 0;
-
     for (unsigned word = 0; word < VPLIC_WORDS; word++) {
         uint32_t left = plic->pending[word] & ~plic->claimed[word] & plic->enable[context][word];
-
         for (; left != 0; left &= left - 1) {
             unsigned candidate = word * 32 + (unsigned)__builtin_ctz(left);
-
             if (plic->priority[candidate] > priority) {
                 priority = plic->priority[candidate];
                 source = candidate;
@@ -81,7 +78,6 @@ static unsigned best(const struct vplic *plic, unsigned context)
 static uint32_t claim(struct vplic *plic, unsigned context)
 {
     unsigned source = best(plic, context);
-
     if (source != 0) {
         clear_bit(plic->pending, source);
         set_bit(plic->claimed, source);
@@ -102,7 +98,6 @@ static void complete(struct vplic *plic, uint32_t source)
 static uint32_t *find_register(struct vplic *plic, uint64_t offset, uint32_t *writable)
 {
     uint64_t index;
-
     *writable = 0;
     if (offset < PRIORITY + 4 * VPLIC_SOURCES) {
         index = (offset - PRIORITY) / 4;
@@ -127,7 +122,6 @@ static uint32_t *find_register(struct vplic *plic, uint64_t offset, uint32_t *wr
 void vplic_reset(struct vplic *plic)
 {
     struct vplic fresh = {.completed = plic->completed, .arg = plic->arg};
-
     for (unsigned context = 0; context < VPLIC_CONTEXTS; context++)
         fresh.threshold[context] = VPLIC_PRIORITY;
     *plic = fresh;
@@ -137,7 +131,6 @@ bool vplic_access(struct vplic *plic, struct mmio *io)
 {
     uint64_t context = (io->offset - CONTEXT) / CONTEXT_STRIDE;
     uint32_t *reg, writable;
-
     if (io->width != 4 || io->offset % 4 != 0 || io->offset >= VPLIC_SIZE)
         return false;
     if (io->offset >= CONTEXT && context < VPLIC_CONTEXTS && io->offset % CONTEXT_STRIDE == CLAIM) {

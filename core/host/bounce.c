@@ -5,7 +5,6 @@
 uint32_t bounce_piece(const struct host_disk_request *request, uint32_t moved)
 {
     uint64_t left = 0;
-
     for (uint32_t i = 0; i < request->nsegments; i++)
         left += request->segments[i].len;
     left -= moved;
@@ -18,7 +17,6 @@ static void copy(const struct host_disk_request *request, uint32_t offset, uint8
     for (uint32_t i = 0; i < request->nsegments && len > 0; i++) {
         uint32_t part = request->segments[i].len;
         uint8_t *base = request->segments[i].base;
-
         if (part <= offset) {
             offset -= part;
             continue;

@@ -30,7 +30,6 @@ _Static_assert(CHANNEL_OUTPUTS <= VIRTIO_QUEUE_MAX && CHANNEL_INPUTS <= VIRTIO_Q
 static void reclaim(struct channel *channel)
 {
     uint32_t head, len;
-
     while (virtio_queue_pop(&channel->transmit, &head, &len))
         channel->busy &= ~(1u << head % CHANNEL_OUTPUTS);
 }
@@ -38,7 +37,6 @@ static void reclaim(struct channel *channel)
 static void send(struct channel *channel)
 {
     int i = channel->filling;
-
     if (i < 0 || channel->filled == 0)
         return;
     channel->transmit.memory.desc[i] = (struct virtio_desc){
@@ -53,7 +51,6 @@ static void send(struct channel *channel)
 static bool find_buffer(struct host *host, struct channel *channel)
 {
     uint64_t start = io_time();
-
     do {
         reclaim(channel);
         for (int i = 0; i < channel->transmit.size && i < (int)CHANNEL_OUTPUTS; i++) {
@@ -94,21 +91,19 @@ void channel_printf(struct host *host, const char *format, ...)
     char text[512];
     va_list arguments;
     int len;
-
     if (host->channel.registers == 0)
         return;
     va_start(arguments, format);
-    len = vsnprintf(text, sizeof text, format, arguments);
+    len = vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     if (len > 0)
-        channel_write(host, text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
+        channel_write(host, text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
 }
 
 void channel_flush(struct host *host)
 {
     struct channel *channel = &host->channel;
     uint64_t start = io_time();
-
     if (channel->registers == 0)
         return;
     send(channel);
@@ -121,7 +116,6 @@ bool channel_has_room(struct host *host)
 {
     struct channel *channel = &host->channel;
     unsigned busy = 0;
-
     reclaim(channel);
     for (uint32_t bits = channel->busy; bits; bits &= bits - 1)
         busy++;
@@ -164,7 +158,6 @@ static void take_input(struct channel *channel, char byte)
 static bool next_byte(struct channel *channel, char *byte)
 {
     uint32_t head, len;
-
     while (channel->taken == channel->taking_len) {
         if (channel->taking_len)
             give_input_buffer(channel, channel->taking);
@@ -215,8 +208,7 @@ int channel_start(struct host *host, const struct channel_listener *listener)
     uintptr_t registers;
     uint64_t features;
     int error;
-
-    memset(channel, 0, sizeof *channel);
+    memset(channel, 0, sizeof(*channel));
     channel->filling = -1;
     channel->listener = *listener;
     if (!window)

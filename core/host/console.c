@@ -26,7 +26,8 @@
 #define IER_RX 0x01u /* input is waiting */
 #define IER_TX 0x02u /* the output FIFO is empty */
 
-#define FCR_ENABLE 0x01u /* use the FIFOs and keep what is in them; interrupt from the first byte \
+#define FCR_ENABLE \
+    0x01u /* use the FIFOs and keep what is in them; interrupt from the first byte \
                           */
 #define LCR_8N1 0x03u
 #define LCR_DLAB \
@@ -115,7 +116,6 @@ static size_t console_write(struct host_console *front, const uint8_t *bytes, si
 {
     struct console *console = console_of(front);
     size_t taken = 0;
-
     do {
         while (taken < len && console->head - console->tail < CONSOLE_RING)
             console->ring[console->head++ % CONSOLE_RING] = bytes[taken++];
@@ -129,7 +129,6 @@ static size_t console_read(struct host_console *front, uint8_t *bytes, size_t le
 {
     struct console *console = console_of(front);
     size_t taken = 0;
-
     data_open(console);
     while (taken < len && (load(console, UART_LSR) & LSR_DATA))
         bytes[taken++] = load(console, UART_RBR);
@@ -159,7 +158,6 @@ static void resume(struct console *console)
 static bool interrupt(void *argument, unsigned irq)
 {
     struct console *console = argument;
-
     (void)irq;
     load(console, UART_IIR);
     resume(console);
@@ -174,7 +172,6 @@ static bool interrupt(void *argument, unsigned irq)
 int host_console_start(struct host *host, unsigned ablate)
 {
     struct console *console = &host->console;
-
     *console = (struct console){
         .front = {.end = {.ablate = ablate}, .write = console_write, .read = console_read},
         .registers = (uintptr_t)map_hpa(host->uart.hpa),
@@ -192,7 +189,6 @@ int host_console_start(struct host *host, unsigned ablate)
 size_t host_console_room(struct host *host)
 {
     struct console *console = &host->console;
-
     resume(console);
     return console->starved ? 0 : CONSOLE_RING - (console->head - console->tail);
 }
@@ -201,7 +197,6 @@ void host_console_flush(struct host *host)
 {
     struct console *console = &host->console;
     uint64_t start = io_time();
-
     if (console->registers == 0)
         return;
     do {

@@ -57,7 +57,6 @@ static struct disk_slot *free_slot(struct disk *disk)
 static uint16_t delivery(const struct disk *disk)
 {
     uint16_t total = disk->in_flight + disk->finished;
-
     if (disk->urgent || (disk->front.end.ablate & ABLATE_COALESCE))
         return 1;
     if (disk->hold.until)
@@ -69,7 +68,6 @@ static uint16_t delivery(const struct disk *disk)
 static uint16_t patience(const struct disk *disk)
 {
     uint16_t wanted = delivery(disk);
-
     return wanted > disk->finished ? wanted - disk->finished : 1;
 }
 
@@ -86,7 +84,6 @@ static void launch(struct disk *disk, struct disk_slot *slot, struct virtio_desc
 {
     uint16_t index = (uint16_t)(slot - disk->slot);
     uint16_t count;
-
     slot->status = STATUS_PENDING;
     end = disk_request_put(end, &slot->status, 1, VIRTIO_DESC_WRITE);
     count = (uint16_t)(end - slot->table);
@@ -95,7 +92,7 @@ static void launch(struct disk *disk, struct disk_slot *slot, struct virtio_desc
         slot->table[i].next = (uint16_t)(i + 1);
     }
     disk_request_put(&disk->queue.memory.desc[index], slot->table,
-                     count * (uint32_t)sizeof slot->table[0], VIRTIO_DESC_INDIRECT);
+                     count * (uint32_t)sizeof(slot->table[0]), VIRTIO_DESC_INDIRECT);
     virtio_queue_put(&disk->queue, index);
     disk->in_flight++;
     disk->urgent += slot->urgent;
@@ -123,7 +120,6 @@ static bool must_yield(const struct disk *disk)
 static void wait_idle(struct disk *disk)
 {
     uint64_t start = io_time();
-
     virtio_queue_kick(&disk->queue);
     while (disk->in_flight > 0 && io_time() - start < ANSWER_TICKS)
         reap(disk);
@@ -133,7 +129,6 @@ static int disk_submit(struct host_disk *front, struct host_disk_request *reques
 {
     struct disk *disk = disk_of(front);
     struct disk_slot *slot;
-
     if (disk_request_check(disk, request) < 0)
         return -EINVAL;
     slot = free_slot(disk);
@@ -154,11 +149,9 @@ static int disk_submit(struct host_disk *front, struct host_disk_request *reques
 static void reap(struct disk *disk)
 {
     uint32_t head, len;
-
     disk->behind = false;
     while (!disk->behind && virtio_queue_pop(&disk->queue, &head, &len)) {
         struct disk_slot *slot = head < disk->front.depth ? &disk->slot[head] : NULL;
-
         if (!slot || !slot->request)
             continue;
         disk->in_flight--;
@@ -202,7 +195,6 @@ static struct host_disk_request *disk_completed(struct host_disk *front)
 {
     struct disk *disk = disk_of(front);
     struct host_disk_request *request;
-
     if (disk->registers == 0 || is_held(disk))
         return NULL;
     if (!disk->delivering && is_due(disk))
@@ -292,7 +284,6 @@ static uint64_t disk_next_look(const struct host_end *end)
 static bool interrupt(void *argument, unsigned irq)
 {
     struct disk *disk = argument;
-
     (void)irq;
     if (disk->registers == 0)
         return true;
@@ -313,7 +304,6 @@ static int bring_up(struct disk *disk, uintptr_t registers)
     const uint64_t wanted = VIRTIO_F_INDIRECT_DESC | BLK_F_SEG_MAX | BLK_F_RO | BLK_F_FLUSH |
                             BLK_F_DISCARD | BLK_F_WRITE_ZEROES;
     int error = virtio_start(registers, wanted, &disk->features);
-
     if (error == 0 && !(disk->features & VIRTIO_F_INDIRECT_DESC))
         error = -ENOTSUP;
     if (error == 0)
@@ -336,7 +326,6 @@ static void disk_reset(struct host_disk *front)
 {
     struct disk *disk = disk_of(front);
     uintptr_t registers = disk->registers;
-
     disk->registers = 0;
     if (registers != 0 && bring_up(disk, registers) < 0)
         host_log("the machine's disk does not come back from its reset; it fails from now on");
@@ -349,7 +338,6 @@ static void get_serial(struct disk *disk)
     struct disk_slot *slot = &disk->slot[0];
     char id[GET_ID_SIZE + 1] = {0};
     uint64_t start = io_time();
-
     slot->request = &request;
     slot->urgent = true;
     launch(disk, slot,
@@ -361,14 +349,13 @@ static void get_serial(struct disk *disk)
     if (!disk->done)
         disk_reset(&disk->front); /* it must let go of id and request */
     else if (disk_completed(&disk->front)->status == 0)
-        memcpy(disk->front.serial, id, sizeof id);
+        memcpy(disk->front.serial, id, sizeof(id));
 }
 
 static void read_configuration(struct disk *disk)
 {
     uintptr_t registers = disk->registers;
     uint32_t segments = HOST_DISK_MAX_SEGMENTS;
-
     disk->front.sectors = io_read32(registers + CONFIG_CAPACITY) |
                           (uint64_t)io_read32(registers + CONFIG_CAPACITY + 4) << 32;
     disk->front.read_only = disk->features & BLK_F_RO;
@@ -390,8 +377,7 @@ int host_disk_start(struct host *host, const struct host_window *window, unsigne
 {
     struct disk *disk = &host->disk;
     int error;
-
-    memset(disk, 0, sizeof *disk);
+    memset(disk, 0, sizeof(*disk));
     disk->front = (struct host_disk){
         .end = {.ablate = ablate,
                 .settle = disk_settle,

@@ -46,7 +46,6 @@ static int check_range(const struct disk *disk, const struct host_disk_request *
 int disk_request_check(const struct disk *disk, const struct host_disk_request *request)
 {
     uint64_t bytes = 0;
-
     if (disk->registers == 0 || request->op > HOST_DISK_WRITE_ZEROES)
         return -EINVAL;
     if (disk->front.read_only && request->op != HOST_DISK_READ && request->op != HOST_DISK_FLUSH)
@@ -82,7 +81,7 @@ struct virtio_desc *disk_request_put_header(struct disk_slot *slot, uint32_t typ
     slot->header.type = type;
     slot->header.reserved = 0;
     slot->header.sector = sector;
-    return disk_request_put(slot->table, &slot->header, sizeof slot->header, 0);
+    return disk_request_put(slot->table, &slot->header, sizeof(slot->header), 0);
 }
 
 static uint8_t *bounce_of(const struct disk *disk, const struct disk_slot *slot)
@@ -97,10 +96,8 @@ static struct virtio_desc *describe_data(const struct disk *disk, struct disk_sl
 {
     const struct host_disk_request *request = slot->request;
     unsigned flags = request->op == HOST_DISK_READ ? VIRTIO_DESC_WRITE : 0;
-
     if (disk->bounce) {
         uint32_t len = bounce_piece(request, slot->moved);
-
         if (request->op == HOST_DISK_WRITE)
             bounce_gather(request, slot->moved, bounce_of(disk, slot), len);
         return disk_request_put(end, bounce_of(disk, slot), len, flags);
@@ -117,7 +114,6 @@ struct virtio_desc *disk_request_describe(const struct disk *disk, struct disk_s
     uint64_t sector = request->sector + slot->moved / HOST_DISK_SECTOR;
     struct virtio_desc *end = disk_request_put_header(slot, type_of[request->op],
                                                       transfer ? sector : 0);
-
     slot->urgent = !transfer;
     if (request->op == HOST_DISK_FLUSH)
         return end;
@@ -128,13 +124,12 @@ struct virtio_desc *disk_request_describe(const struct disk *disk, struct disk_s
     slot->range.flags = 0;
     if (request->op == HOST_DISK_WRITE_ZEROES && request->unmap)
         slot->range.flags = RANGE_UNMAP;
-    return disk_request_put(end, &slot->range, sizeof slot->range, 0);
+    return disk_request_put(end, &slot->range, sizeof(slot->range), 0);
 }
 
 int disk_request_status(const struct disk *disk, const struct disk_slot *slot)
 {
     uint8_t status = *(const volatile uint8_t *)&slot->status;
-
     /* Without FLUSH the device writes through: there is nothing to flush. */
     if (slot->request->op == HOST_DISK_FLUSH && !(disk->features & BLK_F_FLUSH))
         return 0;
@@ -163,7 +158,6 @@ bool disk_request_copy(const struct disk *disk, struct disk_slot *slot)
 {
     const struct host_disk_request *request = slot->request;
     uint32_t len;
-
     if (!disk->bounce || slot->urgent || disk_request_status(disk, slot) != 0)
         return false;
     len = bounce_piece(request, slot->moved);

@@ -52,7 +52,6 @@ static int dma(void *registers, uint32_t control, void *buffer, uint32_t len)
 {
     volatile struct dma_command command __attribute__((aligned(16)));
     uint64_t start = io_time();
-
     command.control = be32(control);
     command.length = be32(len);
     command.address = __builtin_bswap64(map_pointer_hpa(buffer));
@@ -76,11 +75,10 @@ int fwcfg_check(void *registers)
 {
     char signature[4];
     uint32_t id;
-
     if (dma(registers, select_item(FWCFG_ITEM_SIGNATURE) | DMA_READ, signature, 4) < 0 ||
         memcmp(signature, "QEMU", 4) != 0)
         return -ENODEV;
-    if (dma(registers, select_item(FWCFG_ITEM_ID) | DMA_READ, &id, sizeof id) < 0)
+    if (dma(registers, select_item(FWCFG_ITEM_ID) | DMA_READ, &id, sizeof(id)) < 0)
         return -ENODEV;
     return id & FWCFG_ID_DMA ? 0 : -ENODEV;
 }
@@ -89,14 +87,13 @@ int fwcfg_find(void *registers, const char *name, struct fwcfg_file *file)
 {
     struct directory_entry entry;
     uint32_t count;
-
-    if (dma(registers, select_item(FWCFG_ITEM_DIRECTORY) | DMA_READ, &count, sizeof count) < 0)
+    if (dma(registers, select_item(FWCFG_ITEM_DIRECTORY) | DMA_READ, &count, sizeof(count)) < 0)
         return -EIO;
     count = be32(count);
     for (uint32_t i = 0; i < count && i < DIRECTORY_LIMIT; i++) {
-        if (dma(registers, DMA_READ, &entry, sizeof entry) < 0)
+        if (dma(registers, DMA_READ, &entry, sizeof(entry)) < 0)
             return -EIO;
-        if (strncmp(entry.name, name, sizeof entry.name) == 0) {
+        if (strncmp(entry.name, name, sizeof(entry.name)) == 0) {
             file->selector = __builtin_bswap16(entry.selector);
             file->size = be32(entry.size);
             return 0;
@@ -109,7 +106,6 @@ int fwcfg_read(void *registers, const struct fwcfg_file *file, uint32_t offset, 
                uint32_t len)
 {
     int error;
-
     if (offset > file->size || len > file->size - offset)
         return -EINVAL;
     error = dma(registers, select_item(file->selector) | DMA_SKIP, NULL, offset);

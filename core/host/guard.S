@@ -1,7 +1,8 @@
 /*
- * The accesses at which the machine may refuse (guard.h): all that lies between guard_begin and guard_end. A
- * load or store access fault there, of the causes of the privileged specification's scause, goes on at
- * guard_failed; the trap vector may change t0 and t1 on the way, and nothing else.
+ * The accesses at which the machine may refuse (guard.h): all that lies between guard_begin and
+ * guard_end. A load or store access fault there, of the causes of the privileged specification's
+ * scause, goes on at guard_failed; the trap vector may change t0 and t1 on the way, and nothing
+ * else.
  */
     .section .text.guard, "ax"
 

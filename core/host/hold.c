@@ -32,7 +32,6 @@ void hold_count(struct hold *hold)
 void hold_begin(struct hold *hold, uint64_t now)
 {
     bool several = hold->streak >= HOLD_FEW || hold->before >= HOLD_FEW;
-
     if (hold->idle || !several || hold->pause > 0)
         return;
     hold->tries++;

@@ -36,9 +36,8 @@ void host_log(const char *format, ...)
 {
     char line[240];
     va_list arguments;
-
     va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
+    vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
     host_panic_puts("trident: ");
     host_panic_puts(line);

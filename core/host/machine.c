@@ -23,8 +23,7 @@ static uint32_t cell(const void *fdt, int node, const char *name, unsigned i)
 {
     int len;
     const fdt32_t *cells = fdt_getprop(fdt, node, name, &len);
-
-    return cells && len >= (int)((i + 1) * sizeof *cells) ? fdt32_to_cpu(cells[i]) : 0;
+    return cells && len >= (int)((i + 1) * sizeof(*cells)) ? fdt32_to_cpu(cells[i]) : 0;
 }
 
 static uint64_t cell_pair(const void *fdt, int node, const char *name, unsigned i)
@@ -46,7 +45,6 @@ static struct host_window window(const void *fdt, int node)
 static struct host_window find_window(const void *fdt, const char *compatible)
 {
     int node = fdt_node_offset_by_compatible(fdt, -1, compatible);
-
     return node < 0 ? (struct host_window){.hpa = 0} : window(fdt, node);
 }
 
@@ -55,7 +53,6 @@ static int probe_memory(struct host *host, const void *fdt)
     int node = fdt_node_offset_by_prop_value(fdt, -1, "device_type", "memory", sizeof "memory");
     int reserved = fdt_path_offset(fdt, "/reserved-memory");
     int child;
-
     if (node < 0) {
         host_log("the machine's device tree has no memory node");
         return -ENODEV;
@@ -69,7 +66,6 @@ static int probe_memory(struct host *host, const void *fdt)
     {
         struct host_window range = window(fdt, child);
         uint64_t end = range.hpa + range.size;
-
         if (strncmp(fdt_get_name(fdt, child, NULL), "mmode_resv", strlen("mmode_resv")) == 0 &&
             end > host->firmware_end && end < host->ram_hpa + host->ram_size)
             host->firmware_end = end;
@@ -80,7 +76,6 @@ static int probe_memory(struct host *host, const void *fdt)
 static unsigned mmu_levels(const void *fdt, int cpu)
 {
     const char *type = fdt_getprop(fdt, cpu, "mmu-type", NULL);
-
     if (!type)
         return 0;
     return strcmp(type, "riscv,sv57") == 0   ? 5
@@ -94,8 +89,7 @@ static int probe_cpu(struct host *host, const void *fdt)
     int cpus = fdt_path_offset(fdt, "/cpus");
     int cpu = fdt_node_offset_by_prop_value(fdt, -1, "device_type", "cpu", sizeof "cpu");
     const char *isa = cpu < 0 ? NULL : fdt_getprop(fdt, cpu, "riscv,isa", NULL);
-
-    if (cpus < 0 || !isa || strlen(isa) >= sizeof host->isa) {
+    if (cpus < 0 || !isa || strlen(isa) >= sizeof(host->isa)) {
         host_log("the machine's device tree has no cpu node with a riscv,isa string");
         return -ENODEV;
     }
@@ -118,7 +112,6 @@ static int probe_cpu(struct host *host, const void *fdt)
 static unsigned machine_context(const void *fdt, int node, unsigned context, unsigned contexts)
 {
     uint32_t hart = cell(fdt, node, "interrupts-extended", 2 * context);
-
     for (unsigned i = 0; i < contexts; i++) {
         if (i != context && cell(fdt, node, "interrupts-extended", 2 * i) == hart)
             return i;
@@ -131,7 +124,6 @@ static int probe_plic(struct host *host, const void *fdt)
 {
     int node = fdt_node_offset_by_compatible(fdt, -1, "riscv,plic0");
     int len = 0;
-
     if (node >= 0 && fdt_getprop(fdt, node, "interrupts-extended", &len)) {
         host->plic_window = window(fdt, node);
         host->plic_sources = cell(fdt, node, "riscv,ndev", 0);
@@ -150,11 +142,9 @@ static int probe_plic(struct host *host, const void *fdt)
 static int probe_virtio(struct host *host, const void *fdt)
 {
     int node = -1;
-
     while ((node = fdt_node_offset_by_compatible(fdt, node, "virtio,mmio")) >= 0) {
         struct host_window found = window(fdt, node);
         unsigned i = host->virtios;
-
         if (host->virtios++ == HOST_VIRTIO_SLOTS) {
             host_log("the machine has more than %u virtio-mmio slots: raise HOST_VIRTIO_SLOTS "
                      "(core/host/machine.h)",
@@ -172,8 +162,7 @@ static int probe_virtio(struct host *host, const void *fdt)
 int host_probe(struct host *host, const void *fdt)
 {
     int error;
-
-    memset(host, 0, sizeof *host);
+    memset(host, 0, sizeof(*host));
     if (fdt_check_header(fdt) != 0) {
         host_log("the firmware passed no valid device tree");
         return -EINVAL;
@@ -211,7 +200,6 @@ struct host_window *host_find_virtio(struct host *host, uint32_t device_id)
 void host_power_off(struct host *host, unsigned status)
 {
     uintptr_t finisher = (uintptr_t)map_hpa(host->finisher_hpa);
-
     io_write32(finisher, status == 0 ? FINISHER_PASS : status << 16 | FINISHER_FAIL);
     for (;;)
         io_fence();

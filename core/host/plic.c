@@ -81,7 +81,6 @@ static void handle_pending(struct host *host)
     for (unsigned i = 0; i < CLAIMS_AT_ONCE; i++) {
         unsigned irq = read_register(host, PLIC_CLAIM(host->plic.context));
         struct host_irq *handler;
-
         if (irq == 0)
             return;
         handler = irq < HOST_IRQS ? &host->plic.irq[irq] : NULL;
@@ -111,7 +110,6 @@ void host_plic_poll(struct host *host)
 static void set_enabled(struct host *host, bool own, bool guests)
 {
     const struct host_plic *plic = &host->plic;
-
     for (unsigned word = 0; word < HOST_IRQS / 32; word++) {
         if (plic->own[word] | plic->guests[word])
             write_register(host, PLIC_ENABLE(host->plic_context) + 4 * word,
@@ -126,7 +124,6 @@ void host_wait(struct host *host, bool for_guest)
 {
     const uint32_t at = PLIC_THRESHOLD(host->plic_context);
     uint32_t threshold;
-
     if (!host->plic.given) {
         riscv_wfi();
         return;
@@ -168,7 +165,6 @@ uint32_t host_plic_pending(struct host *host, unsigned word)
 void host_plic_reset_given(struct host *host, const uint32_t sources[HOST_IRQS / 32])
 {
     const unsigned context = host->plic_context;
-
     for (unsigned irq = 1; irq < HOST_IRQS && irq <= host->plic_sources; irq++) {
         if (!(sources[irq / 32] >> irq % 32 & 1))
             continue;

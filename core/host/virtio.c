@@ -52,7 +52,6 @@ uint32_t virtio_device_id(uintptr_t registers)
 int virtio_reset(uintptr_t registers)
 {
     uint64_t start = io_time();
-
     io_write32(registers + REG_STATUS, 0);
     while (io_read32(registers + REG_STATUS) != 0) {
         if (io_time() - start > RESET_TICKS)
@@ -67,7 +66,6 @@ int virtio_start(uintptr_t registers, uint64_t wanted, uint64_t *agreed)
     const uint64_t required = VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX;
     uint32_t status = STATUS_ACKNOWLEDGE | STATUS_DRIVER;
     uint64_t offered = 0;
-
     if (virtio_reset(registers) < 0)
         return -EIO;
     io_write32(registers + REG_STATUS, status);
@@ -90,7 +88,6 @@ int virtio_start(uintptr_t registers, uint64_t wanted, uint64_t *agreed)
 static void write_address(uintptr_t address, const volatile void *memory)
 {
     uint64_t hpa = map_pointer_hpa((const void *)memory);
-
     io_write32(address, (uint32_t)hpa);
     io_write32(address + 4, (uint32_t)(hpa >> 32));
 }
@@ -99,8 +96,7 @@ int virtio_queue_start(struct virtio_queue *queue, uintptr_t registers, unsigned
                        unsigned limit)
 {
     uint32_t max;
-
-    memset(queue, 0, sizeof *queue);
+    memset(queue, 0, sizeof(*queue));
     queue->registers = registers;
     queue->index = index;
     queue->patience = 1;
@@ -132,22 +128,19 @@ void virtio_acknowledge(uintptr_t registers)
 static volatile uint16_t *used_event(struct virtio_queue *queue)
 {
     char *ring = (char *)queue->memory.avail.ring;
-
-    return (volatile uint16_t *)(ring + queue->size * sizeof queue->memory.avail.ring[0]);
+    return (volatile uint16_t *)(ring + queue->size * sizeof(queue->memory.avail.ring[0]));
 }
 
 static uint16_t avail_event(struct virtio_queue *queue)
 {
     char *ring = (char *)queue->memory.used.ring;
-
-    return *(volatile uint16_t *)(ring + queue->size * sizeof queue->memory.used.ring[0]);
+    return *(volatile uint16_t *)(ring + queue->size * sizeof(queue->memory.used.ring[0]));
 }
 
 void virtio_queue_put(struct virtio_queue *queue, uint16_t head)
 {
     volatile uint16_t *index = &queue->memory.avail.index;
     uint16_t next = *index;
-
     queue->memory.avail.ring[next % queue->size] = head;
     io_fence();
     *index = (uint16_t)(next + 1);
@@ -156,7 +149,6 @@ void virtio_queue_put(struct virtio_queue *queue, uint16_t head)
 void virtio_queue_kick(struct virtio_queue *queue)
 {
     uint16_t new = *(volatile uint16_t *)&queue->memory.avail.index;
-
     if (new == queue->notified)
         return;
     io_fence();

@@ -85,7 +85,6 @@ static const struct {
 static struct insn extract(uint32_t raw, enum insn_op op, enum format format)
 {
     struct insn insn = {.raw = raw, .op = (uint8_t)op, .length = 4};
-
     switch (format) {
     case FORMAT_NONE: return insn;
     case FORMAT_R:
@@ -118,7 +117,6 @@ static struct insn extract(uint32_t raw, enum insn_op op, enum format format)
 static bool refine_load(struct insn *insn)
 {
     unsigned funct3 = field_funct3(insn->raw); /* LB LH LW LD LBU LHU LWU, reserved */
-
     insn->width = (uint8_t)(1u << (funct3 & 3));
     insn->sign = funct3 < 4;
     return funct3 < 7;
@@ -127,7 +125,6 @@ static bool refine_load(struct insn *insn)
 static bool refine_store(struct insn *insn)
 {
     unsigned funct3 = field_funct3(insn->raw); /* SB SH SW SD, reserved */
-
     insn->width = (uint8_t)(1u << (funct3 & 3));
     return funct3 < 4;
 }
@@ -135,7 +132,6 @@ static bool refine_store(struct insn *insn)
 static bool refine_float_memory(struct insn *insn)
 {
     unsigned funct3 = field_funct3(insn->raw); /* 2 .S, 3 .D; others are Zfh, Q and V */
-
     insn->width = (uint8_t)(1u << (funct3 & 3));
     return funct3 == 2 || funct3 == 3;
 }
@@ -156,7 +152,6 @@ static const uint8_t atomic_op[32] = {
 static bool refine_atomic(struct insn *insn)
 {
     unsigned funct3 = field_funct3(insn->raw); /* 2 .W, 3 .D */
-
     insn->op = atomic_op[bits(insn->raw, 27, 5)];
     insn->width = (uint8_t)(1u << (funct3 & 3));
     return (funct3 == 2 || funct3 == 3) && !(insn->op == INSN_LR && insn->rs2 != 0);
@@ -166,7 +161,6 @@ static bool refine_atomic(struct insn *insn)
 static bool refine_misc_mem(struct insn *insn)
 {
     uint32_t which = bits(insn->raw, 20, 12); /* CBO: 0 inval, 1 clean, 2 flush, 4 zero */
-
     switch (field_funct3(insn->raw)) {
     case 0: return true;
     case 1: insn->op = INSN_FENCE_I; return true;
@@ -187,7 +181,6 @@ static const uint8_t alu_op[8] = {
 static bool refine_alu_imm(struct insn *insn)
 {
     unsigned funct3 = field_funct3(insn->raw), funct6 = bits(insn->raw, 26, 6);
-
     insn->funct = alu_op[funct3];
     if (funct3 != 1 && funct3 != 5)
         return true;
@@ -222,7 +215,6 @@ static bool refine_alu_imm_w(struct insn *insn)
 static bool refine_alu_reg(struct insn *insn)
 {
     unsigned funct3 = field_funct3(insn->raw), funct7 = field_funct7(insn->raw);
-
     insn->funct = alu_op[funct3];
     if (funct7 == 0x01) /* MUL ... REMU */
         *insn = extract(insn->raw, INSN_OTHER, FORMAT_NONE);
@@ -234,7 +226,6 @@ static bool refine_alu_reg(struct insn *insn)
 static bool refine_alu_reg_w(struct insn *insn)
 {
     unsigned funct3 = field_funct3(insn->raw);
-
     if (field_funct7(insn->raw) != 0x01)
         return alu_w(insn);
     *insn = extract(insn->raw, INSN_OTHER, FORMAT_NONE); /* MULW DIVW DIVUW REMW REMUW */
@@ -247,7 +238,6 @@ static bool refine_branch(struct insn *insn)
         BRANCH_EQ, BRANCH_NE, 0, 0, BRANCH_LT, BRANCH_GE, BRANCH_LTU, BRANCH_GEU,
     };
     unsigned funct3 = field_funct3(insn->raw);
-
     insn->funct = condition[funct3];
     return funct3 != 2 && funct3 != 3;
 }
@@ -279,7 +269,6 @@ static const struct {
 static bool refine_float(struct insn *insn)
 {
     unsigned row = bits(insn->raw, 27, 5), format = bits(insn->raw, 25, 2);
-
     return format <= 1 && (float_rule[row].funct3 >> field_funct3(insn->raw) & 1) &&
            (float_rule[row].rs2 >> field_rs2(insn->raw) & 1) &&
            !(row == 0x08 && field_rs2(insn->raw) == format);
@@ -309,7 +298,6 @@ static const struct {
 static bool refine_privileged(struct insn *insn)
 {
     unsigned rd = field_rd(insn->raw);
-
     insn->rs1 = field_rs1(insn->raw);
     insn->rs2 = field_rs2(insn->raw);
     switch (field_funct7(insn->raw)) {
@@ -337,7 +325,6 @@ static const uint8_t hypervisor_rs2[8] = {0x3, 0, 0xb, 0, 0xb, 0, 0x1, 0};
 static bool refine_hypervisor(struct insn *insn)
 {
     unsigned row = field_funct7(insn->raw) - 0x30, rs2 = field_rs2(insn->raw);
-
     *insn = extract(insn->raw, INSN_HYPERVISOR, FORMAT_R);
     if (row > 7)
         return false;
@@ -351,7 +338,6 @@ static bool refine_system(struct insn *insn)
 {
     static const uint8_t csr_op[4] = {INSN_ILLEGAL, INSN_CSRRW, INSN_CSRRS, INSN_CSRRC};
     unsigned funct3 = field_funct3(insn->raw);
-
     if (funct3 == 0)
         return refine_privileged(insn);
     if (funct3 == 4)
@@ -395,7 +381,6 @@ static struct insn decode_word(uint32_t raw)
     unsigned opcode = bits(raw, 2, 5);
     struct insn insn = extract(raw, (enum insn_op)major[opcode].op,
                                (enum format)major[opcode].format);
-
     return refine(&insn, opcode) && insn.op != INSN_ILLEGAL ? insn : decode_illegal(raw);
 }
 

@@ -104,7 +104,6 @@ static struct insn c_insn(uint32_t raw, enum insn_op op, uint8_t rd, uint8_t rs1
                           int32_t imm)
 {
     struct insn insn = {.raw = raw, .op = (uint8_t)op, .length = 2, .imm = imm};
-
     insn.rd = rd;
     insn.rs1 = rs1;
     insn.rs2 = rs2;
@@ -115,7 +114,6 @@ static struct insn c_load(uint32_t raw, enum insn_op op, uint8_t width, uint8_t 
                           int32_t imm)
 {
     struct insn insn = c_insn(raw, op, rd, rs1, 0, imm);
-
     insn.width = width;
     insn.sign = op == INSN_LOAD;
     return insn;
@@ -125,7 +123,6 @@ static struct insn c_store(uint32_t raw, enum insn_op op, uint8_t width, uint8_t
                            int32_t imm)
 {
     struct insn insn = c_insn(raw, op, 0, rs1, rs2, imm);
-
     insn.width = width;
     return insn;
 }
@@ -134,7 +131,6 @@ static struct insn c_alu_imm(uint32_t raw, enum insn_alu funct, uint8_t rd, uint
                              int32_t imm)
 {
     struct insn insn = c_insn(raw, INSN_ALU_IMM, rd, rs1, 0, imm);
-
     insn.funct = (uint8_t)funct;
     return insn;
 }
@@ -143,7 +139,6 @@ static struct insn c_alu_reg(uint32_t raw, enum insn_alu funct, uint8_t rd, uint
                              uint8_t rs2)
 {
     struct insn insn = c_insn(raw, INSN_ALU_REG, rd, rs1, rs2, 0);
-
     insn.funct = (uint8_t)funct;
     return insn;
 }
@@ -151,7 +146,6 @@ static struct insn c_alu_reg(uint32_t raw, enum insn_alu funct, uint8_t rd, uint
 static struct insn c_branch(uint32_t raw, enum insn_branch funct)
 {
     struct insn insn = c_insn(raw, INSN_BRANCH, 0, prime_high(raw), 0, imm_c_b(raw));
-
     insn.funct = (uint8_t)funct;
     return insn;
 }
@@ -175,7 +169,6 @@ static struct insn c_misc_alu(uint32_t raw)
     };
     uint8_t rd = prime_high(raw);
     unsigned row = bits(raw, 12, 1) << 2 | bits(raw, 5, 2);
-
     switch (bits(raw, 10, 2)) {
     case 0: return c_alu_imm(raw, ALU_SRL, rd, rd, (int32_t)shamt_c(raw));
     case 1: return c_alu_imm(raw, ALU_SRA, rd, rd, (int32_t)shamt_c(raw));
@@ -192,7 +185,6 @@ static struct insn c_jump_move_add(uint32_t raw)
 {
     uint8_t rd = field_rd(raw), rs2 = field_c_rs2(raw);
     bool bit12 = bits(raw, 12, 1) != 0;
-
     if (rs2 != 0)
         return c_alu_reg(raw, ALU_ADD, rd, bit12 ? rd : 0, rs2); /* C.ADD, C.MV */
     if (rd != 0)
@@ -205,7 +197,6 @@ static struct insn c_jump_move_add(uint32_t raw)
 static struct insn quadrant0(uint32_t raw)
 {
     uint8_t low = prime_low(raw), base = prime_high(raw);
-
     switch (bits(raw, 13, 3)) {
     case 0: /* C.ADDI4SPN; zero is reserved, and the all-zero word with it */
         if (imm_c_addi4spn(raw) == 0)
@@ -224,7 +215,6 @@ static struct insn quadrant0(uint32_t raw)
 static struct insn quadrant1(uint32_t raw)
 {
     uint8_t rd = field_rd(raw);
-
     switch (bits(raw, 13, 3)) {
     case 0: return c_alu_imm(raw, ALU_ADD, rd, rd, imm_c_i(raw)); /* C.ADDI, C.NOP */
     case 1: return rd != 0 ? c_alu_imm(raw, ALU_ADDW, rd, rd, imm_c_i(raw)) : decode_illegal(raw);
@@ -240,7 +230,6 @@ static struct insn quadrant1(uint32_t raw)
 static struct insn quadrant2(uint32_t raw)
 {
     uint8_t rd = field_rd(raw), rs2 = field_c_rs2(raw);
-
     switch (bits(raw, 13, 3)) {
     case 0: return c_alu_imm(raw, ALU_SLL, rd, rd, (int32_t)shamt_c(raw));
     case 1: return c_load(raw, INSN_FLOAT_LOAD, 8, rd, X_SP, imm_c_ldsp(raw));

@@ -13,7 +13,6 @@ static inline uint32_t bits(uint32_t word, unsigned low, unsigned count)
 static inline int32_t sign_extend(uint32_t value, unsigned width)
 {
     uint32_t top = 1u << (width - 1);
-
     return (int32_t)((value ^ top) - top);
 }
 

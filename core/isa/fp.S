@@ -1,6 +1,6 @@
 /*
- * The guest's floating-point registers, which live in the hardware while the VMM runs: the VMM itself
- * has no floating point. Only called when sstatus.FS is not Off.
+ * The guest's floating-point registers, which live in the hardware while the VMM runs: the VMM
+ * itself has no floating point. Only called when sstatus.FS is not Off.
  */
     .option norvc
 

@@ -60,7 +60,7 @@ uint64_t interpret_load(const void *from, const struct insn *insn)
     }
 }
 
-void interpret_store(void *to, uint64_t value, unsigned width)
+HOT void interpret_store(void *to, uint64_t value, unsigned width)
 {
     switch (width) {
     case 1: *(uint8_t *)to = (uint8_t)value; break;
@@ -70,7 +70,7 @@ void interpret_store(void *to, uint64_t value, unsigned width)
     }
 }
 
-uint64_t interpret_plain(uint64_t *x, uint64_t pc, const struct insn *insn)
+HOT uint64_t interpret_plain(uint64_t *x, uint64_t pc, const struct insn *insn)
 {
     uint64_t a = x[insn->rs1], b = x[insn->rs2], imm = (uint64_t)(int64_t)insn->imm;
     uint64_t next = pc + insn->length;

@@ -9,6 +9,14 @@
  */
 #define RARE __attribute__((cold, noinline))
 
+/* A function that a system call, a CSR access or their returns execute: these stand together, since under
+ * QEMU each page of code costs a walk of the tables after a change of satp. */
+#ifdef __riscv
+#define HOT __attribute__((section(".text.hot")))
+#else
+#define HOT
+#endif
+
 /* --- Supervisor CSRs (privileged specification, table "Supervisor-level CSR addresses") --------
  */
 #define CSR_FFLAGS       0x001

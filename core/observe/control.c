@@ -105,7 +105,6 @@ static void write_fault(struct host *host, const struct vcpu_fault *fault)
 static void command_where(struct vm *vm)
 {
     const struct vcpu *vcpu = vm->vcpus[0];
-
     channel_printf(vm->host,
                    "{\"reply\":\"where\",\"pc\":\"0x%lx\",\"mode\":\"%s\",\"ra\":\"0x%lx\","
                    "\"sp\":\"0x%lx\",\"satp\":\"0x%lx\",\"paused\":%s,\"faults\":[",
@@ -142,17 +141,16 @@ static const char *find_word(const char *line, size_t len, size_t *word_len)
     static const char key[] = "\"command\"";
     const char *end = line + len;
     const char *start = line;
-
     while (start < end && (*start == ' ' || *start == '\t'))
         start++;
     while (end > start && (end[-1] == ' ' || end[-1] == '\r'))
         end--;
     if (start < end && *start == '{') {
-        for (; end - start >= (long)sizeof key && memcmp(start, key, sizeof key - 1) != 0;)
+        for (; end - start >= (long)sizeof(key) && memcmp(start, key, sizeof(key) - 1) != 0;)
             start++;
-        if (end - start < (long)sizeof key)
+        if (end - start < (long)sizeof(key))
             return NULL;
-        for (start += sizeof key - 1; start < end && (*start == ' ' || *start == ':');)
+        for (start += sizeof(key) - 1; start < end && (*start == ' ' || *start == ':');)
             start++;
         if (start == end || *start++ != '"')
             return NULL;
@@ -169,10 +167,9 @@ static void take_line(void *argument, const char *line, size_t len)
     struct vm *vm = ((struct control *)argument)->vm;
     size_t word_len = 0;
     const char *word = find_word(line, len, &word_len);
-
     if (word && word_len == 0)
         return;
-    for (unsigned i = 0; word && i < sizeof commands / sizeof commands[0]; i++) {
+    for (unsigned i = 0; word && i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (strlen(commands[i].name) == word_len && memcmp(commands[i].name, word, word_len) == 0) {
             commands[i].run(vm);
             return;

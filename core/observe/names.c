@@ -163,7 +163,6 @@ static const struct device_register *find_register(const struct device_register 
 {
     for (; registers && (registers->load || registers->store); registers++) {
         uint32_t beyond = offset - registers->offset;
-
         if (beyond == 0 || (registers->count && beyond % registers->width == 0 &&
                             beyond / registers->width < registers->count))
             return registers;
@@ -180,9 +179,8 @@ static void name_access(const struct device_register *found, uint32_t offset, bo
     const char *other = store ? found->load : found->store;
     bool told = name && (!other || strcmp(name, other) != 0);
     char number[16] = "";
-
     if (found->count)
-        snprintf(number, sizeof number, "[%u]",
+        snprintf(number, sizeof(number), "[%u]",
                  (unsigned)((offset - found->offset) / found->width));
     snprintf(text, size, "%s%s%s", name ? name : other, number,
              told    ? ""
@@ -196,12 +194,11 @@ static void name_register(const char *window, const struct device_register *regi
 {
     const struct device_register *found = find_register(registers, offset);
     char name[32];
-
     if (!found) {
         snprintf(text, size, "%s+0x%02x %s", window, (unsigned)offset, store ? "store" : "load");
         return;
     }
-    name_access(found, offset, store, name, sizeof name);
+    name_access(found, offset, store, name, sizeof(name));
     snprintf(text, size, "%s%s%s", window, *window ? " " : "", name);
 }
 
@@ -209,7 +206,6 @@ static void name_device(const struct vm *vm, uint32_t detail, bool store, char *
 {
     unsigned index = detail >> 16;
     const struct device *dev = index < vm->devices ? &vm->device[index] : NULL;
-
     name_register(dev ? dev->name : "device", dev ? dev->strategy->registers : NULL,
                   detail & 0xffff, store, text, size);
 }
@@ -221,10 +217,9 @@ static void name_window(uint32_t detail, bool store, char *text, size_t size)
     unsigned window = detail >> 16;
     uint32_t offset = detail & 0xffff;
     char name[24];
-
-    snprintf(name, sizeof name, "%s", window < EXIT_WINDOWS ? windows[window] : "board");
+    snprintf(name, sizeof(name), "%s", window < EXIT_WINDOWS ? windows[window] : "board");
     if (window == EXIT_WINDOW_VIRTIO) {
-        snprintf(name, sizeof name, "%s[%u]", windows[window],
+        snprintf(name, sizeof(name), "%s[%u]", windows[window],
                  (unsigned)(offset / BOARD_TRANSPORT_SIZE));
         offset %= BOARD_TRANSPORT_SIZE;
     }

@@ -44,8 +44,7 @@ static const char *ablation_words(unsigned set, char *text)
 {
     static const char *const words[] = {"coalesce", "notify", "batch", "copy", "queue"};
     char *end = text;
-
-    for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (set >> i & 1)
             end += sprintf(end, "%s%s", end == text ? "" : ",", words[i]);
     return end == text ? "none" : text;
@@ -117,7 +116,6 @@ static void write_exit(struct report *report, const struct stats_row *row)
 {
     struct report_cost *sum = exit_class(stats_row_exit(row)) == EXIT_WFI ? &report->idle
                                                                           : &report->vmm;
-
     write_row(report, row, !report->listed);
     report->listed = true;
     sum->instructions += row->instructions;
@@ -128,7 +126,6 @@ static void write_longest(struct report *report)
 {
     const struct stats_longest *longest = &report->stats.longest;
     char detail[48], retired[INSTRUCTIONS_SIZE];
-
     if (longest->instructions == 0) {
         channel_printf(report->vm->host, "],\"longest\":null");
         return;
@@ -148,7 +145,6 @@ static void write_devices(struct report *report)
     for (unsigned i = 0; i < report->vm->devices; i++) {
         const struct device *dev = &report->vm->device[i];
         const struct device_count *count = &report->device[i];
-
         channel_printf(report->vm->host,
                        "%s\"%s\":{\"strategy\":\"%s\",\"loads\":%llu,\"stores\":%llu,\"irqs\":%llu,"
                        "\"notifications\":%llu,\"requests\":%llu,\"bytes\":%llu}",
@@ -168,7 +164,6 @@ static unsigned long long own_bytes(const struct stats_memory *memory, uint64_t 
 static void write_memory(struct report *report)
 {
     const struct stats_memory *memory = &report->stats.memory;
-
     channel_printf(report->vm->host,
                    ",\"memory\":{\"fills\":%llu,\"prefills\":%llu,\"flushes\":%llu,"
                    "\"evictions\":%llu,\"root_switches\":%llu,\"tlb_flushes\":%llu,"
@@ -207,7 +202,6 @@ static void write_memory(struct report *report)
 static void write_cost(struct report *report, const char *name, struct report_cost cost)
 {
     char retired[INSTRUCTIONS_SIZE];
-
     channel_printf(report->vm->host, ",\"%s\":{\"instructions\":%s,\"nanoseconds\":%llu}", name,
                    instructions(&report->stats, cost.instructions, retired),
                    nanoseconds(report->vm->host, cost.ticks));
@@ -217,7 +211,6 @@ static void write_costs(struct report *report)
 {
     uint64_t handled = report->vmm.ticks + report->idle.ticks;
     struct report_cost guest = {report->stats.guest_instructions, report->ticks};
-
     guest.ticks -= handled < guest.ticks ? handled : guest.ticks;
     write_cost(report, "vmm", report->vmm);
     write_cost(report, "idle", report->idle);
@@ -254,7 +247,6 @@ static void (*const parts[])(struct report *report) = {
 bool report_step(struct report *report)
 {
     unsigned part;
-
     if (!report->active)
         return false;
     while (report->next < STATS_ROWS && is_empty(&report->stats.rows[report->next]))
@@ -265,7 +257,7 @@ bool report_step(struct report *report)
     }
     part = report->next++ - STATS_ROWS;
     parts[part](report);
-    report->active = part + 1 < sizeof parts / sizeof parts[0];
+    report->active = part + 1 < sizeof(parts) / sizeof(parts[0]);
     return report->active;
 }
 
@@ -278,9 +270,8 @@ void report_finish(struct report *report)
 void report_send(struct report *report, const char *event, int status)
 {
     char head[64];
-
     report_finish(report);
-    snprintf(head, sizeof head, "\"event\":\"%s\",\"status\":%d", event, status);
+    snprintf(head, sizeof(head), "\"event\":\"%s\",\"status\":%d", event, status);
     report_begin(report, head);
     report_finish(report);
 }

@@ -27,12 +27,12 @@ struct csr {
     void (*write)(struct vcpu *vcpu, uint64_t value);
 };
 
-static uint64_t read_sstatus(struct vcpu *vcpu)
+HOT static uint64_t read_sstatus(struct vcpu *vcpu)
 {
     return csr_sstatus(vcpu);
 }
 
-static void write_sstatus(struct vcpu *vcpu, uint64_t value)
+HOT static void write_sstatus(struct vcpu *vcpu, uint64_t value)
 {
     uint64_t changed = vcpu->csr.sstatus ^ value;
     vcpu->csr.sstatus = value & VCSR_SSTATUS;
@@ -124,7 +124,7 @@ static void write_csr(struct vcpu *vcpu, const struct csr *row, uint64_t value)
         *(uint64_t *)((uint8_t *)&vcpu->csr + row->offset) = value & row->writable;
 }
 
-bool csr_execute(struct vcpu *vcpu, const struct insn *insn)
+HOT bool csr_execute(struct vcpu *vcpu, const struct insn *insn)
 {
     const struct csr *row = find(insn->csr);
     if (!row)

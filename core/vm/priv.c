@@ -35,7 +35,7 @@ static struct exit execute_fence(struct vcpu *vcpu, const struct insn *insn)
     return exit_of(EXIT_FENCE, by);
 }
 
-struct exit priv_execute(struct vcpu *vcpu, const struct insn *insn)
+HOT struct exit priv_execute(struct vcpu *vcpu, const struct insn *insn)
 {
     struct exit exit;
     if (vcpu->mode == VMODE_U)

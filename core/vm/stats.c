@@ -52,7 +52,6 @@ static unsigned floor_log2(uint64_t value)
 {
     static const uint8_t log_of_nibble[16] = {0, 0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3};
     unsigned log = 0;
-
     for (; value >= 0x1000; value >>= 8)
         log += 8;
     for (; value >= 16; value >>= 4)
@@ -66,12 +65,11 @@ void stats_start(struct stats *stats, uint32_t timebase, bool counts_instruction
     stats->tick_ns = counts_instructions ? 0 : ns + (ns == 0);
 }
 
-void stats_exit(struct stats *stats, struct exit exit, unsigned mode, uint64_t instructions,
-                uint64_t ticks)
+HOT void stats_exit(struct stats *stats, struct exit exit, unsigned mode, uint64_t instructions,
+                    uint64_t ticks)
 {
     struct stats_row *row = find_row_again(stats, exit, mode);
     unsigned bucket = floor_log2(stats->tick_ns ? ticks * stats->tick_ns : instructions);
-
     stats->last = exit;
     row->count++;
     row->instructions += instructions;
@@ -114,8 +112,7 @@ void stats_reset(struct vm *vm)
 {
     struct stats_memory gauges = vm->stats.memory;
     uint32_t tick_ns = vm->stats.tick_ns;
-
-    memset(&vm->stats, 0, sizeof vm->stats);
+    memset(&vm->stats, 0, sizeof(vm->stats));
     vm->stats.memory.pool = gauges.pool;
     vm->stats.memory.pool.peak = gauges.pool.pages;
     vm->stats.memory.fixed_bytes = gauges.fixed_bytes;
@@ -123,7 +120,7 @@ void stats_reset(struct vm *vm)
     vm->stats.memory.learned_before = stats_learned(&gauges);
     vm->stats.tick_ns = tick_ns;
     for (unsigned i = 0; i < vm->devices; i++)
-        memset(&vm->device[i].count, 0, sizeof vm->device[i].count);
+        memset(&vm->device[i].count, 0, sizeof(vm->device[i].count));
     vm->stats.begin_time = io_time();
     vm->stats.begin_instret = io_instret();
     vm->stats.begin_holds = stats_holds(vm);

@@ -15,7 +15,8 @@ struct vm;
 #define STATS_ROWS    1024u /* distinct (class, mode, detail); the last row collects the rest */
 #define STATS_LATELY  64u   /* a power of two */
 #define STATS_DEVICES 4u
-#define STATS_BUCKETS 24u /* bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions, or ns \
+#define STATS_BUCKETS \
+    24u /* bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions, or ns \
                            */
 
 struct stats_row {

@@ -79,19 +79,19 @@ static void note_fault(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
     *last = (struct vcpu_fault){cause, vcpu->pc, stval, stvec, 1};
 }
 
-void vcpu_raise(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
+HOT void vcpu_raise(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
 {
     if (cause != CAUSE_ECALL_U)
         note_fault(vcpu, cause, stval);
     enter_handler(vcpu, cause, stval, vcpu->csr.stvec & ~3ul);
 }
 
-uint64_t vcpu_sip(const struct vcpu *vcpu)
+HOT uint64_t vcpu_sip(const struct vcpu *vcpu)
 {
     return vcpu->csr.sip | (timer_pending(vcpu) ? SIP_STIP : 0) | (vcpu->external ? SIP_SEIP : 0);
 }
 
-void vcpu_deliver_interrupt(struct vcpu *vcpu)
+HOT void vcpu_deliver_interrupt(struct vcpu *vcpu)
 {
     vcpu->changed &= (uint8_t)~VCPU_INTERRUPTS;
     if (vcpu->mode == VMODE_S && !(vcpu->csr.sstatus & SSTATUS_SIE))
@@ -113,7 +113,7 @@ void vcpu_set_external(struct vcpu *vcpu, bool level)
     vcpu->changed |= (level) ? VCPU_INTERRUPTS : 0;
 }
 
-void vcpu_sret(struct vcpu *vcpu)
+HOT void vcpu_sret(struct vcpu *vcpu)
 {
     uint64_t sstatus = vcpu->csr.sstatus;
     enum vmode mode = sstatus & SSTATUS_SPP ? VMODE_S : VMODE_U;

@@ -18,9 +18,10 @@
 #include "vm/priv.h"
 #include "vm/vm.h"
 
-#define REACH_LATER 15u /* after a long access, so many others at the same pc are taken for long \
+#define REACH_LATER \
+    15u                /* after a long access, so many others at the same pc are taken for long \
                          */
-#define LOOK_AFTER 64u  /* instructions, a trace more or less, between two looks at the clock */
+#define LOOK_AFTER 64u /* instructions, a trace more or less, between two looks at the clock */
 #define GENERATIONS \
     512u /* fit between a page's number and the bits that an aligned address clears */
 
@@ -177,7 +178,7 @@ static bool access_row(struct vcpu *vcpu, const struct ahead_insn *row)
 
 /* After a sensitive instruction, or a device's: whether the guest goes on as it was, in the same
  * root and with no interrupt due. */
-static bool may_go_on(struct vcpu *vcpu)
+HOT static bool may_go_on(struct vcpu *vcpu)
 {
     if (vcpu->mode != VMODE_S || ((vcpu->changed & VCPU_VIEW) && !shadow_view_holds(vcpu)))
         return false;
@@ -261,7 +262,8 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
 /* Trace by trace, until none is worth it, limit instructions were carried out, or the guest is to
  * go on itself. Returns how many. What the sensitive ones among them would be counted as is
  * nobody's: the run belongs to the exit that it follows. */
-static uint64_t run(struct vcpu *vcpu, const struct ahead_trace *trace, uint64_t limit, bool reach)
+HOT static uint64_t run(struct vcpu *vcpu, const struct ahead_trace *trace, uint64_t limit,
+                        bool reach)
 {
     uint64_t executed = 0, look = LOOK_AFTER;
     check_pages(vcpu);
@@ -281,13 +283,13 @@ static uint64_t run(struct vcpu *vcpu, const struct ahead_trace *trace, uint64_t
     return executed;
 }
 
-uint64_t ahead_run(struct vcpu *vcpu)
+HOT uint64_t ahead_run(struct vcpu *vcpu)
 {
     const struct ahead_trace *trace = ahead_find(vcpu, false);
     return trace ? run(vcpu, trace, AHEAD_BUDGET, false) : 0;
 }
 
-uint64_t ahead_reach(struct vcpu *vcpu)
+HOT uint64_t ahead_reach(struct vcpu *vcpu)
 {
     uint64_t pc = vcpu->pc;
     uint8_t *later = &trap_of(vcpu)->ahead->reach_later[(pc >> 1) & (AHEAD_HINTS - 1)];

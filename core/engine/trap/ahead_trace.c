@@ -206,7 +206,7 @@ RARE static void renew(struct vcpu *vcpu, struct ahead_trace *trace, bool reach)
     trace->epoch = shadow->code_epoch;
 }
 
-const struct ahead_trace *ahead_find(struct vcpu *vcpu, bool reach)
+HOT const struct ahead_trace *ahead_find(struct vcpu *vcpu, bool reach)
 {
     struct ahead_trace *trace = &trap_of(vcpu)->ahead->trace[(vcpu->pc >> 1) & (AHEAD_TRACES - 1)];
     if (!trace->version || trace->pc != vcpu->pc || trace->reach != reach ||

@@ -164,7 +164,7 @@ static uint64_t guarded(const struct vcpu *vcpu)
     return ~free << 1;
 }
 
-void inline_pull_page(struct vcpu *vcpu)
+HOT void inline_pull_page(struct vcpu *vcpu)
 {
     const struct inline_page *page = &trap_of(vcpu)->inlined->page;
     struct vcsr *csr = &vcpu->csr;
@@ -178,7 +178,7 @@ void inline_pull_page(struct vcpu *vcpu)
     csr->stval = page->stval;
 }
 
-void inline_push_page(struct vcpu *vcpu)
+HOT void inline_push_page(struct vcpu *vcpu)
 {
     struct inlined *inlined = trap_of(vcpu)->inlined;
     if (inlined->check || inlined->space_epoch != shadow_of(vcpu->vm)->space_epoch)
@@ -218,7 +218,7 @@ static void show(struct trap_vcpu *own, uint64_t fs)
     own->sstatus = (own->sstatus & ~SSTATUS_FS) | (fs & SSTATUS_FS);
 }
 
-void inline_show_fs(struct vcpu *vcpu)
+HOT void inline_show_fs(struct vcpu *vcpu)
 {
     struct trap_vcpu *own = trap_of(vcpu);
     struct inlined *inlined = own->inlined;

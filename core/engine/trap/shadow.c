@@ -110,7 +110,7 @@ RARE static void build_root(struct vcpu *vcpu, unsigned index, enum shadow_view 
     trap_of(vcpu)->flush = 1; /* orders the table's making before its use */
 }
 
-static void use_root(struct vcpu *vcpu, enum shadow_view view, bool mxr)
+HOT static void use_root(struct vcpu *vcpu, enum shadow_view view, bool mxr)
 {
     const struct trap_vcpu *own = trap_of(vcpu);
     unsigned index = shadow_root_index(view, mxr);
@@ -133,7 +133,7 @@ RARE static void expect_retry(struct vcpu *vcpu)
         shadow_fill_early(vcpu, gva, &walk);
 }
 
-void shadow_select(struct vcpu *vcpu)
+HOT void shadow_select(struct vcpu *vcpu)
 {
     struct trap_vcpu *own = trap_of(vcpu);
     if (!own->space || !own->space->used || own->space->satp != vcpu->csr.satp)
@@ -150,7 +150,7 @@ void shadow_select(struct vcpu *vcpu)
         expect_retry(vcpu);
 }
 
-bool shadow_view_holds(const struct vcpu *vcpu)
+HOT bool shadow_view_holds(const struct vcpu *vcpu)
 {
     const struct shadow_space *space = trap_of(vcpu)->space;
     if (!space || !space->used || space->satp != vcpu->csr.satp)
@@ -160,7 +160,7 @@ bool shadow_view_holds(const struct vcpu *vcpu)
            &space->root[shadow_root_index(choose_view(vcpu, space, mxr), mxr)];
 }
 
-bool shadow_reaches_user(const struct vcpu *vcpu)
+HOT bool shadow_reaches_user(const struct vcpu *vcpu)
 {
     const struct shadow_space *space = trap_of(vcpu)->space;
     return space &&
@@ -168,7 +168,7 @@ bool shadow_reaches_user(const struct vcpu *vcpu)
            trap_of(vcpu)->root <= &space->root[shadow_root_index(VIEW_KERNEL_SUM, true)];
 }
 
-bool shadow_may_reach(const struct vcpu *vcpu)
+HOT bool shadow_may_reach(const struct vcpu *vcpu)
 {
     return (vcpu->csr.sstatus & SSTATUS_SUM) && vcpu->mode == VMODE_S &&
            vcpu->vm->options.patch >= PATCH_CLUSTER && !vcpu_is_bare(vcpu) &&

@@ -36,7 +36,6 @@ bool shadow_make_page(struct vm *vm, const struct shadow_lens *lens, uint64_t gv
     uint64_t hpa = walk->gpa + vm->ram.hpa_offset;
     bool ram = vm_is_ram(vm, walk->gpa);
     unsigned level = 0;
-
     if (!ram) {
         const struct shadow_mapping *mapping = shadow_mapping_at(shadow_of(vm), walk->gpa);
         hpa = walk->gpa - mapping->gpa + mapping->hpa;

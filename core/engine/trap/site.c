@@ -49,7 +49,7 @@ RARE static void renew(struct vcpu *vcpu, struct site *site)
     remember(vcpu, site, &insn, &code, known);
 }
 
-struct site *site_of_ecall(struct vcpu *vcpu)
+HOT struct site *site_of_ecall(struct vcpu *vcpu)
 {
     struct site *site = slot_of(vcpu);
     if (!holds(vcpu, site))

@@ -21,7 +21,8 @@
 #include "vm/run.h"
 #include "vm/vm.h"
 
-#define HITS_LATER    (-8192) /* of a site that got no trampoline: it is tried again so much later */
+/* Hits of a site that got no trampoline: it is tried again so much later. */
+#define HITS_LATER    (-8192)
 #define COUNTEREN_ALL 0xfffffffful
 
 /* --- Exceptions
@@ -83,7 +84,7 @@ static void count_hit(struct vcpu *vcpu, struct site *site, const struct inlined
         site->hits = patch_promote(vcpu, vcpu->pc, &site->insn) ? 0 : HITS_LATER;
 }
 
-static struct exit handle_ecall(struct vcpu *vcpu)
+HOT static struct exit handle_ecall(struct vcpu *vcpu)
 {
     if (vcpu->mode == VMODE_U) { /* no copy is in its view: it is the guest's own */
         vcpu_raise(vcpu, CAUSE_ECALL_U, 0);
@@ -209,7 +210,7 @@ static void reach_user(struct vcpu *vcpu, enum access access)
     shadow_fault(vcpu, trap_of(vcpu)->stval, access, &gpa, &cause);
 }
 
-static struct exit handle_page_fault(struct vcpu *vcpu)
+HOT static struct exit handle_page_fault(struct vcpu *vcpu)
 {
     const struct trap_vcpu *own = trap_of(vcpu);
     enum access access = own->scause == CAUSE_FETCH_PAGE  ? ACCESS_FETCH
@@ -336,7 +337,7 @@ static void follow_mode(struct vcpu *vcpu)
     }
 }
 
-void trap_prepare(struct vcpu *vcpu)
+HOT void trap_prepare(struct vcpu *vcpu)
 {
     if (vcpu->changed & VCPU_INTERRUPTS)
         vcpu_deliver_interrupt(vcpu);
@@ -369,7 +370,7 @@ static void go_on(struct vcpu *vcpu, struct exit exit)
     prepare(vcpu);
 }
 
-struct vcpu *trap_handle(struct vcpu *vcpu)
+HOT struct vcpu *trap_handle(struct vcpu *vcpu)
 {
     struct vm *vm = vcpu->vm;
     struct trap_vcpu *own = trap_of(vcpu);

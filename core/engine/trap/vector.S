@@ -1,9 +1,10 @@
 /*
- * Guest exit and entry: 31 registers and sepc <-> struct vcpu, sstatus <- struct trap_vcpu. The VMM is mapped in
- * every shadow root: satp is only written to enter the guest in another one. tp leads to the real hart.
+ * Guest exit and entry: 31 registers and sepc <-> struct vcpu, sstatus <- struct trap_vcpu. The VMM
+ * is mapped in every shadow root: satp is only written to enter the guest in another one. tp leads
+ * to the real hart.
  *
- * sscratch holds the vcpu while the guest runs and 0 while the VMM runs, so a trap that finds 0 is the
- * VMM's own fault.
+ * sscratch holds the vcpu while the guest runs and 0 while the VMM runs, so a trap that finds 0 is
+ * the VMM's own fault.
  */
 #include "offsets.h"
 
@@ -93,8 +94,8 @@ trap_return:
     ld a0, VCPU_X+8*10(a0)
     sret
 
-    /* The VMM itself trapped: registers onto the panic stack, then panic_trap(registers). But if the machine
-     * refused an access of guard.S (causes 5 and 7), that one fails. */
+    /* The VMM itself trapped: registers onto the panic stack, then panic_trap(registers). But if
+     * the machine refused an access of guard.S (causes 5 and 7), that one fails. */
 vmm_fault:
     csrrw sp, sscratch, sp          /* sp = the VMM's sp, sscratch = 0 again */
     csrw sscratch, sp
