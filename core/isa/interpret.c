@@ -1,6 +1,8 @@
 /* RV64I computation, jumps, loads and stores on registers in memory. See interpret.h. */
 #include "isa/interpret.h"
 
+#include "isa/riscv.h"
+
 static uint64_t word(uint64_t value)
 {
     return (uint64_t)(int64_t)(int32_t)value;

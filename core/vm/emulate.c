@@ -12,12 +12,6 @@
 #include "isa/fp.h"
 #include "vm/vm.h"
 
-struct exit emulate_fault(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
-{
-    vcpu_raise(vcpu, cause, stval);
-    return exit_of(EXIT_GUEST_FAULT, cause);
-}
-
 static uint64_t extend(uint64_t value, const struct insn *insn)
 {
     unsigned unused = 64 - 8 * insn->width;

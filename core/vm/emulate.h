@@ -48,4 +48,8 @@ uint64_t emulate_read(struct vcpu *vcpu, uint64_t gva, unsigned width, uint64_t 
 void emulate_finish_load(struct vcpu *vcpu, const struct insn *insn, uint64_t value);
 
 /* The guest's own page or access fault. */
-struct exit emulate_fault(struct vcpu *vcpu, uint64_t cause, uint64_t stval);
+static inline struct exit emulate_fault(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
+{
+    vcpu_raise(vcpu, cause, stval);
+    return exit_of(EXIT_GUEST_FAULT, cause);
+}

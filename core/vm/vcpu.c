@@ -48,10 +48,8 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
 }
 
 /* sstatus's part of taking a trap into vS, and where the handler is. */
-static void enter_handler(struct vcpu *vcpu, uint64_t cause, uint64_t stval, uint64_t target)
+static inline void enter_handler(struct vcpu *vcpu, uint64_t cause, uint64_t stval, uint64_t target)
 {
-    if (vcpu->mode == VMODE_S)
-        vcpu->vm->engine->sync(vcpu);
     uint64_t sstatus = vcpu->csr.sstatus & ~(SSTATUS_SPIE | SSTATUS_SIE | SSTATUS_SPP);
     if (vcpu->csr.sstatus & SSTATUS_SIE)
         sstatus |= SSTATUS_SPIE;
@@ -79,11 +77,21 @@ static void note_fault(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
     *last = (struct vcpu_fault){cause, vcpu->pc, stval, stvec, 1};
 }
 
+/* Another exception than a process's system call. */
+__attribute__((noinline)) static void raise_fault(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
+{
+    note_fault(vcpu, cause, stval);
+    if (vcpu->mode == VMODE_S)
+        vcpu->vm->engine->sync(vcpu);
+    enter_handler(vcpu, cause, stval, vcpu->csr.stvec & ~3ul);
+}
+
 HOT void vcpu_raise(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
 {
-    if (cause != CAUSE_ECALL_U)
-        note_fault(vcpu, cause, stval);
-    enter_handler(vcpu, cause, stval, vcpu->csr.stvec & ~3ul);
+    if (cause == CAUSE_ECALL_U)
+        enter_handler(vcpu, cause, stval, vcpu->csr.stvec & ~3ul);
+    else
+        raise_fault(vcpu, cause, stval);
 }
 
 HOT uint64_t vcpu_sip(const struct vcpu *vcpu)
@@ -104,6 +112,8 @@ HOT void vcpu_deliver_interrupt(struct vcpu *vcpu)
                                            : INTERRUPT_TIMER;
     uint64_t base = vcpu->csr.stvec & ~3ul;
     bool vectored = vcpu->csr.stvec & 1;
+    if (vcpu->mode == VMODE_S)
+        vcpu->vm->engine->sync(vcpu);
     enter_handler(vcpu, SCAUSE_INTERRUPT | number, 0, vectored ? base + 4 * number : base);
 }
 

@@ -341,13 +341,13 @@ HOT void trap_prepare(struct vcpu *vcpu)
 {
     if (vcpu->changed & VCPU_INTERRUPTS)
         vcpu_deliver_interrupt(vcpu);
-    if (vcpu->changed & VCPU_VIEW) {
+    bool viewed = vcpu->changed & VCPU_VIEW;
+    if (viewed) {
         shadow_select(vcpu);
         follow_mode(vcpu);
-        if (trap_of(vcpu)->inlined)
-            vcpu->changed |= VCPU_FS; /* it is hidden from the hart in one mode alone */
     }
-    if (vcpu->changed & VCPU_FS)
+    /* It is hidden from the hart in one mode alone, and only where code is inlined. */
+    if ((vcpu->changed & VCPU_FS) || (viewed && trap_of(vcpu)->inlined))
         inline_show_fs(vcpu);
 }
 
