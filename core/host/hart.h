@@ -60,9 +60,10 @@ struct hart *hart_this(void);
 static inline bool hart_is_spent(void)
 {
     struct hart *hart = hart_this();
-    bool spent = csr_read(CSR_TIME) - hart->begin_time >= HART_TICKS;
-    hart->spent |= spent;
-    return spent;
+    if (csr_read(CSR_TIME) - hart->begin_time < HART_TICKS)
+        return false;
+    hart->spent = true;
+    return true;
 }
 
 /* Finds out what the hart has, and puts its timer at rest. */

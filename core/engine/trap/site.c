@@ -63,15 +63,22 @@ struct exit site_run_again(struct vcpu *vcpu)
     return exit_of(EXIT_PATCH, EXIT_PATCH_RUN_AGAIN);
 }
 
+/* There is nothing at pc that can be read. */
+RARE static struct exit fail(struct vcpu *vcpu, uint64_t cause)
+{
+    return cause == PATCH_AGAIN ? exit_of(EXIT_PATCH, EXIT_PATCH_RUN_AGAIN)
+                                : emulate_fault(vcpu, cause, vcpu->pc);
+}
+
 /* Reads and decodes what is at pc. False: there is nothing to be decoded, or it is not what trapped
  * (*exit). */
-static bool read(struct vcpu *vcpu, struct patch_code *code, struct exit *exit)
+static inline __attribute__((always_inline)) bool read(struct vcpu *vcpu, struct patch_code *code,
+                                                       struct exit *exit)
 {
     struct insn *insn = &trap_of(vcpu)->insn;
     uint64_t cause = patch_fetch(vcpu, vcpu->pc, code);
     if (cause) {
-        *exit = cause == PATCH_AGAIN ? exit_of(EXIT_PATCH, EXIT_PATCH_RUN_AGAIN)
-                                     : emulate_fault(vcpu, cause, vcpu->pc);
+        *exit = fail(vcpu, cause);
         return false;
     }
     *insn = insn_decode(code->raw);

@@ -357,16 +357,15 @@ static inline void prepare(struct vcpu *vcpu)
         trap_prepare(vcpu);
 }
 
-/* After the exit's own work: the guest's next instructions, where another that would trap is near,
- * and what devices have put off until now. */
+/* After the exit's own work, from PATCH=cluster on: the guest's next instructions, where another
+ * that would trap is near, and what devices have put off until now. */
 static void go_on(struct vcpu *vcpu, struct exit exit)
 {
     struct vm *vm = vcpu->vm;
-    bool ran = goes_ahead(vcpu) && exit_class(exit) != EXIT_SHADOW_FILL && ahead_run(vcpu);
+    if (vcpu->mode == VMODE_S && exit_class(exit) != EXIT_SHADOW_FILL)
+        ahead_run(vcpu);
     if (vm->has_put_off)
         vm->calls->settle(vm);
-    else if (!ran)
-        return;
     prepare(vcpu);
 }
 
@@ -385,7 +384,8 @@ HOT struct vcpu *trap_handle(struct vcpu *vcpu)
     if (vm->paused)
         run_pause(vcpu, exit);
     prepare(vcpu);
-    go_on(vcpu, exit);
+    if (vm->options.patch >= PATCH_CLUSTER)
+        go_on(vcpu, exit);
     inline_push(vcpu);
     run_end(vcpu, exit);
     return vcpu;
