@@ -44,8 +44,8 @@ struct engine {
     /* Enters the guest; does not return. */
     void (*run)(struct vcpu *vcpu);
 
-    /* Before a trap is injected in vS: the registers become what the guest's own instructions have
-     * made of them. */
+    /* Before a trap is injected in vS, if vcpu->borrowed: the registers become what the guest's own
+     * instructions have made of them. */
     void (*sync)(struct vcpu *vcpu);
 
     /* SFENCE.VMA: the guest's page tables have changed, and it wants that to be seen. by: enum

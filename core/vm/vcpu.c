@@ -77,19 +77,25 @@ static void note_fault(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
     *last = (struct vcpu_fault){cause, vcpu->pc, stval, stvec, 1};
 }
 
-/* Another exception than a process's system call. */
-__attribute__((noinline)) static void raise_fault(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
+static inline void raise_fault(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
 {
     note_fault(vcpu, cause, stval);
-    if (vcpu->mode == VMODE_S)
-        vcpu->vm->engine->sync(vcpu);
     enter_handler(vcpu, cause, stval, vcpu->csr.stvec & ~3ul);
+}
+
+/* The registers are not all the guest's own. */
+RARE static void raise_synced(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
+{
+    vcpu->vm->engine->sync(vcpu);
+    raise_fault(vcpu, cause, stval);
 }
 
 HOT void vcpu_raise(struct vcpu *vcpu, uint64_t cause, uint64_t stval)
 {
     if (cause == CAUSE_ECALL_U)
         enter_handler(vcpu, cause, stval, vcpu->csr.stvec & ~3ul);
+    else if (vcpu->borrowed && vcpu->mode == VMODE_S)
+        raise_synced(vcpu, cause, stval);
     else
         raise_fault(vcpu, cause, stval);
 }
@@ -112,7 +118,7 @@ HOT void vcpu_deliver_interrupt(struct vcpu *vcpu)
                                            : INTERRUPT_TIMER;
     uint64_t base = vcpu->csr.stvec & ~3ul;
     bool vectored = vcpu->csr.stvec & 1;
-    if (vcpu->mode == VMODE_S)
+    if (vcpu->borrowed && vcpu->mode == VMODE_S)
         vcpu->vm->engine->sync(vcpu);
     enter_handler(vcpu, SCAUSE_INTERRUPT | number, 0, vectored ? base + 4 * number : base);
 }

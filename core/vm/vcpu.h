@@ -54,6 +54,7 @@ struct vcpu {
     uint64_t hartid;
     uint8_t mode;  /* enum vmode */
     bool external; /* vPLIC output for the S context */
+    bool borrowed; /* registers may hold something of the engine's own: engine->sync() */
 
     uint8_t changed; /* enum vcpu_change, since the engine last looked: it clears what it has dealt
                         with */

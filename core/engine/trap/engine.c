@@ -48,6 +48,7 @@ static uint64_t init(struct vm *vm, const struct engine_memory *memory)
         if (inlines) {
             own->inlined = &inlined[i];
             own->inlined->code = code;
+            vm->vcpus[i]->borrowed = true;
         }
         vm->vcpus[i]->engine = own;
     }
@@ -87,8 +88,7 @@ static _Noreturn void run(struct vcpu *vcpu)
 
 static void sync(struct vcpu *vcpu)
 {
-    if (trap_of(vcpu)->inlined)
-        inline_restore(vcpu);
+    inline_restore(vcpu);
 }
 
 /* A fence's cost is not that of one instruction: it may end what the exit goes on with. */

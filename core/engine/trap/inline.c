@@ -72,14 +72,14 @@ void inline_reset(struct vcpu *vcpu)
     offer_low(vcpu);
 }
 
-bool inline_maps(const struct vcpu *vcpu, uint64_t gva)
+bool inline_may_map(const struct vcpu *vcpu)
 {
-    return gva >= INLINE_TOP && may_inline(vcpu) && vcpu->mode == VMODE_S && !vcpu_is_bare(vcpu);
+    return may_inline(vcpu) && vcpu->mode == VMODE_S && !vcpu_is_bare(vcpu);
 }
 
 void inline_map(struct vcpu *vcpu)
 {
-    if (inline_maps(vcpu, INLINE_TOP))
+    if (inline_may_map(vcpu))
         shadow_put_fixed(vcpu, INLINE_TOP, map_pointer_hpa(&trap_of(vcpu)->inlined->page),
                          PTE_R | PTE_W);
 }

@@ -92,8 +92,14 @@ enum inline_conflict { CONFLICT_TOP = 1, CONFLICT_LOW = 2 };
  */
 void inline_reset(struct vcpu *vcpu);
 
-/* Whether gva lies in the page of virtual CSRs, and it may be mapped now. */
-bool inline_maps(const struct vcpu *vcpu, uint64_t gva);
+/* Whether the page of virtual CSRs may be mapped now. */
+bool inline_may_map(const struct vcpu *vcpu);
+
+/* Whether gva lies in it besides. */
+static inline bool inline_maps(const struct vcpu *vcpu, uint64_t gva)
+{
+    return gva >= INLINE_TOP && inline_may_map(vcpu);
+}
 
 /* Maps that page in the current root, if it may be. */
 void inline_map(struct vcpu *vcpu);

@@ -219,7 +219,7 @@ HOT static struct exit handle_page_fault(struct vcpu *vcpu)
     struct exit exit = exit_of(EXIT_SHADOW_FILL, own->scause);
     uint64_t gpa, cause;
     if (access != ACCESS_FETCH) {
-        if (shadow_may_reach(vcpu) && ahead_reach(vcpu))
+        if ((vcpu->csr.sstatus & SSTATUS_SUM) && shadow_may_reach(vcpu) && ahead_reach(vcpu))
             return exit;
         if (inline_maps(vcpu, own->stval)) {
             inline_map(vcpu);
