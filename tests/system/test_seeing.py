@@ -323,7 +323,7 @@ def test_tour_names_what_exists():
         text = file.read()
     functions = set(re.findall(r"`(\w+)\(\)`", text))
     assert len(functions) > 15
-    source = subprocess.run(["git", "grep", "-h", r"^[a-z_].*\b[a-z_]\+(", "--", "core/*.[ch]", "devices/*.[ch]"],
+    source = subprocess.run(["git", "grep", "-h", r"^[A-Za-z_].*\b[a-z_]\+(", "--", "core/*.[ch]", "devices/*.[ch]"],
                             cwd=front_door.TOP, capture_output=True, text=True, check=True).stdout
     assert not [name for name in functions if f"{name}(" not in source.replace("*", " ")]
     for path in re.findall(r"`((?:core|devices)/[\w/]+\.\w+)`", text):
