@@ -62,12 +62,15 @@ def walk(satp, address):
     print("  no leaf: the tables are wrong")
 
 
+def physical(type_name, pointer):
+    """What an address of the VMM's leads to, at its physical address, as an expression."""
+    place = number(f"(unsigned long)({pointer})")
+    return f"(*({type_name} *){place - next(o for o in MAP_OFFSETS if place >= o and place - o < 1 << 47):#x})"
+
+
 def vcpu_pointer():
-    """The virtual hart at its physical address, as an expression; None in a native run."""
-    if not os.environ.get("TRIDENT_BASE"):
-        return None
-    place = number("(unsigned long)&vm0.vcpu")
-    return f"(*(struct vcpu *){place - next(o for o in MAP_OFFSETS if place >= o and place - o < 1 << 47):#x})"
+    """The virtual hart, as an expression; None in a native run."""
+    return physical("struct vcpu", "&vcpu0") if os.environ.get("TRIDENT_BASE") else None
 
 
 class Command(gdb.Command):
@@ -81,13 +84,15 @@ class Command(gdb.Command):
 
 
 def show_vcpu(_argument):
-    """The virtual hart, as the VMM holds it."""
+    """The virtual hart as the VMM holds it, and what the engine that runs it keeps for it."""
     vcpu = vcpu_pointer()
     if vcpu is None:
         print("a native run has no virtual hart: see info registers")
         return
     with Physical():
         gdb.execute(f"print -elements 32 -- /x {vcpu}")
+        if number(f"{vcpu}.engine"):  # the VMM has started
+            gdb.execute(f"print /x {physical('struct trap_vcpu', f'{vcpu}.engine')}")
 
 
 def show_gva(argument):
@@ -112,6 +117,5 @@ Command("shadow", show_shadow)
 
 if os.environ.get("TRIDENT_BASE"):
     gdb.execute(f"add-symbol-file build/trident/trident.elf -o {os.environ['TRIDENT_BASE']}", to_string=True)
-gdb.execute("set max-value-size unlimited")  # a vcpu has 2048 sites in it
 gdb.execute(f"target remote {os.environ['TRIDENT_GDB']}")
 print(f"The guest's console: {os.environ.get('TRIDENT_CONSOLE')}. Commands: vcpu, gva, shadow; continue starts it.")

@@ -83,7 +83,7 @@ def real():
 
 
 def virtual():
-    vcpu = gdb.parse_and_eval("vm0.vcpu")
+    vcpu = gdb.parse_and_eval("vcpu0")
     values = {"mode": "vS" if int(vcpu["mode"]) else "vU", "pc": int(vcpu["pc"]) & MASK}
     values.update((name, int(vcpu["csr"][name]) & MASK) for name in VIRTUAL)
     values.update((name, int(vcpu["x"][i]) & MASK) for i, name in enumerate(REGISTERS))
@@ -120,8 +120,8 @@ class Exit:
 
     def count(self):
         """What the VMM has counted it as."""
-        self.exit_class = str(gdb.parse_and_eval("(enum exit_class)vm0.vcpu.exit_class"))
-        self.detail = number("vm0.vcpu.exit_detail")
+        self.exit_class = str(gdb.parse_and_eval("(enum exit_class)(vm0.stats.last.bits >> 32)"))
+        self.detail = number("(unsigned)vm0.stats.last.bits")
 
     def record(self, skipped, what):
         before = {"mode": self.mode, "pc": self.pc, **{name: self.virtual[name] for name in REAL}}

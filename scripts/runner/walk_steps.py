@@ -12,7 +12,9 @@ STEPS = {
     "handle_ecall": "an ecall: a system call, or a call of the firmware",
     "handle_page_fault": "no entry in the shadow page table: what does the guest's own table say?",
     "patch_site": "from now on an ecall stands here, in a copy of the page that only executes",
-    "patch_lookup": "is the pc a patched site, and what stood there?",
+    "site_of_ecall": "which instruction of the guest's kernel is it that trapped here as an ecall?",
+    "site_read": "the guest's instruction at pc: fetched and decoded",
+    "site_fetch": "the guest's instruction at pc: fetched and decoded, or remembered from an earlier exit",
     "priv_execute": "a privileged instruction is carried out for the guest",
     "csr_execute": "one table row per CSR: the virtual register is read or written",
     "vcpu_sret": "mode = SPP, SIE = SPIE, pc = sepc, all of it virtual",
@@ -20,9 +22,9 @@ STEPS = {
     "sbi_call": "the guest's firmware is the VMM: one table row per SBI extension",
     "shadow_fault": "the guest's page table is walked: RAM, a device, or the guest's own fault",
     "shadow_fill": "an entry of the shadow page table: what the guest's and the VMM's tables come to together",
-    "emulate_mmio": "a device: the instruction is decoded, once",
-    "board_access": "which window of the board holds the guest-physical address?",
-    "device_access": "the seam: counted, then handed to the strategy",
+    "emulate_mmio": "no RAM: may the decoded instruction be carried out there?",
+    "window_at": "which window of the board holds the guest-physical address?",
+    "device_access": "a device's window, and the seam: counted, then handed to the strategy",
     "uart_access": "the 16550A's register model",
     "virtio_mmio_access": "the virtio transport's registers",
     "ahci_access": "the AHCI controller's register model",
@@ -36,21 +38,23 @@ STEPS = {
     "disk_submit": "the host's driver hands the guest's own pages to the real disk",
     "virtio_mmio_push": "writes the used ring in guest memory: this request is done",
     "virtio_mmio_signal": "shall the guest be interrupted?",
+    "run_interrupt": "the real machine interrupts: what is due is handled, and what has waited has its turn",
     "host_interrupt": "the real machine's interrupt controller: claimed there, and the device's driver has its turn",
     "host_irq_complete": "completed at the real interrupt controller: the device may interrupt again",
     "routed_irq": "a passed-through device's: only the guest can serve it, so it stays claimed until it has",
     "device_set_irq": "the device's interrupt line",
     "vplic_access": "the virtual interrupt controller's registers: claim and complete are among them",
+    "lines_set": "the source that the line leads to, at the guest's interrupt controller",
     "vplic_set_line": "the virtual interrupt controller",
     "vcpu_set_external": "its output, the virtual hart's external interrupt",
-    "vcpu_prepare": "before the guest goes on: a due interrupt, and the right shadow root",
+    "trap_prepare": "before the guest goes on: a due interrupt, and the right shadow root",
     "vcpu_deliver_interrupt": "is one pending, enabled, and may it come now?",
     "shadow_select": "the guest's mode or satp has changed: the root that fits it goes into the real satp",
     "ahead_run": "PATCH=cluster: the guest's next instructions, while the VMM is here anyway",
     "trap_return": "registers, sepc and sstatus of the guest, then sret",
 }
 # With PATCH=off these return at once, and are not stopped at.
-OF_PATCHING = ("patch_site", "patch_lookup", "ahead_run")
+OF_PATCHING = ("patch_site", "ahead_run")
 PATCHED = {"handle_ecall": "an ecall: a patched instruction, a system call, or a call of the firmware"}
 
 LEVELS = {

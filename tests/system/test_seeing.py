@@ -112,15 +112,15 @@ def test_trace_is_bounded(tmp_path):
 
 
 def test_trace_off_costs_nothing():
-    """Nothing on the way of an exit or an access knows of the trace: it has its own entry."""
+    """Nothing on the way of an exit or an access knows of the timeline: it has its own entry."""
     knowing = set()
     for folder, _, files in os.walk(os.path.join(front_door.TOP, "build/trident")):
-        for file in (name for name in files if name.endswith(".o") and name != "trace.o"):
+        for file in (name for name in files if name.endswith(".o") and name != "timeline.o"):
             path = os.path.join(folder, file)
             used = subprocess.run([NM, "-u", path], capture_output=True, text=True, check=True).stdout
-            if any(word.startswith("trace_") for word in used.split()):
+            if any(word.startswith("timeline_") for word in used.split()):
                 knowing.add(file)
-    assert knowing == {"main.o", "control.o", "vector.o"}  # start and end, a command, the own entry
+    assert knowing == {"main.o", "control.o"}  # start and end, a command
 
 
 @pytest.mark.parametrize("options, words", [
@@ -323,7 +323,7 @@ def test_tour_names_what_exists():
         text = file.read()
     functions = set(re.findall(r"`(\w+)\(\)`", text))
     assert len(functions) > 15
-    source = subprocess.run(["git", "grep", "-h", r"^[a-z_].*\b[a-z_]\+(", "--", "core/*.c", "devices/*.c"],
+    source = subprocess.run(["git", "grep", "-h", r"^[A-Za-z_].*\b[a-z_]\+(", "--", "core/*.[ch]", "devices/*.[ch]"],
                             cwd=front_door.TOP, capture_output=True, text=True, check=True).stdout
     assert not [name for name in functions if f"{name}(" not in source.replace("*", " ")]
     for path in re.findall(r"`((?:core|devices)/[\w/]+\.\w+)`", text):

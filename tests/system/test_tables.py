@@ -13,7 +13,7 @@ from . import front_door
 # The table's size, where it is, a value that is too small, and a file that must be refused then.
 TABLES = [
     ("VM_DEVICES", "core/vm/vm.h", "1u", "core/board/board.c"),
-    ("SHADOW_MAPPINGS", "core/engine/trap/shadow.h", "2u", "core/board/board.c"),
+    ("SHADOW_MAPPINGS", "core/engine/trap/shadow.h", "2u", "core/engine/trap/engine.c"),
     ("VIRTIO_MMIO_QUEUES", "devices/paravirt/mmio.h", "1u", "devices/paravirt/console.c"),
     ("VIRTIO_MMIO_CONFIG_MAX", "devices/paravirt/mmio.h", "32u", "devices/paravirt/disk.c"),
 ]

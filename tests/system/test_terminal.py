@@ -268,8 +268,8 @@ def test_gdb(tmp_path):
     options = {"DEVICE": "virtio", "RUN": "poweroff", "DISK_IMG": f"{tmp_path}/disk.img"}
     child = pexpect.spawn("make", [*front_door.words(options), "gdb"], cwd=front_door.TOP, timeout=30,
                           encoding="latin1", dimensions=(50, 200), env={**os.environ, "TERM": "dumb"})
-    for command, answer in (("hbreak vcpu_run", "Hardware assisted breakpoint"),
-                            ("continue", r"vcpu_run \("),
+    for command, answer in (("hbreak trap_return", "Hardware assisted breakpoint"),
+                            ("continue", r"trap_return \("),
                             ("vcpu", r"pc = 0x80200000"),
                             ("gva 0x80200000", "paging is off"),
                             ("shadow 0x80200000", "Sv48"),

@@ -100,6 +100,10 @@ static void fence(struct vcpu *vcpu, unsigned by, uint64_t gva, uint64_t asid)
         vcpu->changed |= VCPU_INTERRUPTS;
 }
 
+_Static_assert(
+    VM_DEVICES + 1 <= SHADOW_MAPPINGS,
+    "SHADOW_MAPPINGS (engine/trap/shadow.h): every device passed through, and the PLIC's page");
+
 static int map(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size)
 {
     for (unsigned i = 0; i < SHADOW_MAPPINGS; i++) {
