@@ -41,7 +41,6 @@ bool device_access(struct vcpu *vcpu, void *self, struct mmio *io)
         dev->count.stores++;
     else
         dev->count.loads++;
-    io->more &= !end || !(end->ablate & ABLATE_COALESCE);
     bool done = device_carry_out(dev, io);
     if (io->put_off)
         dev->put_off = vcpu->vm->has_put_off = true;

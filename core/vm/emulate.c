@@ -40,8 +40,8 @@ static uint64_t store_value(const struct vcpu *vcpu, const struct insn *insn)
 const struct window *emulate_access(struct vcpu *vcpu, const struct insn *insn, uint64_t gpa,
                                     bool more)
 {
-    const struct window *window = window_at(vcpu->vm, gpa);
-    if (!window || !window->access)
+    const struct window *window = vm_window_at(vcpu->vm, gpa);
+    if (!window)
         return NULL;
     struct mmio io = {
         .offset = gpa - window->base,

@@ -118,3 +118,10 @@ static inline bool vm_is_ram(const struct vm *vm, uint64_t gpa)
 {
     return gpa >= vm->ram.first && gpa < vm->ram.gpa + vm->ram.size;
 }
+
+/* The window that holds gpa, or null. */
+static inline const struct window *vm_window_at(struct vm *vm, uint64_t gpa)
+{
+    const struct window *recent = vm->recent;
+    return recent && window_holds(recent, gpa) ? recent : window_at(vm, gpa);
+}

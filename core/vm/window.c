@@ -1,4 +1,4 @@
-/* Which window holds an address. The one that was accessed last is looked at first. */
+/* Which window holds an address. */
 #include "vm/window.h"
 
 #include <stddef.h>
@@ -6,17 +6,10 @@
 
 #include "vm/vm.h"
 
-static bool holds(const struct window *window, uint64_t gpa)
-{
-    return gpa - window->base < window->size;
-}
-
 const struct window *window_at(struct vm *vm, uint64_t gpa)
 {
-    if (vm->recent && holds(vm->recent, gpa))
-        return vm->recent;
     for (unsigned i = 0; i < vm->windows; i++)
-        if (holds(&vm->window[i], gpa))
+        if (window_holds(&vm->window[i], gpa))
             return vm->recent = &vm->window[i];
     return NULL;
 }

@@ -21,7 +21,12 @@ struct window {
     uint8_t index; /* device or enum exit_window in the detail */
 };
 
-/* The window that holds gpa, or null. */
+static inline bool window_holds(const struct window *window, uint64_t gpa)
+{
+    return gpa - window->base < window->size;
+}
+
+/* The window that holds gpa, or null. (vm_window_at() in vm/vm.h looks at the last one first.) */
 const struct window *window_at(struct vm *vm, uint64_t gpa);
 
 /* Adds a window in front of those that are there: where two overlap, the one added last answers.

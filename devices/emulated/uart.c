@@ -218,7 +218,7 @@ static bool store_data(struct device *dev, uint8_t byte, bool more)
         fifo_put(&uart->tx, byte);
     else if (!(uart->fcr & FCR_ENABLE))
         uart->tx.bytes[uart->tx.first] = byte; /* THR overwritten by a driver that ignores THRE */
-    if (uart->tx.count < fifo_depth(uart) && more)
+    if (uart->tx.count < fifo_depth(uart) && more && !(dev->end->ablate & ABLATE_COALESCE))
         return false;
     transmit(dev);
     return true;
