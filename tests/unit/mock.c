@@ -61,12 +61,6 @@ void device_set_irq(struct device *dev, bool level)
     dev->line = level;
 }
 
-bool device_may_defer(struct device *dev)
-{
-    dev->deferred |= dev->vm->runs_ahead;
-    return dev->vm->runs_ahead;
-}
-
 bool device_yield(struct device *dev)
 {
     if (dev->vm->yield_after == 0 || ++dev->vm->asked < dev->vm->yield_after)
@@ -76,13 +70,18 @@ bool device_yield(struct device *dev)
     return true;
 }
 
-bool device_access(struct device *dev, struct mmio *io)
+static bool device_access(struct device *dev, struct mmio *io)
 {
     if (io->store)
         dev->count.stores++;
     else
         dev->count.loads++;
-    return dev->strategy->access(dev, io);
+    io->more = dev->vm->runs_ahead;
+    bool done = dev->strategy->access(dev, io);
+    if (io->put_off)
+        assert_true(io->more);
+    dev->put_off |= io->put_off;
+    return done;
 }
 
 /* --- The disk -------------------------------------------------------------------------------- */
@@ -92,9 +91,9 @@ uint8_t mock_disk_pattern(uint64_t sector, unsigned index)
     return (uint8_t)(sector * 7 + index);
 }
 
-static struct mock_disk *disk_of(struct host_disk *end)
+static struct mock_disk *disk_of(struct host_disk *front)
 {
-    return (struct mock_disk *)((char *)end - offsetof(struct mock_disk, end));
+    return (struct mock_disk *)((char *)front - offsetof(struct mock_disk, front));
 }
 
 static bool moves_data(const struct host_disk_request *request)
@@ -130,10 +129,10 @@ static bool request_is_valid(const struct mock_disk *disk, const struct host_dis
         if (bytes % HOST_DISK_SECTOR)
             return false;
     }
-    if ((request->op == HOST_DISK_DISCARD && !disk->end.can_discard) ||
-        (request->op == HOST_DISK_WRITE_ZEROES && !disk->end.can_write_zeroes))
+    if ((request->op == HOST_DISK_DISCARD && !disk->front.can_discard) ||
+        (request->op == HOST_DISK_WRITE_ZEROES && !disk->front.can_write_zeroes))
         return false;
-    return sectors <= disk->end.sectors && request->sector <= disk->end.sectors - sectors;
+    return sectors <= disk->front.sectors && request->sector <= disk->front.sectors - sectors;
 }
 
 static void append(struct host_disk_request **list, struct host_disk_request *request)
@@ -157,7 +156,7 @@ static int carry_out(struct mock_disk *disk, struct host_disk_request *request)
     if (moves_data(request) && disk->bad_sector >= request->sector &&
         disk->bad_sector - request->sector < sectors)
         return -EIO;
-    if (disk->end.read_only && request->op != HOST_DISK_READ && request->op != HOST_DISK_FLUSH)
+    if (disk->front.read_only && request->op != HOST_DISK_READ && request->op != HOST_DISK_FLUSH)
         return -EIO;
     if (request->op == HOST_DISK_DISCARD || request->op == HOST_DISK_WRITE_ZEROES)
         memset(at, 0, sectors * HOST_DISK_SECTOR);
@@ -183,9 +182,9 @@ static void complete_one(struct mock_disk *disk, struct host_disk_request **link
     append(&disk->done, request);
 }
 
-static int disk_submit(struct host_disk *end, struct host_disk_request *request)
+static int disk_submit(struct host_disk *front, struct host_disk_request *request)
 {
-    struct mock_disk *disk = disk_of(end);
+    struct mock_disk *disk = disk_of(front);
     int refuse = disk->refuse_next;
 
     disk->refuse_next = 0;
@@ -193,7 +192,7 @@ static int disk_submit(struct host_disk *end, struct host_disk_request *request)
         disk->invalid++;
         refuse = -EINVAL;
     }
-    if (!refuse && disk->ninflight >= end->depth)
+    if (!refuse && disk->ninflight >= front->depth)
         refuse = -EAGAIN;
     if (refuse) {
         disk->refusals++;
@@ -209,9 +208,9 @@ static int disk_submit(struct host_disk *end, struct host_disk_request *request)
     return 0;
 }
 
-static struct host_disk_request *disk_completed(struct host_disk *end)
+static struct host_disk_request *disk_completed(struct host_disk *front)
 {
-    struct mock_disk *disk = disk_of(end);
+    struct mock_disk *disk = disk_of(front);
     struct host_disk_request *request = disk->done;
 
     if (request)
@@ -219,9 +218,9 @@ static struct host_disk_request *disk_completed(struct host_disk *end)
     return request;
 }
 
-static void disk_reset(struct host_disk *end)
+static void disk_reset(struct host_disk *front)
 {
-    struct mock_disk *disk = disk_of(end);
+    struct mock_disk *disk = disk_of(front);
 
     disk->inflight = NULL;
     disk->done = NULL;
@@ -250,14 +249,14 @@ void mock_disk_finish(struct mock *mock)
 
 /* --- The console ----------------------------------------------------------------------------- */
 
-static struct mock_console *console_of(struct host_console *end)
+static struct mock_console *console_of(struct host_console *front)
 {
-    return (struct mock_console *)((char *)end - offsetof(struct mock_console, end));
+    return (struct mock_console *)((char *)front - offsetof(struct mock_console, front));
 }
 
-static size_t console_write(struct host_console *end, const uint8_t *bytes, size_t len)
+static size_t console_write(struct host_console *front, const uint8_t *bytes, size_t len)
 {
-    struct mock_console *console = console_of(end);
+    struct mock_console *console = console_of(front);
 
     if (len > console->room)
         len = console->room;
@@ -272,9 +271,9 @@ static size_t console_write(struct host_console *end, const uint8_t *bytes, size
     return len;
 }
 
-static size_t console_read(struct host_console *end, uint8_t *bytes, size_t len)
+static size_t console_read(struct host_console *front, uint8_t *bytes, size_t len)
 {
-    struct mock_console *console = console_of(end);
+    struct mock_console *console = console_of(front);
 
     if (len > console->ninput - console->input_taken)
         len = console->ninput - console->input_taken;
@@ -309,8 +308,7 @@ static struct mock *mock_new(const struct strategy *strategy, const char *name)
     for (uint64_t i = 0; i < MOCK_SECTORS * HOST_DISK_SECTOR; i++)
         mock->disk.image[i] = mock_disk_pattern(i / HOST_DISK_SECTOR, i % HOST_DISK_SECTOR);
     mock->disk.bad_sector = UINT64_MAX;
-    mock->disk.end = (struct host_disk){
-        .owner = &mock->dev,
+    mock->disk.front = (struct host_disk){
         .sectors = MOCK_SECTORS,
         .depth = 64,
         .can_discard = true,
@@ -321,8 +319,7 @@ static struct mock *mock_new(const struct strategy *strategy, const char *name)
         .reset = disk_reset,
     };
     mock->console.room = SIZE_MAX;
-    mock->console.end = (struct host_console){
-        .owner = &mock->dev, .write = console_write, .read = console_read};
+    mock->console.front = (struct host_console){.write = console_write, .read = console_read};
     mock->dev.strategy = strategy;
     mock->dev.name = name;
     mock->dev.base = 0x10000000;
@@ -333,9 +330,11 @@ static struct mock *mock_new(const struct strategy *strategy, const char *name)
     return mock;
 }
 
-static struct mock *attached(struct mock *mock, void *host)
+static struct mock *attached(struct mock *mock, void *host, struct host_end *end)
 {
     mock->dev.host = host;
+    mock->dev.end = end;
+    end->owner = &mock->dev;
     assert_int_equal(mock->dev.strategy->attach(&mock->dev), 0);
     return mock;
 }
@@ -344,14 +343,14 @@ struct mock *mock_new_disk(const struct strategy *strategy)
 {
     struct mock *mock = mock_new(strategy, "disk");
 
-    return attached(mock, &mock->disk.end);
+    return attached(mock, &mock->disk.front, &mock->disk.front.end);
 }
 
 struct mock *mock_new_console(const struct strategy *strategy)
 {
     struct mock *mock = mock_new(strategy, "uart");
 
-    return attached(mock, &mock->console.end);
+    return attached(mock, &mock->console.front, &mock->console.front.end);
 }
 
 void mock_free(struct mock *mock)
@@ -402,9 +401,9 @@ void mock_service(struct mock *mock)
 void mock_settle(struct mock *mock)
 {
     mock->vm.runs_ahead = false;
-    if (mock->dev.deferred)
+    if (mock->dev.put_off)
         mock_service(mock);
-    mock->dev.deferred = false;
+    mock->dev.put_off = false;
 }
 
 void *mock_ram(struct mock *mock, uint64_t gpa, uint64_t len)

@@ -28,17 +28,16 @@ struct vm {
     unsigned route_irq;
     unsigned yield_after; /* device_yield says yes at each so many-th question; 0: never */
     unsigned asked;       /* so many questions since it did last */
-    bool runs_ahead;      /* what device_may_defer says; a test ends that with mock_settle */
+    bool runs_ahead;      /* io->more of each access; a test ends that with mock_settle */
 };
 
 struct mock_disk {
-    struct host_disk
-        end;        /* what the device is given: .sectors, .depth ... may be changed by a test */
-    uint8_t *image; /* MOCK_SECTORS sectors; byte b of sector s is initially s * 7 + b */
-    bool immediate; /* complete at submit; the test still has to call mock_service */
-    uint64_t bad_sector; /* a READ or WRITE that touches it ends with -EIO; UINT64_MAX: none */
-    int fail_next;       /* non-zero: status of the next completion, then cleared */
-    int refuse_next;     /* non-zero: what the next submit returns, then cleared */
+    struct host_disk front; /* what the device is given: a test may change .sectors, .depth ... */
+    uint8_t *image;         /* MOCK_SECTORS sectors; byte b of sector s is initially s * 7 + b */
+    bool immediate;         /* complete at submit; the test still has to call mock_service */
+    uint64_t bad_sector;    /* a READ or WRITE that touches it ends with -EIO; UINT64_MAX: none */
+    int fail_next;          /* non-zero: status of the next completion, then cleared */
+    int refuse_next;        /* non-zero: what the next submit returns, then cleared */
 
     struct host_disk_request *inflight, *done;    /* lists in order of submission, of completion */
     unsigned ninflight, max_inflight;             /* now, and the most there ever were */
@@ -50,7 +49,7 @@ struct mock_disk {
 };
 
 struct mock_console {
-    struct host_console end;
+    struct host_console front;
     size_t room;                       /* bytes that write still accepts; SIZE_MAX: all */
     unsigned writes;                   /* calls of write that took something */
     uint8_t output[MOCK_CONSOLE_SIZE]; /* what the device wrote */
@@ -64,9 +63,8 @@ struct mock {
     struct device dev;
     struct mock_disk disk;
     struct mock_console console;
-    unsigned edges; /* rising edges of the interrupt line (also in dev.count.irqs) */
-    unsigned
-        asserted; /* how often it was made, or kept, high: each makes the PLIC's source pending */
+    unsigned edges;    /* rising edges of the interrupt line (also in dev.count.irqs) */
+    unsigned asserted; /* how often it was made, or kept, high: each makes the source pending */
 };
 
 /* A board whose device is attached with the disk or the console as its host end. */

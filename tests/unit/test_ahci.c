@@ -461,7 +461,7 @@ static void identify(void **state)
     assert_int_equal(word(data, 93), 0); /* SATA */
     assert_int_equal(word(data, 100), MOCK_SECTORS);
     assert_int_equal(word(data, 169), 1);
-    mock->disk.end.can_discard = false;
+    mock->disk.front.can_discard = false;
     run_ok(mock, 0, PSS);
     assert_int_equal(word(data, 169), 0);
     assert_int_equal(mock->dev.count.requests, 0);
@@ -542,12 +542,12 @@ static void lba28(void **state)
 {
     struct mock *mock = *state;
 
-    mock->disk.end.sectors = 1ull << 40; /* only addresses are looked at here */
+    mock->disk.front.sectors = 1ull << 40; /* only addresses are looked at here */
     mock->disk.refuse_next = -EAGAIN;
     simple(mock, 0, 0xc8, 0x123456, 1);
     command_fis(mock, 0)[7] = 0x4a;
     put(mock, CI, 1);
-    mock->disk.end.sectors = MOCK_SECTORS;
+    mock->disk.front.sectors = MOCK_SECTORS;
     mock->disk.refuse_next = -EINVAL;
     mock_service(mock); /* given up: and the error shows which address it was */
     assert_int_equal(get(mock, TFD), 0x0451);
@@ -677,7 +677,7 @@ static void trim(void **state)
     command_fis(mock, 0)[12] = 2;
     run_error(mock, 0, 0x04);
     command_fis(mock, 0)[12] = 1;
-    mock->disk.end.can_discard = false;
+    mock->disk.front.can_discard = false;
     run_error(mock, 0, 0x04);
 }
 
@@ -1069,7 +1069,7 @@ static void depth_reached(void **state)
 {
     struct mock *mock = *state;
 
-    mock->disk.end.depth = 3;
+    mock->disk.front.depth = 3;
     for (unsigned slot = 0; slot < 10; slot++)
         queued(mock, slot, 0x60, 10 * slot, 4);
     issue_queued(mock, 0x3ff);
@@ -1210,7 +1210,7 @@ static void disk_errors(void **state)
     run_error(mock, 7, 0x10);
     simple(mock, 7, 0xc4, 0, 1); /* before SET MULTIPLE */
     run_error(mock, 7, 0x04);
-    mock->disk.end.read_only = true;
+    mock->disk.front.read_only = true;
     simple(mock, 8, 0x35, 0, 1);
     run_error(mock, 8, 0x04);
     assert_int_equal(mock->dev.count.requests, 0);
@@ -1445,7 +1445,7 @@ static void hostile(void **state)
 {
     struct mock *mock = *state;
 
-    mock->disk.end.depth = 20;
+    mock->disk.front.depth = 20;
     for (unsigned i = 0; i < 100000; i++) {
         uint64_t r = mock_random(&seed);
 

@@ -201,7 +201,7 @@ static void identify_large(void **state)
     struct mock *mock = *state;
     uint8_t data[512];
 
-    mock->disk.end.sectors = 0x123456789abcull;
+    mock->disk.front.sectors = 0x123456789abcull;
     put(mock, COMMAND, 0xec);
     load_block(mock, data, 512, 4);
     assert_int_equal(word(data, 60) | (uint32_t)word(data, 61) << 16, 0x0fffffff);
@@ -457,7 +457,7 @@ static void write_error(void **state)
     assert_true(mock->dev.line);
     assert_int_equal(get(mock, STATUS), FAILED);
     assert_int_equal(get(mock, ERROR), 0x04);
-    mock->disk.end.read_only = true;
+    mock->disk.front.read_only = true;
     command28(mock, 0x30, 8, 1);
     assert_int_equal(get(mock, STATUS), FAILED);
     assert_int_equal(get(mock, ERROR), 0x04);
@@ -691,7 +691,7 @@ static void hostile(void **state)
     struct mock *mock = *state;
     uint64_t seed = 0xabcdef;
 
-    mock->disk.end.depth = 1;
+    mock->disk.front.depth = 1;
     for (unsigned i = 0; i < 100000; i++) {
         uint64_t r = mock_random(&seed), value = mock_random(&seed), loaded;
         unsigned width = 1u << (r >> 8) % 4;

@@ -57,7 +57,7 @@ static void test_wild_return(void **state)
     inline_put(OFFSET + 4, rv_li(RA, 0));
     inline_try(SITE, SET);
     uint64_t last = PAGE_SIZE;
-    while (inlined.low[last / 4] != RV_RET)
+    while (trampolines.low[last / 4] != RV_RET)
         last += 4;
     const uint64_t elsewhere[] = {0, 2, 511, 514, 1028, last + 4, INLINE_LOW - 4, PAGE_SIZE + 2};
     for (unsigned i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++) {
@@ -109,7 +109,7 @@ static void test_refused(void **state)
     inline_put(OFFSET + 4, rv_li(RA, 0));
     for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++)
         assert_int_equal(inline_try(SITE, refused[i]), 0);
-    assert_int_equal(inlined.sites[0] | inlined.sites[1] | inlined.dead_registers, 0);
+    assert_int_equal(trampolines.sites[0] | trampolines.sites[1] | trampolines.dead_registers, 0);
 }
 
 /* What could be inlined, were it elsewhere. */
@@ -129,7 +129,7 @@ static void test_refused_here(void **state)
     assert_int_equal(inline_try(SITE, SET), 0);
     assert_int_equal(inline_try(CODE + PAGE_SIZE - 4, SET),
                      0); /* nothing is known of the next page */
-    assert_int_equal(inlined.sites[0] | inlined.sites[1] | inlined.dead_registers, 0);
+    assert_int_equal(trampolines.sites[0] | trampolines.sites[1] | trampolines.dead_registers, 0);
     inline_put(OFFSET + 4, rv_li(RA, 0));
     assert_int_not_equal(inline_try(SITE, SET), 0);
 }
@@ -161,9 +161,9 @@ static void test_length(void **state)
         inline_put(OFFSET + 4, rv_li(RA, 0));
         vcpu->x[T0] = rows[i].operand;
         assert_int_equal(inline_try(SITE, rows[i].word) != 0, rows[i].length >= 0);
-        assert_int_equal(inlined.sites[0], rows[i].length == 0);
-        assert_int_equal(inlined.sites[1], rows[i].length == 1);
-        assert_int_equal(inlined.site[SHORTS].pc != 0, rows[i].length == 1);
+        assert_int_equal(trampolines.sites[0], rows[i].length == 0);
+        assert_int_equal(trampolines.sites[1], rows[i].length == 1);
+        assert_int_equal(trampolines.site[SHORTS].pc != 0, rows[i].length == 1);
     }
 }
 
@@ -197,7 +197,7 @@ static void test_chain(void **state)
         run_row(count);
         uint32_t slots = 0;
         for (unsigned i = 0; i < count; i++)
-            slots |= 1u << inlined.site[i].slot;
+            slots |= 1u << trampolines.site[i].slot;
         assert_int_equal(__builtin_popcount(slots), count);
         inline_restore(vcpu);
         assert_int_equal(vcpu->x[RA], before);
@@ -206,7 +206,7 @@ static void test_chain(void **state)
     inline_put(OFFSET + 4 * 33, rv_li(RA, 0));
     assert_int_equal(inline_try(SITE + 4 * 32, SET), 0);
     assert_int_not_equal(inline_try(SITE + PAGE_SIZE + 4 * 32, SET), 0);
-    assert_int_equal(inlined.site[32].slot, 0);
+    assert_int_equal(trampolines.site[32].slot, 0);
 }
 
 /* Windows that do not overlap share a slot. */
@@ -216,7 +216,7 @@ static void test_slot_shared(void **state)
     for (unsigned i = 0; i < 40; i++) {
         inline_put(OFFSET + 8 * i + 4, rv_li(RA, 0));
         assert_int_not_equal(inline_try(SITE + 8 * i, SET), 0);
-        assert_int_equal(inlined.site[i].slot, 0);
+        assert_int_equal(trampolines.site[i].slot, 0);
     }
 }
 
@@ -225,7 +225,7 @@ static void test_not_restored(void **state)
     (void)state;
     inline_put(OFFSET + 4, rv_li(T0, 0));
     assert_int_not_equal(inline_try(SITE + PAGE_SIZE, SET), 0); /* so that t0 may hold one, too */
-    assert_int_equal(inlined.site[0].dead, T0);
+    assert_int_equal(trampolines.site[0].dead, T0);
     run_row(1);
     uint64_t back = INLINE_BACK(SITE);
     const struct {
@@ -247,7 +247,7 @@ static void test_not_restored(void **state)
     vcpu->x[T0] = back; /* not the site's register */
     inline_restore(vcpu);
     assert_int_equal(vcpu->x[T0], back);
-    inlined.page.saved[inlined.site[1].slot] = back; /* the guest wrote there: without an end */
+    inlined.page.saved[trampolines.site[1].slot] = back; /* the guest wrote there: without an end */
     vcpu->x[RA] = back;
     inline_restore(vcpu);
     assert_int_equal(vcpu->x[RA], back);
@@ -260,19 +260,19 @@ static void take_all(bool is_long, unsigned first, unsigned count)
 {
     uint32_t jump[INLINE_SITES], words[] = {is_long ? SWAP : SET, is_long ? SWAP : READ};
     for (unsigned i = 0; i < count; i++) {
-        assert_int_equal(inline_threshold(&inlined), INLINE_HITS);
+        assert_int_equal(inline_threshold(&trampolines), INLINE_HITS);
         jump[i] = inline_try(SITE + i * PAGE_SIZE, words[0]);
         assert_int_equal(inline_target(jump[i]), 512 + 2 * (first + i));
     }
     assert_int_equal(taken_back, 0);
-    assert_int_equal(inline_threshold(&inlined), 4 * INLINE_HITS);
+    assert_int_equal(inline_threshold(&trampolines), 4 * INLINE_HITS);
     for (unsigned i = 0; i < 2 * count; i++) { /* the oldest goes */
         uint64_t pc = SITE + (count + i) * PAGE_SIZE;
         assert_int_equal(inline_try(pc, words[1]), jump[i % count]);
         assert_int_equal(taken_back, i + 1);
-        assert_int_equal(inlined.sites[is_long], count);
-        assert_int_equal(inlined.sites[!is_long], 0);
-        assert_int_equal(inlined.site[first + i % count].pc, pc);
+        assert_int_equal(trampolines.sites[is_long], count);
+        assert_int_equal(trampolines.sites[!is_long], 0);
+        assert_int_equal(trampolines.site[first + i % count].pc, pc);
         inline_set_sstatus(SPP_FS);
         vcpu->x[A1] = SPP_FS;
         vcpu->pc = inline_target(jump[i % count]);
@@ -311,8 +311,8 @@ static void test_all_taken_of_both(void **state)
         pc += PAGE_SIZE;
     }
     assert_int_equal(taken_back, 3 * INLINE_LONG);
-    assert_int_equal(inlined.sites[0], SHORTS);
-    assert_int_equal(inlined.sites[1], INLINE_LONG);
+    assert_int_equal(trampolines.sites[0], SHORTS);
+    assert_int_equal(trampolines.sites[1], INLINE_LONG);
 }
 
 static void test_given_back(void **state)
@@ -320,22 +320,22 @@ static void test_given_back(void **state)
     (void)state;
     run_row(2);
     uint32_t jump = rv_i(0x67, 0, 0, 0, 512);
-    assert_true(inline_is_jump(&inlined, jump, FRAME, OFFSET));
-    assert_false(inline_is_jump(&inlined, jump, FRAME + 1, OFFSET));
-    assert_false(inline_is_jump(&inlined, jump, FRAME, OFFSET + 4)); /* of the other site */
-    assert_false(inline_is_jump(&inlined, rv_i(0x67, 0, 0, 0, 513), FRAME, OFFSET));
-    assert_false(inline_is_jump(&inlined, rv_i(0x67, 0, RA, 0, 512), FRAME, OFFSET));
-    assert_false(inline_is_jump(&inlined, rv_i(0x67, 0, 0, 0, 516), FRAME, OFFSET + 8));
+    assert_true(inline_is_jump(&trampolines, jump, FRAME, OFFSET));
+    assert_false(inline_is_jump(&trampolines, jump, FRAME + 1, OFFSET));
+    assert_false(inline_is_jump(&trampolines, jump, FRAME, OFFSET + 4)); /* of the other site */
+    assert_false(inline_is_jump(&trampolines, rv_i(0x67, 0, 0, 0, 513), FRAME, OFFSET));
+    assert_false(inline_is_jump(&trampolines, rv_i(0x67, 0, RA, 0, 512), FRAME, OFFSET));
+    assert_false(inline_is_jump(&trampolines, rv_i(0x67, 0, 0, 0, 516), FRAME, OFFSET + 8));
     assert_false(inline_is_jump(NULL, jump, FRAME, OFFSET));
-    inline_free(&inlined, &inlined.site[0]);
-    assert_int_equal(inlined.sites[0], 1);
-    assert_false(inline_is_jump(&inlined, jump, FRAME, OFFSET));
-    assert_int_equal(inlined.low[512 / 4] & 0xffff, 0);  /* illegal */
-    assert_int_not_equal(inlined.low[512 / 4] >> 16, 0); /* the other's entry */
-    assert_int_equal(inlined.low[1024 / 4], RV_ECALL);
+    inline_free(&trampolines, &trampolines.site[0]);
+    assert_int_equal(trampolines.sites[0], 1);
+    assert_false(inline_is_jump(&trampolines, jump, FRAME, OFFSET));
+    assert_int_equal(trampolines.low[512 / 4] & 0xffff, 0);  /* illegal */
+    assert_int_not_equal(trampolines.low[512 / 4] >> 16, 0); /* the other's entry */
+    assert_int_equal(trampolines.low[1024 / 4], RV_ECALL);
     for (unsigned i = 0; i < 16; i++)
-        assert_int_equal(inlined.low[PAGE_SIZE / 4 + i], RV_ECALL);
-    assert_int_not_equal(inlined.low[PAGE_SIZE / 4 + 16], RV_ECALL);
+        assert_int_equal(trampolines.low[PAGE_SIZE / 4 + i], RV_ECALL);
+    assert_int_not_equal(trampolines.low[PAGE_SIZE / 4 + 16], RV_ECALL);
     vcpu->pc = 512;
     assert_int_equal(inline_settle(vcpu), SETTLED_WILD);
     vcpu->pc = 514;
@@ -348,16 +348,16 @@ static void test_given_back(void **state)
 static void test_given_back_long(void **state)
 {
     (void)state;
-    const uint32_t *body = &inlined.low[LONGS / 4];
+    const uint32_t *body = &trampolines.low[LONGS / 4];
     vcpu->x[A1] = 0;
     inline_put(OFFSET + 4, rv_li(RA, 0));
     uint32_t jump = inline_try(SITE, SWAP);
-    assert_true(inline_is_jump(&inlined, jump, FRAME, OFFSET));
+    assert_true(inline_is_jump(&trampolines, jump, FRAME, OFFSET));
     assert_int_not_equal(inline_try(SITE + PAGE_SIZE, SWAP), 0);
-    assert_int_equal(inlined.sites[1], 2);
-    inline_free(&inlined, &inlined.site[SHORTS]);
-    assert_int_equal(inlined.sites[1], 1);
-    assert_false(inline_is_jump(&inlined, jump, FRAME, OFFSET));
+    assert_int_equal(trampolines.sites[1], 2);
+    inline_free(&trampolines, &trampolines.site[SHORTS]);
+    assert_int_equal(trampolines.sites[1], 1);
+    assert_false(inline_is_jump(&trampolines, jump, FRAME, OFFSET));
     for (unsigned i = 0; i < 36; i++)
         assert_int_equal(body[i], RV_ECALL);
     assert_int_not_equal(body[36], RV_ECALL);

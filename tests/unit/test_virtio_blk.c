@@ -139,16 +139,16 @@ static void test_identity(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint64_t features;
 
-        rig.mock->disk.end.read_only = rows[i].read_only;
-        rig.mock->disk.end.can_discard = rows[i].can_discard;
-        rig.mock->disk.end.can_write_zeroes = rows[i].can_write_zeroes;
+        rig.mock->disk.front.read_only = rows[i].read_only;
+        rig.mock->disk.front.can_discard = rows[i].can_discard;
+        rig.mock->disk.front.can_write_zeroes = rows[i].can_write_zeroes;
         mock_store(rig.mock, 0x014, 4, 0);
         features = mock_load(rig.mock, 0x010, 4);
         mock_store(rig.mock, 0x014, 4, 1);
         features |= mock_load(rig.mock, 0x010, 4) << 32;
         assert_int_equal(features, rows[i].features | TRANSPORT);
     }
-    rig.mock->disk.end.can_discard = true;
+    rig.mock->disk.front.can_discard = true;
     assert_int_equal(mock_load(rig.mock, 0x100, 8), MOCK_SECTORS);
     assert_int_equal(mock_load(rig.mock, 0x10c, 4), 126);      /* seg_max */
     assert_int_equal(mock_load(rig.mock, 0x114, 4), 512);      /* blk_size */
@@ -239,7 +239,7 @@ static void test_read_only(void **state)
     struct rig rig = {.mock = mock_new_disk(&paravirt_disk)};
 
     (void)state;
-    rig.mock->disk.end.read_only = true;
+    rig.mock->disk.front.read_only = true;
     rig_start(&rig, FEATURE_VERSION_1 | RO | FLUSH);
     assert_int_equal(perform(&rig, IN, 1, DATA_GPA, 512), OK);
     assert_int_equal(perform(&rig, OUT, 1, DATA_GPA, 512), IOERR);
@@ -266,7 +266,7 @@ static void test_get_id(void **state)
         assert_int_equal(data[expect], 0xcc);
     }
     /* All 20 bytes may be used; the host's string then ends behind them. */
-    strcpy(rig.mock->disk.end.serial, "01234567890123456789");
+    strcpy(rig.mock->disk.front.serial, "01234567890123456789");
     assert_int_equal(perform(&rig, GET_ID, 0, DATA_GPA, 20), OK);
     assert_memory_equal(data, "01234567890123456789\xcc", 21);
     mock_free(rig.mock);
@@ -320,7 +320,7 @@ static void test_ranges(void **state)
         assert_int_equal(rig.mock->disk.image[8 * 512 + i], 0);
     assert_pattern(rig.mock->disk.image, 0, 8 * 512);
     assert_pattern(rig.mock->disk.image + 10 * 512, 10, 10 * 512);
-    rig.mock->disk.end.sectors = 1ull << 32; /* beyond max_..._sectors, though in the disk */
+    rig.mock->disk.front.sectors = 1ull << 32; /* beyond max_..._sectors, though in the disk */
     assert_int_equal(range(&rig, ZERO, 0, 0x400000, 0, 16), IOERR);
     mock_free(rig.mock);
 
@@ -505,7 +505,7 @@ static void test_depth(void **state)
         uint64_t noise = 5;
         uint32_t id, len;
 
-        rig.mock->disk.end.depth = depth;
+        rig.mock->disk.front.depth = depth;
         for (unsigned slot = 0; slot < 40; slot++)
             offer(&rig, slot, IN, 100 + slot, DATA_GPA + 4096 * slot, 1024);
         guest_notify(rig.mock, 0);
@@ -634,7 +634,7 @@ static void test_header_changes(void **state)
     struct rig rig = rig_up(USUAL);
 
     (void)state;
-    rig.mock->disk.end.depth = 1;
+    rig.mock->disk.front.depth = 1;
     offer(&rig, 0, IN, 1, DATA_GPA, 512);
     offer(&rig, 1, IN, 2, DATA_GPA + 512, 512); /* waits */
     guest_notify(rig.mock, 0);
@@ -658,7 +658,7 @@ static void test_reset(void **state)
         uint8_t *before = malloc(0x40000);
 
         assert_non_null(before);
-        rig.mock->disk.end.depth = 2;
+        rig.mock->disk.front.depth = 2;
         for (unsigned slot = 0; slot < 6; slot++)
             offer(&rig, slot, IN, slot, DATA_GPA + 512 * slot, 512);
         guest_notify(rig.mock, 0);
@@ -696,7 +696,7 @@ static void test_broken_in_flight(void **state)
     struct rig rig = rig_up(USUAL);
 
     (void)state;
-    rig.mock->disk.end.depth = 2;
+    rig.mock->disk.front.depth = 2;
     for (unsigned slot = 0; slot < 4; slot++)
         offer(&rig, slot, OUT, slot, DATA_GPA, 512);
     guest_notify(rig.mock, 0);
@@ -766,7 +766,7 @@ static void test_notify_ablated(void **state)
     struct rig rig = {.mock = mock_new_disk(&paravirt_disk)};
 
     (void)state;
-    rig.mock->dev.ablate = ABLATE_NOTIFY;
+    rig.mock->dev.end->ablate = ABLATE_NOTIFY;
     mock_store(rig.mock, 0x014, 4, 0); /* DeviceFeaturesSel */
     assert_false(mock_load(rig.mock, 0x010, 4) & FEATURE_EVENT_IDX);
     rig_start(&rig, USUAL);

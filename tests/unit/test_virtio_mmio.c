@@ -506,7 +506,7 @@ static void test_noise_disk(void **state)
     struct mock *mock = mock_new_disk(&paravirt_disk);
 
     (void)state;
-    mock->disk.end.depth = 4; /* so that requests wait, too */
+    mock->disk.front.depth = 4; /* so that requests wait, too */
     noise(mock);
 }
 

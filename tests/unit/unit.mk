@@ -9,7 +9,7 @@ UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
 AHCI := $(addprefix devices/emulated/disk/,ahci.c ahci_command.c ahci_fis.c ahci_prd.c ahci_slots.c ata_command.c)
 ATA := $(addprefix devices/emulated/disk/,ata.c ata_command.c ata_transfer.c)
-INLINE := $(addprefix core/engine/trap/,inline_code.c inline_body.c) \
+INLINE := $(addprefix core/engine/trap/,inline.c inline_code.c inline_body.c) \
 	$(addprefix core/isa/,interpret.c liveness.c decode.c decode_compressed.c) \
 	tests/unit/inline_hart.c tests/unit/hart.c
 PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c disk_request.c mmio.c ring.c) tests/unit/mock.c
