@@ -9,35 +9,33 @@
 #include <cmocka.h>
 
 #include "board/board.h"
-#include "board/plicmap.h"
+#include "board/lines.h"
+#include "board/windows.h"
 #include "devices/emulated/emulated.h"
 #include "devices/paravirt/paravirt.h"
 #include "devices/passthrough/passthrough.h"
 #include "host/log.h"
 #include "host/machine.h"
+#include "host/map.h"
 #include "host/plic.h"
 #include "host/virtio.h"
-#include "host/map.h"
+#include "observe/report.h"
 #include "vm/vm.h"
 
 /* --- What the modules ask of the rest: nothing here is carried out. ----------------------------- */
 
 uint64_t map_offset;
-const struct device_register *const board_transport_registers = paravirt_registers; /* board.c's */
+const struct device_register
+    *const windows_transport_registers = paravirt_registers; /* board.c's */
 
 void host_log(const char *format, ...)
 {
     fail_msg("%s", format);
 }
 
-void board_set_line(struct vm *vm, unsigned source, bool level)
+void lines_set(struct vm *vm, unsigned source, bool level)
 {
     fail_msg("%p %u %d", (void *)vm, source, level);
-}
-
-void board_follow_plic(struct vm *vm)
-{
-    fail_msg("%p", (void *)vm);
 }
 
 int host_irq_enable(struct host *host, unsigned irq, bool (*handle)(void *argument, unsigned irq),
@@ -47,43 +45,25 @@ int host_irq_enable(struct host *host, unsigned irq, bool (*handle)(void *argume
     return 0;
 }
 
-bool host_disk_settle(struct host *host)
-{
-    fail_msg("%p", (void *)host);
-    return false;
-}
-
-bool plicmap_access(struct vm *vm, struct mmio *io)
-{
-    fail_msg("%p %p", (void *)vm, (void *)io);
-    return false;
-}
-
 int virtio_reset(uintptr_t registers)
 {
     fail_msg("%lu", (unsigned long)registers);
     return 0;
 }
 
-struct device *device_at(struct vm *vm, uint64_t gpa)
+bool window_add(struct vm *vm, const struct window *window)
 {
-    fail_msg("%p %lu", (void *)vm, (unsigned long)gpa);
-    return NULL;
-}
-
-void vm_end(struct vm *vm, enum vm_end end, unsigned status)
-{
-    fail_msg("%p %d %u", (void *)vm, (int)end, status);
-    abort();
+    fail_msg("%p %p", (void *)vm, (const void *)window);
+    return false;
 }
 
 /* --- Tests. --------------------------------------------------------------------------------- */
 
-static void assert_name(struct vm *vm, unsigned exit_class, uint32_t detail, const char *expected)
+static void assert_name(struct vm *vm, enum exit_class exit_class, uint32_t detail,
+                        const char *expected)
 {
     char text[48];
-
-    stats_detail_name(vm, exit_class, detail, text, sizeof text);
+    names_detail(vm, exit_of(exit_class, detail), text, sizeof(text));
     assert_string_equal(text, expected);
 }
 
@@ -94,8 +74,8 @@ static void assert_device(const struct strategy *strategy, const char *name, uin
 
     vm.devices = 2;
     vm.device[1] = (struct device){.strategy = strategy, .name = name};
-    assert_name(&vm, EXIT_MMIO, stats_access_detail(1, offset, false), load);
-    assert_name(&vm, EXIT_MMIO, stats_access_detail(1, offset, true), store);
+    assert_name(&vm, EXIT_MMIO, exit_access_detail(1, offset, false), load);
+    assert_name(&vm, EXIT_MMIO, exit_access_detail(1, offset, true), store);
 }
 
 static void uart_has_two_names_at_an_offset(void **state)
@@ -167,7 +147,7 @@ static void windows_of_the_board(void **state)
     (void)state;
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_name(&vm, EXIT_BOARD,
-                    stats_access_detail(cases[i].window, cases[i].offset, cases[i].store),
+                    exit_access_detail(cases[i].window, cases[i].offset, cases[i].store),
                     cases[i].text);
 }
 
@@ -188,7 +168,7 @@ static void plic_names_sources_and_words(void **state)
 
     (void)state;
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        assert_name(&vm, EXIT_PLIC, cases[i].offset >> 2 | (cases[i].store ? STATS_STORE : 0),
+        assert_name(&vm, EXIT_PLIC, cases[i].offset >> 2 | (cases[i].store ? EXIT_STORE : 0),
                     cases[i].text);
 }
 

@@ -1,4 +1,4 @@
-/* The statistics: nothing is lost, everything has its name, and the line is JSON. */
+/* The statistics and their report: nothing is lost, everything has its name, and the line is JSON. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,9 +10,13 @@
 #include <cmocka.h>
 
 #include "board/board.h"
+#include "board/windows.h"
+#include "engine/trap/shadow.h"
+#include "host/channel.h"
 #include "host/io.h"
 #include "host/machine.h"
 #include "isa/riscv.h"
+#include "observe/report.h"
 #include "vm/vm.h"
 
 /* --- What the module asks of the rest. ------------------------------------------------------ */
@@ -21,7 +25,7 @@ static char sent[1 << 20];
 static size_t nsent;
 static uint64_t now, retired;
 
-void control_printf(struct host *host, const char *format, ...)
+void channel_printf(struct host *host, const char *format, ...)
 {
     va_list arguments;
     int len;
@@ -47,11 +51,22 @@ uint64_t io_instret(void)
 
 struct bench {
     struct host host;
+    struct board board;
     struct vm vm;
+    struct report report;
+};
+
+/* A board whose roles are the machine's, but whose controller and devices are the test's. */
+static const char *const models[] = {"ahci", "ata", NULL};
+const char *const board_roles[VM_ROLES] = {"uart", "disk"};
+const char *const *const board_models[VM_ROLES] = {NULL, models};
+static const struct board_plic plic = {.name = "emulated"};
+const char *const shadow_switch_names[] = {
+    "prefill", "superpages", "cache", "shared", "fence", "retry", NULL,
 };
 
 /* Of the board's windows only a device's and the PLIC's have names here (test_names.c has the others). */
-const struct device_register *board_registers(unsigned window)
+const struct device_register *windows_registers(unsigned window)
 {
     assert_in_range(window, 0, EXIT_WINDOWS);
     return NULL;
@@ -71,9 +86,13 @@ static int setup(void **state)
     struct bench *bench = calloc(1, sizeof *bench);
 
     bench->host.timebase = 10000000;
+    bench->board.plic_row = &plic;
     bench->vm.host = &bench->host;
+    bench->vm.board = &bench->board;
+    bench->report.vm = &bench->vm;
     bench->vm.device[0] = (struct device){.strategy = &strategy, .name = "uart"};
-    bench->vm.device[1] = (struct device){.strategy = &strategy, .name = "disk"};
+    bench->vm.device[1] = (struct device){
+        .strategy = &strategy, .name = "disk", .end = &bench->host.disk.front.end};
     bench->vm.devices = 2;
     nsent = 0;
     now = 0;
@@ -146,6 +165,12 @@ static uint64_t total(const struct stats *stats)
     return count;
 }
 
+/* Any class that an exit can have. */
+static enum exit_class some_class(unsigned number)
+{
+    return (enum exit_class)(EXIT_NONE + 1 + number % (EXIT_CLASSES - EXIT_NONE - 1));
+}
+
 /* --- Tests. --------------------------------------------------------------------------------- */
 
 static void adds_up(void **state)
@@ -154,15 +179,16 @@ static void adds_up(void **state)
     struct stats *stats = &bench->vm.stats;
     unsigned rows = 0;
 
-    stats_exit(stats, EXIT_CSR, VMODE_S, CSR_SSTATUS, 100, 7);
-    stats_exit(stats, EXIT_CSR, VMODE_S, CSR_SSTATUS, 28, 3);
-    stats_exit(stats, EXIT_CSR, VMODE_U, CSR_SSTATUS, 1, 1);
-    stats_exit(stats, EXIT_SRET, VMODE_S, CSR_SSTATUS, 0, 1);
+    stats_exit(stats, exit_of(EXIT_CSR, CSR_SSTATUS), VMODE_S, 100, 7);
+    stats_exit(stats, exit_of(EXIT_CSR, CSR_SSTATUS), VMODE_S, 28, 3);
+    stats_exit(stats, exit_of(EXIT_CSR, CSR_SSTATUS), VMODE_U, 1, 1);
+    stats_exit(stats, exit_of(EXIT_SRET, CSR_SSTATUS), VMODE_S, 0, 1);
     for (unsigned i = 0; i < STATS_ROWS; i++) {
         const struct stats_row *row = &stats->rows[i];
 
         rows += row->count > 0;
-        if (row->class != EXIT_CSR || row->mode != VMODE_S || row->count == 0)
+        if (exit_class(stats_row_exit(row)) != EXIT_CSR || stats_row_mode(row) != VMODE_S ||
+            row->count == 0)
             continue;
         assert_int_equal(row->count, 2);
         assert_int_equal(row->instructions, 128);
@@ -178,10 +204,10 @@ static void histogram_ends(void **state)
     struct bench *bench = *state;
     struct stats *stats = &bench->vm.stats;
 
-    stats_exit(stats, EXIT_WFI, VMODE_S, 0, 0, 0);
-    stats_exit(stats, EXIT_WFI, VMODE_S, 0, 1, 0);
-    stats_exit(stats, EXIT_WFI, VMODE_S, 0, 2, 0);
-    stats_exit(stats, EXIT_WFI, VMODE_S, 0, UINT64_MAX / 4, 0);
+    stats_exit(stats, exit_of(EXIT_WFI, 0), VMODE_S, 0, 0);
+    stats_exit(stats, exit_of(EXIT_WFI, 0), VMODE_S, 1, 0);
+    stats_exit(stats, exit_of(EXIT_WFI, 0), VMODE_S, 2, 0);
+    stats_exit(stats, exit_of(EXIT_WFI, 0), VMODE_S, UINT64_MAX / 4, 0);
     for (unsigned i = 0; i < STATS_ROWS; i++) {
         if (stats->rows[i].count == 0)
             continue;
@@ -199,10 +225,10 @@ static void overflow(void **state)
 
     for (uint32_t round = 0; round < 2; round++) {
         for (uint32_t i = 0; i < 5000; i++)
-            stats_exit(stats, i % EXIT_CLASSES, i & 1, i * 4, i, 1);
+            stats_exit(stats, exit_of(some_class(i), i * 4), i & 1, i, 1);
     }
     assert_int_equal(total(stats), 10000);
-    assert_int_equal(stats->rows[STATS_ROWS - 1].class, EXIT_CLASSES);
+    assert_int_equal(exit_class(stats_row_exit(&stats->rows[STATS_ROWS - 1])), EXIT_CLASSES);
     for (unsigned i = 0; i + 1 < STATS_ROWS; i++)
         assert_true(stats->rows[i].count == 0 || stats->rows[i].count == 2);
 }
@@ -219,25 +245,28 @@ static void names(void **state)
         {EXIT_SRET, 0, "sret"},
         {EXIT_FENCE, 0, "all"},
         {EXIT_FENCE, 3, "address and asid"},
-        {EXIT_SBI, STATS_SBI(0x54494d45, 0), "TIME.set_timer"},
-        {EXIT_SBI, STATS_SBI(0x4442434e, 2), "DBCN.write_byte"},
-        {EXIT_SBI, STATS_SBI(1, 0), "legacy.console_putchar"},
+        {EXIT_SBI, EXIT_SBI_CALL(0x54494d45, 0), "TIME.set_timer"},
+        {EXIT_SBI, EXIT_SBI_CALL(0x4442434e, 2), "DBCN.write_byte"},
+        {EXIT_SBI, EXIT_SBI_CALL(1, 0), "legacy.console_putchar"},
         {EXIT_SBI, 0xdeadbeef, "sbi 0xdeadbeef"},
         {EXIT_SHADOW_FILL, CAUSE_STORE_PAGE, "store page fault"},
         {EXIT_MMIO, 0x5, "uart CTL load"},
-        {EXIT_MMIO, STATS_STORE | 0x5, "uart CTL store"},
+        {EXIT_MMIO, EXIT_STORE | 0x5, "uart CTL store"},
         {EXIT_MMIO, 0x6, "uart IN"},
-        {EXIT_MMIO, STATS_STORE | 0x6, "uart OUT"},
+        {EXIT_MMIO, EXIT_STORE | 0x6, "uart OUT"},
         {EXIT_MMIO, 0x7, "uart+0x07 load"},
         {EXIT_MMIO, 0x10118, "disk BUF[1]"},
-        {EXIT_MMIO, STATS_STORE | 0x10118, "disk BUF[1] store"},
+        {EXIT_MMIO, EXIT_STORE | 0x10118, "disk BUF[1] store"},
         {EXIT_MMIO, 0x1011a, "disk+0x11a load"},
         {EXIT_MMIO, 0x10120, "disk+0x120 load"},
         {EXIT_MMIO, 0x00070000, "device+0x00 load"},
-        {EXIT_PLIC, STATS_STORE | 0x201004 >> 2, "complete"},
-        {EXIT_BOARD, STATS_STORE, "finisher+0x00 store"},
+        {EXIT_PLIC, EXIT_STORE | 0x201004 >> 2, "complete"},
+        {EXIT_BOARD, EXIT_STORE, "finisher+0x00 store"},
         {EXIT_INTERRUPT, 5, "timer"},
-        {EXIT_PATCH, 1, "store"},
+        {EXIT_PATCH, EXIT_PATCH_LOAD, "load"},
+        {EXIT_PATCH, EXIT_PATCH_REPAIRED, "stale site"},
+        {EXIT_PATCH, EXIT_PATCH_RUN_AGAIN, "other 3"},
+        {EXIT_NONE, 0, "rest"},
         {EXIT_CLASSES, 0, "rest"},
         {255, 0, "rest"},
     };
@@ -245,8 +274,8 @@ static void names(void **state)
 
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[48];
-
-        stats_detail_name(&bench->vm, cases[i].exit_class, cases[i].detail, text, sizeof text);
+        struct exit exit = exit_of((enum exit_class)cases[i].exit_class, cases[i].detail);
+        names_detail(&bench->vm, exit, text, sizeof(text));
         assert_string_equal(text, cases[i].text);
     }
 }
@@ -258,13 +287,13 @@ static void line_is_json(void **state)
     const char *end;
 
     vm->options = (struct vm_options){
-        .mem = 512u << 20, .uart = WAY_VIRTIO, .patch = PATCH_ECALL, .shadow = 5};
+        .mem = 512u << 20, .way = {WAY_VIRTIO}, .patch = PATCH_ECALL, .shadow = 5};
     vm->device[1].count.requests = UINT64_MAX;
     vm->stats.memory.fills = 11;
     for (uint32_t i = 0; i < 500; i++)
-        stats_exit(&vm->stats, i % EXIT_CLASSES, i & 1, i * 4, i, 10);
+        stats_exit(&vm->stats, exit_of(some_class(i), i * 4), i & 1, i, 10);
     now = 12345678;
-    stats_send(vm, "poweroff", 3);
+    report_send(&bench->report, "poweroff", 3);
     end = accept_value(sent);
     assert_string_equal(end, "\n");
     assert_ptr_equal(end, sent + nsent - 1);
@@ -288,24 +317,24 @@ static void report_in_pieces(void **state)
     struct vm *vm = &bench->vm;
     unsigned pieces = 1;
 
-    stats_exit(&vm->stats, EXIT_CSR, VMODE_S, CSR_SSTATUS, 100, 7);
-    stats_exit(&vm->stats, EXIT_SRET, VMODE_S, 0, 50, 7);
+    stats_exit(&vm->stats, exit_of(EXIT_CSR, CSR_SSTATUS), VMODE_S, 100, 7);
+    stats_exit(&vm->stats, exit_of(EXIT_SRET, 0), VMODE_S, 50, 7);
     vm->device[0].count.loads = 5;
     now = 100;
-    stats_report_begin(vm, "\"reply\":\"stats\"");
-    assert_true(vm->report.active);
+    report_begin(&bench->report, "\"reply\":\"stats\"");
+    assert_true(bench->report.active);
     for (bool more = true; more; pieces++) {
         size_t before = nsent;
 
-        stats_exit(&vm->stats, EXIT_CSR, VMODE_S, pieces, 1000, 1);
+        stats_exit(&vm->stats, exit_of(EXIT_CSR, pieces), VMODE_S, 1000, 1);
         vm->device[0].count.loads++;
         now += 1000;
-        more = stats_report_step(vm);
+        more = report_step(&bench->report);
         assert_in_range(nsent - before, 1, 4000);
     }
     assert_int_equal(pieces, 1 + 2 + 4);
-    assert_false(vm->report.active);
-    assert_false(stats_report_step(vm));
+    assert_false(bench->report.active);
+    assert_false(report_step(&bench->report));
     assert_string_equal(accept_value(sent), "\n");
     assert_sent("{\"reply\":\"stats\",\"statistics\":{\"config\"");
     assert_sent("\"loads\":5,");
@@ -313,8 +342,8 @@ static void report_in_pieces(void **state)
     assert_sent("\"guest\":{\"instructions\":0,\"nanoseconds\":8600}");
 
     nsent = 0;
-    stats_report_begin(vm, "\"reply\":\"stats\"");
-    stats_send(vm, "poweroff", 0); /* ends the other first */
+    report_begin(&bench->report, "\"reply\":\"stats\"");
+    report_send(&bench->report, "poweroff", 0); /* ends the other first */
     assert_string_equal(accept_value(accept_value(sent) + 1), "\n");
 }
 
@@ -323,24 +352,31 @@ static void longest_is_kept(void **state)
     struct bench *bench = *state;
     struct vm *vm = &bench->vm;
     const struct stats_longest exits[] = {
-        {.instructions = 500, .ticks = 7, .pc = 0x80200004, .class = EXIT_SRET, .mode = VMODE_S},
+        {.instructions = 500,
+         .ticks = 7,
+         .pc = 0x80200004,
+         .exit = exit_of(EXIT_SRET, 0),
+         .mode = VMODE_S},
         {.instructions = 900,
          .ticks = 3,
          .pc = 0xffffffff80001234,
-         .class = EXIT_CSR,
-         .mode = VMODE_S,
-         .detail = CSR_SATP},
-        {.instructions = 900, .ticks = 9, .pc = 0x1000, .class = EXIT_SYSCALL, .mode = VMODE_U},
-        {.instructions = 1, .pc = 0x2000, .class = EXIT_WFI, .mode = VMODE_S},
+         .exit = exit_of(EXIT_CSR, CSR_SATP),
+         .mode = VMODE_S},
+        {.instructions = 900,
+         .ticks = 9,
+         .pc = 0x1000,
+         .exit = exit_of(EXIT_SYSCALL, 0),
+         .mode = VMODE_U},
+        {.instructions = 1, .pc = 0x2000, .exit = exit_of(EXIT_WFI, 0), .mode = VMODE_S},
     };
 
-    stats_send(vm, "mark", 1);
+    report_send(&bench->report, "mark", 1);
     assert_sent("],\"longest\":null,\"devices\"");
     for (unsigned i = 0; i < sizeof exits / sizeof exits[0]; i++) {
         assert_int_equal(stats_is_longest(&vm->stats, exits[i].instructions), i < 2);
         stats_note_longest(&vm->stats, &exits[i]);
     }
-    stats_send(vm, "mark", 2);
+    report_send(&bench->report, "mark", 2);
     assert_sent("],\"longest\":{\"class\":\"csr\",\"mode\":\"vS\",\"detail\":\"satp\","
                 "\"pc\":\"0xffffffff80001234\",\"instructions\":900,\"nanoseconds\":300},"
                 "\"devices\"");
@@ -356,7 +392,7 @@ static void waiting_is_added(void **state)
 
     stats_waited(stats, VMODE_S, 40);
     assert_int_equal(total(stats), 0);
-    stats_exit(stats, EXIT_WFI, VMODE_S, 0, 5, 2);
+    stats_exit(stats, exit_of(EXIT_WFI, 0), VMODE_S, 5, 2);
     assert_int_equal(total(stats), 1);
     for (unsigned i = 0; i < STATS_ROWS; i++)
         assert_true(stats->rows[i].count == 0 || stats->rows[i].ticks == 42);
@@ -368,10 +404,10 @@ static void waiting_is_told_while_it_lasts(void **state)
     struct bench *bench = *state;
     struct vm *vm = &bench->vm;
 
-    stats_spent(&vm->stats, EXIT_SBI, VMODE_S, STATS_SBI(0x48534d, 3), 10);
+    stats_spent(&vm->stats, exit_of(EXIT_SBI, EXIT_SBI_CALL(0x48534d, 3)), VMODE_S, 10);
     stats_waited(&vm->stats, VMODE_S, 900);
     now = 1000;
-    stats_send(vm, "mark", 0);
+    report_send(&bench->report, "mark", 0);
     assert_sent("{\"class\":\"wfi\",\"mode\":\"vS\",\"detail\":\"wfi\",\"count\":0,"
                 "\"instructions\":0,\"nanoseconds\":90000,\"histogram\":[]}");
     assert_sent("\"vmm\":{\"instructions\":0,\"nanoseconds\":1000}");
@@ -385,7 +421,7 @@ static void reset_forgets(void **state)
     struct bench *bench = *state;
     struct vm *vm = &bench->vm;
 
-    stats_exit(&vm->stats, EXIT_CSR, VMODE_S, CSR_SSTATUS, 100, 7);
+    stats_exit(&vm->stats, exit_of(EXIT_CSR, CSR_SSTATUS), VMODE_S, 100, 7);
     vm->device[0].count.loads = 5;
     vm->stats.memory = (struct stats_memory){
         .fills = 1, .pool_pages = 20, .pool_peak = 30, .pool_limit = 40, .fixed_bytes = 50};
@@ -409,10 +445,10 @@ static void clock_is_no_count(void **state)
     struct bench *bench = *state;
     struct vm *vm = &bench->vm;
 
-    stats_start(&vm->stats, &bench->host);
-    stats_exit(&vm->stats, EXIT_CSR, VMODE_S, CSR_SSTATUS, 123456, 1);
+    stats_start(&vm->stats, bench->host.timebase, false);
+    stats_exit(&vm->stats, exit_of(EXIT_CSR, CSR_SSTATUS), VMODE_S, 123456, 1);
     stats_note_longest(&vm->stats, &(struct stats_longest){.instructions = 123456, .ticks = 1});
-    stats_send(vm, "poweroff", 0);
+    report_send(&bench->report, "poweroff", 0);
     assert_string_equal(accept_value(sent), "\n");
     assert_sent(
         "\"count\":1,\"instructions\":null,\"nanoseconds\":100,\"histogram\":[0,0,0,0,0,0,1]");
@@ -422,13 +458,12 @@ static void clock_is_no_count(void **state)
     assert_sent("\"guest\":{\"instructions\":null,");
     stats_reset(vm);
     nsent = 0;
-    stats_send(vm, "poweroff", 0);
+    report_send(&bench->report, "poweroff", 0);
     assert_sent("\"guest\":{\"instructions\":null,");
 
-    bench->host.counts_instructions = true;
-    stats_start(&vm->stats, &bench->host);
+    stats_start(&vm->stats, bench->host.timebase, true);
     nsent = 0;
-    stats_send(vm, "poweroff", 0);
+    report_send(&bench->report, "poweroff", 0);
     assert_sent("\"guest\":{\"instructions\":0,");
 }
 
@@ -449,14 +484,14 @@ static void learning_is_not_forgotten(void **state)
                                              .inline_lost = 7000000,
                                              .hints = 80000000,
                                              .traces = 5};
-    bench->host.disk.hold.tries = 9;
+    bench->host.disk.front.end.held = 9;
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(stats_learned(&vm->stats.memory), 87654321);
         stats_reset(vm);
     }
     vm->stats.memory.hints++;
-    bench->host.disk.hold.tries++;
-    stats_send(vm, "poweroff", 0);
+    bench->host.disk.front.end.held++;
+    report_send(&bench->report, "poweroff", 0);
     assert_sent("\"traces\":0,\"hints\":1,\"holds\":1,\"learned\":87654322,");
 }
 
