@@ -62,20 +62,14 @@ void host_log(const char *format, ...)
     assert_non_null(format);
 }
 
-bool device_irq_is_open(const struct device *dev)
-{
-    assert_non_null(dev);
-    return false;
-}
-
 /* What the core was told that will be written, or is. */
 static const void *written[8];
 static uint64_t written_len[8];
 static unsigned nwritten;
 
-void vm_ram_written(struct vm *vm, const void *bytes, uint64_t len)
+static void note_written(struct device *dev, const void *bytes, uint64_t len)
 {
-    assert_ptr_equal(vm, owner.vm);
+    assert_ptr_equal(dev, &owner);
     written[nwritten % 8] = bytes;
     written_len[nwritten++ % 8] = len;
 }
@@ -83,8 +77,9 @@ void vm_ram_written(struct vm *vm, const void *bytes, uint64_t len)
 static bool is_short;  /* an exit has cost enough when that was asked once before */
 static unsigned asked; /* in this exit */
 
-bool device_yield(struct device *dev)
+static bool yield(struct device *dev)
 {
+    assert_ptr_equal(dev, &owner);
     if (!is_short || ++asked == 1)
         return false;
     return dev->unfinished = true;
@@ -126,10 +121,30 @@ static bool finish(unsigned requests)
            (uint16_t)(memory->used.index - old);
 }
 
+static bool settle(void)
+{
+    return host.disk.front.end.settle(&host.disk.front.end);
+}
+
+static void look(void)
+{
+    host.disk.front.end.look(&host.disk.front.end);
+}
+
+static uint64_t next_look(void)
+{
+    return host.disk.front.end.next_look(&host.disk.front.end);
+}
+
+static void idle(bool begins)
+{
+    host.disk.front.end.idle(&host.disk.front.end, begins);
+}
+
 static void interrupt(void)
 {
     assert_true(irq.handle(irq.argument, 1));
-    host_disk_look(&host);
+    look();
 }
 
 /* --- The owner. ------------------------------------------------------------------------------- */
@@ -144,8 +159,8 @@ static void submit_as(enum host_disk_op op)
     request[i] = (struct host_disk_request){.op = op, .segments = &segment[i], .nsegments = 1};
     busy[i] = true;
     submitted++;
-    assert_int_equal(host.disk.end.submit(&host.disk.end, &request[i]), 0);
-    host_disk_settle(&host);
+    assert_int_equal(host.disk.front.submit(&host.disk.front, &request[i]), 0);
+    settle();
 }
 
 static void submit(unsigned requests)
@@ -159,11 +174,11 @@ static void service(struct device *dev)
     struct host_disk_request *done;
 
     assert_ptr_equal(dev, &owner);
-    while ((done = host.disk.end.completed(&host.disk.end)) != NULL) {
+    while ((done = host.disk.front.completed(&host.disk.front)) != NULL) {
         if (done == again) {
             again = NULL;
             done->op = HOST_DISK_FLUSH;
-            assert_int_equal(host.disk.end.submit(&host.disk.end, done), 0);
+            assert_int_equal(host.disk.front.submit(&host.disk.front, done), 0);
             finish(1);
             continue;
         }
@@ -174,7 +189,25 @@ static void service(struct device *dev)
     }
 }
 
-static const struct strategy strategy = {.service = service};
+static bool is_unfinished(const struct device *dev)
+{
+    assert_ptr_equal(dev, &owner);
+    return dev->unfinished;
+}
+
+static bool is_interrupting(const struct device *dev)
+{
+    assert_ptr_equal(dev, &owner);
+    return false;
+}
+
+static const struct host_owner owner_calls = {
+    .notify = service,
+    .yield = yield,
+    .is_unfinished = is_unfinished,
+    .is_interrupting = is_interrupting,
+    .written = note_written,
+};
 
 static void start(unsigned ablate)
 {
@@ -190,10 +223,10 @@ static void start(unsigned ablate)
     at_once = true;
     assert_int_equal(host_disk_start(&host, &window, ablate), 0);
     at_once = false;
-    owner = (struct device){
-        .strategy = &strategy, .host = &host.disk.end, .vm = (struct vm *)&owner};
+    owner = (struct device){.host = &host.disk.front, .end = &host.disk.front.end};
     nwritten = 0;
-    host.disk.end.owner = &owner;
+    host.disk.front.end.owner = &owner;
+    host.disk.front.end.calls = &owner_calls;
     memset(busy, 0, sizeof busy);
     submitted = taken = 0;
     again = NULL;
@@ -215,7 +248,7 @@ static void begin_exit(bool ends_soon)
 
 static bool is_held(void)
 {
-    return host_disk_alarm(&host) != UINT64_MAX;
+    return next_look() != UINT64_MAX;
 }
 
 /* A guest that makes one request after the other, on a disk that is faster. Until the first is held. */
@@ -237,11 +270,11 @@ static void test_one_at_a_time(void **state)
     (void)state;
     for (unsigned i = 1; i <= 100; i++) {
         submit(1);
-        host_disk_idle(&host, true);
+        idle(true);
         assert_true(finish(1));
         interrupt();
         assert_int_equal(taken, i);
-        host_disk_idle(&host, false);
+        idle(false);
     }
 }
 
@@ -250,7 +283,7 @@ static void test_many_at_a_time(void **state)
 {
     (void)state;
     submit(16);
-    host_disk_idle(&host, true);
+    idle(true);
     assert_false(finish(11));
     assert_int_equal(taken, 0);
     assert_true(finish(1));
@@ -286,10 +319,10 @@ static void test_the_alarm_ends_a_hold(void **state)
 {
     (void)state;
     until_held();
-    host_disk_look(&host);
+    look();
     assert_true(is_held());
-    now = host_disk_alarm(&host);
-    host_disk_look(&host);
+    now = next_look();
+    look();
     assert_false(is_held());
     assert_int_equal(taken, submitted);
 }
@@ -300,8 +333,8 @@ static void test_idling_ends_a_hold(void **state)
     until_held();
     submit(2);
     finish(1);
-    host_disk_idle(&host, true);
-    host_disk_look(&host);
+    idle(true);
+    look();
     assert_false(is_held());
     assert_int_equal(taken, submitted - 1);
     assert_true(finish(1));
@@ -331,9 +364,9 @@ static void test_reset_forgets_a_hold(void **state)
     until_held();
     before = taken;
     device_seen = 0;
-    host.disk.end.reset(&host.disk.end);
+    host.disk.front.reset(&host.disk.front);
     assert_false(is_held());
-    host_disk_settle(&host);
+    settle();
     assert_int_equal(taken, before);
     memset(busy, 0, sizeof busy);
     submit(1);
@@ -370,13 +403,13 @@ static void test_copies_in_pieces(void **state)
     for (unsigned i = 3; i <= 6; i++) {
         assert_true(owner.unfinished);
         begin_exit(true);
-        strategy.service(&owner);
-        host_disk_settle(&host);
+        service(&owner);
+        settle();
         assert_int_equal(taken, i);
     }
     begin_exit(true);
-    strategy.service(&owner);
-    host_disk_settle(&host);
+    service(&owner);
+    settle();
     assert_false(owner.unfinished);
     begin_exit(false);
     submit(1); /* and all is as before */
@@ -399,7 +432,7 @@ static void test_submitted_again_and_finished(void **state)
 
 static bool writes_to(const void *bytes, uint64_t len)
 {
-    return host_disk_writes_to(&host, (uint64_t)bytes, len);
+    return host_writes_to(&host, (uint64_t)bytes, len);
 }
 
 /* From its submission to its end by the device a read may write, whatever its owner thinks of it. */
@@ -416,7 +449,7 @@ static void test_what_a_read_writes_to(void **state)
     assert_false(writes_to(sector[1] + HOST_DISK_SECTOR, 100));
     assert_false(writes_to(sector[0] - 100, 100));
     assert_true(writes_to(sector[0] - 100, 101));
-    host_disk_idle(&host, true);
+    idle(true);
     if (finish(1))
         interrupt();
     assert_false(writes_to(sector[0], HOST_DISK_SECTOR));
@@ -429,7 +462,7 @@ static void test_what_a_read_writes_to(void **state)
 
     /* A reset ends it. */
     device_seen = 0;
-    host.disk.end.reset(&host.disk.end);
+    host.disk.front.reset(&host.disk.front);
     assert_false(writes_to(sector, sizeof sector));
 }
 
@@ -439,9 +472,9 @@ static void test_what_a_lost_disk_writes_to(void **state)
     (void)state;
     submit(1);
     registers[REG_QUEUE_NUM_MAX / 4] = 0;
-    host.disk.end.reset(&host.disk.end);
+    host.disk.front.reset(&host.disk.front);
     segment[0].base = sector[5];
-    assert_int_equal(host.disk.end.submit(&host.disk.end, &request[0]), -EINVAL);
+    assert_int_equal(host.disk.front.submit(&host.disk.front, &request[0]), -EINVAL);
     assert_true(writes_to(sector[0], HOST_DISK_SECTOR));
     assert_false(writes_to(sector[5], HOST_DISK_SECTOR));
     assert_false(finish(0));
@@ -459,7 +492,7 @@ static void test_what_a_copied_read_writes_to(void **state)
     submit(1);
     assert_int_equal(nwritten, 0);
     assert_false(writes_to(sector, sizeof sector));
-    host_disk_idle(&host, true);
+    idle(true);
     assert_true(finish(1));
     interrupt();
     assert_int_equal(nwritten, 1);
@@ -490,13 +523,13 @@ static void test_nothing_is_forgotten(void **state)
             case 4:
             case 5: due |= finish((unsigned)rand() % 6); break;
             case 6:
-                host_disk_idle(&host, rand() % 2);
-                host_disk_look(&host);
+                idle(rand() % 2);
+                look();
                 break;
             default: now += (unsigned)rand() % 30000; break;
             }
-            if (now >= host_disk_alarm(&host))
-                host_disk_look(&host);
+            if (now >= next_look())
+                look();
             if (due && rand() % 2) {
                 due = false;
                 interrupt();
@@ -507,8 +540,8 @@ static void test_nothing_is_forgotten(void **state)
                 interrupt();
             due = false;
             if (outstanding() == 0 && is_held()) {
-                now = host_disk_alarm(&host);
-                host_disk_look(&host);
+                now = next_look();
+                look();
             }
         }
         assert_int_equal(taken, submitted);

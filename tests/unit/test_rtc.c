@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "board/board.h"
+#include "board/lines.h"
 #include "board/rtc.h"
 #include "host/io.h"
 #include "host/log.h"
@@ -50,7 +51,7 @@ uint64_t io_instret(void)
     return 0;
 }
 
-void board_set_line(struct vm *vm, unsigned source, bool level)
+void lines_set(struct vm *vm, unsigned source, bool level)
 {
     assert_non_null(vm);
     assert_int_equal(source, 11);
@@ -71,8 +72,13 @@ int host_irq_enable(struct host *host, unsigned irq, bool (*handle)(void *argume
 struct bench {
     uint32_t host_registers[9];
     struct host host;
+    struct board board;
     struct vm vm;
+    struct vcpu vcpu;
 };
+
+/* The two kinds of interrupt controller that the clock tells apart. */
+static const struct board_plic seen = {.name = "seen"}, unseen = {.name = "unseen", .unseen = true};
 
 static void host_is_at(struct bench *bench, uint64_t now)
 {
@@ -97,7 +103,10 @@ static int setup(void **state)
     host_irq = (struct host_irq){NULL, NULL};
     bench->host.rtc = (struct host_window){
         .hpa = (uintptr_t)bench->host_registers, .size = RTC_SIZE, .irq = 11};
+    bench->board.plic_row = &seen;
     bench->vm.host = &bench->host;
+    bench->vm.board = &bench->board;
+    bench->vcpu.vm = &bench->vm;
     host_is_at(bench, NOW);
     assert_int_equal(rtc_init(&bench->vm), 0);
     rtc_reset(&bench->vm);
@@ -115,7 +124,7 @@ static uint32_t load(struct bench *bench, uint64_t reg)
 {
     struct mmio io = {.offset = reg, .value = ~0ull, .width = 4};
 
-    assert_true(rtc_access(&bench->vm, &io));
+    assert_true(rtc_access(&bench->vcpu, NULL, &io));
     assert_true(io.value <= UINT32_MAX);
     return (uint32_t)io.value;
 }
@@ -124,7 +133,7 @@ static void store(struct bench *bench, uint64_t reg, uint32_t value)
 {
     struct mmio io = {.offset = reg, .value = value, .width = 4, .store = true};
 
-    assert_true(rtc_access(&bench->vm, &io));
+    assert_true(rtc_access(&bench->vcpu, NULL, &io));
 }
 
 static uint64_t guest_time(struct bench *bench)
@@ -280,7 +289,7 @@ static void test_direct(void **state)
     uint32_t *host = bench->host_registers;
 
     host_irq = (struct host_irq){NULL, NULL};
-    bench->vm.options.plic_mapped = true;
+    bench->board.plic_row = &unseen;
     assert_int_equal(rtc_init(&bench->vm), 0);
     assert_null(host_irq.handle);
     rtc_reset(&bench->vm);
@@ -312,14 +321,14 @@ static void test_eight_bytes(void **state)
     struct mmio io = {.offset = TIME_LOW, .width = 8};
 
     host_is_at(bench, 0x1234567890abcdef);
-    assert_true(rtc_access(&bench->vm, &io));
+    assert_true(rtc_access(&bench->vcpu, NULL, &io));
     assert_int_equal(io.value, 0x1234567890abcdef);
     io = (struct mmio){.offset = ALARM_LOW, .width = 8, .store = true, .value = 0xffffffff00000001};
-    assert_true(rtc_access(&bench->vm, &io));
+    assert_true(rtc_access(&bench->vcpu, NULL, &io));
     assert_int_equal(load(bench, ALARM_LOW), 1);
     assert_int_equal(load(bench, ALARM_HIGH), 0xffffffff);
     io = (struct mmio){.offset = ALARM_LOW, .width = 8};
-    assert_true(rtc_access(&bench->vm, &io));
+    assert_true(rtc_access(&bench->vcpu, NULL, &io));
     assert_int_equal(io.value, 0xffffffff00000001);
 }
 
@@ -332,7 +341,8 @@ static void test_bad_accesses(void **state)
         for (io.offset = 0; io.offset < RTC_SIZE; io.offset += 1u << i) {
             io.width = (uint8_t)(1u << i);
             io.store = io.offset & 8;
-            assert_int_equal(rtc_access(&bench->vm, &io), i >= 2 && io.offset + io.width <= 0x24);
+            assert_int_equal(rtc_access(&bench->vcpu, NULL, &io),
+                             i >= 2 && io.offset + io.width <= 0x24);
         }
     }
     assert_int_equal(load(bench, 0x20), 0);
@@ -344,11 +354,11 @@ static void test_no_clock(void **state)
     struct bench *bench = *state;
     struct mmio io = {.width = 4};
 
-    memset(&bench->vm.rtc, 0, sizeof bench->vm.rtc);
+    memset(&bench->board.rtc, 0, sizeof(bench->board.rtc));
     bench->host.rtc = (struct host_window){.hpa = 0};
     assert_int_equal(rtc_init(&bench->vm), 0);
     rtc_reset(&bench->vm);
-    assert_false(rtc_access(&bench->vm, &io));
+    assert_false(rtc_access(&bench->vcpu, NULL, &io));
 
     bench->host.rtc.hpa = (uintptr_t)bench->host_registers;
     enable_result = -1;
