@@ -35,7 +35,7 @@ PAGING := $(addprefix core/engine/trap/,shadow.c shadow_fill.c shadow_drop.c sha
 	$(addprefix tests/unit/,shadow_guest.c hart.c)
 shadow_SOURCES         := $(PAGING)
 shadow_fence_SOURCES   := $(PAGING)
-sbi_SOURCES            := core/board/sbi_console.c core/board/sbi_harts.c
+sbi_SOURCES            := $(addprefix core/board/,sbi.c sbi_console.c sbi_harts.c)
 stats_SOURCES          := core/vm/stats.c core/observe/names.c core/observe/report.c core/board/vplic.c
 tree_SOURCES           := core/board/tree.c core/host/machine.c
 uart_SOURCES           := devices/emulated/uart.c tests/unit/mock.c
