@@ -3,18 +3,26 @@
 
 #include <string.h>
 
+#include "host/hart.h"
 #include "isa/riscv.h"
 
 uint64_t hart_csr[HART_CSRS];
 unsigned hart_wfis;
+static struct hart real;
 void (*hart_on_satp)(void);
 void (*hart_on_wfi)(void);
 
 void hart_reset(void)
 {
-    memset(hart_csr, 0, sizeof hart_csr);
+    memset(hart_csr, 0, sizeof(hart_csr));
+    real = (struct hart){.comparison = UINT64_MAX, .alarm = UINT64_MAX};
     hart_wfis = 0;
     hart_on_satp = hart_on_wfi = NULL;
+}
+
+struct hart *hart_this(void)
+{
+    return &real;
 }
 
 uint64_t csr_read(unsigned csr)

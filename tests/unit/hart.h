@@ -1,5 +1,6 @@
 /*
- * The hart for unit tests: what core/isa/riscv.h leaves to the test where the build is not for RISC-V.
+ * The hart for unit tests: what core/isa/riscv.h and core/host/hart.h leave to the test where the build is not for
+ * RISC-V. hart_this() is one struct hart.
  */
 #pragma once
 #include <stdint.h>
@@ -13,5 +14,5 @@ extern unsigned hart_wfis;           /* how often the code under test has waited
 extern void (*hart_on_satp)(void);
 extern void (*hart_on_wfi)(void);
 
-/* All registers 0, no callbacks. */
+/* All registers 0, no callbacks; the struct hart as hart_start() leaves it. */
 void hart_reset(void);

@@ -11,58 +11,40 @@
 
 #include <cmocka.h>
 
-#include "board/board.h"
-#include "vm/csr.h"
-#include "vm/timer.h"
-#include "engine/trap/trap.h"
 #include "hart.h"
-#include "engine/trap/shadow.h"
+#include "host/hart.h"
 #include "isa/riscv.h"
+#include "vm/csr.h"
+#include "vm/engine.h"
+#include "vm/timer.h"
 #include "vm/vm.h"
 
-/* --- What the modules ask of the rest. -------------------------------------------------------- */
-
-void shadow_select(struct vcpu *vcpu)
+/* An engine that keeps nothing of its own in the guest's registers. */
+static void sync(struct vcpu *of)
 {
-    vcpu->view_stale = false;
+    (void)of;
 }
 
-void board_idle(struct vm *vm, bool idle)
-{
-    (void)vm;
-    (void)idle;
-}
-
-void trap_wait(struct vcpu *waiting, bool for_guest)
-{
-    (void)waiting;
-    (void)for_guest;
-    riscv_wfi();
-}
-
-void trap_return(struct vcpu *vcpu)
-{
-    (void)vcpu;
-    abort();
-}
+static const struct engine engine = {.name = "test", .sync = sync};
 
 static struct vm vm;
-static struct shadow shadow;
-static struct vcpu *const vcpu = &vm.vcpu;
+static struct vcpu the_vcpu, *const vcpu = &the_vcpu;
 
 static int setup(void **state)
 {
     (void)state;
     hart_reset();
-    memset(&vm, 0, sizeof vm);
-    memset(&shadow, 0, sizeof shadow);
-    shadow.host_levels = 4;
-    vm.shadow = &shadow;
+    memset(&vm, 0, sizeof(vm));
+    memset(vcpu, 0, sizeof(*vcpu));
+    vm.engine = &engine;
+    vm.mmu_levels = 3;
+    vm.vcpus[0] = vcpu;
     vcpu->vm = &vm;
+    vcpu->hart = hart_this();
     vcpu_reset(vcpu, 0x80200000, 0);
     vcpu->counters = 0x7f; /* the machine has four besides CY, TM and IR */
     hart_csr[CSR_TIME] = 1000;
-    vcpu->view_stale = vcpu->interrupts_stale = false;
+    vcpu->changed = 0;
     return 0;
 }
 
@@ -154,7 +136,7 @@ static void test_warl(void **state)
 static void test_satp_sv48_needs_sv57_host(void **state)
 {
     (void)state;
-    shadow.host_levels = 5;
+    vm.mmu_levels = 4;
     put(CSR_SATP, SV48 | 6);
     assert_int_equal(get(CSR_SATP), SV48 | 6);
     put(CSR_SATP, 10ul << 60 | 7);
@@ -221,24 +203,25 @@ static void one_access(unsigned csr)
                                         : base & ~operand;
     bool writes = op == INSN_CSRRW || rs1 != 0;
 
-    vcpu->view_stale = vcpu->interrupts_stale = false;
+    vcpu->changed = 0;
     assert_true(run(op, csr, rd, rs1, immediate));
     assert_int_equal(vcpu->x[0], 0);
     for (unsigned i = 1; i < 32; i++)
         assert_int_equal(vcpu->x[i], i == rd ? old : before.x[i]);
     if (!writes) {
         assert_memory_equal(&vcpu->csr, &before.csr, sizeof before.csr);
-        assert_int_equal(vcpu->host_sstatus, before.host_sstatus);
-        assert_false(vcpu->view_stale || vcpu->interrupts_stale);
+        assert_int_equal(vcpu->changed, 0);
         return;
     }
     uint64_t now = kept(csr, old, value);
     bool view = (csr == CSR_SSTATUS && ((old ^ now) & 0xc0000)) || (csr == CSR_SATP && old != now);
     bool may_unmask = (csr == CSR_SSTATUS && (now & ~old & 2)) || csr == CSR_SIE ||
                       csr == CSR_SIP || csr == CSR_STIMECMP;
-    assert_int_equal(vcpu->view_stale, view);
+    bool fs = csr == CSR_SSTATUS && ((old ^ now) & SSTATUS_FS);
+    assert_int_equal((vcpu->changed & VCPU_VIEW) != 0, view);
+    assert_int_equal((vcpu->changed & VCPU_FS) != 0, fs);
     if (may_unmask)
-        assert_true(vcpu->interrupts_stale);
+        assert_true(vcpu->changed & VCPU_INTERRUPTS);
     /* stimecmp decides STIP: it was read before; sip's own view of it moves with it */
     assert_int_equal(get(csr), now);
     for (unsigned i = 0; i < CSRS; i++) {
@@ -272,27 +255,31 @@ static void test_unknown(void **state)
         assert_int_equal(csr_name(csr) != NULL, listed);
         if (listed)
             continue;
-        struct vm before = vm;
+        struct vcpu before = *vcpu;
         assert_false(run(INSN_CSRRW, csr, 5, 6, false));
         assert_false(run(INSN_CSRRS, csr, 5, 0, false));
         assert_false(run(INSN_CSRRC, csr, 0, 31, true));
-        assert_memory_equal(&before, &vm, sizeof vm);
+        assert_memory_equal(&before, vcpu, sizeof(before));
     }
     assert_int_equal(known, CSRS);
 }
 
 /* --- Where a register is more than memory ----------------------------------------------------- */
 
-static void test_fs_is_the_hosts(void **state)
+/* SD and the engine follow FS; what the real hart made of it, the engine puts here (test_trap.c). */
+static void test_fs(void **state)
 {
     (void)state;
     put(CSR_SSTATUS, 0);
-    assert_int_equal(vcpu->host_sstatus & SSTATUS_FS, 0);
-    assert_int_equal(vcpu->host_sstatus & ~SSTATUS_FS, SSTATUS_SPIE | SSTATUS_UXL_64);
-    vcpu->host_sstatus |= SSTATUS_FS; /* the guest computed: the hart marks it dirty */
+    assert_int_equal(vcpu->csr.sstatus & SSTATUS_FS, 0);
+    assert_int_equal(vcpu->changed, VCPU_FS);
+    vcpu->csr.sstatus |= SSTATUS_FS; /* the guest computed: the hart marks it dirty */
+    vcpu->changed = 0;
     assert_int_equal(get(CSR_SSTATUS), UXL | SD | SSTATUS_FS);
+    assert_int_equal(vcpu->changed, 0);
     put(CSR_SSTATUS, 1ul << 13);
-    assert_int_equal(vcpu->host_sstatus, SSTATUS_SPIE | SSTATUS_UXL_64 | 1ul << 13);
+    assert_int_equal(vcpu->csr.sstatus, 1ul << 13);
+    assert_int_equal(vcpu->changed, VCPU_FS);
 }
 
 static void test_timer(void **state)
@@ -315,37 +302,36 @@ static void test_timer(void **state)
 static void test_alarm(void **state)
 {
     (void)state;
+    struct hart *hart = vcpu->hart;
     hart_csr[CSR_TIME] = 1000;
     put(CSR_STIMECMP, 3000);
-    timer_set_alarm(vcpu, 2000);
+    assert_false(hart_set_alarm(hart, 2000));
     assert_int_equal(hart_csr[CSR_STIMECMP], 2000);
     put(CSR_STIMECMP, 4000);
     assert_int_equal(hart_csr[CSR_STIMECMP], 2000);
     put(CSR_STIMECMP, 1500);
     assert_int_equal(hart_csr[CSR_STIMECMP], 1500);
     hart_csr[CSR_TIME] = 1500;
-    timer_fired(vcpu); /* the guest's: the alarm is still ahead */
+    hart_timer_fired(hart); /* the guest's: the alarm is still ahead */
     assert_int_equal(hart_csr[CSR_STIMECMP], 2000);
     assert_int_equal(hart_csr[CSR_SIE], SIP_STIP);
     assert_int_equal(get(CSR_SIP), SIP_STIP);
     put(CSR_STIMECMP, 5000);
     hart_csr[CSR_TIME] = 2000;
-    timer_fired(vcpu); /* the alarm, once: the guest sees nothing of it */
+    hart_timer_fired(hart); /* the alarm, once: the guest sees nothing of it */
     assert_int_equal(get(CSR_SIP), 0);
     assert_int_equal(hart_csr[CSR_STIMECMP], 5000);
     assert_int_equal(hart_csr[CSR_SIE], SIP_STIP);
-    timer_set_alarm(vcpu, 6000);
-    timer_set_alarm(vcpu, UINT64_MAX); /* withdrawn */
+    assert_false(hart_set_alarm(hart, 6000));
+    assert_false(hart_set_alarm(hart, UINT64_MAX)); /* withdrawn */
     assert_int_equal(hart_csr[CSR_STIMECMP], 5000);
     hart_csr[CSR_TIME] = 5000;
-    timer_fired(vcpu);
-    assert_int_equal(hart_csr[CSR_SIE], 0); /* nothing is ahead */
-    vcpu->interrupts_stale = false;
-    timer_set_alarm(vcpu, 7000);
-    assert_int_equal(hart_csr[CSR_STIMECMP], 7000); /* not the guest's, which is due: */
-    assert_true(vcpu->interrupts_stale);            /* it is delivered now or never */
+    hart_timer_fired(hart);
+    assert_int_equal(hart_csr[CSR_SIE], 0);  /* nothing is ahead */
+    assert_true(hart_set_alarm(hart, 7000)); /* the guest's is due: it is delivered now or never */
+    assert_int_equal(hart_csr[CSR_STIMECMP], 7000);
     assert_int_equal(hart_csr[CSR_SIE], SIP_STIP);
-    timer_set_alarm(vcpu, UINT64_MAX);
+    assert_true(hart_set_alarm(hart, UINT64_MAX));
     assert_int_equal(hart_csr[CSR_SIE], 0);
 }
 
@@ -371,7 +357,7 @@ int main(void)
         cmocka_unit_test_setup(test_satp_sv48_needs_sv57_host, setup),
         cmocka_unit_test_setup(test_zicsr, setup),
         cmocka_unit_test_setup(test_unknown, setup),
-        cmocka_unit_test_setup(test_fs_is_the_hosts, setup),
+        cmocka_unit_test_setup(test_fs, setup),
         cmocka_unit_test_setup(test_timer, setup),
         cmocka_unit_test_setup(test_alarm, setup),
         cmocka_unit_test_setup(test_sip_read_modify_write, setup),
