@@ -1,5 +1,5 @@
 /*
- * Traps into vS, SRET, WFI and the choice of the interrupt (core/vm/vcpu.c), every combination of
+ * Traps into vS, SRET and the choice of the interrupt (core/vm/vcpu.c), every combination of
  * the bits that matter against the privileged specification's rules written out one by one.
  */
 #include <setjmp.h>
@@ -11,59 +11,39 @@
 
 #include <cmocka.h>
 
-#include "board/board.h"
-#include "engine/trap/trap.h"
-#include "vm/vcpu.h"
 #include "hart.h"
-#include "engine/trap/shadow.h"
+#include "host/hart.h"
 #include "isa/riscv.h"
+#include "vm/engine.h"
+#include "vm/vcpu.h"
 #include "vm/vm.h"
 
-static unsigned selects;
+static unsigned syncs;
 
-void shadow_select(struct vcpu *vcpu)
+/* Before a trap from vS: the vcpu is as the guest has left it. */
+static void sync(struct vcpu *of)
 {
-    selects++;
-    vcpu->view_stale = false;
+    assert_int_equal(of->mode, VMODE_S);
+    syncs++;
 }
 
-static unsigned polls;
-
-static bool idles;
-
-void board_idle(struct vm *vm, bool idle)
-{
-    (void)vm;
-    assert_true(idle != idles);
-    idles = idle;
-}
-
-void trap_wait(struct vcpu *waiting, bool for_guest)
-{
-    (void)waiting;
-    (void)for_guest;
-    riscv_wfi();
-    assert_true(idles);
-    polls++;
-}
-
-void trap_return(struct vcpu *vcpu)
-{
-    (void)vcpu;
-    abort();
-}
+static const struct engine engine = {.name = "test", .sync = sync};
 
 static struct vm vm;
-static struct vcpu *const vcpu = &vm.vcpu;
+static struct vcpu the_vcpu, *const vcpu = &the_vcpu;
 
 static int setup(void **state)
 {
     (void)state;
     hart_reset();
-    memset(&vm, 0, sizeof vm);
+    memset(&vm, 0, sizeof(vm));
+    memset(vcpu, 0, sizeof(*vcpu));
+    vm.engine = &engine;
+    vm.vcpus[0] = vcpu;
     vcpu->vm = &vm;
+    vcpu->hart = hart_this();
     vcpu->hartid = 3;
-    selects = polls = 0;
+    vcpu->counters = 0x7f;
     return 0;
 }
 
@@ -101,7 +81,8 @@ static struct model put_state(unsigned number)
     vcpu->csr.sepc = model.sepc;
     vcpu->csr.scause = model.scause;
     vcpu->csr.stval = model.stval;
-    vcpu->view_stale = vcpu->interrupts_stale = false;
+    vcpu->changed = 0;
+    syncs = 0;
     return model;
 }
 
@@ -128,7 +109,7 @@ static void assert_state(const struct model *model, bool was_user)
     assert_int_equal(vcpu->csr.scause, model->scause);
     assert_int_equal(vcpu->csr.stval, model->stval);
     if (was_user != model->user)
-        assert_true(vcpu->view_stale);
+        assert_true(vcpu->changed & VCPU_VIEW);
 }
 
 static void test_raise(void **state)
@@ -142,6 +123,8 @@ static void test_raise(void **state)
             model_trap(&model, cause, 0x1234, 0x80400000);
             vcpu_raise(vcpu, cause, 0x1234);
             assert_state(&model, was_user);
+            if (cause != CAUSE_ECALL_U) /* which vS does not cause */
+                assert_int_equal(syncs, !was_user);
         }
     }
 }
@@ -195,7 +178,7 @@ static void test_sret(void **state)
         model.spp_is_s = false;
         model.pc = model.sepc;
         assert_state(&model, false);
-        assert_true(vcpu->interrupts_stale); /* it may have unmasked one */
+        assert_true(vcpu->changed & VCPU_INTERRUPTS); /* it may have unmasked one */
     }
 }
 
@@ -225,19 +208,20 @@ static void test_interrupt_choice(void **state)
         set_pending(number >> 4);
         vcpu->csr.sie = lines(number >> 7);
         vcpu->csr.stvec = 0x80400000 | vectored;
-        vcpu->interrupts_stale = true;
+        vcpu->changed = VCPU_INTERRUPTS;
 
         assert_int_equal(vcpu_sip(vcpu), lines(number >> 4));
         uint64_t due = lines(number >> 4) & lines(number >> 7);
         unsigned taken = 0;
         for (unsigned i = 3; i-- > 0;)
             taken = due >> order[i] & 1 ? order[i] : taken;
-        if (taken && (model.user || model.sie))
+        bool takes = taken && (model.user || model.sie);
+        if (takes)
             model_trap(&model, 1ul << 63 | taken, 0, 0x80400000 + (vectored ? 4 * taken : 0));
-        vcpu_prepare(vcpu);
-        assert_false(vcpu->interrupts_stale);
-        vcpu->view_stale = true; /* vcpu_prepare has acted on it */
+        vcpu_deliver_interrupt(vcpu);
+        assert_false(vcpu->changed & VCPU_INTERRUPTS);
         assert_state(&model, was_user);
+        assert_int_equal(syncs, takes && !was_user);
     }
 }
 
@@ -246,39 +230,15 @@ static void test_external_line(void **state)
 {
     (void)state;
     vcpu_set_external(vcpu, true);
-    assert_true(vcpu->interrupts_stale);
+    assert_true(vcpu->changed & VCPU_INTERRUPTS);
     assert_int_equal(vcpu_sip(vcpu) & SIP_SEIP, SIP_SEIP);
-    vcpu->interrupts_stale = false;
+    vcpu->changed = 0;
     vcpu_set_external(vcpu, false);
-    assert_false(vcpu->interrupts_stale);
+    assert_int_equal(vcpu->changed, 0);
     assert_int_equal(vcpu_sip(vcpu) & SIP_SEIP, 0);
 }
 
-/* --- WFI -------------------------------------------------------------------------------------- */
-
-static void timer_on_third_wait(void)
-{
-    if (hart_wfis == 3)
-        hart_csr[CSR_TIME] = 100;
-}
-
-static void test_wfi(void **state)
-{
-    (void)state;
-    put_state(0); /* vS, SIE off: WFI wakes all the same */
-    set_pending(1);
-    vcpu->csr.sie = SIP_STIP; /* the pending one is not enabled: no reason to wake */
-    hart_on_wfi = timer_on_third_wait;
-    vcpu_wfi(vcpu);
-    assert_int_equal(hart_wfis, 3);
-    assert_int_equal(polls, 3); /* the host's interrupts are served meanwhile */
-    assert_false(idles);
-    assert_true(vcpu->interrupts_stale);
-    vcpu_wfi(vcpu);
-    assert_int_equal(hart_wfis, 3); /* one is pending: no wait */
-}
-
-/* --- Reset, and what follows the mode --------------------------------------------------------- */
+/* --- Reset ------------------------------------------------------------------------------------ */
 
 static void test_reset(void **state)
 {
@@ -293,14 +253,12 @@ static void test_reset(void **state)
     assert_int_equal(vcpu->pc, 0x80200000);
     assert_int_equal(vcpu->mode, VMODE_S);
     assert_int_equal(vcpu->csr.satp, 0);
-    assert_int_equal(vcpu->csr.sstatus, 0);
+    assert_int_equal(vcpu->csr.sstatus, SSTATUS_FS);
     assert_int_equal(vcpu->csr.sie, 0);
     assert_int_equal(vcpu_sip(vcpu), 0);
     assert_int_equal(vcpu->csr.stvec, 0x80200000);
     assert_int_equal(vcpu->csr.scounteren, 7);
-    assert_true(vcpu->view_stale);
-    assert_int_equal(vcpu->host_sstatus & SSTATUS_SPP, 0);
-    assert_int_equal(vcpu->host_sstatus & SSTATUS_FS, SSTATUS_FS);
+    assert_int_equal(vcpu->changed, VCPU_VIEW | VCPU_FS | VCPU_INTERRUPTS);
 }
 
 /* What is pending, the timer and the VMM's alarm go on; stvec takes no reserved mode. */
@@ -309,7 +267,6 @@ static void test_resume(void **state)
     (void)state;
     memset(vcpu->x, 0xff, sizeof vcpu->x);
     put_state(0xf);
-    vcpu->counters = 0x7f;
     vcpu->csr.sip = SIP_SSIP;
     vcpu->csr.sie = SIP_ALL;
     vcpu->csr.satp = SATP_MODE_SV39 << SATP_MODE_SHIFT | 0x80000;
@@ -317,15 +274,15 @@ static void test_resume(void **state)
     vcpu->csr.sscratch = vcpu->csr.scause = vcpu->csr.senvcfg = 1;
     vcpu->csr.scounteren = 0;
     vcpu->csr.stimecmp = 123;
-    vcpu->alarm = 456;
+    vcpu->hart->alarm = 456;
     vcpu->external = true;
-    vcpu->view_stale = false;
+    vcpu->changed = 0;
     vcpu_resume(vcpu, 0x80200102, 0x4711);
     for (unsigned i = 0; i < 32; i++)
         assert_int_equal(vcpu->x[i], i == 10 ? 3 : i == 11 ? 0x4711 : 0);
     assert_int_equal(vcpu->pc, 0x80200102);
     assert_int_equal(vcpu->mode, VMODE_S);
-    assert_int_equal(vcpu->csr.sstatus, 0);
+    assert_int_equal(vcpu->csr.sstatus, SSTATUS_FS);
     assert_int_equal(vcpu->csr.sie, 0);
     assert_int_equal(vcpu->csr.satp, 0);
     assert_int_equal(vcpu->csr.sscratch, 0);
@@ -335,38 +292,11 @@ static void test_resume(void **state)
     assert_int_equal(vcpu->csr.senvcfg, 1);
     assert_int_equal(vcpu->csr.sip, SIP_SSIP);
     assert_int_equal(vcpu->csr.stimecmp, 123);
-    assert_int_equal(vcpu->alarm, 456);
+    assert_int_equal(vcpu->hart->alarm, 456);
     assert_true(vcpu->external);
-    assert_true(vcpu->view_stale);
+    assert_int_equal(vcpu->changed, VCPU_VIEW | VCPU_FS | VCPU_INTERRUPTS);
     vcpu_resume(vcpu, 0x80200104, 0);
     assert_int_equal(vcpu->csr.stvec, 0x80200104);
-}
-
-/* vU gets what the guest gave it and what the firmware gives always; vS everything. */
-static void test_follow_mode(void **state)
-{
-    (void)state;
-    vcpu->csr.scounteren = 1;
-    vcpu->counters_given = SCOUNTEREN_TM;
-    vcpu->csr.senvcfg = SENVCFG_CBZE;
-    vcpu->mode = VMODE_U;
-    vcpu->view_stale = true;
-    vcpu_prepare(vcpu);
-    assert_int_equal(selects, 1);
-    assert_int_equal(hart_csr[CSR_SCOUNTEREN], 3);
-    assert_int_equal(hart_csr[CSR_SENVCFG], SENVCFG_CBZE);
-    vcpu_raise(vcpu, CAUSE_ECALL_U, 0);
-    vcpu_prepare(vcpu);
-    assert_int_equal(selects, 2);
-    assert_int_equal(hart_csr[CSR_SCOUNTEREN], 0xffffffff);
-    assert_int_equal(hart_csr[CSR_SENVCFG], SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE);
-    vcpu_prepare(vcpu);
-    assert_int_equal(selects, 2);
-    vcpu->counters_given = 0;
-    vcpu->mode = VMODE_U;
-    vcpu->view_stale = true;
-    vcpu_prepare(vcpu);
-    assert_int_equal(hart_csr[CSR_SCOUNTEREN], 1);
 }
 
 int main(void)
@@ -377,10 +307,8 @@ int main(void)
         cmocka_unit_test_setup(test_sret, setup),
         cmocka_unit_test_setup(test_interrupt_choice, setup),
         cmocka_unit_test_setup(test_external_line, setup),
-        cmocka_unit_test_setup(test_wfi, setup),
         cmocka_unit_test_setup(test_reset, setup),
         cmocka_unit_test_setup(test_resume, setup),
-        cmocka_unit_test_setup(test_follow_mode, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
