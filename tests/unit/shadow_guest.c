@@ -16,6 +16,7 @@
 #include "device.h"
 #include "hart.h"
 #include "host/disk.h"
+#include "host/hart.h"
 #include "host/map.h"
 #include "host/panic.h"
 
@@ -37,6 +38,7 @@ uint8_t *arena;
 uint64_t lent_hpa;
 struct vm *vm;
 struct vcpu *vcpu;
+struct trap_vcpu *own;
 struct shadow *shadow;
 static struct mmu_tlb tlb;
 static unsigned long rounds; /* for messages */
@@ -44,7 +46,7 @@ unsigned switches = SWITCH_ALL;
 bool stingy;
 bool lawless;
 
-bool host_disk_writes_to(const struct host *host, uint64_t hpa, uint64_t len)
+bool host_writes_to(const struct host *host, uint64_t hpa, uint64_t len)
 {
     assert_null(host);
     return lent_hpa && hpa < lent_hpa + PAGE_SIZE && lent_hpa < hpa + len;
@@ -90,18 +92,32 @@ static void limit_work(void)
     shadow->fence_rest = random_below(8);
     shadow->search_rest = chance(80) ? SHADOW_SEARCH : random_below(60);
     for (unsigned i = 0; i < 8 && shadow->pool.next; i++)
-        shadow->credit[random_below(shadow->pool.next)] = (uint16_t)random_below(4);
+        shadow->page[random_below(shadow->pool.next)].credit = (uint16_t)random_below(4);
 }
 
-/* As trap_return() does (core/engine/trap/vector.S). */
+/* A new exit has begun: what an exit may spend, this one may again. */
+void next_exit(void)
+{
+    vcpu->hart->end_instret++;
+}
+
+/* As trap_prepare() does (core/engine/trap/trap.c): what has forgotten all translations left no root. */
+static void prepare(void)
+{
+    if (vcpu->changed & VCPU_VIEW)
+        shadow_select(vcpu);
+}
+
+/* As trap_prepare() and trap_return() do (core/engine/trap/vector.S). */
 void enter_guest(void)
 {
-    vcpu->satp_installed = hart_csr[CSR_SATP] = vcpu->satp;
+    prepare();
+    vcpu->hart->satp = hart_csr[CSR_SATP] = own->satp;
     check_root_alive();
-    if (vcpu->flush)
-        memset(&tlb, 0, sizeof tlb);
-    vcpu->flush = 0;
-    vcpu->exit_instret++; /* what an exit may spend, the next one may again */
+    if (own->flush)
+        memset(&tlb, 0, sizeof(tlb));
+    own->flush = 0;
+    next_exit();
     if (stingy)
         limit_work();
 }
@@ -336,14 +352,20 @@ struct mmu_result machine(uint64_t root_hpa, uint64_t va, enum access access)
     return mmu_translate(&hart, va, access, host_memory);
 }
 
+uint64_t current_root(void)
+{
+    prepare();
+    return map_pointer_hpa(own->root->table);
+}
+
 /* A leaf, with A and D as any space has set them: a global one in the root entry that all spaces share stands in each
  * root, and is one translation. */
 static uint64_t leaf_of_all(const uint64_t *leaf)
 {
     uint64_t pte = *leaf;
     for (unsigned i = 0; i < 2 * ROOTS && (pte & PTE_G); i++) {
-        const struct table *own = &tables[root_of[i / ROOTS][i % ROOTS]];
-        if (leaf != guest_memory(own->gpa + 8 * GLOBAL_INDEX))
+        const struct table *of = &tables[root_of[i / ROOTS][i % ROOTS]];
+        if (leaf != guest_memory(of->gpa + 8 * GLOBAL_INDEX))
             continue;
         for (unsigned other = 0; other < ROOTS; other++)
             pte |= *guest_memory(tables[root_of[i / ROOTS][other]].gpa + 8 * GLOBAL_INDEX) &
@@ -387,32 +409,30 @@ static void check_accessed_dirty(const struct mmu_result *guest, enum access acc
 
 static void check_current_root(void)
 {
-    assert_non_null(vcpu->root);
-    unsigned index = (unsigned)(vcpu->root - shadow->current->root);
+    prepare();
+    assert_non_null(own->root);
+    unsigned index = (unsigned)(own->root - own->space->root);
     bool bare = vcpu->csr.satp == 0, user = vcpu->mode == VMODE_U;
-    assert_int_equal(shadow->current->satp, vcpu->csr.satp);
+    assert_int_equal(own->space->satp, vcpu->csr.satp);
     assert_in_range(index, 0, SHADOW_ROOTS - 1);
     assert_int_equal(index / 2 == VIEW_USER, user);
     if (index / 2 == VIEW_KERNEL_SUM)
         assert_true(vcpu->csr.sstatus & SSTATUS_SUM);
     assert_int_equal(index & 1, !bare && (vcpu->csr.sstatus & SSTATUS_MXR));
     enter_guest();
-    assert_int_equal((hart_csr[CSR_SATP] & SATP_PPN_MASK) << 12,
-                     map_pointer_hpa(vcpu->root->table));
-    assert_int_equal(hart_csr[CSR_SATP] >> 44 & 0xffff, vcpu->root->asid);
+    assert_int_equal((hart_csr[CSR_SATP] & SATP_PPN_MASK) << 12, current_root());
+    assert_int_equal(hart_csr[CSR_SATP] >> 44 & 0xffff, own->root->asid);
 }
 
 /* The kernel's access is one that SUM permits, and its process's root has the page now. */
 static void check_in_user_view(const struct mmu_hart *hart, uint64_t va, enum access access)
 {
     assert_true(hart->sum && !hart->user && vm->options.patch == PATCH_CLUSTER);
-    const struct shadow_root *root = &shadow->current
-                                          ->root[shadow_root_index(VIEW_USER, hart->mxr)];
+    const struct shadow_root *root = &own->space->root[shadow_root_index(VIEW_USER, hart->mxr)];
     assert_int_equal(machine(map_pointer_hpa(root->table), va, access).cause, 0);
 }
 
-/* The shadow's answer to a fault of the machine. True: the access is over, by a fault or emulation.
- * */
+/* The shadow's answer to a fault of the machine. True: the access is over, by a fault or emulation. */
 static bool answered(uint64_t va, enum access access)
 {
     struct mmu_hart hart = current();
@@ -435,8 +455,7 @@ static bool answered(uint64_t va, enum access access)
     bool backed = is_window(guest.address) || guest_memory(guest.address);
     assert_int_equal(answer == SHADOW_MMIO, !backed);
     if (answer == SHADOW_RETRY) { /* what was asked for is there now */
-        uint64_t root = map_pointer_hpa(vcpu->root->table);
-        assert_int_equal(machine(root, va, access).cause, 0);
+        assert_int_equal(machine(current_root(), va, access).cause, 0);
         return false;
     }
     assert_int_equal(gpa, guest.address);
@@ -493,8 +512,7 @@ static bool is_pointer(uint64_t pte)
 
 static void check_space(uint64_t satp, uint64_t va);
 
-/* Fences every address whose walk meets an entry, then looks whether the old translation is gone.
- * */
+/* Fences every address whose walk meets an entry, then looks whether the old translation is gone. */
 static void fence_addresses(uint64_t entry_gpa, unsigned level, bool global, bool by_asid)
 {
     static struct {
@@ -521,7 +539,7 @@ static void fence_addresses(uint64_t entry_gpa, unsigned level, bool global, boo
                 hit[hits++].satp = hart.satp, hit[hits - 1].va = va;
             uint64_t mask = (4096ul << 9 * level) - 1; /* any address in the page will do */
             va = (va & ~mask) | ((uint64_t)mrand48() & mask);
-            shadow_fence(vcpu, true, va, by_asid && !global, asid);
+            shadow_fence(vcpu, FENCE_ADDRESS | (by_asid && !global ? FENCE_ASID : 0), va, asid);
         }
     }
     for (unsigned i = 0; i < hits; i++)
@@ -531,11 +549,11 @@ static void fence_addresses(uint64_t entry_gpa, unsigned level, bool global, boo
 static void fence_all(bool global)
 {
     if (global || chance(20)) {
-        shadow_fence(vcpu, false, 0, false, 0);
+        shadow_fence(vcpu, FENCE_ALL, 0, 0);
         return;
     }
     for (unsigned asid = 0; asid < asids; asid++)
-        shadow_fence(vcpu, false, 0, true, asid);
+        shadow_fence(vcpu, FENCE_ASID, 0, asid);
 }
 
 static void mutate(void)
@@ -577,7 +595,7 @@ struct recount {
 /* Of what tables a tree consists. Of buried ones it is no longer known whose they were. */
 enum tree { TREE_USER, TREE_KERNEL, TREE_BURIED };
 
-/* A copy is not counted: where it is mapped follows from copy_gva. */
+/* A copy is not counted: where it is mapped follows from pool_page.gva. */
 static bool is_counted(uint64_t pte, enum tree tree)
 {
     uint64_t hpa = PTE_PPN(pte) << 12;
@@ -592,8 +610,8 @@ static void check_copy_leaf(uint64_t pte)
     if (!(pte & PTE_PATCHED))
         return;
     uint32_t page = pool_index(&shadow->pool, host_memory(PTE_PPN(pte) << 12));
-    assert_int_equal(shadow->patch[shadow->copy_frame[page]], page + 1);
-    assert_int_not_equal(shadow->copy_gva[page], 0);
+    assert_int_equal(shadow->patch[shadow->page[page].frame], page + 1);
+    assert_int_not_equal(shadow->page[page].gva, 0);
 }
 
 static bool count_table(struct recount *count, const uint64_t *table, unsigned level,
@@ -607,7 +625,7 @@ static bool count_table(struct recount *count, const uint64_t *table, unsigned l
         bool top = level == shadow->host_levels - 1;
         if (!pte || (top && (i == MAP_ROOT_SLOT || (pte & PTE_SHARED))))
             continue;
-        assert_true(shadow->groups[page] >> (i / 8) & 1);
+        assert_true(shadow->page[page].groups >> (i / 8) & 1);
         if (!shadow_is_leaf(pte)) {
             if (tree != TREE_BURIED) /* what it names is buried when it is dug up */
                 code |= count_table(count, (uint64_t *)host_memory(hpa), level - 1, tree);
@@ -625,7 +643,7 @@ static bool count_table(struct recount *count, const uint64_t *table, unsigned l
         else
             count->giants++;
     }
-    assert_true(shadow->code[page] || !code || tree == TREE_BURIED);
+    assert_true(shadow->page[page].code || !code || tree == TREE_BURIED);
     return code;
 }
 
@@ -660,7 +678,7 @@ void check_counts(void)
     for (uint64_t next = shadow->buried; next;) {
         uint32_t page = (uint32_t)(next >> 8) - 1;
         count_buried(&count, (uint64_t *)(shadow->pool.base + ((uint64_t)page << 12)), next & 0xff);
-        next = shadow->origin[page];
+        next = shadow->page[page].origin;
     }
     for (unsigned i = 0; i < sizeof count.leaves; i++) /* or it is "many" */
         assert_true(count.leaves[i] == shadow->leaves[i] || shadow->leaves[i] == UINT8_MAX);
@@ -668,8 +686,8 @@ void check_counts(void)
         assert_true(count.blocks[i] == shadow->block_leaves[i] ||
                     shadow->block_leaves[i] == UINT8_MAX);
     assert_int_equal(count.giants, shadow->giant_leaves);
-    assert_int_equal(count.pages + shadow->copies, vm->stats.memory.pool_pages);
-    assert_in_range(vm->stats.memory.pool_pages, 1, shadow->pool.pages);
+    assert_int_equal(count.pages + shadow->copies, vm->stats.memory.pool.pages);
+    assert_in_range(vm->stats.memory.pool.pages, 1, shadow->pool.pages);
 }
 
 /* Every copy equals its original but for ECALLs, of which one may begin in another's middle, and is known to the tables
@@ -686,7 +704,7 @@ void check_copies(void)
         const uint8_t *original = arena + frame * PAGE_SIZE;
         copies++;
         blocks[frame >> 9]++;
-        assert_int_equal(shadow->copy_frame[page], frame);
+        assert_int_equal(shadow->page[page].frame, frame);
         for (unsigned i = 0; i < PAGE_SIZE; i += 2) {
             if (memcmp(copy + i, original + i, 2) == 0)
                 continue;
@@ -699,7 +717,7 @@ void check_copies(void)
     }
     assert_int_equal(copies, shadow->copies);
     for (unsigned i = 0; i < copies; i++)
-        assert_int_equal(shadow->copy_slot[shadow->copy_list[i]], i);
+        assert_int_equal(shadow->page[shadow->copy_list[i]].slot, i);
     for (unsigned i = 0; i < RAM_SIZE >> 21; i++)
         assert_int_equal(blocks[i], shadow->block_patches[i]);
 }
@@ -742,20 +760,35 @@ void check_roots(void)
 
 /* --- Runs ------------------------------------------------------------------------------------- */
 
+/* Of the trap engine's, what writes to RAM ask for. */
+static const struct engine engine = {.name = "test", .ram_written = patch_drop_range};
+
 void start(unsigned host_levels, unsigned pool_pages, unsigned in_use)
 {
     hart_reset();
     memset(arena, 0, RAM_SIZE + VMM_SIZE);
-    memset(vm, 0, sizeof *vm);
-    memset(&tlb, 0, sizeof tlb);
+    memset(vm, 0, sizeof(*vm));
+    memset(vcpu, 0, sizeof(*vcpu));
+    memset(own, 0, sizeof(*own));
+    memset(&tlb, 0, sizeof(tlb));
     vm->ram = (struct vm_ram_range){.gpa = RAM_GPA, .size = RAM_SIZE, .first = RAM_FIRST};
     vm->options.patch = PATCH_ECALL;
     vm->options.shadow = switches;
-    vcpu = &vm->vcpu;
+    vm->engine = &engine;
+    vm->vcpus[0] = vcpu;
     vcpu->vm = vm;
-    uint64_t host_satp = (uint64_t)(host_levels + 5) << 60 | 0x12345;
-    shadow_init(vm, map_hpa(VMM_HPA), VMM_SIZE, host_satp, HOST_ENTRY);
-    shadow = vm->shadow;
+    vcpu->hart = hart_this();
+    vcpu->engine = own;
+    own->fault_gva = SHADOW_NO_FAULT;
+    const struct engine_memory memory = {
+        .base = map_hpa(VMM_HPA),
+        .size = VMM_SIZE,
+        .satp = (uint64_t)(host_levels + 5) << 60 | 0x12345,
+        .map_entry = HOST_ENTRY,
+    };
+    uint64_t used = 0;
+    shadow_init(vm, &memory, &used);
+    shadow = shadow_of(vm);
     assert_true(pool_pages <= shadow->pool.pages);
     shadow->pool.pages = pool_pages;
     shadow->copies_limit = pool_pages / 2;
@@ -782,6 +815,14 @@ static void device_write(void)
         bytes[i] = (uint8_t)lrand48();
 }
 
+/* By an address, hardly ever of all; sometimes by an ASID. */
+static void random_fence(void)
+{
+    unsigned by = (chance(98) ? FENCE_ADDRESS : 0) | (chance(50) ? FENCE_ASID : 0);
+    uint64_t va = chance(90) ? random_va(3 + random_below(2)) : (uint64_t)mrand48() << 30;
+    shadow_fence(vcpu, by, va, random_below(asids + 2));
+}
+
 static void one_round(void)
 {
     /* With more spaces than slots there are more switches, and less that empties the slots. */
@@ -796,11 +837,7 @@ static void one_round(void)
         shadow_select(vcpu);
         return;
     case 5: mutate(); return;
-    case 6: /* a fence for no reason, by anything */
-        shadow_fence(vcpu, chance(98),
-                     chance(90) ? random_va(3 + random_below(2)) : (uint64_t)mrand48() << 30,
-                     chance(50), random_below(asids + 2));
-        return;
+    case 6: /* a fence for no reason, by anything */ random_fence(); return;
     case 7:
         if (chance(30))
             device_write();
@@ -827,6 +864,7 @@ void run(unsigned host_levels, unsigned pool_pages, unsigned in_use, unsigned lo
     patching = 12;
     for (rounds = 0; rounds < count; rounds++) {
         one_round();
+        prepare();
         if (rounds % 64 == 0) {
             check_counts();
             check_roots();
@@ -834,10 +872,12 @@ void run(unsigned host_levels, unsigned pool_pages, unsigned in_use, unsigned lo
         if (rounds % 512 == 0)
             check_copies();
         if (rounds % 20000 == 19999) { /* the VM starts anew */
-            shadow_reset(vcpu);
+            shadow_reset(vm);
             patch_reset(vm);
+            assert_int_equal(vm->stats.memory.pool.pages, 0);
+            prepare();
             check_counts();
-            assert_int_equal(vm->stats.memory.pool_pages, 1);
+            assert_int_equal(vm->stats.memory.pool.pages, 1);
             assert_int_equal(shadow->copies, 0);
         }
     }
@@ -882,7 +922,7 @@ uint64_t page_entry(unsigned frame, uint64_t bits)
 
 bool is_mapped(uint64_t va, enum access access)
 {
-    return machine(map_pointer_hpa(vcpu->root->table), va, access).cause == 0;
+    return machine(current_root(), va, access).cause == 0;
 }
 
 void expect(uint64_t va, enum access access, enum shadow_answer answer)
@@ -895,15 +935,19 @@ int set_up(void **state)
 {
     (void)state;
     arena = aligned_alloc(2ul << 20, RAM_SIZE + VMM_SIZE);
-    vm = malloc(sizeof *vm);
+    vm = malloc(sizeof(*vm));
+    vcpu = malloc(sizeof(*vcpu));
+    own = malloc(sizeof(*own));
     map_offset = (uint64_t)arena - RAM_GPA;
-    return arena && vm ? 0 : -1;
+    return arena && vm && vcpu && own ? 0 : -1;
 }
 
 int tear_down(void **state)
 {
     (void)state;
     free(arena);
+    free(own);
+    free(vcpu);
     free(vm);
     return 0;
 }

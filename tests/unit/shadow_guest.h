@@ -40,6 +40,7 @@ struct table {
 extern uint8_t *arena; /* RAM and the VMM's memory */
 extern struct vm *vm;
 extern struct vcpu *vcpu;
+extern struct trap_vcpu *own; /* of vcpu */
 extern struct shadow *shadow;
 extern struct table tables[TABLES];
 extern unsigned root_of[2][ROOTS]; /* index in tables[]: of Sv39, of Sv48 */
@@ -72,11 +73,15 @@ uint64_t page_entry(unsigned frame, uint64_t bits);
 
 void set_mode(unsigned bits); /* 1: vU, 2: SUM, 4: MXR */
 void enter_guest(void);
+void next_exit(void);
 void store_entry(uint64_t gpa, uint64_t pte); /* as a device's store */
 void take_snapshot(void);                     /* the guest's tables are as they should be */
 
 /* What the machine, walking from a root, makes of an access. */
 struct mmu_result machine(uint64_t root_hpa, uint64_t va, enum access access);
+
+/* The root that the guest is entered with. */
+uint64_t current_root(void);
 
 /* Whether the machine itself lets an access of the current mode through. */
 bool is_mapped(uint64_t va, enum access access);

@@ -275,7 +275,7 @@ static void test_sepc(void **state)
 
 #define FREE \
     (SSTATUS_FS | SSTATUS_SPIE | SSTATUS_SPP) /* where the kernel reaches its processes' pages */
-#define HOT SSTATUS_SUM                       /* neither 0 nor SIE */
+#define OTHERS SSTATUS_SUM                    /* neither 0 nor SIE */
 
 /* sstatus before, of those bits that matter: SIE, SPIE with SPP, SUM, FS. */
 static uint64_t sstatus_of(unsigned bits)
@@ -313,7 +313,7 @@ static void check_values(unsigned funct3, unsigned rd, unsigned dead, unsigned s
     const uint64_t others[] = {1, SSTATUS_UBE, SSTATUS_VS, SSTATUS_XS, SSTATUS_UXL, 1ul << 62};
     struct body_case body = {.word = rv_csr(funct3, rd, CSR_SSTATUS, A1), .dead = dead};
     uint64_t entry, usual = funct3 == RV_RW ? SSTATUS_UXL_64 : 0;
-    assert_true(make(&body, HOT, &entry));
+    assert_true(make(&body, OTHERS, &entry));
     for (unsigned bits = 0; bits < 256; bits += step)
         check_operand(&body, entry, operand_of(bits) ^ usual);
     for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
@@ -340,7 +340,7 @@ static void check_registers(unsigned funct3, unsigned rd, unsigned rs1)
     for (unsigned i = 0; i < sizeof candidates; i++) {
         uint64_t entry;
         body.dead = candidates[i];
-        if (!make(&body, HOT, &entry))
+        if (!make(&body, OTHERS, &entry))
             continue;
         for (unsigned operand = 0; operand < 3; operand++) {
             body.operand = operands[operand];

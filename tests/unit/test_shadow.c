@@ -218,23 +218,23 @@ static void test_fence_keeps_what_holds(void **state)
         store_entry(last + 8 * i, page_entry(i + 4, bits));
     expect(0x1000, ACCESS_STORE, SHADOW_RETRY); /* and its neighbours */
     uint64_t flushes = vm->stats.memory.tlb_flushes;
-    shadow_fence(vcpu, false, 0, false, 0);
+    shadow_fence(vcpu, FENCE_ALL, 0, 0);
     assert_int_equal(vm->stats.memory.kept, 4);
     assert_int_equal(vm->stats.memory.tlb_flushes, flushes); /* nothing was dropped */
 
     store_entry(last + 8 * 1, 0);
     store_entry(last + 8 * 2, page_entry(6, bits & ~(uint64_t)PTE_D));
     store_entry(last + 8 * 3, page_entry(10, bits));
-    shadow_fence(vcpu, false, 0, true, 7);
+    shadow_fence(vcpu, FENCE_ASID, 0, 7);
     assert_true(vm->stats.memory.tlb_flushes > flushes);
     assert_false(is_mapped(0x1000, ACCESS_LOAD));
     assert_true(is_mapped(0x2000, ACCESS_LOAD) && !is_mapped(0x2000, ACCESS_STORE));
-    struct mmu_result third = machine(map_pointer_hpa(vcpu->root->table), 0x3000, ACCESS_STORE);
+    struct mmu_result third = machine(current_root(), 0x3000, ACCESS_STORE);
     assert_int_equal(third.address, frames[10]);
     assert_true(is_mapped(0x4000, ACCESS_STORE));
 
     store_entry(last + 8 * 1, page_entry(5, bits));
-    shadow_fence(vcpu, true, 0x1000, false, 0);
+    shadow_fence(vcpu, FENCE_ADDRESS, 0x1000, 0);
     assert_true(is_mapped(0x1000, ACCESS_STORE));
     check_counts();
 }
@@ -250,13 +250,12 @@ static void test_fence_of_another_space(void **state)
     vcpu->csr.satp = 0;
     set_mode(0);
     store_entry(last + 8, page_entry(7, PTE_A));
-    shadow_fence(vcpu, false, 0, true, 7);
+    shadow_fence(vcpu, FENCE_ASID, 0, 7);
     assert_int_equal(vm->stats.memory.kept, 0);
     vcpu->csr.satp = satp;
     set_mode(0);
     assert_int_equal(vm->stats.memory.kept, 2);
-    assert_int_equal(machine(map_pointer_hpa(vcpu->root->table), 0x1000, ACCESS_LOAD).address,
-                     frames[7]);
+    assert_int_equal(machine(current_root(), 0x1000, ACCESS_LOAD).address, frames[7]);
     check_counts();
 }
 

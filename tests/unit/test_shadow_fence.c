@@ -71,9 +71,9 @@ static uint64_t start_large(uint64_t bits)
         for (unsigned j = 0; j < 512; j++)
             store_entry(last + 8 * j, (TARGETS + j * PAGE_SIZE) >> 12 << 10 | PTE_V | bits);
     }
-    shadow_fence(vcpu, false, 0, false, 0);
+    shadow_fence(vcpu, FENCE_ALL, 0, 0);
     for (uint64_t va = 0; va < LARGE_TABLES * REGION; va += 8 * PAGE_SIZE) {
-        vcpu->exit_instret++;
+        next_exit();
         expect(va, ACCESS_LOAD, SHADOW_RETRY);
     }
     take_snapshot();
@@ -88,8 +88,8 @@ static uint64_t compared(void)
 
 static void full_fence(void)
 {
-    vcpu->exit_instret++;
-    shadow_fence(vcpu, false, 0, false, 0);
+    next_exit();
+    shadow_fence(vcpu, FENCE_ALL, 0, 0);
 }
 
 /* One fence compares no more than an exit may, and fences for nothing come to compare nothing. */
@@ -117,9 +117,9 @@ static void test_fences_of_one_exit(void **state)
     (void)state;
     start_large(LARGE_BITS);
     uint64_t before = compared();
-    vcpu->exit_instret++;
+    next_exit();
     for (unsigned i = 0; i < 100; i++)
-        shadow_fence(vcpu, false, 0, false, 0);
+        shadow_fence(vcpu, FENCE_ALL, 0, 0);
     assert_true(compared() - before <= 8 * (SHADOW_FENCE_GROUPS + 64));
     check_counts();
 }
@@ -159,7 +159,7 @@ static void test_taken_up_is_compared(void **state)
     assert_in_range(compared() - before, 500, 520);
     assert_int_equal(vm->stats.memory.taken_up, 3); /* a table of each level but the root */
     assert_false(is_mapped(0x1000, ACCESS_LOAD));
-    assert_int_equal(machine(map_pointer_hpa(vcpu->root->table), 0x2000, ACCESS_STORE).address,
+    assert_int_equal(machine(current_root(), 0x2000, ACCESS_STORE).address,
                      TARGETS + 9 * PAGE_SIZE);
     assert_true(is_mapped(0x3000, ACCESS_LOAD) && !is_mapped(0x3000, ACCESS_STORE));
     assert_true(is_mapped(511 * PAGE_SIZE, ACCESS_STORE));
@@ -232,7 +232,7 @@ static void test_patched_while_aside(void **state)
     for (unsigned i = 0; i < 16; i++)
         full_fence();
     expect(0x5000, ACCESS_FETCH, SHADOW_RETRY);
-    vcpu->exit_instret++;
+    next_exit();
     patch_site(vcpu, 0x5000, &(struct insn){0});
     assert_int_equal(shadow->copies, 1);
     check_counts();
@@ -278,10 +278,13 @@ static void test_buried(void **state)
 {
     (void)state;
     start_large(LARGE_BITS);
-    uint64_t pages = vm->stats.memory.pool_pages;
-    shadow_drop_all(vcpu);
-    /* An empty root was given back at once, and two tables when the new root was asked for. */
-    assert_int_equal(vm->stats.memory.pool_pages, pages - 3 + 1);
+    uint64_t pages = vm->stats.memory.pool.pages;
+    shadow_drop_all(vm);
+    assert_int_equal(vm->stats.memory.pool.pages,
+                     pages - 1); /* an empty root was given back at once, */
+    shadow_select(vcpu);
+    /* and two tables when the new root was asked for. */
+    assert_int_equal(vm->stats.memory.pool.pages, pages - 3 + 1);
     check_counts();
     assert_int_not_equal(shadow->leaves[(TARGETS - RAM_GPA) >> 12], 0);
     for (unsigned i = 0; shadow->buried; i++) {
@@ -291,7 +294,7 @@ static void test_buried(void **state)
             assert_int_equal(((uint64_t *)page)[word], 0);
         pool_give_clean(&shadow->pool, page);
     }
-    assert_int_equal(vm->stats.memory.pool_pages, 1);
+    assert_int_equal(vm->stats.memory.pool.pages, 1);
     assert_int_equal(shadow->leaves[(TARGETS - RAM_GPA) >> 12], 0);
     check_counts();
 }
@@ -303,7 +306,7 @@ static void test_search_that_is_too_long(void **state)
     (void)state;
     start_large(LARGE_BITS);
     uint64_t drops = vm->stats.memory.full_drops;
-    vcpu->exit_instret++;
+    next_exit();
     shadow_begin_work(vm);
     shadow_drop_frame(vm, (TARGETS - RAM_GPA) >> 12);
     assert_int_equal(vm->stats.memory.full_drops, drops);
@@ -328,13 +331,13 @@ static void test_store_to_many_copies(void **state)
     set_mode(0);
     unsigned copies = shadow->copies_limit;
     for (unsigned i = 0; i < copies; i++) {
-        vcpu->exit_instret++;
+        next_exit();
         expect(TARGETS + i * PAGE_SIZE, ACCESS_FETCH, SHADOW_RETRY);
         patch_site(vcpu, TARGETS + i * PAGE_SIZE, &(struct insn){0});
     }
     assert_int_equal(shadow->copies, copies);
     check_copies();
-    vcpu->exit_instret++;
+    next_exit();
     uint64_t searches = vm->stats.memory.frame_drops;
     assert_non_null(vm_ram_for_write(vm, TARGETS + 3 * PAGE_SIZE, 2 * PAGE_SIZE));
     assert_int_equal(shadow->copies, copies - 2);

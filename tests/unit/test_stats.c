@@ -424,16 +424,16 @@ static void reset_forgets(void **state)
     stats_exit(&vm->stats, exit_of(EXIT_CSR, CSR_SSTATUS), VMODE_S, 100, 7);
     vm->device[0].count.loads = 5;
     vm->stats.memory = (struct stats_memory){
-        .fills = 1, .pool_pages = 20, .pool_peak = 30, .pool_limit = 40, .fixed_bytes = 50};
+        .fills = 1, .pool = {.pages = 20, .peak = 30, .limit = 40}, .fixed_bytes = 50};
     now = 77;
     retired = 88;
     stats_reset(vm);
     assert_int_equal(total(&vm->stats), 0);
     assert_int_equal(vm->device[0].count.loads, 0);
     assert_int_equal(vm->stats.memory.fills, 0);
-    assert_int_equal(vm->stats.memory.pool_pages, 20);
-    assert_int_equal(vm->stats.memory.pool_peak, 20);
-    assert_int_equal(vm->stats.memory.pool_limit, 40);
+    assert_int_equal(vm->stats.memory.pool.pages, 20);
+    assert_int_equal(vm->stats.memory.pool.peak, 20);
+    assert_int_equal(vm->stats.memory.pool.limit, 40);
     assert_int_equal(vm->stats.memory.fixed_bytes, 50);
     assert_int_equal(vm->stats.begin_time, 77);
     assert_int_equal(vm->stats.begin_instret, 88);
