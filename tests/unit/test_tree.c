@@ -22,7 +22,6 @@
 
 /* --- What the modules ask of the rest. ------------------------------------------------------ */
 
-uint64_t map_offset;
 static char said[256];
 
 void host_log(const char *format, ...)
@@ -88,6 +87,7 @@ struct bench {
     uint8_t tree[16384];    /* the guest's */
     struct host host;
     struct vm vm;
+    struct vcpu vcpu;
 };
 
 /* Runs dtc from one format to another; its complaints are in the third file. */
@@ -166,6 +166,7 @@ static int setup(void **state)
     read_file(folder.b, bench->machine, sizeof bench->machine);
     remove_folder(&folder);
     assert_int_equal(host_probe(&bench->host, bench->machine), 0);
+    bench->vm.vcpus[0] = &bench->vcpu;
     bench->vm.ram = (struct vm_ram_range){.gpa = 0x80000000, .size = 0x20000000};
     bench->vm.device[0] = (struct device){
         .strategy = &uart, .name = "uart", .base = 0x10000000, .irq = 10};
