@@ -1,6 +1,6 @@
 /*
- * The hart for unit tests: what core/isa/riscv.h and core/host/hart.h leave to the test where the build is not for
- * RISC-V. hart_this() is one struct hart.
+ * The hart for unit tests: what core/isa/riscv.h and core/host/hart.h leave to the test where the
+ * build is not for RISC-V. hart_this() is one struct hart.
  */
 #pragma once
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /*
- * A vcpu with PATCH=inline and a hart that executes trampolines, for the tests of core/engine/trap/inline_code.c
- * and inline_body.c.
+ * A vcpu with PATCH=inline and a hart that executes trampolines, for the tests of
+ * core/engine/trap/inline_code.c and inline_body.c.
  */
 #pragma once
 #include <stdbool.h>
@@ -24,7 +24,8 @@ extern struct vcpu *const vcpu;
 extern uint8_t code[PAGE_SIZE]; /* what the guest wrote in the page at CODE */
 extern unsigned taken_back;     /* sites that inline_try has freed for others */
 
-/* No sites, a page of ecalls (which read all registers), another value in each register; sstatus: SPP_FS. */
+/* No sites, a page of ecalls (which read all registers), another value in each register; sstatus:
+ * SPP_FS. */
 int inline_setup(void **state);
 
 /* sstatus as the guest reads it, for the VMM and in the page of virtual CSRs. */
@@ -36,7 +37,8 @@ void inline_trap(void);
 /* Puts an instruction in the code page. */
 void inline_put(unsigned offset, uint32_t word);
 
-/* Makes a trampoline for word at pc, in the place of the oldest if all are taken: the jump to it, or 0. */
+/* Makes a trampoline for word at pc, in the place of the oldest if all are taken: the jump to it,
+ * or 0. */
 uint32_t inline_try(uint64_t pc, uint32_t word);
 
 /* Where the jump of a site goes; its second half must trap. */

@@ -1,8 +1,8 @@
 /*
  * The seam and the host ends as plain memory (see mock.h).
  *
- * The checks in disk_submit are the contract of struct host_disk: a device that breaks it is refused and
- * counted in .invalid, which a test can assert to be 0.
+ * The checks in disk_submit are the contract of struct host_disk: a device that breaks it is
+ * refused and counted in .invalid, which a test can assert to be 0.
  */
 #include "mock.h"
 
@@ -27,7 +27,6 @@ void *vm_ram(struct vm *vm, uint64_t gpa, uint64_t len)
 void *vm_ram_for_write(struct vm *vm, uint64_t gpa, uint64_t len)
 {
     void *bytes = vm_ram(vm, gpa, len);
-
     if (bytes)
         vm->writable_asks++;
     return bytes;
@@ -52,7 +51,6 @@ int vm_route_irq(struct device *dev, unsigned host_irq)
 void device_set_irq(struct device *dev, bool level)
 {
     struct mock *mock = (struct mock *)((char *)dev - offsetof(struct mock, dev));
-
     if (level && !dev->line) {
         dev->count.irqs++;
         mock->edges++;
@@ -104,7 +102,6 @@ static bool moves_data(const struct host_disk_request *request)
 static uint64_t request_sectors(const struct host_disk_request *request)
 {
     uint64_t bytes = 0;
-
     if (!moves_data(request))
         return request->op == HOST_DISK_FLUSH ? 0 : request->count;
     for (uint32_t i = 0; i < request->nsegments; i++)
@@ -115,7 +112,6 @@ static uint64_t request_sectors(const struct host_disk_request *request)
 static bool request_is_valid(const struct mock_disk *disk, const struct host_disk_request *request)
 {
     uint64_t bytes = 0, sectors = request_sectors(request);
-
     if (request->op > HOST_DISK_WRITE_ZEROES)
         return false;
     if (moves_data(request)) {
@@ -147,7 +143,6 @@ static int carry_out(struct mock_disk *disk, struct host_disk_request *request)
 {
     uint8_t *at = disk->image + request->sector * HOST_DISK_SECTOR;
     uint64_t sectors = request_sectors(request);
-
     if (disk->fail_next) {
         int status = disk->fail_next;
         disk->fail_next = 0;
@@ -162,7 +157,6 @@ static int carry_out(struct mock_disk *disk, struct host_disk_request *request)
         memset(at, 0, sectors * HOST_DISK_SECTOR);
     for (uint32_t i = 0; moves_data(request) && i < request->nsegments; i++) {
         struct host_segment *segment = &request->segments[i];
-
         if (request->op == HOST_DISK_READ)
             memcpy(segment->base, at, segment->len);
         else
@@ -175,7 +169,6 @@ static int carry_out(struct mock_disk *disk, struct host_disk_request *request)
 static void complete_one(struct mock_disk *disk, struct host_disk_request **link)
 {
     struct host_disk_request *request = *link;
-
     *link = request->next;
     disk->ninflight--;
     request->status = carry_out(disk, request);
@@ -186,7 +179,6 @@ static int disk_submit(struct host_disk *front, struct host_disk_request *reques
 {
     struct mock_disk *disk = disk_of(front);
     int refuse = disk->refuse_next;
-
     disk->refuse_next = 0;
     if (!refuse && !request_is_valid(disk, request)) {
         disk->invalid++;
@@ -212,7 +204,6 @@ static struct host_disk_request *disk_completed(struct host_disk *front)
 {
     struct mock_disk *disk = disk_of(front);
     struct host_disk_request *request = disk->done;
-
     if (request)
         disk->done = request->next;
     return request;
@@ -221,7 +212,6 @@ static struct host_disk_request *disk_completed(struct host_disk *front)
 static void disk_reset(struct host_disk *front)
 {
     struct mock_disk *disk = disk_of(front);
-
     disk->inflight = NULL;
     disk->done = NULL;
     disk->ninflight = 0;
@@ -231,7 +221,6 @@ static void disk_reset(struct host_disk *front)
 void mock_disk_complete(struct mock *mock, unsigned nth)
 {
     struct host_disk_request **link = &mock->disk.inflight;
-
     assert_true(nth < mock->disk.ninflight);
     while (nth--)
         link = &(*link)->next;
@@ -257,7 +246,6 @@ static struct mock_console *console_of(struct host_console *front)
 static size_t console_write(struct host_console *front, const uint8_t *bytes, size_t len)
 {
     struct mock_console *console = console_of(front);
-
     if (len > console->room)
         len = console->room;
     if (len > sizeof(console->output) - console->noutput)
@@ -274,7 +262,6 @@ static size_t console_write(struct host_console *front, const uint8_t *bytes, si
 static size_t console_read(struct host_console *front, uint8_t *bytes, size_t len)
 {
     struct mock_console *console = console_of(front);
-
     if (len > console->ninput - console->input_taken)
         len = console->ninput - console->input_taken;
     if (len)
@@ -286,7 +273,6 @@ static size_t console_read(struct host_console *front, uint8_t *bytes, size_t le
 void mock_console_type(struct mock *mock, const void *bytes, size_t len)
 {
     struct mock_console *console = &mock->console;
-
     if (console->input_taken == console->ninput)
         console->input_taken = console->ninput = 0;
     assert_true(len <= sizeof(console->input) - console->ninput);
@@ -299,7 +285,6 @@ void mock_console_type(struct mock *mock, const void *bytes, size_t len)
 static struct mock *mock_new(const struct strategy *strategy, const char *name)
 {
     struct mock *mock = calloc(1, sizeof(*mock));
-
     assert_non_null(mock);
     mock->vm.ram = calloc(1, MOCK_RAM_SIZE);
     mock->disk.image = malloc(MOCK_SECTORS * HOST_DISK_SECTOR);
@@ -342,14 +327,12 @@ static struct mock *attached(struct mock *mock, void *host, struct host_end *end
 struct mock *mock_new_disk(const struct strategy *strategy)
 {
     struct mock *mock = mock_new(strategy, "disk");
-
     return attached(mock, &mock->disk.front, &mock->disk.front.end);
 }
 
 struct mock *mock_new_console(const struct strategy *strategy)
 {
     struct mock *mock = mock_new(strategy, "uart");
-
     return attached(mock, &mock->console.front, &mock->console.front.end);
 }
 
@@ -365,7 +348,6 @@ bool mock_try_load(struct mock *mock, uint64_t offset, unsigned width, uint64_t 
 {
     struct mmio io = {.offset = offset, .width = (uint8_t)width};
     bool ok = device_access(&mock->dev, &io);
-
     *value = io.value;
     return ok;
 }
@@ -373,7 +355,6 @@ bool mock_try_load(struct mock *mock, uint64_t offset, unsigned width, uint64_t 
 bool mock_try_store(struct mock *mock, uint64_t offset, unsigned width, uint64_t value)
 {
     struct mmio io = {.offset = offset, .width = (uint8_t)width, .store = true};
-
     io.value = width < 8 ? value & ((1ull << (8 * width)) - 1) : value;
     return device_access(&mock->dev, &io);
 }
@@ -381,7 +362,6 @@ bool mock_try_store(struct mock *mock, uint64_t offset, unsigned width, uint64_t
 uint64_t mock_load(struct mock *mock, uint64_t offset, unsigned width)
 {
     uint64_t value;
-
     assert_true(mock_try_load(mock, offset, width, &value));
     return value;
 }
@@ -409,7 +389,6 @@ void mock_settle(struct mock *mock)
 void *mock_ram(struct mock *mock, uint64_t gpa, uint64_t len)
 {
     void *bytes = vm_ram(&mock->vm, gpa, len);
-
     assert_non_null(bytes);
     return bytes;
 }

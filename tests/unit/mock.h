@@ -1,14 +1,16 @@
 /*
- * A board of one device for unit tests: the seam of core/device.h and the host ends of core/host/ends.h
- * without a machine behind them. Link mock.c with the strategy under test and a cmocka program.
+ * A board of one device for unit tests: the seam of core/device.h and the host ends of
+ * core/host/ends.h without a machine behind them. Link mock.c with the strategy under test and a
+ * cmocka program.
  *
  *     struct mock *mock = mock_new_console(&emulated_uart);
  *     mock_store(mock, 0, 1, 'x');
  *     mock_service(mock);
  *     mock_free(mock);
  *
- * Guest RAM and the disk image live in malloc'ed blocks of exact size, so that the address sanitizer
- * sees one byte too many. Nothing completes by itself: a test says when, in which order and how.
+ * Guest RAM and the disk image live in malloc'ed blocks of exact size, so that the address
+ * sanitizer sees one byte too many. Nothing completes by itself: a test says when, in which order
+ * and how.
  */
 #pragma once
 #include "core/device.h"

@@ -1,5 +1,5 @@
-/* Encodings of a few instructions, for tests that need code: unprivileged ISA, "RV32I Base Instruction
- * Formats". */
+/* Encodings of a few instructions, for tests that need code: unprivileged ISA, "RV32I Base
+ * Instruction Formats". */
 #pragma once
 #include <stdint.h>
 

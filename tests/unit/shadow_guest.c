@@ -1,7 +1,8 @@
 /*
- * A guest for the tests of shadow page tables, guest walk and code patching: random page tables, address spaces
- * and modes, whose memory accesses go through the tables that the shadow made and through a TLB that forgets only
- * when it is told to. What must be seen is what a model of the machine (mmu.h) finds in the guest's own tables.
+ * A guest for the tests of shadow page tables, guest walk and code patching: random page tables,
+ * address spaces and modes, whose memory accesses go through the tables that the shadow made and
+ * through a TLB that forgets only when it is told to. What must be seen is what a model of the
+ * machine (mmu.h) finds in the guest's own tables.
  *
  * The guest keeps the rule that a change of its tables is followed by a fence that covers it,
  * unless the change only grants more. Then nothing stale may ever be seen.
@@ -101,7 +102,8 @@ void next_exit(void)
     vcpu->hart->end_instret++;
 }
 
-/* As trap_prepare() does (core/engine/trap/trap.c): what has forgotten all translations left no root. */
+/* As trap_prepare() does (core/engine/trap/trap.c): what has forgotten all translations left no
+ * root. */
 static void prepare(void)
 {
     if (vcpu->changed & VCPU_VIEW)
@@ -252,7 +254,7 @@ static void make_tables(void)
         bool root = tables[i].level == tables[i].levels - 1;
         for (unsigned index = 0; index < 512; index++) {
             bool used = false;
-            for (unsigned j = 0; j < sizeof page_indices / sizeof page_indices[0]; j++)
+            for (unsigned j = 0; j < sizeof(page_indices) / sizeof(page_indices[0]); j++)
                 used |= tables[i].level == 0 && page_indices[j] == index;
             for (unsigned j = 0; j < 3; j++)
                 used |= tables[i].level > 0 && !root && low_indices[j] == index;
@@ -358,8 +360,8 @@ uint64_t current_root(void)
     return map_pointer_hpa(own->root->table);
 }
 
-/* A leaf, with A and D as any space has set them: a global one in the root entry that all spaces share stands in each
- * root, and is one translation. */
+/* A leaf, with A and D as any space has set them: a global one in the root entry that all spaces
+ * share stands in each root, and is one translation. */
 static uint64_t leaf_of_all(const uint64_t *leaf)
 {
     uint64_t pte = *leaf;
@@ -432,7 +434,8 @@ static void check_in_user_view(const struct mmu_hart *hart, uint64_t va, enum ac
     assert_int_equal(machine(map_pointer_hpa(root->table), va, access).cause, 0);
 }
 
-/* The shadow's answer to a fault of the machine. True: the access is over, by a fault or emulation. */
+/* The shadow's answer to a fault of the machine. True: the access is over, by a fault or
+ * emulation. */
 static bool answered(uint64_t va, enum access access)
 {
     struct mmu_hart hart = current();
@@ -512,7 +515,8 @@ static bool is_pointer(uint64_t pte)
 
 static void check_space(uint64_t satp, uint64_t va);
 
-/* Fences every address whose walk meets an entry, then looks whether the old translation is gone. */
+/* Fences every address whose walk meets an entry, then looks whether the old translation is
+ * gone. */
 static void fence_addresses(uint64_t entry_gpa, unsigned level, bool global, bool by_asid)
 {
     static struct {
@@ -660,7 +664,7 @@ static void count_buried(struct recount *count, const uint64_t *table, unsigned 
 void check_counts(void)
 {
     static struct recount count;
-    memset(&count, 0, sizeof count);
+    memset(&count, 0, sizeof(count));
     for (unsigned i = 0; i < SHADOW_SPACES; i++) {
         const struct shadow_space *space = &shadow->space[i];
         for (unsigned r = 0; r < SHADOW_ROOTS; r++) {
@@ -680,9 +684,9 @@ void check_counts(void)
         count_buried(&count, (uint64_t *)(shadow->pool.base + ((uint64_t)page << 12)), next & 0xff);
         next = shadow->page[page].origin;
     }
-    for (unsigned i = 0; i < sizeof count.leaves; i++) /* or it is "many" */
+    for (unsigned i = 0; i < sizeof(count.leaves); i++) /* or it is "many" */
         assert_true(count.leaves[i] == shadow->leaves[i] || shadow->leaves[i] == UINT8_MAX);
-    for (unsigned i = 0; i < sizeof count.blocks; i++)
+    for (unsigned i = 0; i < sizeof(count.blocks); i++)
         assert_true(count.blocks[i] == shadow->block_leaves[i] ||
                     shadow->block_leaves[i] == UINT8_MAX);
     assert_int_equal(count.giants, shadow->giant_leaves);
@@ -690,8 +694,8 @@ void check_counts(void)
     assert_in_range(vm->stats.memory.pool.pages, 1, shadow->pool.pages);
 }
 
-/* Every copy equals its original but for ECALLs, of which one may begin in another's middle, and is known to the tables
- * by frame. */
+/* Every copy equals its original but for ECALLs, of which one may begin in another's middle, and is
+ * known to the tables by frame. */
 void check_copies(void)
 {
     unsigned copies = 0;
@@ -898,7 +902,7 @@ void run(unsigned host_levels, unsigned pool_pages, unsigned in_use, unsigned lo
         assert_true(memory->evictions > 20);
 }
 
-/* --- A small guest --------------------------------------------------------------------------------- */
+/* --- A small guest ---------------------------------------------------------------------------- */
 
 uint64_t start_small(void)
 {

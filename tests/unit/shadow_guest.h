@@ -61,8 +61,8 @@ uint64_t *guest_memory(uint64_t gpa);
 /* A guest with random tables, on a machine with so many levels and so many pages for the VMM. */
 void start(unsigned host_levels, unsigned pool_pages, unsigned in_use);
 
-/* The same, which then does count random things: accesses, changes of its tables, fences, switches. All that is seen
- * is checked. in_use: so many ASIDs. */
+/* The same, which then does count random things: accesses, changes of its tables, fences, switches.
+ * All that is seen is checked. in_use: so many ASIDs. */
 void run(unsigned host_levels, unsigned pool_pages, unsigned in_use, unsigned long count);
 
 /* A guest with one level-0 table at address 0, in vS with SUM clear. The table's gpa. */

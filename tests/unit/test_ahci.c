@@ -98,7 +98,6 @@ static int setup_started(void **state)
 static int teardown(void **state)
 {
     struct mock *mock = *state;
-
     assert_int_equal(mock->disk.invalid, 0);
     mock_free(mock);
     return 0;
@@ -113,7 +112,6 @@ static void header(struct mock *mock, unsigned slot, unsigned prds)
 {
     uint8_t *at = mock_ram(mock, LIST + 32 * slot, 32);
     uint64_t table = TABLES + 0x10000 * slot;
-
     memset(at, 0, 32);
     put32(at, 5 | prds << 16);
     memcpy(at + 8, &table, 8);
@@ -122,7 +120,6 @@ static void header(struct mock *mock, unsigned slot, unsigned prds)
 static void prd(struct mock *mock, unsigned slot, unsigned index, uint64_t gpa, uint32_t len)
 {
     uint8_t *at = mock_ram(mock, TABLES + 0x10000 * slot + 0x80 + 16 * index, 16);
-
     memcpy(at, &gpa, 8);
     put32(at + 8, 0);
     put32(at + 12, len - 1);
@@ -136,7 +133,6 @@ static uint8_t *command_fis(struct mock *mock, unsigned slot)
 static void command(struct mock *mock, unsigned slot, uint8_t code, uint64_t lba, uint16_t count)
 {
     uint8_t *fis = command_fis(mock, slot);
-
     memset(fis, 0, 64);
     fis[0] = 0x27;
     fis[1] = 0x80;
@@ -166,7 +162,6 @@ static void simple(struct mock *mock, unsigned slot, uint8_t code, uint64_t lba,
 static void queued(struct mock *mock, unsigned slot, uint8_t code, uint64_t lba, uint16_t count)
 {
     uint8_t *fis;
-
     simple(mock, slot, code, lba, count);
     fis = command_fis(mock, slot);
     fis[3] = (uint8_t)count;
@@ -190,7 +185,6 @@ static void finish(struct mock *mock)
 static uint32_t acknowledge(struct mock *mock)
 {
     uint32_t pxis;
-
     assert_true(mock->dev.line);
     assert_int_equal(get(mock, IS), 1);
     pxis = get(mock, PXIS);
@@ -212,7 +206,6 @@ static void restart(struct mock *mock)
 static void assert_sectors(struct mock *mock, uint64_t gpa, uint64_t sector, unsigned count)
 {
     const uint8_t *data = mock_ram(mock, gpa, count * 512u);
-
     for (unsigned i = 0; i < count * 512; i++)
         assert_int_equal(data[i], mock_disk_pattern(sector + i / 512, i % 512));
 }
@@ -220,7 +213,6 @@ static void assert_sectors(struct mock *mock, uint64_t gpa, uint64_t sector, uns
 static void fill(struct mock *mock, uint64_t gpa, unsigned len, uint8_t seed)
 {
     uint8_t *data = mock_ram(mock, gpa, len);
-
     for (unsigned i = 0; i < len; i++)
         data[i] = (uint8_t)(seed + i * 5 + i / 512);
 }
@@ -253,7 +245,6 @@ static void hba_registers(void **state)
 {
     struct mock *mock = *state;
     uint64_t value;
-
     assert_int_equal(get(mock, CAP),
                      0xc1341f00); /* 64 bit, NCQ, CLO, 6 Gb/s, AHCI only, 32 slots, 1 port */
     assert_int_equal(get(mock, PI), 1);
@@ -297,7 +288,6 @@ static void port_registers(void **state)
                 {0x11c, 0xff, 0},
                 {0x140, 0xff, 0}};
     struct mock *mock = *state;
-
     assert_int_equal(get(mock, CMD), 0x0006);
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         put(mock, rows[i].reg, rows[i].stored);
@@ -313,7 +303,6 @@ static void port_registers(void **state)
 static void start_and_stop(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, FB, (uint32_t)FISES);
     put(mock, CMD, FRE);
     assert_int_equal(get(mock, CMD), 0x0006 | FRE | FR);
@@ -330,7 +319,6 @@ static void signature(void **state)
 {
     static const uint8_t expected[20] = {0x34, 0, 0x50, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1};
     struct mock *mock = *state;
-
     assert_int_equal(get(mock, TFD), 0x7f);
     put(mock, FB, (uint32_t)FISES);
     put(mock, CMD, FRE);
@@ -343,7 +331,6 @@ static void signature(void **state)
 static void comreset(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, SCTL, 0x301);
     assert_int_equal(get(mock, SSTS), 0);
     assert_int_equal(get(mock, TFD), 0x7f);
@@ -371,7 +358,6 @@ static void comreset(void **state)
 static void interrupt_latch(void **state)
 {
     struct mock *mock = *state;
-
     simple(mock, 0, 0xec, 0, 1);
     put(mock, CI, 1);
     assert_true(mock->dev.line);
@@ -403,7 +389,6 @@ static void interrupt_latch(void **state)
 static void hba_reset(void **state)
 {
     struct mock *mock = *state;
-
     queued(mock, 3, 0x60, 0, 8);
     issue_queued(mock, 1u << 3);
     assert_int_equal(mock->disk.ninflight, 1);
@@ -437,7 +422,6 @@ static void identify(void **state)
     const uint8_t *data = mock_ram(mock, page_of(0), 512);
     const uint8_t *setup_fis = mock_ram(mock, FISES + 0x20, 20);
     uint8_t sum = 0;
-
     simple(mock, 0, 0xec, 0, 0);
     run_ok(mock, 0, PSS);
     assert_int_equal(setup_fis[0], 0x5f);
@@ -477,7 +461,6 @@ static void reads(void **state)
     } rows[] = {{0xc8, DHRS}, {0xc9, DHRS}, {0x25, DHRS}, {0x20, PSS},
                 {0x24, PSS},  {0xc4, PSS},  {0x29, PSS}};
     struct mock *mock = *state;
-
     command(mock, 0, 0xc6, 0, 8);
     header(mock, 0, 0);
     run_ok(mock, 0, DHRS);
@@ -508,7 +491,6 @@ static void writes(void **state)
                 {0xc5, false}, {0x39, false}, {0x3d, true},  {0xce, true}};
     struct mock *mock = *state;
     unsigned flushes = 0;
-
     command(mock, 0, 0xc6, 0, 8);
     header(mock, 0, 0);
     run_ok(mock, 0, DHRS);
@@ -528,7 +510,6 @@ static void writes(void **state)
 static void write_waits(void **state)
 {
     struct mock *mock = *state;
-
     simple(mock, 1, 0x35, 50, 8);
     put(mock, CI, 2);
     mock_service(mock);
@@ -541,7 +522,6 @@ static void write_waits(void **state)
 static void lba28(void **state)
 {
     struct mock *mock = *state;
-
     mock->disk.front.sectors = 1ull << 40; /* only addresses are looked at here */
     mock->disk.refuse_next = -EAGAIN;
     simple(mock, 0, 0xc8, 0x123456, 1);
@@ -573,7 +553,6 @@ static void immediate_commands(void **state)
         {0x27, 0, 0, 0},       {0xc6, 0, 3, 4},       {0x00, 0, 0, 4},       {0xa1, 0, 0, 4},
         {0xb0, 0, 0, 4},       {0xf5, 0, 0, 4},       {0x63, 0, 0, 4},       {0x65, 0, 0, 4}};
     struct mock *mock = *state;
-
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         command(mock, i, rows[i].code, 0, rows[i].count);
         command_fis(mock, i)[3] = rows[i].feature;
@@ -590,7 +569,6 @@ static void native_max(void **state)
 {
     struct mock *mock = *state;
     const uint8_t *fis = mock_ram(mock, FISES + 0x40, 20);
-
     command(mock, 0, 0x27, 0, 0);
     header(mock, 0, 0);
     run_ok(mock, 0, DHRS);
@@ -605,7 +583,6 @@ static void native_max(void **state)
 static void flush_and_verify(void **state)
 {
     struct mock *mock = *state;
-
     header(mock, 0, 0);
     command(mock, 0, 0xe7, 0, 0);
     run_ok(mock, 0, DHRS);
@@ -626,7 +603,6 @@ static void flush_and_verify(void **state)
 static void write_cache_off(void **state)
 {
     struct mock *mock = *state;
-
     command(mock, 0, 0xef, 0, 0);
     command_fis(mock, 0)[3] = 0x82;
     header(mock, 0, 0);
@@ -644,7 +620,6 @@ static void write_cache_off(void **state)
 static void trim_range(struct mock *mock, unsigned index, uint64_t lba, uint16_t count)
 {
     uint64_t entry = lba | (uint64_t)count << 48;
-
     memcpy(mock_ram(mock, page_of(0) + 8 * index, 8), &entry, 8);
 }
 
@@ -652,7 +627,6 @@ static void trim(void **state)
 {
     struct mock *mock = *state;
     uint8_t zero[512] = {0};
-
     trim_range(mock, 0, 10, 2);
     trim_range(mock, 5, 100, 1);
     trim_range(mock, 63, MOCK_SECTORS - 1, 1);
@@ -686,7 +660,6 @@ static void trim(void **state)
 static void adjacent_prds_join(void **state)
 {
     struct mock *mock = *state;
-
     command(mock, 0, 0x25, 30, 64);
     header(mock, 0, 8);
     for (unsigned i = 0; i < 8; i++)
@@ -701,7 +674,6 @@ static void adjacent_prds_join(void **state)
 static void many_segments(void **state)
 {
     struct mock *mock = *state;
-
     command(mock, 0, 0x25, 40, 168);
     header(mock, 0, 168);
     for (unsigned i = 0; i < 168; i++)
@@ -722,10 +694,8 @@ static unsigned scatter(struct mock *mock, unsigned slot, unsigned bytes, unsign
                         unsigned gap)
 {
     unsigned n = 0;
-
     for (unsigned done = 0; done < bytes; done += piece, n++) {
         unsigned len = bytes - done < piece ? bytes - done : piece;
-
         prd(mock, slot, n, PAGES + (uint64_t)n * (piece + gap), len);
     }
     return n;
@@ -737,7 +707,6 @@ static void gather(struct mock *mock, uint8_t *out, unsigned bytes, unsigned pie
     for (unsigned done = 0, n = 0; done < bytes; done += piece, n++) {
         unsigned len = bytes - done < piece ? bytes - done : piece;
         uint8_t *at = mock_ram(mock, PAGES + (uint64_t)n * (piece + gap), len);
-
         if (in)
             memcpy(out + done, at, len);
         else
@@ -745,18 +714,16 @@ static void gather(struct mock *mock, uint8_t *out, unsigned bytes, unsigned pie
     }
 }
 
-/* Every shape of list gives the same bytes, both ways: odd lengths, pieces of 2 bytes (a sector in more
- * pieces than a request takes), pieces that straddle sectors. */
+/* Every shape of list gives the same bytes, both ways: odd lengths, pieces of 2 bytes (a sector in
+ * more pieces than a request takes), pieces that straddle sectors. */
 static void odd_prds(void **state)
 {
     static const unsigned pieces[] = {1,   2,   3,   4,   6,   30,   126,  254,
                                       510, 511, 513, 514, 700, 1022, 1536, 5000};
     struct mock *mock = *state;
     static uint8_t data[8 * 512];
-
     for (unsigned i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
         unsigned piece = pieces[i], n = scatter(mock, 0, sizeof(data), piece, 2);
-
         command(mock, 0, 0x25, 64, 8);
         header(mock, 0, n);
         if (n > 4000)
@@ -779,7 +746,6 @@ static void prd_interrupt(void **state)
 {
     struct mock *mock = *state;
     uint8_t *entry;
-
     simple(mock, 0, 0x25, 0, 8);
     entry = mock_ram(mock, TABLES + 0x80, 16);
     entry[15] |= 0x80;
@@ -792,7 +758,6 @@ static void prd_interrupt(void **state)
 static void spare_prds(void **state)
 {
     struct mock *mock = *state;
-
     memset(mock_ram(mock, PAGES, 8192), 0xee, 8192);
     command(mock, 0, 0x25, 0, 1);
     header(mock, 0, 2);
@@ -807,7 +772,6 @@ static void too_few_prds(void **state)
 {
     static const uint8_t codes[] = {0x25, 0x35, 0xec};
     struct mock *mock = *state;
-
     for (unsigned i = 0; i < sizeof(codes); i++) {
         command(mock, 0, codes[i], 0, 8);
         header(mock, 0, 1);
@@ -854,7 +818,6 @@ static void bad_pointers(void **state)
                                    0x8000000080000000};
     struct mock *mock = *state;
     uint64_t gpa;
-
     simple(mock, 0, 0x25, 3, 8);
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         prd(mock, 0, 0, bad[i], 4096); /* data */
@@ -898,7 +861,6 @@ static void bad_pointers(void **state)
 static void list_changes_in_use(void **state)
 {
     struct mock *mock = *state;
-
     header(mock, 0, scatter(mock, 0, 1024, 2, 2)); /* sector by sector, through the buffer */
     command(mock, 0, 0x25, 64, 2);
     put(mock, CI, 1);
@@ -949,7 +911,6 @@ static void list_changes_in_use(void **state)
 static void bad_fis(void **state)
 {
     struct mock *mock = *state;
-
     simple(mock, 0, 0x25, 3, 8);
     command_fis(mock, 0)[0] = 0x34;
     fatal(mock, IFS);
@@ -963,7 +924,6 @@ static void all_slots_in_flight(void **state)
 {
     struct mock *mock = *state;
     uint32_t left = 0xffffffff;
-
     for (unsigned slot = 0; slot < 32; slot++)
         queued(mock, slot, 0x60, 64 * slot, 8);
     issue_queued(mock, 0xffffffff);
@@ -975,7 +935,6 @@ static void all_slots_in_flight(void **state)
     assert_false(mock->dev.line);
     for (unsigned slot = 0; slot < 32; slot += 2) { /* the odd ones last */
         const uint8_t *sdb = mock_ram(mock, FISES + 0x58, 8);
-
         mock_disk_complete(mock, slot / 2);
         mock_service(mock);
         left &= ~(1u << slot);
@@ -999,7 +958,6 @@ static void all_slots_in_flight(void **state)
 static void in_pieces(void **state)
 {
     struct mock *mock = *state;
-
     mock->vm.yield_after = 1;
     for (unsigned slot = 0; slot < 32; slot++)
         queued(mock, slot, 0x60, 64 * slot, 8);
@@ -1033,7 +991,6 @@ static void in_pieces(void **state)
 static void tiny_prds(void **state)
 {
     struct mock *mock = *state;
-
     scatter(mock, 0, 7 * 512, 1, 0);
     command(mock, 0, 0x25, 64, 7);
     header(mock, 0, 7 * 512);
@@ -1050,7 +1007,6 @@ static void tiny_prds(void **state)
 static void queued_write_fua(void **state)
 {
     struct mock *mock = *state;
-
     queued(mock, 4, 0x61, 70, 8);
     fill(mock, page_of(4), 4096, 9);
     issue_queued(mock, 1u << 4);
@@ -1068,7 +1024,6 @@ static void queued_write_fua(void **state)
 static void depth_reached(void **state)
 {
     struct mock *mock = *state;
-
     mock->disk.front.depth = 3;
     for (unsigned slot = 0; slot < 10; slot++)
         queued(mock, slot, 0x60, 10 * slot, 4);
@@ -1095,7 +1050,6 @@ static void queued_error(void **state)
     struct mock *mock = *state;
     const uint8_t *log = mock_ram(mock, page_of(31), 512);
     uint8_t sum = 0;
-
     for (unsigned slot = 0; slot < 4; slot++)
         queued(mock, slot, 0x60, 300 + 10 * slot, 4);
     mock->disk.bad_sector = 321;
@@ -1130,7 +1084,6 @@ static void logs(void **state)
 {
     struct mock *mock = *state;
     const uint8_t *log = mock_ram(mock, page_of(31), 512);
-
     read_log(mock, 0x47, 0, DHRS); /* the directory */
     assert_int_equal(word(log, 0), 1);
     assert_int_equal(word(log, 0x10), 1);
@@ -1150,7 +1103,6 @@ static void logs(void **state)
 static void queued_errors_at_issue(void **state)
 {
     struct mock *mock = *state;
-
     queued(mock, 1, 0x60, MOCK_SECTORS - 4, 8);
     issue_queued(mock, 2);
     assert_int_equal(acknowledge(mock), SDBS | TFES);
@@ -1183,7 +1135,6 @@ static void queued_errors_at_issue(void **state)
 static void queued_zero_is_65536(void **state)
 {
     struct mock *mock = *state;
-
     queued(mock, 0, 0x60, 0, 0);
     issue_queued(mock, 1);
     assert_int_equal(get(mock, TFD), 0x1051);
@@ -1195,7 +1146,6 @@ static void disk_errors(void **state)
 {
     struct mock *mock = *state;
     const uint8_t *fis = mock_ram(mock, FISES + 0x40, 20);
-
     mock->disk.bad_sector = 505;
     simple(mock, 5, 0x25, 500, 8);
     run_error(mock, 5, 0x40);
@@ -1220,7 +1170,6 @@ static void disk_errors(void **state)
 static void one_at_a_time(void **state)
 {
     struct mock *mock = *state;
-
     for (unsigned slot = 0; slot < 4; slot++)
         simple(mock, slot, 0x25, slot, 1);
     put(mock, CI, 0xf);
@@ -1243,7 +1192,6 @@ static void one_at_a_time(void **state)
 static void stop_in_flight(void **state)
 {
     struct mock *mock = *state;
-
     queued(mock, 0, 0x60, 10, 8);
     queued(mock, 1, 0x60, 20, 8);
     issue_queued(mock, 3);
@@ -1289,7 +1237,6 @@ static void stop_in_flight(void **state)
 static void stop_while_waiting(void **state)
 {
     struct mock *mock = *state;
-
     mock->disk.refuse_next = -EAGAIN;
     simple(mock, 2, 0x25, 40, 8);
     put(mock, CI, 4);
@@ -1306,7 +1253,6 @@ static void comreset_in_flight(void **state)
 {
     struct mock *mock = *state;
     uint8_t *page = mock_ram(mock, page_of(1), 4096);
-
     memset(page, 0xcc, 4096);
     queued(mock, 1, 0x60, 20, 8);
     issue_queued(mock, 2);
@@ -1328,7 +1274,6 @@ static void software_reset(void **state)
 {
     struct mock *mock = *state;
     uint8_t *fis = command_fis(mock, 0);
-
     command(mock, 0, 0, 0, 0);
     header(mock, 0, 0);
     *(uint8_t *)mock_ram(mock, LIST + 1, 1) = 0x05; /* R and C: clear busy upon R_OK */
@@ -1353,7 +1298,6 @@ static void software_reset(void **state)
 static void attach_resets(void **state)
 {
     struct mock *mock = *state;
-
     queued(mock, 1, 0x60, 20, 8);
     issue_queued(mock, 2);
     assert_int_equal(emulated_ahci.attach(&mock->dev), 0);
@@ -1370,7 +1314,6 @@ static void attach_resets(void **state)
 static void without_fre(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, CMD, ST);
     memset(mock_ram(mock, FISES, 256), 0, 256);
     simple(mock, 1, 0x25, 8, 1);
@@ -1386,7 +1329,6 @@ static uint64_t wild_address(void)
 {
     static const uint64_t bases[] = {LIST,    FISES, TABLES,          PAGES,
                                      NOWHERE, 0,     RAM_END - 0x100, UINT64_MAX - 0x80};
-
     return bases[mock_random(&seed) % 8] + mock_random(&seed) % 0x400;
 }
 
@@ -1397,14 +1339,12 @@ static void wild_memory(struct mock *mock)
     unsigned slot = mock_random(&seed) % 32;
     uint64_t r = mock_random(&seed);
     uint8_t *fis = command_fis(mock, slot), *head;
-
     queued(mock, slot, codes[r % sizeof(codes)], (r >> 8) % (MOCK_SECTORS + 8), 1 + (r >> 24) % 40);
     if (codes[r % sizeof(codes)] != 0x60 && codes[r % sizeof(codes)] != 0x61)
         fis[12] = fis[3];
     header(mock, slot, (r >> 32) % 64);
     for (unsigned i = 0; i < 64; i++) {
         uint64_t gpa = (r >> 40) % 16 ? PAGES + mock_random(&seed) % 0x40000 : wild_address();
-
         prd(mock, slot, i, gpa,
             1 + (uint32_t)mock_random(&seed) % ((r >> 44) % 2 ? 0x600 : 0x400000));
     }
@@ -1422,7 +1362,6 @@ static void wild_register(struct mock *mock, uint64_t r)
                                        PXIE, GHC, SCTL, SERR, TFD, CLB, FB,   CLBU};
     uint32_t reg = offsets[r % 16], value = (uint32_t)mock_random(&seed);
     uint64_t loaded;
-
     if ((r >> 8) % 64 == 0)
         reg = (r >> 16) % 0x1000 & ~3u;
     if (reg == CMD)
@@ -1444,11 +1383,9 @@ static void wild_register(struct mock *mock, uint64_t r)
 static void hostile(void **state)
 {
     struct mock *mock = *state;
-
     mock->disk.front.depth = 20;
     for (unsigned i = 0; i < 100000; i++) {
         uint64_t r = mock_random(&seed);
-
         if (r % 8 == 0)
             wild_memory(mock);
         wild_register(mock, mock_random(&seed));
@@ -1529,6 +1466,5 @@ int main(void)
                                               TEST(attach_resets),
                                               TEST(without_fre),
                                               TEST(hostile)};
-
     return cmocka_run_group_tests_name("emulated/ahci", tests, NULL, NULL);
 }

@@ -39,7 +39,6 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct mock *mock = *state;
-
     assert_int_equal(mock->disk.invalid, 0);
     mock_free(mock);
     return 0;
@@ -81,7 +80,6 @@ static void load_block(struct mock *mock, uint8_t *data, unsigned bytes, unsigne
 {
     for (unsigned i = 0; i < bytes; i += width) {
         uint64_t value = mock_load(mock, DATA, width);
-
         memcpy(data + i, &value, width);
     }
 }
@@ -90,7 +88,6 @@ static void store_block(struct mock *mock, const uint8_t *data, unsigned bytes, 
 {
     for (unsigned i = 0; i < bytes; i += width) {
         uint64_t value = 0;
-
         memcpy(&value, data + i, width);
         mock_store(mock, DATA, width, value);
     }
@@ -111,7 +108,6 @@ static void fill(uint8_t *data, unsigned bytes, uint8_t seed)
 static void signature(void **state)
 {
     struct mock *mock = *state;
-
     assert_int_equal(get(mock, STATUS), READY);
     assert_int_equal(get(mock, ERROR), 1);
     assert_int_equal(get(mock, COUNT), 1);
@@ -127,7 +123,6 @@ static void widths(void **state)
 {
     struct mock *mock = *state;
     uint64_t value;
-
     mock_store(mock, COUNT, 4, 0xffffff55);
     assert_int_equal(mock_load(mock, COUNT, 4), 0x55);
     assert_int_equal(mock_load(mock, COUNT, 2), 0x55);
@@ -145,7 +140,6 @@ static void widths(void **state)
 static void hob(void **state)
 {
     struct mock *mock = *state;
-
     for (unsigned reg = COUNT; reg <= HIGH; reg += 4) {
         put(mock, reg, (uint8_t)(0x10 + reg));
         put(mock, reg, (uint8_t)(0x80 + reg));
@@ -167,7 +161,6 @@ static void identify(void **state)
 {
     struct mock *mock = *state;
     uint8_t data[512], sum = 0;
-
     put(mock, COMMAND, 0xec);
     assert_true(mock->dev.line);
     assert_int_equal(get(mock, CONTROL), WANTS); /* does not acknowledge */
@@ -200,7 +193,6 @@ static void identify_large(void **state)
 {
     struct mock *mock = *state;
     uint8_t data[512];
-
     mock->disk.front.sectors = 0x123456789abcull;
     put(mock, COMMAND, 0xec);
     load_block(mock, data, 512, 4);
@@ -225,7 +217,6 @@ static void read_sectors(void **state)
 {
     struct mock *mock = *state;
     uint8_t data[512];
-
     command28(mock, 0x20, 100, 20);
     assert_int_equal(get(mock, STATUS), BUSY);
     assert_false(mock->dev.line);
@@ -253,7 +244,6 @@ static void write_sectors(void **state)
 {
     struct mock *mock = *state;
     uint8_t data[20 * 512];
-
     fill(data, sizeof(data), 5);
     command48(mock, 0x34, 3000, 20);
     assert_int_equal(get(mock, STATUS),
@@ -280,7 +270,6 @@ static void counts_of_zero(void **state)
 {
     struct mock *mock = *state;
     uint8_t data[512];
-
     mock->disk.immediate = true;
     command28(mock, 0x20, 0, 0);
     for (unsigned i = 0; i < 256; i++) {
@@ -300,7 +289,6 @@ static void multiple(void **state)
     struct mock *mock = *state;
     uint8_t data[10 * 512], seen[512];
     static const uint8_t refused[] = {3, 5, 15, 17, 32, 255};
-
     command28(mock, 0xc4, 0, 1); /* not before SET MULTIPLE */
     assert_int_equal(get(mock, STATUS), FAILED);
     assert_int_equal(get(mock, ERROR), 0x04);
@@ -347,7 +335,6 @@ static void chs(void **state)
 {
     struct mock *mock = *state;
     uint8_t data[512];
-
     put(mock, COUNT, 1);
     put(mock, LOW, 5); /* cylinder 2, head 3, sector 5 */
     put(mock, MID, 2);
@@ -394,7 +381,6 @@ static void out_of_range(void **state)
         {0x24, true, 0xffffffffffff, 1, 0x10},    {0x34, true, 0x1000000000000 - 5, 10, 0x10},
         {0x40, false, MOCK_SECTORS, 1, 0x10},     {0x42, true, MOCK_SECTORS - 300, 301, 0x10}};
     struct mock *mock = *state;
-
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (rows[i].ext)
             command48(mock, rows[i].code, rows[i].lba, rows[i].count);
@@ -420,7 +406,6 @@ static void read_error(void **state)
 {
     struct mock *mock = *state;
     uint8_t data[512];
-
     mock->disk.bad_sector = 0x205;
     command28(mock, 0x20, 0x200, 16);
     for (unsigned i = 0; i < 5; i++) {
@@ -449,7 +434,6 @@ static void write_error(void **state)
 {
     struct mock *mock = *state;
     uint8_t data[512] = {0};
-
     mock->disk.bad_sector = 7;
     command28(mock, 0x30, 7, 1);
     store_block(mock, data, 512, 4);
@@ -467,7 +451,6 @@ static void write_error(void **state)
 static void flush(void **state)
 {
     struct mock *mock = *state;
-
     for (unsigned i = 0; i < 2; i++) {
         put(mock, COMMAND, i ? 0xea : 0xe7);
         assert_int_equal(get(mock, STATUS), BUSY);
@@ -489,7 +472,6 @@ static void write_cache_off(void **state)
 {
     struct mock *mock = *state;
     uint8_t data[512] = {1};
-
     put(mock, FEATURE, 0x82);
     put(mock, COMMAND, 0xef);
     command28(mock, 0x30, 9, 1);
@@ -518,7 +500,6 @@ static void set_features(void **state)
                 {0x03, 0x45, 4}, {0xaa, 0, 0},    {0x55, 0, 0},    {0x02, 0, 0},    {0x82, 0, 0},
                 {0xcc, 0, 0},    {0x66, 0, 4},    {0x05, 1, 4},    {0x99, 0, 4}};
     struct mock *mock = *state;
-
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         put(mock, FEATURE, rows[i].feature);
         put(mock, COUNT, rows[i].count);
@@ -532,7 +513,6 @@ static void no_data_commands(void **state)
 {
     static const uint8_t good[] = {0x10, 0x70, 0xe0, 0xe1, 0xe2, 0xe3, 0xe5, 0xe6, 0x27, 0xf8};
     struct mock *mock = *state;
-
     for (unsigned i = 0; i < sizeof(good); i++) {
         put(mock, COMMAND, good[i]);
         assert_true(mock->dev.line);
@@ -547,10 +527,8 @@ static void unknown_commands_abort(void **state)
 {
     struct mock *mock = *state;
     unsigned aborted = 0;
-
     for (unsigned code = 0; code < 256; code++) {
         const struct ata_command *command = ata_command_find((uint8_t)code);
-
         if (command && !(command->flags & (ATA_DMA | ATA_NCQ)) && command->kind != ATA_READ_LOG)
             continue;
         aborted++;
@@ -567,7 +545,6 @@ static void unknown_commands_abort(void **state)
 static void diagnostic(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, LOW, 0x77);
     put(mock, DEVICE, 0x10); /* both devices obey */
     put(mock, COMMAND, 0x90);
@@ -578,7 +555,6 @@ static void diagnostic(void **state)
 static void device_one_is_absent(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, DEVICE, 0xb0);
     assert_int_equal(get(mock, STATUS), 0);
     assert_int_equal(get(mock, CONTROL), 0);
@@ -599,7 +575,6 @@ static void device_one_is_absent(void **state)
 static void interrupts_masked(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, CONTROL, 0x02);
     put(mock, COMMAND, 0xe5);
     assert_false(mock->dev.line);
@@ -618,7 +593,6 @@ static void interrupts_masked(void **state)
 static void busy_ignores_stores(void **state)
 {
     struct mock *mock = *state;
-
     command28(mock, 0x20, 10, 1);
     put(mock, LOW, 0x99);
     put(mock, DEVICE, 0xbf);
@@ -635,7 +609,6 @@ static void software_reset(void **state)
 {
     struct mock *mock = *state;
     uint8_t data[512];
-
     command28(mock, 0x20, 10, 1);
     put(mock, CONTROL, 0x04); /* while the host works */
     assert_int_equal(get(mock, STATUS), BUSY);
@@ -663,7 +636,6 @@ static void host_is_full(void **state)
 {
     struct mock *mock = *state;
     uint8_t data[512];
-
     mock->disk.refuse_next = -EAGAIN;
     command28(mock, 0x20, 12, 1);
     assert_int_equal(get(mock, STATUS), BUSY);
@@ -690,13 +662,11 @@ static void hostile(void **state)
                                      0xc6, 0xec, 0xe7, 0x40, 0x29, 0x39};
     struct mock *mock = *state;
     uint64_t seed = 0xabcdef;
-
     mock->disk.front.depth = 1;
     for (unsigned i = 0; i < 100000; i++) {
         uint64_t r = mock_random(&seed), value = mock_random(&seed), loaded;
         unsigned width = 1u << (r >> 8) % 4;
         uint64_t offset = (r >> 16) % 10 * 4;
-
         if (offset > STATUS)
             offset = (r >> 24) % 8 ? CONTROL + ((r >> 28) % 2) * 4 : (r >> 20) % 0x1000;
         offset &= ~(uint64_t)(width - 1);
@@ -756,6 +726,5 @@ int main(void)
                                               TEST(software_reset),
                                               TEST(host_is_full),
                                               TEST(hostile)};
-
     return cmocka_run_group_tests_name("emulated/ata", tests, NULL, NULL);
 }

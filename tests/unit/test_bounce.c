@@ -21,7 +21,6 @@ static uint8_t flat[MOST], memory[MOST + SEGMENTS], buffer[BOUNCE_SIZE];
 static uint32_t lay_out(struct host_disk_request *request, struct host_segment *segments)
 {
     uint32_t total = 0;
-
     *request = (struct host_disk_request){.segments = segments};
     request->nsegments = 1 + (uint32_t)rand() % SEGMENTS;
     for (uint32_t i = 0; i < request->nsegments; i++) {
@@ -36,12 +35,10 @@ static void test_pieces(void **state)
 {
     struct host_segment segments[SEGMENTS];
     struct host_disk_request request;
-
     (void)state;
     for (unsigned round = 0; round < 300; round++) {
         uint32_t total = lay_out(&request, segments), moved = 0, len, at = 0;
-
-        for (uint32_t i = 0; i < sizeof memory; i++)
+        for (uint32_t i = 0; i < sizeof(memory); i++)
             memory[i] = (uint8_t)rand();
         while ((len = bounce_piece(&request, moved)) > 0) {
             assert_true(len <= BOUNCE_SIZE);
@@ -60,12 +57,10 @@ static void test_back(void **state)
 {
     struct host_segment segments[SEGMENTS];
     struct host_disk_request request;
-
     (void)state;
     for (unsigned round = 0; round < 300; round++) {
         uint32_t total = lay_out(&request, segments), at = 0;
-
-        memset(memory, 0xa5, sizeof memory);
+        memset(memory, 0xa5, sizeof(memory));
         for (uint32_t i = 0; i < total; i++)
             flat[i] = (uint8_t)rand();
         for (uint32_t moved = 0, len; (len = bounce_piece(&request, moved)) > 0; moved += len)
@@ -83,7 +78,6 @@ int main(void)
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_back),
     };
-
     srand(1);
     return cmocka_run_group_tests_name("bounce", tests, NULL, NULL);
 }

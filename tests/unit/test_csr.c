@@ -123,7 +123,7 @@ static const struct {
 
 static void test_warl(void **state)
 {
-    for (unsigned i = 0; i < sizeof warl / sizeof warl[0]; i++) {
+    for (unsigned i = 0; i < sizeof(warl) / sizeof(warl[0]); i++) {
         setup(state);
         put(warl[i].csr, warl[i].before);
         put(warl[i].csr, warl[i].written);
@@ -149,7 +149,7 @@ static const unsigned all[] = {
     CSR_SSTATUS, CSR_SIE,    CSR_STVEC, CSR_SCOUNTEREN, CSR_SENVCFG,  CSR_SSCRATCH,
     CSR_SEPC,    CSR_SCAUSE, CSR_STVAL, CSR_SIP,        CSR_STIMECMP, CSR_SATP,
 };
-#define CSRS (sizeof all / sizeof all[0])
+#define CSRS (sizeof(all) / sizeof(all[0]))
 
 /* What the register reads after value was written over old, by the specification's words. */
 static uint64_t kept(unsigned csr, uint64_t old, uint64_t value)
@@ -209,7 +209,7 @@ static void one_access(unsigned csr)
     for (unsigned i = 1; i < 32; i++)
         assert_int_equal(vcpu->x[i], i == rd ? old : before.x[i]);
     if (!writes) {
-        assert_memory_equal(&vcpu->csr, &before.csr, sizeof before.csr);
+        assert_memory_equal(&vcpu->csr, &before.csr, sizeof(before.csr));
         assert_int_equal(vcpu->changed, 0);
         return;
     }
@@ -266,7 +266,8 @@ static void test_unknown(void **state)
 
 /* --- Where a register is more than memory ----------------------------------------------------- */
 
-/* SD and the engine follow FS; what the real hart made of it, the engine puts here (test_trap.c). */
+/* SD and the engine follow FS; what the real hart made of it, the engine puts here
+ * (test_trap.c). */
 static void test_fs(void **state)
 {
     (void)state;

@@ -45,12 +45,10 @@ static void insn_print(const char *what, const struct insn *insn)
 static void test_fields(void **state)
 {
     unsigned bad = 0;
-
     (void)state;
     for (size_t i = 0; i < COUNT(decode_cases); i++) {
         const struct insn *expect = &decode_cases[i].expect;
         struct insn insn = insn_decode(expect->raw);
-
         if (insn_equal(&insn, expect))
             continue;
         if (bad++ < 20) {
@@ -69,7 +67,6 @@ static void test_upper_half_ignored(void **state)
     (void)state;
     for (uint32_t low = 0; low < 0x10000; low++) {
         struct insn clean, dirty;
-
         if ((low & 3) == 3)
             continue;
         clean = insn_decode(low);
@@ -84,12 +81,10 @@ static void test_upper_half_ignored(void **state)
 static void test_classes(void **state)
 {
     unsigned bad = 0;
-
     (void)state;
     for (size_t i = 0; i < COUNT(decode_words); i++) {
         struct insn insn = insn_decode(decode_words[i].raw);
         struct insn bare = {.raw = insn.raw, .op = insn.op, .length = insn.length};
-
         if (insn.op == INSN_ILLEGAL || insn.op == INSN_OTHER)
             assert_true(insn_equal(&insn, &bare));
         if (insn.op == decode_words[i].op && insn.length == insn_length((uint16_t)insn.raw))
@@ -155,11 +150,9 @@ static void test_reserved(void **state)
         {0x00005053, "FADD.S rm=5"},
         {0x04007053, "FADD.H"},
     };
-
     (void)state;
     for (size_t i = 0; i < COUNT(reserved); i++) {
         struct insn insn = insn_decode(reserved[i].raw);
-
         if (insn.op != INSN_ILLEGAL)
             fail_msg("%s (%#x): op %u", reserved[i].why, (unsigned)reserved[i].raw, insn.op);
         assert_int_equal(insn.length, insn_length((uint16_t)reserved[i].raw));
@@ -185,11 +178,9 @@ static void test_hints(void **state)
         {0x8001, {.op = INSN_ALU_IMM, .funct = ALU_SRL, .rd = 8, .rs1 = 8}}, /* C.SRLI64 x8 */
         {0x8401, {.op = INSN_ALU_IMM, .funct = ALU_SRA, .rd = 8, .rs1 = 8}}, /* C.SRAI64 x8 */
     };
-
     (void)state;
     for (size_t i = 0; i < COUNT(hints); i++) {
         struct insn insn = insn_decode(hints[i].raw), expect = hints[i].expect;
-
         expect.raw = hints[i].raw;
         expect.length = 2;
         if (!insn_equal(&insn, &expect)) {
@@ -209,6 +200,5 @@ int main(void)
         cmocka_unit_test(test_hints),
         cmocka_unit_test(test_upper_half_ignored),
     };
-
     return cmocka_run_group_tests_name("decode", tests, NULL, NULL);
 }

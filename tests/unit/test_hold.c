@@ -1,6 +1,6 @@
 /*
- * core/host/hold.c: when a hold begins, goes on and ends; and that a guest for which it gains nothing is left
- * alone more and more.
+ * core/host/hold.c: when a hold begins, goes on and ends; and that a guest for which it gains
+ * nothing is left alone more and more.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -90,7 +90,6 @@ static void test_idle_ends_it(void **state)
 static void test_goes_on_while_requests_come(void **state)
 {
     unsigned looks = 0;
-
     (void)state;
     submit(HOLD_FEW);
     assert_true(begins());
@@ -117,7 +116,6 @@ static void test_no_more_requests_end_it(void **state)
 static unsigned pause_of(void)
 {
     unsigned requests = 0;
-
     while (!begins()) {
         submit(1);
         requests++;
@@ -129,7 +127,6 @@ static unsigned pause_of(void)
 static void test_leaves_alone_what_gains_nothing(void **state)
 {
     unsigned last = 0, pause = 0;
-
     (void)state;
     submit(HOLD_FEW);
     for (unsigned i = 0; i < 20; i++) {
@@ -151,7 +148,6 @@ static void test_leaves_alone_what_gains_nothing(void **state)
 static void test_learns_the_batch(void **state)
 {
     unsigned most = hold.batch;
-
     (void)state;
     submit(8);
     assert_true(begins());
@@ -201,6 +197,5 @@ int main(void)
         cmocka_unit_test_setup(test_learns_the_batch, setup),
         cmocka_unit_test_setup(test_reset, setup),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

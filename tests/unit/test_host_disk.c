@@ -1,6 +1,6 @@
 /*
- * core/host/disk.c against a virtio-blk device of the test's: when what is finished reaches the owner, and that
- * it always does.
+ * core/host/disk.c against a virtio-blk device of the test's: when what is finished reaches the
+ * owner, and that it always does.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -107,12 +107,10 @@ static bool finish(unsigned requests)
     struct virtio_queue *queue = &host.disk.queue;
     struct virtio_memory *memory = &queue->memory;
     uint16_t old = memory->used.index;
-
     for (; requests > 0 && outstanding() > 0; requests--) {
         uint16_t head = memory->avail.ring[device_seen++ % queue->size];
         const struct virtio_desc *table = (const void *)memory->desc[head].hpa;
-        const struct virtio_desc *status = table + memory->desc[head].len / sizeof *table - 1;
-
+        const struct virtio_desc *status = table + memory->desc[head].len / sizeof(*table) - 1;
         *(uint8_t *)status->hpa = 0;
         memory->used.ring[memory->used.index % queue->size].id = head;
         memory->used.index++;
@@ -152,7 +150,6 @@ static void interrupt(void)
 static void submit_as(enum host_disk_op op)
 {
     unsigned i = 0;
-
     while (busy[i])
         i++;
     segment[i] = (struct host_segment){sector[i], HOST_DISK_SECTOR};
@@ -172,7 +169,6 @@ static void submit(unsigned requests)
 static void service(struct device *dev)
 {
     struct host_disk_request *done;
-
     assert_ptr_equal(dev, &owner);
     while ((done = host.disk.front.completed(&host.disk.front)) != NULL) {
         if (done == again) {
@@ -212,9 +208,8 @@ static const struct host_owner owner_calls = {
 static void start(unsigned ablate)
 {
     const struct host_window window = {.hpa = (uint64_t)registers, .irq = 1};
-
-    memset(&host, 0, sizeof host);
-    memset(registers, 0, sizeof registers);
+    memset(&host, 0, sizeof(host));
+    memset(registers, 0, sizeof(registers));
     registers[REG_DEVICE_FEATURES / 4] = FEATURES;
     registers[REG_QUEUE_NUM_MAX / 4] = VIRTIO_QUEUE_MAX;
     registers[VIRTIO_CONFIG / 4] = 1000;
@@ -227,7 +222,7 @@ static void start(unsigned ablate)
     nwritten = 0;
     host.disk.front.end.owner = &owner;
     host.disk.front.end.calls = &owner_calls;
-    memset(busy, 0, sizeof busy);
+    memset(busy, 0, sizeof(busy));
     submitted = taken = 0;
     again = NULL;
 }
@@ -251,7 +246,8 @@ static bool is_held(void)
     return next_look() != UINT64_MAX;
 }
 
-/* A guest that makes one request after the other, on a disk that is faster. Until the first is held. */
+/* A guest that makes one request after the other, on a disk that is faster. Until the first is
+ * held. */
 static void until_held(void)
 {
     for (unsigned i = 0; !is_held(); i++) {
@@ -263,7 +259,7 @@ static void until_held(void)
     assert_int_equal(taken, submitted - 1);
 }
 
-/* --- Tests. ------------------------------------------------------------------------------------ */
+/* --- Tests. ----------------------------------------------------------------------------------- */
 
 static void test_one_at_a_time(void **state)
 {
@@ -299,7 +295,6 @@ static void test_many_at_a_time(void **state)
 static void test_a_batch_ends_a_hold(void **state)
 {
     unsigned before;
-
     (void)state;
     until_held();
     before = taken;
@@ -359,7 +354,6 @@ static void test_a_flush_ends_a_hold(void **state)
 static void test_reset_forgets_a_hold(void **state)
 {
     unsigned before;
-
     (void)state;
     until_held();
     before = taken;
@@ -368,7 +362,7 @@ static void test_reset_forgets_a_hold(void **state)
     assert_false(is_held());
     settle();
     assert_int_equal(taken, before);
-    memset(busy, 0, sizeof busy);
+    memset(busy, 0, sizeof(busy));
     submit(1);
     assert_true(finish(1));
     interrupt();
@@ -387,11 +381,11 @@ static void test_without_coalescing(void **state)
     }
 }
 
-/* With a buffer between: what reap() leaves in the used ring, because copying is dear, comes in later exits. */
+/* With a buffer between: what reap() leaves in the used ring, because copying is dear, comes in
+ * later exits. */
 static void test_copies_in_pieces(void **state)
 {
     static uint8_t buffer[BOUNCE_SIZE * BOUNCE_SLOTS];
-
     (void)state;
     start(ABLATE_COPY | ABLATE_COALESCE);
     host.disk.bounce = buffer;
@@ -435,11 +429,12 @@ static bool writes_to(const void *bytes, uint64_t len)
     return host_writes_to(&host, (uint64_t)bytes, len);
 }
 
-/* From its submission to its end by the device a read may write, whatever its owner thinks of it. */
+/* From its submission to its end by the device a read may write, whatever its owner thinks of
+ * it. */
 static void test_what_a_read_writes_to(void **state)
 {
     (void)state;
-    assert_false(writes_to(sector, sizeof sector));
+    assert_false(writes_to(sector, sizeof(sector)));
     submit(2);
     assert_int_equal(nwritten, 2); /* once for each, and before the device has it */
     assert_ptr_equal(written[1], sector[1]);
@@ -463,10 +458,11 @@ static void test_what_a_read_writes_to(void **state)
     /* A reset ends it. */
     device_seen = 0;
     host.disk.front.reset(&host.disk.front);
-    assert_false(writes_to(sector, sizeof sector));
+    assert_false(writes_to(sector, sizeof(sector)));
 }
 
-/* A device that does not come back from its reset may still write, even if its owner uses the request anew. */
+/* A device that does not come back from its reset may still write, even if its owner uses the
+ * request anew. */
 static void test_what_a_lost_disk_writes_to(void **state)
 {
     (void)state;
@@ -481,17 +477,17 @@ static void test_what_a_lost_disk_writes_to(void **state)
     registers[REG_QUEUE_NUM_MAX / 4] = VIRTIO_QUEUE_MAX;
 }
 
-/* ABLATE=copy: the device writes to a buffer of the VMM, and the VMM to the guest when a piece is there. */
+/* ABLATE=copy: the device writes to a buffer of the VMM, and the VMM to the guest when a piece is
+ * there. */
 static void test_what_a_copied_read_writes_to(void **state)
 {
     static uint8_t buffer[BOUNCE_SIZE * BOUNCE_SLOTS];
-
     (void)state;
     start(ABLATE_COPY);
     host.disk.bounce = buffer;
     submit(1);
     assert_int_equal(nwritten, 0);
-    assert_false(writes_to(sector, sizeof sector));
+    assert_false(writes_to(sector, sizeof(sector)));
     idle(true);
     assert_true(finish(1));
     interrupt();
@@ -506,12 +502,10 @@ static void test_nothing_is_forgotten(void **state)
     (void)state;
     for (unsigned seed = 0; seed < 2000; seed++) {
         bool due = false;
-
         srand(seed);
         start(0);
         for (unsigned step = 0; step < 200; step++) {
             unsigned free = REQUESTS - (submitted - taken);
-
             switch (rand() % 8) {
             case 0:
             case 1:
@@ -566,6 +560,5 @@ int main(void)
         cmocka_unit_test_setup(test_what_a_lost_disk_writes_to, setup),
         cmocka_unit_test_setup(test_what_a_copied_read_writes_to, setup),
     };
-
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

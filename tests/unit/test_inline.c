@@ -1,7 +1,7 @@
 /*
- * The code of PATCH=inline (core/engine/trap/inline_code.c): the single instructions, and trampolines, which a hart
- * of this test executes word by word and the VMM finishes from every word on, against the CSR instruction
- * in the specification's words.
+ * The code of PATCH=inline (core/engine/trap/inline_code.c): the single instructions, and
+ * trampolines, which a hart of this test executes word by word and the VMM finishes from every word
+ * on, against the CSR instruction in the specification's words.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,8 @@ static const struct {
     {CSR_SATP, false, offsetof(struct inline_page, satp)},
 };
 
-/* The form must be a load or store (op) of this register at the field; its second half must trap. */
+/* The form must be a load or store (op) of this register at the field; its second half must
+ * trap. */
 static void assert_form(uint32_t form, unsigned op, unsigned reg, size_t field)
 {
     struct insn insn = insn_decode(form);
@@ -51,7 +52,7 @@ static void check_form(unsigned funct3, unsigned rd, unsigned csr, unsigned rs1)
         assert_form(form, INSN_STORE, 0, offsetof(struct inline_page, sie));
         return;
     }
-    for (unsigned i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+    for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (fields[i].csr != csr)
             continue;
         if (!replaces && !rs1 && rd) {
@@ -103,7 +104,8 @@ struct state {
 #define LONG_ENTRY (512 + 2 * (INLINE_SITES - INLINE_LONG)) /* the first with a long body */
 #define SEPC       0xffffffff80201236ul                     /* before */
 #define PENDING    0x20ul
-#define WRITABLE   (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_FS | SSTATUS_SUM | SSTATUS_MXR)
+
+#define WRITABLE (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_SPP | SSTATUS_FS | SSTATUS_SUM | SSTATUS_MXR)
 
 static bool writes(const struct insn *insn)
 {
@@ -157,9 +159,9 @@ static void begin(const struct body_case *body, uint64_t entry, struct state *st
     inlined.page.guarded = ~body->free << 1;
     inlined.page.pending = body->pending ? PENDING : 0;
     inlined.page.sepc = vcpu->csr.sepc = SEPC;
-    memset(inlined.page.scratch, 0xa5, sizeof inlined.page.scratch);
+    memset(inlined.page.scratch, 0xa5, sizeof(inlined.page.scratch));
     vcpu->pc = entry;
-    memcpy(state->x, vcpu->x, sizeof state->x);
+    memcpy(state->x, vcpu->x, sizeof(state->x));
     state->sstatus = body->sstatus;
     state->sepc = SEPC;
 }
@@ -168,15 +170,16 @@ static void begin(const struct body_case *body, uint64_t entry, struct state *st
 static void assert_page(struct inline_page *before)
 {
     const struct inline_page *page = &inlined.page;
-    memcpy(before->saved, page->saved, sizeof before->saved[0]); /* of slot 0 alone */
-    memcpy(before->scratch, page->scratch, sizeof before->scratch);
+    memcpy(before->saved, page->saved, sizeof(before->saved[0])); /* of slot 0 alone */
+    memcpy(before->scratch, page->scratch, sizeof(before->scratch));
     before->sie = page->sie;
     before->sstatus = page->sstatus;
     before->sepc = page->sepc;
-    assert_memory_equal(before, page, sizeof *before);
+    assert_memory_equal(before, page, sizeof(*before));
 }
 
-/* The hart executes so many words, then traps, and the VMM does the rest. False: it traps or is out before. */
+/* The hart executes so many words, then traps, and the VMM does the rest. False: it traps or is out
+ * before. */
 static bool run_body(const struct body_case *body, uint64_t entry, unsigned words)
 {
     struct state state;
@@ -194,7 +197,7 @@ static bool run_body(const struct body_case *body, uint64_t entry, unsigned word
         assert_int_equal(vcpu->x[body->dead], INLINE_BACK(SITE));
         inline_restore(vcpu);
     }
-    assert_memory_equal(vcpu->x, state.x, sizeof state.x);
+    assert_memory_equal(vcpu->x, state.x, sizeof(state.x));
     assert_int_equal(csr_sstatus(vcpu), state.sstatus);
     assert_int_equal(inlined.page.sstatus | inlined.page.sie, state.sstatus);
     assert_int_equal(inlined.page.sstatus & SSTATUS_SIE, 0);
@@ -234,7 +237,7 @@ static bool make(struct body_case *body, uint64_t hot, uint64_t *entry)
 /* Every register that may be dead, every state, every word. */
 static void check_bodies(uint32_t word, const uint64_t *operands, unsigned count)
 {
-    for (unsigned i = 0; i < sizeof candidates; i++) {
+    for (unsigned i = 0; i < sizeof(candidates); i++) {
         struct body_case body = {.word = word, .dead = candidates[i]};
         uint64_t entry;
         if (!make(&body, 0, &entry))
@@ -271,7 +274,7 @@ static void test_sepc(void **state)
         check_bodies(rv_csr(RV_RW, 0, CSR_SEPC, reg), operands, 7);
 }
 
-/* --- Changes of sstatus ------------------------------------------------------------------------- */
+/* --- Changes of sstatus ----------------------------------------------------------------------- */
 
 #define FREE \
     (SSTATUS_FS | SSTATUS_SPIE | SSTATUS_SPP) /* where the kernel reaches its processes' pages */
@@ -316,7 +319,7 @@ static void check_values(unsigned funct3, unsigned rd, unsigned dead, unsigned s
     assert_true(make(&body, OTHERS, &entry));
     for (unsigned bits = 0; bits < 256; bits += step)
         check_operand(&body, entry, operand_of(bits) ^ usual);
-    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
+    for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         check_operand(&body, entry, SSTATUS_SUM | SSTATUS_SPP | (others[i] ^ usual));
     check_operand(&body, entry, SSTATUS_UXL_64 ^ usual);
     check_operand(&body, entry, ~0ul);
@@ -337,7 +340,7 @@ static void check_registers(unsigned funct3, unsigned rd, unsigned rs1)
     const uint64_t operands[] = {SSTATUS_UXL_64 | SSTATUS_FS | SSTATUS_SUM,
                                  SSTATUS_FS | SSTATUS_SPP, SSTATUS_UXL_64 | SSTATUS_MXR};
     struct body_case body = {.word = rv_csr(funct3, rd, CSR_SSTATUS, rs1), .free = FREE};
-    for (unsigned i = 0; i < sizeof candidates; i++) {
+    for (unsigned i = 0; i < sizeof(candidates); i++) {
         uint64_t entry;
         body.dead = candidates[i];
         if (!make(&body, OTHERS, &entry))
@@ -354,7 +357,7 @@ static void test_change_registers(void **state)
 {
     (void)state;
     const uint8_t results[] = {0, RA, 10, 11, 12, 13, 31};
-    for (unsigned i = 0; i < sizeof results; i++)
+    for (unsigned i = 0; i < sizeof(results); i++)
         for (unsigned rs1 = 0; rs1 < 32; rs1++) {
             if (!rs1 || rs1 != results[i])
                 check_registers(RV_RW, results[i], rs1);

@@ -1,6 +1,7 @@
 /*
- * The sites of PATCH=inline (core/engine/trap/inline_code.c): which get a trampoline, where registers are saved and
- * when they are given back, and what the VMM makes of a guest that jumps among trampolines itself.
+ * The sites of PATCH=inline (core/engine/trap/inline_code.c): which get a trampoline, where
+ * registers are saved and when they are given back, and what the VMM makes of a guest that jumps
+ * among trampolines itself.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,19 +32,19 @@ static void test_wild(void **state)
     uint64_t entry_long = inline_target(inline_try(SITE + PAGE_SIZE, SWAP));
     for (uint64_t pc = 0; pc < INLINE_LOW + 16; pc++) {
         uint64_t x[32];
-        memcpy(x, vcpu->x, sizeof x);
+        memcpy(x, vcpu->x, sizeof(x));
         vcpu->pc = pc;
         bool inside = (pc >= PAGE_SIZE && pc < PAGE_SIZE + 4 * 16) ||
                       (pc >= LONGS && pc < LONGS + 4 * 36) || pc == 1024 || pc == 1024 + 4 * SHORTS;
         if (pc == entry || pc == entry_long || (inside && pc % 4 == 0)) {
             words++;
             inline_settle(vcpu);
-            memcpy(vcpu->x, x, sizeof x);
+            memcpy(vcpu->x, x, sizeof(x));
             continue;
         }
         assert_int_equal(inline_settle(vcpu), SETTLED_WILD);
         assert_int_equal(vcpu->pc, pc);
-        assert_memory_equal(vcpu->x, x, sizeof x);
+        assert_memory_equal(vcpu->x, x, sizeof(x));
     }
     assert_int_equal(words, 2 + 16 + 2 + 36);
     vcpu->pc = UINT64_MAX - 1;
@@ -60,7 +61,7 @@ static void test_wild_return(void **state)
     while (trampolines.low[last / 4] != RV_RET)
         last += 4;
     const uint64_t elsewhere[] = {0, 2, 511, 514, 1028, last + 4, INLINE_LOW - 4, PAGE_SIZE + 2};
-    for (unsigned i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++) {
+    for (unsigned i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
         vcpu->pc = last;
         vcpu->x[RA] = elsewhere[i];
         assert_int_equal(inline_settle(vcpu), SETTLED_WILD);
@@ -107,7 +108,7 @@ static void test_refused(void **state)
     vcpu->x[T0] = SSTATUS_SUM | SSTATUS_SIE;
     vcpu->x[T1] = SSTATUS_SUM;
     inline_put(OFFSET + 4, rv_li(RA, 0));
-    for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++)
+    for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
         assert_int_equal(inline_try(SITE, refused[i]), 0);
     assert_int_equal(trampolines.sites[0] | trampolines.sites[1] | trampolines.dead_registers, 0);
 }
@@ -156,7 +157,7 @@ static void test_length(void **state)
         {rv_csr(RV_RW, A0, CSR_SSTATUS, 0), 0, 1},
         {rv_csr(RV_RW, 0, CSR_SEPC, T0), ~0ul, 0},
     };
-    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         inline_setup(state);
         inline_put(OFFSET + 4, rv_li(RA, 0));
         vcpu->x[T0] = rows[i].operand;
@@ -167,10 +168,10 @@ static void test_length(void **state)
     }
 }
 
-/* --- Return addresses that are still in a register ---------------------------------------------- */
+/* --- Return addresses that are still in a register -------------------------------------------- */
 
-/* So many sites in a row with ra dead until behind the last, made in the one order or the other; the hart
- * executes all. */
+/* So many sites in a row with ra dead until behind the last, made in the one order or the other;
+ * the hart executes all. */
 static void run_row(unsigned count)
 {
     uint32_t jump[32];
@@ -237,7 +238,7 @@ static void test_not_restored(void **state)
         {SITE + 4, back & ~1ul},      /* an address of the guest's */
         {SITE + 4, back + 4},
     };
-    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++) {
+    for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         vcpu->pc = others[i].pc;
         vcpu->x[RA] = others[i].value;
         inline_restore(vcpu);
@@ -366,7 +367,7 @@ static void test_given_back_long(void **state)
     assert_int_equal(inline_try(SITE, SWAP), jump);
 }
 
-/* --- FS ------------------------------------------------------------------------------------------ */
+/* --- FS --------------------------------------------------------------------------------------- */
 
 #define FIXED (SSTATUS_SPIE | SSTATUS_UXL_64) /* what of the real hart's sstatus is always so */
 

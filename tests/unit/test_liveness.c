@@ -1,6 +1,7 @@
 /*
- * Which registers are dead (core/isa/liveness.c): small pieces of code in a page, one rule at a time.
- * ecall ends each piece: it reads all registers, so that nothing behind it can make a register dead.
+ * Which registers are dead (core/isa/liveness.c): small pieces of code in a page, one rule at a
+ * time. ecall ends each piece: it reads all registers, so that nothing behind it can make a
+ * register dead.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -113,7 +114,7 @@ static void test_reads(void **state)
         rv_csr(RV_RW, 0, CSR_SSCRATCH, RA), /* a CSR's new value */
         0x0001e006u,                        /* c.sdsp ra */
     };
-    for (unsigned i = 0; i < sizeof reading / sizeof reading[0]; i++) {
+    for (unsigned i = 0; i < sizeof(reading) / sizeof(reading[0]); i++) {
         assert_false(passes(reading[i], RA));
         assert_true(passes(reading[i], 31));
     }
@@ -139,7 +140,7 @@ static void test_passes(void **state)
         RV_WFI,
         0x00010001u, /* c.nop, twice */
     };
-    for (unsigned i = 0; i < sizeof passing / sizeof passing[0]; i++)
+    for (unsigned i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
         assert_true(passes(passing[i], RA));
 }
 
@@ -168,7 +169,7 @@ static void test_all_read(void **state)
         0x00000000u,
         0x00018000u, /* c.lbu (Zcb) */
     };
-    for (unsigned i = 0; i < sizeof opaque / sizeof opaque[0]; i++)
+    for (unsigned i = 0; i < sizeof(opaque) / sizeof(opaque[0]); i++)
         assert_false(passes(opaque[i], RA));
 }
 
@@ -271,7 +272,8 @@ static bool is_dead_at(unsigned offset)
     return liveness_is_dead(page, offset, RA, &range);
 }
 
-/* Code must not go beyond the page: not by running on, by an instruction that lies across, by a jump. */
+/* Code must not go beyond the page: not by running on, by an instruction that lies across, by a
+ * jump. */
 static void test_page_end(void **state)
 {
     (void)state;
@@ -296,7 +298,7 @@ static void test_jumps_out(void **state)
     const int distances[] = {
         -0x100000, -0x1000, -(int)START - 4, -(int)START - 2, (int)(PAGE_SIZE - START),
         0x1000,    0xffffe};
-    for (unsigned i = 0; i < sizeof distances / sizeof distances[0]; i++) {
+    for (unsigned i = 0; i < sizeof(distances) / sizeof(distances[0]); i++) {
         put(START, rv_jal(0, distances[i]));
         put(START + 4, rv_li(RA, 0));
         assert_false(is_dead(RA));
@@ -311,7 +313,8 @@ static void test_jumps_out(void **state)
     assert_range(0, START);
 }
 
-/* The search is bounded, in its steps and by that in its depth: short of the write, or of the way back. */
+/* The search is bounded, in its steps and by that in its depth: short of the write, or of the way
+ * back. */
 static void test_budget(void **state)
 {
     (void)state;

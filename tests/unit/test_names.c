@@ -22,7 +22,7 @@
 #include "observe/report.h"
 #include "vm/vm.h"
 
-/* --- What the modules ask of the rest: nothing here is carried out. ----------------------------- */
+/* --- What the modules ask of the rest: nothing here is carried out. --------------------------- */
 
 uint64_t map_offset;
 const struct device_register
@@ -71,7 +71,6 @@ static void assert_device(const struct strategy *strategy, const char *name, uin
                           const char *load, const char *store)
 {
     static struct vm vm;
-
     vm.devices = 2;
     vm.device[1] = (struct device){.strategy = strategy, .name = name};
     assert_name(&vm, EXIT_MMIO, exit_access_detail(1, offset, false), load);
@@ -81,7 +80,6 @@ static void assert_device(const struct strategy *strategy, const char *name, uin
 static void uart_has_two_names_at_an_offset(void **state)
 {
     const struct strategy *const both[] = {&emulated_uart, &passthrough_uart};
-
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
         assert_device(both[i], "uart", 0, "uart RBR", "uart THR");
@@ -95,7 +93,6 @@ static void uart_has_two_names_at_an_offset(void **state)
 static void virtio_is_the_transport(void **state)
 {
     const struct strategy *const all[] = {&paravirt_disk, &paravirt_console, &passthrough_disk};
-
     (void)state;
     for (unsigned i = 0; i < 3; i++) {
         assert_device(all[i], "disk", 0x50, "disk QueueNotify load", "disk QueueNotify");
@@ -143,9 +140,8 @@ static void windows_of_the_board(void **state)
         {EXIT_WINDOWS, 0x0, false, "board+0x00 load"},
     };
     static struct vm vm;
-
     (void)state;
-    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_name(&vm, EXIT_BOARD,
                     exit_access_detail(cases[i].window, cases[i].offset, cases[i].store),
                     cases[i].text);
@@ -165,9 +161,8 @@ static void plic_names_sources_and_words(void **state)
         {0x202004, false, "+0x202004 load"}, {0x5ffffc, true, "+0x5ffffc store"},
     };
     static struct vm vm;
-
     (void)state;
-    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_name(&vm, EXIT_PLIC, cases[i].offset >> 2 | (cases[i].store ? EXIT_STORE : 0),
                     cases[i].text);
 }
@@ -186,11 +181,9 @@ static void lists_are_whole(void **state)
         {vplic_registers, VPLIC_SIZE},
         {rtc_registers, RTC_SIZE},
     };
-
     (void)state;
-    for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+    for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         uint64_t end = 0;
-
         for (const struct device_register *one = lists[i].registers; one->load || one->store;
              one++) {
             assert_true(one->offset >= end);
@@ -211,6 +204,5 @@ int main(void)
         cmocka_unit_test(plic_names_sources_and_words),
         cmocka_unit_test(lists_are_whole),
     };
-
     return cmocka_run_group_tests_name("register names", tests, NULL, NULL);
 }

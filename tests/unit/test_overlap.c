@@ -1,6 +1,6 @@
 /*
- * Which code overlaps with an instruction (core/isa/overlap.c): half-words in front of one in a page. NOP (4 bytes)
- * and C.NOP (2 bytes) stand for what an instruction of each length is.
+ * Which code overlaps with an instruction (core/isa/overlap.c): half-words in front of one in a
+ * page. NOP (4 bytes) and C.NOP (2 bytes) stand for what an instruction of each length is.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,7 +80,8 @@ static void test_start_of_page(void **state)
     assert_false(overlap_is_reached(page, page_before, 2));
 }
 
-/* A direct jump of each kind, forwards and back, to the half-word in front; and none when it leads elsewhere. */
+/* A direct jump of each kind, forwards and back, to the half-word in front; and none when it leads
+ * elsewhere. */
 static void test_jumps(void **state)
 {
     static const struct {

@@ -25,8 +25,7 @@ struct rig {
 
 static struct rig *rig_new(uint16_t num, bool indirect, bool event_idx)
 {
-    struct rig *rig = calloc(1, sizeof *rig);
-
+    struct rig *rig = calloc(1, sizeof(*rig));
     assert_non_null(rig);
     rig->vm.ram = calloc(1, MOCK_RAM_SIZE);
     assert_non_null(rig->vm.ram);
@@ -81,14 +80,12 @@ static void test_start(void **state)
         {8, QUEUE_GPA, UINT64_MAX - 1, QUEUE_GPA, false},
     };
     struct rig *rig = rig_new(8, true, true);
-
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct ring ring = {.num = rows[i].num,
                             .desc_gpa = rows[i].desc,
                             .driver_gpa = rows[i].driver,
                             .device_gpa = rows[i].device};
-
         assert_int_equal(ring_start(&rig->vm, &ring, true, true), rows[i].good);
         assert_int_equal(ring.ready, rows[i].good);
     }
@@ -99,7 +96,6 @@ static void test_chain(void **state)
 {
     struct rig *rig = rig_new(8, false, false);
     uint32_t id, len;
-
     (void)state;
     assert_int_equal(pop(rig), RING_EMPTY);
     guest_desc(&rig->guest, 3, DATA_GPA, 16, DESC_NEXT, 7);
@@ -136,7 +132,6 @@ static void test_chain(void **state)
 static void test_indirect(void **state)
 {
     struct rig *rig = rig_new(4, true, false);
-
     (void)state;
     /* A direct descriptor, then a table at an odd address; WRITE on the table means nothing. */
     guest_desc(&rig->guest, 0, DATA_GPA, 16, DESC_NEXT, 1);
@@ -221,11 +216,11 @@ static const struct bad {
 static void test_bad(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct rig *rig = rig_new(8, bad[i].indirect, false);
-
-        memcpy(vm_ram(&rig->vm, QUEUE_GPA, sizeof bad[i].desc), bad[i].desc, sizeof bad[i].desc);
-        memcpy(vm_ram(&rig->vm, TABLE_GPA, sizeof bad[i].table), bad[i].table, sizeof bad[i].table);
+        memcpy(vm_ram(&rig->vm, QUEUE_GPA, sizeof(bad[i]).desc), bad[i].desc, sizeof(bad[i]).desc);
+        memcpy(vm_ram(&rig->vm, TABLE_GPA, sizeof(bad[i]).table), bad[i].table,
+               sizeof(bad[i]).table);
         guest_desc(&rig->guest, 8, DATA_GPA, 1, 0, 0); /* bait, behind the end */
         guest_table(&rig->vm, TABLE_GPA, 2, DATA_GPA, 1, 0, 0);
         guest_offer(&rig->guest, bad[i].head);
@@ -239,7 +234,6 @@ static void test_too_long(void **state)
 {
     struct rig *rig = rig_new(8, true, false);
     unsigned n = RING_MAX_SEGMENTS + 1;
-
     (void)state;
     guest_desc(&rig->guest, 0, TABLE_GPA, n * 16, DESC_INDIRECT, 0);
     for (unsigned i = 0; i < n; i++)
@@ -252,7 +246,6 @@ static void test_too_long(void **state)
 static void test_avail_jump(void **state)
 {
     struct rig *rig = rig_new(8, false, false);
-
     (void)state;
     guest_desc(&rig->guest, 0, DATA_GPA, 1, 0, 0);
     guest_avail(&rig->guest)[1] = 8;
@@ -267,7 +260,6 @@ static void test_avail_jump(void **state)
 static void test_notifications(void **state)
 {
     struct rig *rig = rig_new(8, false, false);
-
     (void)state;
     guest_desc(&rig->guest, 0, DATA_GPA, 1, 0, 0);
     guest_used(&rig->guest)[0] = 77; /* whatever the guest left there */
@@ -306,7 +298,6 @@ static void test_notifications(void **state)
 static void test_interrupts(void **state)
 {
     struct rig *rig = rig_new(8, false, false);
-
     (void)state;
     assert_false(ring_wants_interrupt(&rig->vm, &rig->ring)); /* nothing was pushed */
     ring_push(&rig->vm, &rig->ring, 0, 0);
@@ -335,14 +326,14 @@ static void test_interrupts(void **state)
     rig_free(rig);
 }
 
-/* The larger queues, filled to the last entry, until the indices have wrapped; one more breaks them. */
+/* The larger queues, filled to the last entry, until the indices have wrapped; one more breaks
+ * them. */
 static void test_full(void **state)
 {
     (void)state;
     for (uint16_t num = 128; num <= RING_MAX_NUM; num *= 2) {
         struct rig *rig = rig_new(num, true, true);
         uint32_t id, len;
-
         for (unsigned i = 0; i < num; i++)
             guest_desc(&rig->guest, i, RAM_END - 1 - i, 1, DESC_WRITE, 0);
         for (unsigned total = 0; total < 70000; total += num) {
@@ -398,7 +389,6 @@ static unsigned dice(struct model *model, unsigned sides)
 static int free_desc(struct model *model)
 {
     unsigned start = dice(model, MODEL_NUM);
-
     for (unsigned i = 0; i < MODEL_NUM; i++)
         if (!model->used[(start + i) % MODEL_NUM])
             return (int)((start + i) % MODEL_NUM);
@@ -410,7 +400,6 @@ static struct guest_desc random_segment(struct model *model, struct ring_chain *
 {
     uint32_t len = 1 + dice(model, 5000);
     uint64_t gpa = DATA_GPA + dice(model, MOCK_RAM_SIZE - 0x8000 - 5000);
-
     expect->segment[expect->readable + expect->writable] = (struct ring_segment){gpa, len};
     if (write) {
         expect->writable++;
@@ -430,17 +419,15 @@ static void model_offer(struct model *model)
     bool indirect = dice(model, 2);
     struct ring_chain *expect;
     int at = head;
-
     if (head < 0)
         return;
     expect = &model->expect[head];
-    memset(expect, 0, sizeof *expect);
+    memset(expect, 0, sizeof(*expect));
     expect->head = (uint16_t)head;
     for (unsigned i = 0; i < count; i++) {
         struct guest_desc desc = random_segment(model, expect, i >= writable_from);
         uint64_t table_gpa = TABLE_GPA + 128u * (unsigned)head;
         int next = -1;
-
         if (indirect) {
             guest_table(&model->rig->vm, table_gpa, i, desc.gpa, desc.len,
                         desc.flags | (i + 1 < count ? DESC_NEXT : 0), (uint16_t)(i + 1));
@@ -468,7 +455,6 @@ static void model_pop(struct model *model)
 {
     struct ring_chain *chain = &model->rig->chain, *expect;
     unsigned count;
-
     if (!model->nwaiting) {
         assert_int_equal(pop(model->rig), RING_EMPTY);
         if (model->event_idx)
@@ -489,14 +475,13 @@ static void model_pop(struct model *model)
     }
     model->taken[model->ntaken++] = expect->head;
     model->nwaiting--;
-    memmove(model->waiting, model->waiting + 1, model->nwaiting * sizeof model->waiting[0]);
+    memmove(model->waiting, model->waiting + 1, model->nwaiting * sizeof(model->waiting[0]));
 }
 
 /* Follows the chain in the guest's own table to free its descriptors. */
 static void model_release(struct model *model, unsigned head)
 {
     struct guest_desc desc;
-
     do {
         memcpy(&desc, vm_ram(&model->rig->vm, QUEUE_GPA + 16 * head, 16), 16);
         model->used[head] = false;
@@ -509,7 +494,6 @@ static void model_push(struct model *model)
     unsigned which = model->ntaken ? dice(model, model->ntaken) : 0;
     uint32_t written = dice(model, 10000), id, len;
     uint16_t head;
-
     if (!model->ntaken)
         return;
     head = model->taken[which];
@@ -529,7 +513,6 @@ static void model_ask(struct model *model)
     struct guest_queue *guest = &model->rig->guest;
     uint16_t event = (uint16_t)(guest->used_idx + dice(model, 6) - 4);
     bool silent = dice(model, 2), expect = model->pushed && !silent;
-
     guest_avail(guest)[0] = silent;
     *guest_used_event(guest) = event;
     if (model->event_idx) {
@@ -546,7 +529,6 @@ static void test_model(void **state)
     (void)state;
     for (unsigned round = 0; round < 2; round++) {
         struct model model = {.noise = 0x1234567 + round, .event_idx = round};
-
         model.rig = rig_new(MODEL_NUM, true, model.event_idx);
         while (model.total < 70000) /* the indices have wrapped */
             switch (dice(&model, 4)) {
@@ -569,7 +551,6 @@ static void noise_desc(uint64_t *noise, struct rig *rig, uint64_t table_gpa, uns
     uint64_t r = mock_random(noise);
     uint64_t gpa = gpas[r % 6] + (r >> 8) % 32;
     uint32_t len = (r >> 16) % 4 ? 16 * ((r >> 20) % 40) : (uint32_t)mock_random(noise);
-
     guest_table(&rig->vm, table_gpa, index, gpa, len, (r >> 32) % 8, (r >> 40) % 12);
 }
 
@@ -579,12 +560,10 @@ static void test_noise(void **state)
     uint64_t noise = 42;
     uint8_t *before = malloc(0x2000);
     unsigned results[3] = {0};
-
     (void)state;
     assert_non_null(before);
     for (unsigned round = 0; round < 100000; round++) {
         uint64_t r = mock_random(&noise);
-
         assert_true(ring_start(&rig->vm, &rig->ring, r & 1, r & 2));
         for (unsigned i = 0; i < 12; i++)
             guest_avail(&rig->guest)[i] = mock_random(&noise) % 10;
@@ -595,7 +574,6 @@ static void test_noise(void **state)
         memcpy(before, rig->vm.ram, 0x2000);
         for (unsigned i = 0; i < 10; i++) {
             enum ring_result result = pop(rig);
-
             results[result]++;
             if (result != RING_CHAIN)
                 break;
@@ -629,6 +607,5 @@ int main(void)
         cmocka_unit_test(test_full),          cmocka_unit_test(test_model),
         cmocka_unit_test(test_noise),
     };
-
     return cmocka_run_group_tests_name("ring", tests, NULL, NULL);
 }

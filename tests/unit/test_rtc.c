@@ -94,8 +94,7 @@ static uint64_t host_alarm(const struct bench *bench)
 
 static int setup(void **state)
 {
-    struct bench *bench = calloc(1, sizeof *bench);
-
+    struct bench *bench = calloc(1, sizeof(*bench));
     map_offset = 0;
     line = false;
     edges = 0;
@@ -123,7 +122,6 @@ static int teardown(void **state)
 static uint32_t load(struct bench *bench, uint64_t reg)
 {
     struct mmio io = {.offset = reg, .value = ~0ull, .width = 4};
-
     assert_true(rtc_access(&bench->vcpu, NULL, &io));
     assert_true(io.value <= UINT32_MAX);
     return (uint32_t)io.value;
@@ -132,14 +130,12 @@ static uint32_t load(struct bench *bench, uint64_t reg)
 static void store(struct bench *bench, uint64_t reg, uint32_t value)
 {
     struct mmio io = {.offset = reg, .value = value, .width = 4, .store = true};
-
     assert_true(rtc_access(&bench->vcpu, NULL, &io));
 }
 
 static uint64_t guest_time(struct bench *bench)
 {
     uint64_t low = load(bench, TIME_LOW);
-
     return (uint64_t)load(bench, TIME_HIGH) << 32 | low;
 }
 
@@ -166,7 +162,6 @@ static void host_rings(void)
 static void test_time(void **state)
 {
     struct bench *bench = *state;
-
     assert_int_equal(guest_time(bench), NOW);
     /* The upper half belongs to the lower half that was read last. */
     host_is_at(bench, 0x1ffffffff);
@@ -179,7 +174,6 @@ static void test_time(void **state)
 static void test_set_time(void **state)
 {
     struct bench *bench = *state;
-
     set_time(bench, 1000);
     assert_int_equal(guest_time(bench), 1000);
     host_is_at(bench, NOW + 5);
@@ -198,7 +192,6 @@ static void test_set_time(void **state)
 static void test_alarm(void **state)
 {
     struct bench *bench = *state;
-
     store(bench, IRQ_ENABLED, 1);
     set_alarm(bench, NOW + 100);
     assert_int_equal(load(bench, ALARM_STATUS), 1);
@@ -223,7 +216,6 @@ static void test_alarm(void **state)
 static void test_alarm_in_the_past(void **state)
 {
     struct bench *bench = *state;
-
     set_alarm(bench, NOW);
     assert_int_equal(load(bench, ALARM_STATUS), 0);
     assert_false(line);
@@ -243,7 +235,6 @@ static void test_alarm_in_the_past(void **state)
 static void test_alarm_of_another_day(void **state)
 {
     struct bench *bench = *state;
-
     set_time(bench, 1000);
     set_alarm(bench, 1500);
     assert_int_equal(host_alarm(bench), NOW + 500);
@@ -259,7 +250,6 @@ static void test_alarm_of_another_day(void **state)
 static void test_late_interrupt(void **state)
 {
     struct bench *bench = *state;
-
     store(bench, IRQ_ENABLED, 1);
     set_alarm(bench, NOW + 10);
     host_is_at(bench, NOW + 10);
@@ -287,7 +277,6 @@ static void test_direct(void **state)
 {
     struct bench *bench = *state;
     uint32_t *host = bench->host_registers;
-
     host_irq = (struct host_irq){NULL, NULL};
     bench->board.plic_row = &unseen;
     assert_int_equal(rtc_init(&bench->vm), 0);
@@ -319,7 +308,6 @@ static void test_eight_bytes(void **state)
 {
     struct bench *bench = *state;
     struct mmio io = {.offset = TIME_LOW, .width = 8};
-
     host_is_at(bench, 0x1234567890abcdef);
     assert_true(rtc_access(&bench->vcpu, NULL, &io));
     assert_int_equal(io.value, 0x1234567890abcdef);
@@ -336,7 +324,6 @@ static void test_bad_accesses(void **state)
 {
     struct bench *bench = *state;
     struct mmio io = {.offset = 0};
-
     for (unsigned i = 0; i < 4; i++) {
         for (io.offset = 0; io.offset < RTC_SIZE; io.offset += 1u << i) {
             io.width = (uint8_t)(1u << i);
@@ -353,7 +340,6 @@ static void test_no_clock(void **state)
 {
     struct bench *bench = *state;
     struct mmio io = {.width = 4};
-
     memset(&bench->board.rtc, 0, sizeof(bench->board.rtc));
     bench->host.rtc = (struct host_window){.hpa = 0};
     assert_int_equal(rtc_init(&bench->vm), 0);
@@ -381,6 +367,5 @@ int main(void)
         TEST(test_bad_accesses),
         TEST(test_no_clock),
     };
-
     return cmocka_run_group_tests_name("rtc", tests, NULL, NULL);
 }

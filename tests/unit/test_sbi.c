@@ -1,6 +1,6 @@
 /*
- * Parts of the guest's SBI that a machine at hand does not show: firmwares that answer differently for absent harts,
- * a UART that stops taking bytes in the middle, and pieces.
+ * Parts of the guest's SBI that a machine at hand does not show: firmwares that answer differently
+ * for absent harts, a UART that stops taking bytes in the middle, and pieces.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,7 +38,7 @@ static long firmware_says;
 static unsigned fences, waits, raises, resumes;
 static uint64_t mask_cause;
 
-/* --- What the code under test calls ------------------------------------------------------------------ */
+/* --- What the code under test calls ----------------------------------------------------------- */
 
 struct firmware_answer firmware_call(uint64_t extension, uint64_t function, uint64_t a0,
                                      uint64_t a1, uint64_t a2)
@@ -129,7 +129,7 @@ void *vm_ram_for_write(struct vm *of, uint64_t gpa, uint64_t len)
 
 static void put(char byte)
 {
-    assert_true(out_len < sizeof out);
+    assert_true(out_len < sizeof(out));
     out[out_len++] = byte;
 }
 
@@ -179,7 +179,7 @@ static size_t end_read(struct host_console *end, uint8_t *bytes, size_t len)
     return got;
 }
 
-/* --- The guest ---------------------------------------------------------------------------------------- */
+/* --- The guest -------------------------------------------------------------------------------- */
 
 static bool never(struct device *dev, struct mmio *io)
 {
@@ -221,7 +221,7 @@ static int setup(void **state)
     firmware_says = SBI_SUCCESS;
     fences = waits = raises = resumes = 0;
     mask_cause = 0;
-    memset(ram, 0, sizeof ram);
+    memset(ram, 0, sizeof(ram));
     return 0;
 }
 
@@ -245,7 +245,7 @@ static void ecall(uint64_t eid, uint64_t fid)
     assert_int_equal(exit_detail(exit), EXIT_SBI_CALL(eid, fid));
 }
 
-/* --- Harts ---------------------------------------------------------------------------------------------- */
+/* --- Harts ------------------------------------------------------------------------------------ */
 
 struct mask_case {
     uint64_t mask, base;
@@ -265,7 +265,7 @@ static void test_masks(void **state)
 {
     (void)state;
     for (long says = SBI_SUCCESS;; says = SBI_ERR_INVALID_PARAM) {
-        for (unsigned i = 0; i < sizeof masks / sizeof masks[0]; i++) {
+        for (unsigned i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
             const struct mask_case *m = &masks[i];
             long error = m->named || m->base_exists ? SBI_SUCCESS : says;
             setup(NULL);
@@ -306,7 +306,8 @@ static void test_legacy_masks(void **state)
     }
 }
 
-/* However large a range: few fences, and one at the end of the address space is none at its begin. */
+/* However large a range: few fences, and one at the end of the address space is none at its
+ * begin. */
 static void test_ranges(void **state)
 {
     static const struct {
@@ -322,7 +323,7 @@ static void test_ranges(void **state)
                   {UINT64_MAX - 0xfff, 0x1000, 1},
                   {5, 1ul << 63, 1}};
     (void)state;
-    for (unsigned i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+    for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         setup(NULL);
         with(1, 0, ranges[i].start, ranges[i].size);
         vcpu->x[14] = UINT64_MAX;
@@ -345,7 +346,7 @@ static void test_suspend(void **state)
                    {0x90000000, RAM - 1, SBI_ERR_INVALID_ADDRESS},
                    {0xffffffff, RAM, SBI_ERR_NOT_SUPPORTED}};
     (void)state;
-    for (unsigned i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+    for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         with(refused[i].type, refused[i].address, 0, 0);
         assert_int_equal(sbi_call_hsm(vcpu, 3).error, refused[i].error);
     }
@@ -358,14 +359,14 @@ static void test_suspend(void **state)
     assert_int_equal(resumes + waits, 3);
 }
 
-/* --- Console ---------------------------------------------------------------------------------------------- */
+/* --- Console ---------------------------------------------------------------------------------- */
 
 /* The machine's UART takes few bytes at a time, in every way to cut "a\nb\n\n": each comes once. */
 static void test_uart_that_stops(void **state)
 {
     static const char wanted[] = "a\r\nb\r\n\r\n";
     (void)state;
-    for (size_t step = 1; step < sizeof wanted; step++) {
+    for (size_t step = 1; step < sizeof(wanted); step++) {
         setup(NULL);
         memcpy(ram, "a\nb\n\n", 5);
         room = 0;
@@ -383,17 +384,18 @@ static void test_uart_that_stops(void **state)
             assert_false(answer.wait);
             at += answer.value;
         }
-        assert_int_equal(out_len, sizeof wanted - 1);
+        assert_int_equal(out_len, sizeof(wanted) - 1);
         assert_memory_equal(out, wanted, out_len);
     }
 }
 
-/* Behind the ring a call takes all of its piece or nothing, and then waits for the host's interrupt. */
+/* Behind the ring a call takes all of its piece or nothing, and then waits for the host's
+ * interrupt. */
 static void test_ring(void **state)
 {
     (void)state;
     use(&queues);
-    memset(ram, '\n', sizeof ram);
+    memset(ram, '\n', sizeof(ram));
     with(RAM_SIZE, RAM, 0, 0);
     struct sbi_answer answer = sbi_call_dbcn(vcpu, 0);
     assert_int_equal(answer.value, 2048);

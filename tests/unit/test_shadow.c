@@ -1,6 +1,7 @@
 /*
- * Shadow page tables, guest walk and code patching against a model: the guest of shadow_guest.h, which does random
- * things, and single cases. What fences cost, and tables that they put aside: test_shadow_fence.c.
+ * Shadow page tables, guest walk and code patching against a model: the guest of shadow_guest.h,
+ * which does random things, and single cases. What fences cost, and tables that they put aside:
+ * test_shadow_fence.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +66,8 @@ static void test_table_in_a_patched_page(void **state)
     check_copies();
 }
 
-/* DMA that nobody sees: the copy goes when the original differs beside its sites, and stays for them. */
+/* DMA that nobody sees: the copy goes when the original differs beside its sites, and stays for
+ * them. */
 static void test_verify_of_a_copy(void **state)
 {
     static const uint32_t sites[] = {
@@ -166,7 +168,8 @@ static void test_switches(void **state)
     switches = SWITCH_ALL;
 }
 
-/* What a process's page fault was about is there when it runs again: if A allows it, and W only with D. */
+/* What a process's page fault was about is there when it runs again: if A allows it, and W only
+ * with D. */
 static void test_retry_needs_no_fault(void **state)
 {
     static const struct {

@@ -1,14 +1,16 @@
 /*
- * Fences that put tables aside, what is buried, and how much work one exit does: shadow_renew.c, shadow_drop.c,
- * shadow_search.c. The random guest of shadow_guest.h runs with next to no work allowed, so that all it maps is put
- * aside and taken up again all the time; the single cases count what is looked at.
+ * Fences that put tables aside, what is buried, and how much work one exit does: shadow_renew.c,
+ * shadow_drop.c, shadow_search.c. The random guest of shadow_guest.h runs with next to no work
+ * allowed, so that all it maps is put aside and taken up again all the time; the single cases count
+ * what is looked at.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "shadow_guest.h"
 
-/* All that random programs do, while fences put aside nearly everything and searches are too long. */
+/* All that random programs do, while fences put aside nearly everything and searches are too
+ * long. */
 static void test_random_and_stingy(void **state)
 {
     (void)state;
@@ -50,7 +52,7 @@ static void test_lawless_and_stingy(void **state)
     lawless = stingy = false;
 }
 
-/* --- A large space ----------------------------------------------------------------------------------- */
+/* --- A large space ---------------------------------------------------------------------------- */
 
 #define LARGE_TABLES 24u /* level-0 tables, of 512 pages each */
 #define LARGE_BITS   (PTE_R | PTE_W | PTE_A | PTE_D)
@@ -58,7 +60,8 @@ static void test_lawless_and_stingy(void **state)
 #define REGION       (2ul << 20)
 #define TARGETS      (RAM_GPA + 0x200000) /* 512 frames that each region maps */
 
-/* A guest that maps LARGE_TABLES regions from address 0 on, all of them in the shadow too, and what it mapped. */
+/* A guest that maps LARGE_TABLES regions from address 0 on, all of them in the shadow too, and what
+ * it mapped. */
 static uint64_t start_large(uint64_t bits)
 {
     start_small();
@@ -191,8 +194,8 @@ static void test_taken_up_is_nothing(void **state)
     check_roots();
 }
 
-/* A page that is no longer global, or now a process's, may not stay in the table that all spaces share when that is
- * taken up, through whichever view. */
+/* A page that is no longer global, or now a process's, may not stay in the table that all spaces
+ * share when that is taken up, through whichever view. */
 static void test_taken_up_is_global(void **state)
 {
     (void)state;
@@ -224,7 +227,8 @@ static void test_taken_up_is_global(void **state)
     check_counts();
 }
 
-/* A page that becomes code while tables that map it writable are aside: none of them comes back as it was. */
+/* A page that becomes code while tables that map it writable are aside: none of them comes back as
+ * it was. */
 static void test_patched_while_aside(void **state)
 {
     (void)state;
@@ -271,9 +275,10 @@ static void test_code_that_is_put_aside(void **state)
     assert_int_equal(shadow->code_epoch, epoch);
 }
 
-/* --- Forgetting -------------------------------------------------------------------------------------- */
+/* --- Forgetting ------------------------------------------------------------------------------- */
 
-/* All is forgotten in one step, and comes back to the pool two tables for each that is asked for. */
+/* All is forgotten in one step, and comes back to the pool two tables for each that is asked
+ * for. */
 static void test_buried(void **state)
 {
     (void)state;
@@ -299,8 +304,8 @@ static void test_buried(void **state)
     check_counts();
 }
 
-/* A search that would be too long drops everything instead, and a copy that was executed at two addresses is gone
- * all the same. */
+/* A search that would be too long drops everything instead, and a copy that was executed at two
+ * addresses is gone all the same. */
 static void test_search_that_is_too_long(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* The statistics and their report: nothing is lost, everything has its name, and the line is JSON. */
+/* The statistics and their report: nothing is lost, everything has its name, and the line is
+ * JSON. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,14 +30,13 @@ void channel_printf(struct host *host, const char *format, ...)
 {
     va_list arguments;
     int len;
-
     assert_non_null(host);
     va_start(arguments, format);
-    len = vsnprintf(sent + nsent, sizeof sent - nsent, format, arguments);
+    len = vsnprintf(sent + nsent, sizeof(sent) - nsent, format, arguments);
     va_end(arguments);
     assert_in_range(len, 0, 511); /* the real one cuts at 512 */
     nsent += (size_t)len;
-    assert_true(nsent < sizeof sent);
+    assert_true(nsent < sizeof(sent));
 }
 
 uint64_t io_time(void)
@@ -65,7 +65,8 @@ const char *const shadow_switch_names[] = {
     "prefill", "superpages", "cache", "shared", "fence", "retry", NULL,
 };
 
-/* Of the board's windows only a device's and the PLIC's have names here (test_names.c has the others). */
+/* Of the board's windows only a device's and the PLIC's have names here (test_names.c has the
+ * others). */
 const struct device_register *windows_registers(unsigned window)
 {
     assert_in_range(window, 0, EXIT_WINDOWS);
@@ -83,8 +84,7 @@ static const struct strategy strategy = {.name = "emulated/uart", .registers = r
 
 static int setup(void **state)
 {
-    struct bench *bench = calloc(1, sizeof *bench);
-
+    struct bench *bench = calloc(1, sizeof(*bench));
     bench->host.timebase = 10000000;
     bench->board.plic_row = &plic;
     bench->vm.host = &bench->host;
@@ -106,7 +106,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- A JSON reader that accepts or does not: RFC 8259 without escapes, fractions and booleans. -------- */
+/* --- A JSON reader that accepts or does not: RFC 8259 without escapes, fractions, booleans. --- */
 
 static const char *accept_value(const char *p);
 
@@ -121,7 +121,6 @@ static const char *accept_string(const char *p)
 static const char *accept_list(const char *p, char close)
 {
     bool object = close == '}';
-
     if (*++p == close)
         return p + 1;
     for (;;) {
@@ -139,7 +138,6 @@ static const char *accept_list(const char *p, char close)
 static const char *accept_value(const char *p)
 {
     size_t digits = strspn(p, "0123456789");
-
     if (*p == '{' || *p == '[')
         return accept_list(p, *p == '{' ? '}' : ']');
     if (*p == '"')
@@ -159,7 +157,6 @@ static void assert_sent(const char *text)
 static uint64_t total(const struct stats *stats)
 {
     uint64_t count = 0;
-
     for (unsigned i = 0; i < STATS_ROWS; i++)
         count += stats->rows[i].count;
     return count;
@@ -178,14 +175,12 @@ static void adds_up(void **state)
     struct bench *bench = *state;
     struct stats *stats = &bench->vm.stats;
     unsigned rows = 0;
-
     stats_exit(stats, exit_of(EXIT_CSR, CSR_SSTATUS), VMODE_S, 100, 7);
     stats_exit(stats, exit_of(EXIT_CSR, CSR_SSTATUS), VMODE_S, 28, 3);
     stats_exit(stats, exit_of(EXIT_CSR, CSR_SSTATUS), VMODE_U, 1, 1);
     stats_exit(stats, exit_of(EXIT_SRET, CSR_SSTATUS), VMODE_S, 0, 1);
     for (unsigned i = 0; i < STATS_ROWS; i++) {
         const struct stats_row *row = &stats->rows[i];
-
         rows += row->count > 0;
         if (exit_class(stats_row_exit(row)) != EXIT_CSR || stats_row_mode(row) != VMODE_S ||
             row->count == 0)
@@ -203,7 +198,6 @@ static void histogram_ends(void **state)
 {
     struct bench *bench = *state;
     struct stats *stats = &bench->vm.stats;
-
     stats_exit(stats, exit_of(EXIT_WFI, 0), VMODE_S, 0, 0);
     stats_exit(stats, exit_of(EXIT_WFI, 0), VMODE_S, 1, 0);
     stats_exit(stats, exit_of(EXIT_WFI, 0), VMODE_S, 2, 0);
@@ -222,7 +216,6 @@ static void overflow(void **state)
 {
     struct bench *bench = *state;
     struct stats *stats = &bench->vm.stats;
-
     for (uint32_t round = 0; round < 2; round++) {
         for (uint32_t i = 0; i < 5000; i++)
             stats_exit(stats, exit_of(some_class(i), i * 4), i & 1, i, 1);
@@ -271,8 +264,7 @@ static void names(void **state)
         {255, 0, "rest"},
     };
     struct bench *bench = *state;
-
-    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[48];
         struct exit exit = exit_of((enum exit_class)cases[i].exit_class, cases[i].detail);
         names_detail(&bench->vm, exit, text, sizeof(text));
@@ -285,7 +277,6 @@ static void line_is_json(void **state)
     struct bench *bench = *state;
     struct vm *vm = &bench->vm;
     const char *end;
-
     vm->options = (struct vm_options){
         .mem = 512u << 20, .way = {WAY_VIRTIO}, .patch = PATCH_ECALL, .shadow = 5};
     vm->device[1].count.requests = UINT64_MAX;
@@ -310,13 +301,13 @@ static void line_is_json(void **state)
     assert_sent("\"guest\":{\"instructions\":0,\"nanoseconds\":1234067800}");
 }
 
-/* A report is of what was counted when it began, however long it takes; the next one begins behind its end. */
+/* A report is of what was counted when it began, however long it takes; the next one begins behind
+ * its end. */
 static void report_in_pieces(void **state)
 {
     struct bench *bench = *state;
     struct vm *vm = &bench->vm;
     unsigned pieces = 1;
-
     stats_exit(&vm->stats, exit_of(EXIT_CSR, CSR_SSTATUS), VMODE_S, 100, 7);
     stats_exit(&vm->stats, exit_of(EXIT_SRET, 0), VMODE_S, 50, 7);
     vm->device[0].count.loads = 5;
@@ -325,7 +316,6 @@ static void report_in_pieces(void **state)
     assert_true(bench->report.active);
     for (bool more = true; more; pieces++) {
         size_t before = nsent;
-
         stats_exit(&vm->stats, exit_of(EXIT_CSR, pieces), VMODE_S, 1000, 1);
         vm->device[0].count.loads++;
         now += 1000;
@@ -369,10 +359,9 @@ static void longest_is_kept(void **state)
          .mode = VMODE_U},
         {.instructions = 1, .pc = 0x2000, .exit = exit_of(EXIT_WFI, 0), .mode = VMODE_S},
     };
-
     report_send(&bench->report, "mark", 1);
     assert_sent("],\"longest\":null,\"devices\"");
-    for (unsigned i = 0; i < sizeof exits / sizeof exits[0]; i++) {
+    for (unsigned i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
         assert_int_equal(stats_is_longest(&vm->stats, exits[i].instructions), i < 2);
         stats_note_longest(&vm->stats, &exits[i]);
     }
@@ -389,7 +378,6 @@ static void waiting_is_added(void **state)
 {
     struct bench *bench = *state;
     struct stats *stats = &bench->vm.stats;
-
     stats_waited(stats, VMODE_S, 40);
     assert_int_equal(total(stats), 0);
     stats_exit(stats, exit_of(EXIT_WFI, 0), VMODE_S, 5, 2);
@@ -398,12 +386,12 @@ static void waiting_is_added(void **state)
         assert_true(stats->rows[i].count == 0 || stats->rows[i].ticks == 42);
 }
 
-/* Who asks in the middle of a wait is told of it: idle is not the guest's time, whatever the exit is for. */
+/* Who asks in the middle of a wait is told of it: idle is not the guest's time, whatever the exit
+ * is for. */
 static void waiting_is_told_while_it_lasts(void **state)
 {
     struct bench *bench = *state;
     struct vm *vm = &bench->vm;
-
     stats_spent(&vm->stats, exit_of(EXIT_SBI, EXIT_SBI_CALL(0x48534d, 3)), VMODE_S, 10);
     stats_waited(&vm->stats, VMODE_S, 900);
     now = 1000;
@@ -420,7 +408,6 @@ static void reset_forgets(void **state)
 {
     struct bench *bench = *state;
     struct vm *vm = &bench->vm;
-
     stats_exit(&vm->stats, exit_of(EXIT_CSR, CSR_SSTATUS), VMODE_S, 100, 7);
     vm->device[0].count.loads = 5;
     vm->stats.memory = (struct stats_memory){
@@ -444,7 +431,6 @@ static void clock_is_no_count(void **state)
 {
     struct bench *bench = *state;
     struct vm *vm = &bench->vm;
-
     stats_start(&vm->stats, bench->host.timebase, false);
     stats_exit(&vm->stats, exit_of(EXIT_CSR, CSR_SSTATUS), VMODE_S, 123456, 1);
     stats_note_longest(&vm->stats, &(struct stats_longest){.instructions = 123456, .ticks = 1});
@@ -467,13 +453,12 @@ static void clock_is_no_count(void **state)
     assert_sent("\"guest\":{\"instructions\":0,");
 }
 
-/* What was learned before a reset counts for two stretches that are compared; how often the disk held something
- * back counts for each. */
+/* What was learned before a reset counts for two stretches that are compared; how often the disk
+ * held something back counts for each. */
 static void learning_is_not_forgotten(void **state)
 {
     struct bench *bench = *state;
     struct vm *vm = &bench->vm;
-
     vm->stats.memory = (struct stats_memory){.fills = 1,
                                              .prefills = 20,
                                              .early_fills = 300,
@@ -513,6 +498,5 @@ int main(void)
         TEST(clock_is_no_count),
         TEST(learning_is_not_forgotten),
     };
-
     return cmocka_run_group_tests_name("statistics", tests, NULL, NULL);
 }

@@ -27,9 +27,8 @@ static char said[256];
 void host_log(const char *format, ...)
 {
     va_list arguments;
-
     va_start(arguments, format);
-    vsnprintf(said, sizeof said, format, arguments);
+    vsnprintf(said, sizeof(said), format, arguments);
     va_end(arguments);
 }
 
@@ -94,8 +93,7 @@ struct bench {
 static void run_dtc(const char *options, const char *from, const char *to, const char *complaints)
 {
     char command[512];
-
-    snprintf(command, sizeof command, "dtc %s -o %s %s 2> %s", options, to, from, complaints);
+    snprintf(command, sizeof(command), "dtc %s -o %s %s 2> %s", options, to, from, complaints);
     assert_int_equal(system(command), 0);
 }
 
@@ -103,7 +101,6 @@ static size_t read_file(const char *path, void *bytes, size_t size)
 {
     FILE *file = fopen(path, "rb");
     size_t len;
-
     assert_non_null(file);
     len = fread(bytes, 1, size, file);
     fclose(file);
@@ -113,7 +110,6 @@ static size_t read_file(const char *path, void *bytes, size_t size)
 static void write_file(const char *path, const void *bytes, size_t len)
 {
     FILE *file = fopen(path, "wb");
-
     assert_non_null(file);
     assert_int_equal(fwrite(bytes, 1, len, file), len);
     fclose(file);
@@ -127,11 +123,10 @@ struct folder {
 static struct folder make_folder(void)
 {
     struct folder folder = {.name = "/tmp/test_tree.XXXXXX"};
-
     assert_non_null(mkdtemp(folder.name));
-    snprintf(folder.a, sizeof folder.a, "%s/a", folder.name);
-    snprintf(folder.b, sizeof folder.b, "%s/b", folder.name);
-    snprintf(folder.c, sizeof folder.c, "%s/c", folder.name);
+    snprintf(folder.a, sizeof(folder.a), "%s/a", folder.name);
+    snprintf(folder.b, sizeof(folder.b), "%s/b", folder.name);
+    snprintf(folder.c, sizeof(folder.c), "%s/c", folder.name);
     return folder;
 }
 
@@ -158,12 +153,11 @@ static const struct strategy ata = {.name = "emulated/ata",
 
 static int setup(void **state)
 {
-    struct bench *bench = calloc(1, sizeof *bench);
+    struct bench *bench = calloc(1, sizeof(*bench));
     struct folder folder = make_folder();
-
     write_file(folder.a, machine_source, strlen(machine_source));
     run_dtc("-q -I dts -O dtb", folder.a, folder.b, folder.c);
-    read_file(folder.b, bench->machine, sizeof bench->machine);
+    read_file(folder.b, bench->machine, sizeof(bench->machine));
     remove_folder(&folder);
     assert_int_equal(host_probe(&bench->host, bench->machine), 0);
     bench->vm.vcpus[0] = &bench->vcpu;
@@ -192,8 +186,7 @@ static const struct tree_config config = {
 
 static const void *build(struct bench *bench)
 {
-    int size = tree_build(&bench->vm, &bench->host, &config, bench->tree, sizeof bench->tree);
-
+    int size = tree_build(&bench->vm, &bench->host, &config, bench->tree, sizeof(bench->tree));
     assert_true(size > 0);
     assert_int_equal(size, fdt_totalsize(bench->tree));
     return bench->tree;
@@ -203,7 +196,6 @@ static uint32_t cell(const void *fdt, const char *path, const char *name, unsign
 {
     int len;
     const fdt32_t *cells = fdt_getprop(fdt, fdt_path_offset(fdt, path), name, &len);
-
     assert_non_null(cells);
     assert_true(len >= (int)(4 * (i + 1)));
     return fdt32_to_cpu(cells[i]);
@@ -212,7 +204,6 @@ static uint32_t cell(const void *fdt, const char *path, const char *name, unsign
 static void assert_text(const void *fdt, const char *path, const char *name, const char *text)
 {
     const char *seen = fdt_getprop(fdt, fdt_path_offset(fdt, path), name, NULL);
-
     assert_non_null(seen);
     assert_string_equal(seen, text);
 }
@@ -222,7 +213,6 @@ static void assert_text(const void *fdt, const char *path, const char *name, con
 static void probe_facts(void **state)
 {
     struct host *host = &((struct bench *)*state)->host;
-
     assert_int_equal(host->ram_hpa, 0x80000000);
     assert_int_equal(host->ram_size, 0x22000000);
     assert_int_equal(host->firmware_end, 0x80060000);
@@ -249,15 +239,14 @@ static void probe_without(void **state)
     static const char *const paths[] = {"/memory@80000000", "/cpus/cpu@0", "/soc/plic@c000000",
                                         "/soc/serial@10000000", "/soc/test@100000"};
     struct bench *bench = *state;
-
-    for (unsigned i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        memcpy(bench->tree, bench->machine, sizeof bench->tree);
+    for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        memcpy(bench->tree, bench->machine, sizeof(bench->tree));
         assert_int_equal(fdt_nop_node(bench->tree, fdt_path_offset(bench->tree, paths[i])), 0);
         said[0] = 0;
         assert_true(host_probe(&bench->host, bench->tree) < 0);
         assert_true(strlen(said) > 20);
     }
-    memset(bench->tree, 0, sizeof bench->tree);
+    memset(bench->tree, 0, sizeof(bench->tree));
     assert_true(host_probe(&bench->host, bench->tree) < 0);
 }
 
@@ -266,15 +255,13 @@ static void probe_many_slots(void **state)
 {
     struct bench *bench = *state;
     char name[32];
-
-    assert_int_equal(fdt_open_into(bench->machine, bench->tree, sizeof bench->tree), 0);
+    assert_int_equal(fdt_open_into(bench->machine, bench->tree, sizeof(bench->tree)), 0);
     for (unsigned slot = 2; slot <= HOST_VIRTIO_SLOTS; slot++) {
         int node = fdt_path_offset(bench->tree, "/soc");
-
         said[0] = 0;
         assert_int_equal(host_probe(&bench->host, bench->tree), 0);
         assert_int_equal(bench->host.virtios, slot);
-        snprintf(name, sizeof name, "virtio_mmio@%x", 0x10001000 + 0x1000 * slot);
+        snprintf(name, sizeof(name), "virtio_mmio@%x", 0x10001000 + 0x1000 * slot);
         node = fdt_add_subnode(bench->tree, node, name);
         assert_true(node > 0);
         assert_int_equal(fdt_setprop_string(bench->tree, node, "compatible", "virtio,mmio"), 0);
@@ -286,7 +273,6 @@ static void probe_many_slots(void **state)
 static void chosen(void **state)
 {
     const void *fdt = build(*state);
-
     assert_text(fdt, "/chosen", "bootargs", config.bootargs);
     assert_int_equal(cell(fdt, "/chosen", "linux,initrd-start", 1), 0x88000000);
     assert_int_equal(cell(fdt, "/chosen", "linux,initrd-end", 1), 0x88012345);
@@ -299,7 +285,6 @@ static void memory(void **state)
 {
     const void *fdt = build(*state);
     int node = fdt_path_offset(fdt, "/reserved-memory/mmode_resv0@80040000");
-
     assert_int_equal(cell(fdt, "/memory@80000000", "reg", 1), 0x80000000);
     assert_int_equal(cell(fdt, "/memory@80000000", "reg", 3), 0x20000000);
     assert_true(node > 0);
@@ -315,11 +300,10 @@ static void isa(void **state)
     int len;
     const char *seen = fdt_getprop(fdt, fdt_path_offset(fdt, "/cpus/cpu@0"), "riscv,isa-extensions",
                                    &len);
-
     assert_text(fdt, "/cpus/cpu@0", "riscv,isa", "rv64imafdc_zicbom_zicboz_zicntr_zba_sstc_svadu");
     assert_text(fdt, "/cpus/cpu@0", "riscv,isa-base", "rv64i");
-    assert_int_equal(len, sizeof list);
-    assert_memory_equal(seen, list, sizeof list);
+    assert_int_equal(len, sizeof(list));
+    assert_memory_equal(seen, list, sizeof(list));
     assert_text(fdt, "/cpus/cpu@0", "mmu-type", "riscv,sv39");
     assert_int_equal(cell(fdt, "/cpus/cpu@0", "riscv,cbom-block-size", 0), 64);
     assert_true(fdt_getprop(fdt, fdt_path_offset(fdt, "/cpus/cpu@0"), "riscv,cbop-block-size",
@@ -331,7 +315,6 @@ static void board(void **state)
     const void *fdt = build(*state);
     uint32_t intc = cell(fdt, "/cpus/cpu@0/interrupt-controller", "phandle", 0);
     uint32_t plic = cell(fdt, "/soc/plic@c000000", "phandle", 0);
-
     assert_int_equal(cell(fdt, "/soc/plic@c000000", "riscv,ndev", 0), 95);
     assert_int_equal(cell(fdt, "/soc/plic@c000000", "interrupts-extended", 0), intc);
     assert_int_equal(cell(fdt, "/soc/plic@c000000", "interrupts-extended", 3), 9);
@@ -355,10 +338,8 @@ static void no_room(void **state)
 {
     struct bench *bench = *state;
     size_t size = fdt_totalsize(build(bench));
-
     for (size_t room = 0; room < size; room += 16) {
         uint8_t *buffer = malloc(room + 1); /* the address sanitizer watches its end */
-
         buffer[room] = 0xa5;
         assert_true(tree_build(&bench->vm, &bench->host, &config, buffer, room) < 0);
         assert_int_equal(buffer[room], 0xa5);
@@ -373,10 +354,9 @@ static void dtc_accepts(void **state)
     struct folder folder = make_folder();
     char complaints[4096];
     size_t len;
-
     write_file(folder.a, bench->tree, fdt_totalsize(build(bench)));
     run_dtc("-I dtb -O dts", folder.a, folder.b, folder.c);
-    len = read_file(folder.c, complaints, sizeof complaints - 1);
+    len = read_file(folder.c, complaints, sizeof(complaints) - 1);
     complaints[len] = 0;
     assert_string_equal(complaints, "");
     remove_folder(&folder);
@@ -391,6 +371,5 @@ int main(void)
         TEST(chosen),      TEST(memory),        TEST(isa),
         TEST(board),       TEST(no_room),       TEST(dtc_accepts),
     };
-
     return cmocka_run_group_tests_name("device tree", tests, NULL, NULL);
 }

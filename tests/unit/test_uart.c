@@ -48,7 +48,6 @@ static void reset_values(void **state)
     } expected[] = {{DATA, 0},   {IER, 0},    {IIR, 0x01}, {LCR, 0},
                     {MCR, 0x08}, {LSR, 0x60}, {MSR, 0xb0}, {SCR, 0}};
     struct mock *mock = *state;
-
     for (unsigned i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
         assert_int_equal(get(mock, expected[i].reg), expected[i].value);
     assert_false(mock->dev.line);
@@ -62,7 +61,6 @@ static void read_back(void **state)
     } expected[] = {{IER, 0xff, 0x0f}, {LCR, 0x5b, 0x5b}, {MCR, 0xef, 0x0f}, {SCR, 0xa5, 0xa5},
                     {SCR, 0x5a, 0x5a}, {LSR, 0x00, 0x60}, {MSR, 0x00, 0xb0}};
     struct mock *mock = *state;
-
     for (unsigned i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
         put(mock, expected[i].reg, expected[i].stored);
         assert_int_equal(get(mock, expected[i].reg), expected[i].loaded);
@@ -72,7 +70,6 @@ static void read_back(void **state)
 static void divisor_latch(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, IER, 0x05);
     put(mock, LCR, 0x83);
     assert_int_equal(get(mock, DATA), 12);
@@ -90,7 +87,6 @@ static void widths(void **state)
 {
     struct mock *mock = *state;
     uint64_t value;
-
     put(mock, SCR, 0x77);
     assert_int_equal(mock_load(mock, SCR, 1), 0x77);
     assert_int_equal(mock_load(mock, 4, 4), 0x08); /* MCR alone, not four registers */
@@ -107,7 +103,6 @@ static void widths(void **state)
 static void transmit(void **state)
 {
     struct mock *mock = *state;
-
     for (const char *c = "hello"; *c; c++) {
         assert_true(get(mock, LSR) & 0x20);
         put(mock, DATA, (uint8_t)*c);
@@ -122,7 +117,6 @@ static void transmit(void **state)
 static void transmit_waits_for_the_host(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, FCR, 0x01);
     mock->console.room = 0;
     for (char c = 'a'; c < 'a' + 16; c++) {
@@ -145,7 +139,6 @@ static void transmit_waits_for_the_host(void **state)
 static void transmit_overrun(void **state)
 {
     struct mock *mock = *state;
-
     mock->console.room = 0;
     put(mock, DATA, 'x');
     put(mock, DATA, 'y'); /* no FIFO: the holding register is overwritten */
@@ -166,7 +159,6 @@ static void transmit_overrun(void **state)
 static void thre_interrupt(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, IER, 0x02); /* enabling it while empty raises it */
     assert_true(mock->dev.line);
     assert_int_equal(get(mock, IIR), 0x02); /* which IIR clears */
@@ -190,17 +182,16 @@ static void thre_interrupt(void **state)
     assert_false(mock->dev.line);
 }
 
-/* What makes the PLIC's source pending again while the line stays high, as on QEMU: news, and no other access. */
+/* What makes the PLIC's source pending again while the line stays high, as on QEMU: news, and no
+ * other access. */
 static void asserted_again(void **state)
 {
     static const unsigned idle[] = {LSR, MSR, SCR, LCR, MCR, IER};
     struct mock *mock = *state;
-
     put(mock, IER, 0x02);
     assert_int_equal(mock->asserted, 1);
     for (unsigned i = 0; i < sizeof(idle) / sizeof(idle[0]); i++) {
         uint8_t value = get(mock, idle[i]);
-
         put(mock, idle[i], value);
     }
     mock_service(mock); /* nothing has come */
@@ -232,7 +223,6 @@ static void asserted_again(void **state)
 static void receive_without_fifo(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, IER, 0x01);
     type(mock, "abc");
     assert_true(mock->dev.line);
@@ -255,7 +245,6 @@ static void receive_trigger_levels(void **state)
         uint8_t fcr, level;
     } levels[] = {{0x01, 1}, {0x41, 4}, {0x81, 8}, {0xc1, 14}};
     struct mock *mock = *state;
-
     put(mock, IER, 0x01);
     for (unsigned i = 0; i < 4; i++) {
         put(mock, FCR, levels[i].fcr);
@@ -278,7 +267,6 @@ static void receive_leaves_the_rest_at_the_host(void **state)
 {
     struct mock *mock = *state;
     char text[101], seen[101];
-
     for (unsigned i = 0; i < 100; i++)
         text[i] = (char)(' ' + i % 90);
     put(mock, FCR, 0x01);
@@ -288,7 +276,6 @@ static void receive_leaves_the_rest_at_the_host(void **state)
     assert_int_equal(mock->console.input_taken, 16);
     for (unsigned i = 0; i < 100; i++) {
         uint8_t lsr = get(mock, LSR);
-
         assert_int_equal(lsr & 0x03, 0x01); /* data, no overrun */
         seen[i] = (char)get(mock, DATA);
     }
@@ -299,7 +286,6 @@ static void receive_leaves_the_rest_at_the_host(void **state)
 static void fifo_control(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, FCR, 0xc1);
     assert_int_equal(get(mock, IIR), 0xc1);
     type(mock, "abc");
@@ -323,7 +309,6 @@ static void fifo_control(void **state)
 static void loopback_data(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, FCR, 0x01);
     put(mock, MCR, 0x10);
     type(mock, "host"); /* waits outside */
@@ -348,7 +333,6 @@ static void loopback_data(void **state)
 static void loopback_without_fifo(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, MCR, 0x10);
     put(mock, DATA, 1);
     put(mock, DATA, 2);
@@ -364,7 +348,6 @@ static void loopback_modem_lines(void **state)
     } wires[] = {{0x11, 0x20}, {0x12, 0x10}, {0x14, 0x40}, {0x18, 0x80},
                  {0x1a, 0x90}, {0x1f, 0xf0}, {0x10, 0x00}};
     struct mock *mock = *state;
-
     for (unsigned i = 0; i < sizeof(wires) / sizeof(wires[0]); i++) {
         put(mock, MCR, wires[i].mcr);
         assert_int_equal(get(mock, MSR) & 0xf0, wires[i].lines);
@@ -377,7 +360,6 @@ static void loopback_modem_lines(void **state)
 static void modem_status_interrupt(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, MCR, 0x10);
     get(mock, MSR);
     put(mock, IER, 0x08);
@@ -399,7 +381,6 @@ static void modem_status_interrupt(void **state)
 static void interrupt_priorities(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, FCR, 0x41);
     put(mock, MCR, 0x10);
     for (unsigned i = 0; i < 17; i++)
@@ -423,7 +404,6 @@ static void interrupt_priorities(void **state)
 static void attach_resets(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, FCR, 0xc1);
     put(mock, IER, 0x0f);
     put(mock, SCR, 9);
@@ -439,12 +419,10 @@ static void hostile(void **state)
 {
     struct mock *mock = *state;
     uint64_t seed = 0x1234567;
-
     for (unsigned i = 0; i < 100000; i++) {
         uint64_t r = mock_random(&seed), value;
         unsigned width = 1u << (r >> 8) % 4;
         uint64_t offset = (r >> 16) % 12 & ~(uint64_t)(width - 1);
-
         if ((r >> 32) % 64 == 0)
             mock->console.noutput = 0;
         if ((r >> 40) % 4 == 0)
@@ -465,7 +443,6 @@ static void in_order_under_pressure(void **state)
     struct mock *mock = *state;
     uint64_t seed = 99;
     uint8_t next = 0;
-
     put(mock, FCR, 0x01);
     for (unsigned i = 0; i < 20000; i++) {
         mock->console.room = mock_random(&seed) % 9;
@@ -484,7 +461,6 @@ static void in_order_under_pressure(void **state)
 static void run_ahead_gathers(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, FCR, 0x01);
     put(mock, IER, 0x02);
     mock->vm.runs_ahead = true;
@@ -506,7 +482,6 @@ static void run_ahead_gathers(void **state)
 static void run_ahead_sends_before_any_other_access(void **state)
 {
     struct mock *mock = *state;
-
     put(mock, FCR, 0x01);
     mock->vm.runs_ahead = true;
     put(mock, DATA, 'x');
@@ -520,21 +495,19 @@ static void run_ahead_sends_before_any_other_access(void **state)
     assert_int_equal(mock->console.noutput, 3);
 }
 
-/* The same accesses with and without it: every load, and the line where the guest goes on, are equal. */
+/* The same accesses with and without it: every load, and the line where the guest goes on, are
+ * equal. */
 static void run_ahead_is_not_seen(void **state)
 {
     struct mock *gathers = *state, *plain = mock_new_console(&emulated_uart);
     uint64_t seed = 7;
-
     for (unsigned i = 0; i < 20000 && plain->console.noutput < MOCK_CONSOLE_SIZE - 64; i++) {
         uint64_t r = mock_random(&seed);
-
         gathers->console.room = plain->console.room = r >> 8 & 3 ? SIZE_MAX : r >> 10 & 31;
         gathers->vm.runs_ahead = r >> 16 & 1;
         for (unsigned n = r >> 20 & 31; n; n--) {
             unsigned reg = mock_random(&seed) & 15;
             uint8_t value = (uint8_t)mock_random(&seed);
-
             if (reg >= 8)
                 reg = DATA; /* stores of data, above all */
             if (reg == LCR || (reg == MCR && value & 7) || (reg == FCR && value & 14))
@@ -582,6 +555,5 @@ int main(void)
                                               TEST(run_ahead_gathers),
                                               TEST(run_ahead_sends_before_any_other_access),
                                               TEST(run_ahead_is_not_seen)};
-
     return cmocka_run_group_tests_name("emulated/uart", tests, NULL, NULL);
 }

@@ -243,8 +243,8 @@ static void test_external_line(void **state)
 static void test_reset(void **state)
 {
     (void)state;
-    memset(vcpu->x, 0xff, sizeof vcpu->x);
-    memset(&vcpu->csr, 0xff, sizeof vcpu->csr);
+    memset(vcpu->x, 0xff, sizeof(vcpu->x));
+    memset(&vcpu->csr, 0xff, sizeof(vcpu->csr));
     put_state(0xf);
     vcpu->external = true;
     vcpu_reset(vcpu, 0x80200000, 0x8f000000);
@@ -265,7 +265,7 @@ static void test_reset(void **state)
 static void test_resume(void **state)
 {
     (void)state;
-    memset(vcpu->x, 0xff, sizeof vcpu->x);
+    memset(vcpu->x, 0xff, sizeof(vcpu->x));
     put_state(0xf);
     vcpu->csr.sip = SIP_SSIP;
     vcpu->csr.sie = SIP_ALL;

@@ -1,6 +1,6 @@
 /*
- * devices/paravirt/disk.c: every request and its errors, any layout, many in flight, a full host, and
- * reset with requests in flight.
+ * devices/paravirt/disk.c: every request and its errors, any layout, many in flight, a full host,
+ * and reset with requests in flight.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -54,7 +54,6 @@ static void rig_start(struct rig *rig, uint64_t features)
 static struct rig rig_up(uint64_t features)
 {
     struct rig rig = {.mock = mock_new_disk(&paravirt_disk)};
-
     rig_start(&rig, features);
     return rig;
 }
@@ -67,7 +66,6 @@ static uint8_t *status_byte(struct rig *rig, unsigned slot)
 static void header(struct rig *rig, unsigned slot, uint32_t type, uint64_t sector)
 {
     uint8_t *bytes = mock_ram(rig->mock, HEADER_GPA + 16 * slot, 16);
-
     memset(bytes, 0, 16);
     memcpy(bytes, &type, 4);
     memcpy(bytes + 8, &sector, 8);
@@ -77,7 +75,6 @@ static void header(struct rig *rig, unsigned slot, uint32_t type, uint64_t secto
 static void offer_as(struct rig *rig, unsigned slot, uint32_t type, uint64_t gpa, uint32_t len)
 {
     uint16_t at = (uint16_t)(3 * slot), to_guest = type == IN || type == GET_ID ? DESC_WRITE : 0;
-
     *status_byte(rig, slot) = NONE;
     guest_desc(&rig->queue, at, HEADER_GPA + 16 * slot, 16, DESC_NEXT, len ? at + 1 : at + 2);
     if (len)
@@ -98,7 +95,6 @@ static unsigned perform(struct rig *rig, uint32_t type, uint64_t sector, uint64_
 {
     uint32_t id, written, filled = type == IN ? len : type == GET_ID ? (len < 20 ? len : 20) : 0;
     unsigned status;
-
     offer(rig, 0, type, sector, gpa, len);
     guest_notify(rig->mock, 0);
     mock_disk_finish(rig->mock);
@@ -134,11 +130,9 @@ static void test_identity(void **state)
         {true, true, true, SEG_MAX | BLK_SIZE | FLUSH | RO},
     };
     struct rig rig = rig_up(USUAL);
-
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         uint64_t features;
-
         rig.mock->disk.front.read_only = rows[i].read_only;
         rig.mock->disk.front.can_discard = rows[i].can_discard;
         rig.mock->disk.front.can_write_zeroes = rows[i].can_write_zeroes;
@@ -165,7 +159,6 @@ static void test_in_out(void **state)
     struct rig rig = rig_up(USUAL);
     uint8_t *data = mock_ram(rig.mock, DATA_GPA, 8192);
     unsigned asks;
-
     (void)state;
     asks = rig.mock->vm.writable_asks;
     assert_int_equal(perform(&rig, IN, 3, DATA_GPA, 4096), OK);
@@ -215,10 +208,9 @@ static void test_errors(void **state)
         {IN, 77, 512, IOERR},
     };
     struct rig rig = rig_up(USUAL);
-
     (void)state;
     rig.mock->disk.bad_sector = 77;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         assert_int_equal(perform(&rig, rows[i].type, rows[i].sector, DATA_GPA, rows[i].len),
                          rows[i].status);
     assert_int_equal(rig.mock->dev.count.bytes, 0);
@@ -237,7 +229,6 @@ static void test_errors(void **state)
 static void test_read_only(void **state)
 {
     struct rig rig = {.mock = mock_new_disk(&paravirt_disk)};
-
     (void)state;
     rig.mock->disk.front.read_only = true;
     rig_start(&rig, FEATURE_VERSION_1 | RO | FLUSH);
@@ -254,11 +245,9 @@ static void test_get_id(void **state)
     static const uint8_t id[20] = "MOCK0001";
     struct rig rig = rig_up(USUAL);
     uint8_t *data = mock_ram(rig.mock, DATA_GPA, 64);
-
     (void)state;
     for (unsigned len = 0; len <= 24; len += 4) {
         unsigned expect = len < 20 ? len : 20;
-
         memset(data, 0xcc, 64);
         assert_int_equal(perform(&rig, GET_ID, 0, DATA_GPA, len), OK);
         if (len)
@@ -276,7 +265,6 @@ static unsigned range(struct rig *rig, uint32_t type, uint64_t sector, uint32_t 
                       uint32_t flags, uint32_t len)
 {
     uint8_t *data = mock_ram(rig->mock, DATA_GPA, 32);
-
     memset(data, 0, 32);
     memcpy(data, &sector, 8);
     memcpy(data + 8, &count, 4);
@@ -308,9 +296,8 @@ static void test_ranges(void **state)
         {ZERO, 0, 1, 0, 32, UNSUPP},
     };
     struct rig rig = rig_up(USUAL);
-
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         assert_int_equal(
             range(&rig, rows[i].type, rows[i].sector, rows[i].count, rows[i].flags, rows[i].len),
             rows[i].status);
@@ -336,7 +323,6 @@ static void test_writethrough(void **state)
 {
     struct rig rig = rig_up(FEATURE_VERSION_1 | WRITE_ZEROES | DISCARD);
     uint32_t id, len;
-
     (void)state;
     assert_int_equal(perform(&rig, OUT, 1, DATA_GPA, 512), OK);
     assert_int_equal(rig.mock->disk.submits[HOST_DISK_FLUSH], 1);
@@ -363,13 +349,12 @@ static void test_writethrough(void **state)
 
 /* --- Layout ---------------------------------------------------------------------------------- */
 
-/* The device tells the core of what it writes itself, status and used ring, as much for a read as for a write:
- * the data is the concern of the host's disk (test_host_disk.c). */
+/* The device tells the core of what it writes itself, status and used ring, as much for a read as
+ * for a write: the data is the concern of the host's disk (test_host_disk.c). */
 static void test_asks(void **state)
 {
     struct rig rig = rig_up(USUAL);
     unsigned asks[2];
-
     (void)state;
     for (unsigned type = IN; type <= OUT; type++) {
         asks[type] = rig.mock->vm.writable_asks;
@@ -390,14 +375,12 @@ static void test_layout(void **state)
     struct rig rig = rig_up(USUAL);
     uint8_t *request = mock_ram(rig.mock, DATA_GPA, 1024), *answer = request + 0x8000;
     uint32_t id, len;
-
     (void)state;
-    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++)
+    for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++)
         for (unsigned type = IN; type <= OUT; type++) {
             uint32_t readable = type == IN ? 16 : 528, writable = type == IN ? 513 : 1, n = 0;
             uint32_t least = (readable + 511) / 120; /* keeps the chain short enough */
             uint64_t sector = 10 + i;
-
             memset(request, 0x30 + (int)i, 1024);
             memset(answer, NONE, 1024);
             memset(request, 0, 16);
@@ -441,12 +424,10 @@ static void test_segments(void **state)
 {
     struct rig rig = rig_up(USUAL);
     uint32_t id, len;
-
     (void)state;
     /* seg_max pages in place; one more is refused, with the answer where it belongs. */
     for (unsigned segments = 125; segments <= 127; segments++) {
         unsigned n = segments + 2, first = segments == 127; /* 127: the header inside the first */
-
         header(&rig, 0, OUT, 0);
         *status_byte(&rig, 0) = NONE;
         memcpy(mock_ram(rig.mock, DATA_GPA, 16), mock_ram(rig.mock, HEADER_GPA, 16), 16);
@@ -478,7 +459,6 @@ static void test_no_request(void **state)
     (void)state;
     for (unsigned i = 0; i < 3; i++) {
         struct rig rig = rig_up(USUAL);
-
         header(&rig, 0, IN, 0);
         if (i == 0) /* header too short */
             guest_desc(&rig.queue, 0, HEADER_GPA, 15, DESC_NEXT, 1);
@@ -504,7 +484,6 @@ static void test_depth(void **state)
         unsigned done[40] = {0}, total = 0;
         uint64_t noise = 5;
         uint32_t id, len;
-
         rig.mock->disk.front.depth = depth;
         for (unsigned slot = 0; slot < 40; slot++)
             offer(&rig, slot, IN, 100 + slot, DATA_GPA + 4096 * slot, 1024);
@@ -517,7 +496,6 @@ static void test_depth(void **state)
             mock_service(rig.mock);
             while (guest_take(&rig.queue, &id, &len)) {
                 unsigned slot = id / 3;
-
                 assert_int_equal(len, 1025);
                 assert_int_equal(*status_byte(&rig, slot), OK);
                 assert_pattern(mock_ram(rig.mock, DATA_GPA + 4096 * slot, 1024), 100 + slot, 1024);
@@ -535,12 +513,12 @@ static void test_depth(void **state)
     }
 }
 
-/* One request, or one completion, for each time that the device has its turn: all arrive, in order. */
+/* One request, or one completion, for each time that the device has its turn: all arrive, in
+ * order. */
 static void test_pieces(void **state)
 {
     struct rig rig = rig_up(USUAL);
     uint32_t id, len;
-
     (void)state;
     rig.mock->vm.yield_after = 1;
     for (unsigned slot = 0; slot < 40; slot++) /* every other one is answered at once */
@@ -560,7 +538,6 @@ static void test_pieces(void **state)
     }
     for (unsigned i = 0; i < 40; i++) {
         unsigned slot = i < 20 ? 2 * i : 2 * (i - 20) + 1;
-
         assert_true(guest_take(&rig.queue, &id, &len));
         assert_int_equal(id, 3 * slot);
         assert_int_equal(*status_byte(&rig, slot), slot % 2 ? OK : UNSUPP);
@@ -585,7 +562,6 @@ static void test_large_queue(void **state)
 {
     struct rig rig = rig_up(USUAL);
     uint32_t id, len;
-
     (void)state;
     rig_start_at(&rig, USUAL, LARGE_GPA, 1024);
     for (unsigned round = 0; round < 200; round++) { /* the indices wrap at 65,536 */
@@ -610,7 +586,6 @@ static void test_legacy_types(void **state)
 {
     struct rig rig = rig_up(USUAL);
     uint8_t *data = mock_ram(rig.mock, DATA_GPA, 1024);
-
     (void)state;
     assert_int_equal(perform(&rig, BARRIER | OUT, 5, DATA_GPA, 512), OK);
     assert_memory_equal(rig.mock->disk.image + 5 * 512, data, 512);
@@ -632,7 +607,6 @@ static void test_legacy_types(void **state)
 static void test_header_changes(void **state)
 {
     struct rig rig = rig_up(USUAL);
-
     (void)state;
     rig.mock->disk.front.depth = 1;
     offer(&rig, 0, IN, 1, DATA_GPA, 512);
@@ -656,7 +630,6 @@ static void test_reset(void **state)
         struct rig rig = rig_up(USUAL);
         unsigned resets = rig.mock->disk.resets;
         uint8_t *before = malloc(0x40000);
-
         assert_non_null(before);
         rig.mock->disk.front.depth = 2;
         for (unsigned slot = 0; slot < 6; slot++)
@@ -694,7 +667,6 @@ static void test_reset(void **state)
 static void test_broken_in_flight(void **state)
 {
     struct rig rig = rig_up(USUAL);
-
     (void)state;
     rig.mock->disk.front.depth = 2;
     for (unsigned slot = 0; slot < 4; slot++)
@@ -718,7 +690,6 @@ static void test_broken_in_flight(void **state)
 static void test_interrupts(void **state)
 {
     struct rig rig = rig_up(USUAL | FEATURE_EVENT_IDX);
-
     (void)state;
     *guest_used_event(&rig.queue) = 2;
     for (unsigned slot = 0; slot < 4; slot++)
@@ -742,7 +713,6 @@ static void test_interrupts(void **state)
 static void test_unasked(void **state)
 {
     struct rig rig = rig_up(USUAL | FEATURE_EVENT_IDX);
-
     (void)state;
     offer(&rig, 0, IN, 0, DATA_GPA, 512);
     guest_notify(rig.mock, 0);
@@ -764,7 +734,6 @@ static void test_unasked(void **state)
 static void test_notify_ablated(void **state)
 {
     struct rig rig = {.mock = mock_new_disk(&paravirt_disk)};
-
     (void)state;
     rig.mock->dev.end->ablate = ABLATE_NOTIFY;
     mock_store(rig.mock, 0x014, 4, 0); /* DeviceFeaturesSel */
@@ -796,6 +765,5 @@ int main(void)
         cmocka_unit_test(test_interrupts),     cmocka_unit_test(test_unasked),
         cmocka_unit_test(test_notify_ablated),
     };
-
     return cmocka_run_group_tests_name("virtio_blk", tests, NULL, NULL);
 }

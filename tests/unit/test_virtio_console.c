@@ -1,5 +1,6 @@
 /*
- * devices/paravirt/console.c: no byte lost, doubled or out of order, whatever the host takes at a time.
+ * devices/paravirt/console.c: no byte lost, doubled or out of order, whatever the host takes at a
+ * time.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +22,6 @@ struct rig {
 static struct rig rig_up(uint64_t features)
 {
     struct rig rig = {.mock = mock_new_console(&paravirt_console)};
-
     rig.rx = guest_queue_at(&rig.mock->vm, MOCK_RAM_BASE, NUM);
     rig.tx = guest_queue_at(&rig.mock->vm, MOCK_RAM_BASE + 0x4000, NUM);
     assert_int_equal(guest_negotiate(rig.mock, FEATURE_VERSION_1 | features), 11);
@@ -35,7 +35,6 @@ static struct rig rig_up(uint64_t features)
 static void say(struct rig *rig, unsigned index, const char *text)
 {
     uint64_t gpa = DATA_GPA + 0x1000 * index;
-
     memcpy(mock_ram(rig->mock, gpa, strlen(text)), text, strlen(text));
     guest_desc(&rig->tx, index, gpa, (uint32_t)strlen(text), 0, 0);
     guest_offer(&rig->tx, (uint16_t)index);
@@ -50,7 +49,6 @@ static void assert_output(struct rig *rig, const char *text)
 static void assert_used(struct guest_queue *queue, uint32_t id, uint32_t len)
 {
     uint32_t got_id, got_len;
-
     assert_true(guest_take(queue, &got_id, &got_len));
     assert_int_equal(got_id, id);
     assert_int_equal(got_len, len);
@@ -59,14 +57,12 @@ static void assert_used(struct guest_queue *queue, uint32_t id, uint32_t len)
 static void assert_unused(struct guest_queue *queue)
 {
     uint32_t id, len;
-
     assert_false(guest_take(queue, &id, &len));
 }
 
 static void test_transmit(void **state)
 {
     struct rig rig = rig_up(0);
-
     (void)state;
     say(&rig, 0, "Hello, ");
     say(&rig, 1, "world");
@@ -87,17 +83,15 @@ static void test_transmit(void **state)
 static void test_transmit_slowly(void **state)
 {
     static const char text[] = "one two three four";
-
     (void)state;
     for (size_t room = 0; room <= 5; room++) {
         struct rig rig = rig_up(0);
-
         rig.mock->console.room = room;
-        memcpy(mock_ram(rig.mock, DATA_GPA, sizeof text), text, sizeof text);
+        memcpy(mock_ram(rig.mock, DATA_GPA, sizeof(text)), text, sizeof(text));
         guest_desc(&rig.tx, 0, DATA_GPA, 4, DESC_NEXT, 1);
         guest_desc(&rig.tx, 1, DATA_GPA + 4, 3, DESC_NEXT, 2);
         guest_desc(&rig.tx, 2, DATA_GPA + 0x100, 9, DESC_WRITE, 0); /* of no use to us */
-        guest_desc(&rig.tx, 3, DATA_GPA + 7, sizeof text - 1 - 7, 0, 0);
+        guest_desc(&rig.tx, 3, DATA_GPA + 7, sizeof(text) - 1 - 7, 0, 0);
         guest_offer(&rig.tx, 0);
         guest_offer(&rig.tx, 3);
         guest_notify(rig.mock, 1);
@@ -107,7 +101,7 @@ static void test_transmit_slowly(void **state)
         assert_int_equal(rig.mock->console.noutput, room);
         if (room)
             guest_desc(&rig.tx, 0, 0, 0, 0, 0); /* taken is taken: a change comes too late */
-        for (unsigned i = 0; i < 20 && rig.mock->console.noutput < sizeof text - 1; i++) {
+        for (unsigned i = 0; i < 20 && rig.mock->console.noutput < sizeof(text) - 1; i++) {
             rig.mock->console.room = room ? room : 1;
             mock_service(rig.mock);
         }
@@ -116,7 +110,7 @@ static void test_transmit_slowly(void **state)
         assert_used(&rig.tx, 3, 0);
         assert_unused(&rig.tx);
         assert_int_equal(guest_used(&rig.tx)[0], 0);
-        assert_int_equal(rig.mock->dev.count.bytes, sizeof text - 1);
+        assert_int_equal(rig.mock->dev.count.bytes, sizeof(text) - 1);
         mock_free(rig.mock);
     }
 }
@@ -124,7 +118,6 @@ static void test_transmit_slowly(void **state)
 static void test_receive(void **state)
 {
     struct rig rig = rig_up(0);
-
     (void)state;
     /* Nobody listens: the input stays where it is. */
     mock_console_type(rig.mock, "abcdefgh", 8);
@@ -167,7 +160,6 @@ static void test_receive(void **state)
 static void test_receive_odd(void **state)
 {
     struct rig rig = rig_up(0);
-
     (void)state;
     guest_desc(&rig.rx, 0, DATA_GPA, 4, 0, 0);
     guest_desc(&rig.rx, 1, DATA_GPA, 4, DESC_NEXT, 2);
@@ -186,7 +178,6 @@ static void test_receive_odd(void **state)
 static void test_events(void **state)
 {
     struct rig rig = rig_up(FEATURE_EVENT_IDX);
-
     (void)state;
     *guest_used_event(&rig.tx) = 1; /* interrupt at the second */
     rig.mock->console.room = 3;
@@ -206,13 +197,13 @@ static void test_events(void **state)
     mock_free(rig.mock);
 }
 
-/* Reset in the middle of both: what was taken is dropped, memory is left alone, and all begins anew. */
+/* Reset in the middle of both: what was taken is dropped, memory is left alone, and all begins
+ * anew. */
 static void test_reset(void **state)
 {
     (void)state;
     for (unsigned round = 0; round < 3; round++) {
         struct rig rig = rig_up(0);
-
         rig.mock->console.room = 2;
         say(&rig, 0, "gone");
         guest_desc(&rig.rx, 0, DATA_GPA + 0x8000, 8, DESC_WRITE, 0);
@@ -262,7 +253,6 @@ static void test_reset(void **state)
 static void flood(struct rig *rig)
 {
     uint8_t *bytes = mock_ram(rig->mock, FLOOD_GPA, FLOOD);
-
     for (unsigned i = 0; i < FLOOD; i++)
         bytes[i] = (uint8_t)(i * 31 + (i >> 8));
     for (unsigned i = 0; i < SEGMENTS; i++)
@@ -279,7 +269,6 @@ static uint64_t flood_piece(struct rig *rig, uint64_t seen)
     struct mock_console *console = &rig->mock->console;
     const uint8_t *bytes = mock_ram(rig->mock, FLOOD_GPA, FLOOD);
     size_t at = seen % FLOOD, first = FLOOD - at < console->noutput ? FLOOD - at : console->noutput;
-
     assert_true(console->noutput > 0 && console->noutput <= 4 * 1024);
     assert_memory_equal(console->output, bytes + at, first);
     assert_memory_equal(console->output + first, bytes, console->noutput - first);
@@ -293,7 +282,6 @@ static void test_flood(void **state)
 {
     struct rig rig = rig_up(FEATURE_INDIRECT);
     uint64_t seen = 0;
-
     (void)state;
     flood(&rig);
     say(&rig, 1, "behind it");
@@ -322,7 +310,6 @@ static void test_flood(void **state)
 static void test_many_chains(void **state)
 {
     struct rig rig = rig_up(0);
-
     (void)state;
     rig.mock->vm.yield_after = 1;
     for (unsigned i = 0; i < NUM; i++)
@@ -345,7 +332,6 @@ static void test_reset_in_pieces(void **state)
     (void)state;
     for (unsigned round = 0; round < 2; round++) {
         struct rig rig = rig_up(FEATURE_INDIRECT);
-
         flood(&rig);
         guest_notify(rig.mock, 1);
         flood_piece(&rig, 0);
@@ -391,7 +377,6 @@ static void flow_say(struct flow *flow)
 {
     unsigned slot = mock_random(&flow->noise) % NUM, len = 1 + mock_random(&flow->noise) % 300;
     uint8_t *bytes = mock_ram(flow->rig.mock, DATA_GPA + 0x1000 * slot, len);
-
     if (flow->tx_busy[slot])
         return;
     for (unsigned i = 0; i < len; i++)
@@ -405,7 +390,6 @@ static void flow_say(struct flow *flow)
 static void flow_listen(struct flow *flow)
 {
     unsigned slot = mock_random(&flow->noise) % NUM, len = 1 + mock_random(&flow->noise) % 100;
-
     if (flow->rx_busy[slot])
         return;
     guest_desc(&flow->rig.rx, slot, DATA_GPA + 0x20000 + 0x1000 * slot, len, DESC_WRITE, 0);
@@ -417,9 +401,8 @@ static void flow_listen(struct flow *flow)
 static void flow_type(struct flow *flow)
 {
     uint8_t bytes[64];
-    unsigned len = mock_random(&flow->noise) % sizeof bytes;
-
-    if (flow->rig.mock->console.ninput > MOCK_CONSOLE_SIZE - sizeof bytes)
+    unsigned len = mock_random(&flow->noise) % sizeof(bytes);
+    if (flow->rig.mock->console.ninput > MOCK_CONSOLE_SIZE - sizeof(bytes))
         return;
     for (unsigned i = 0; i < len; i++)
         bytes[i] = stream(flow->typed++);
@@ -431,7 +414,6 @@ static void flow_check(struct flow *flow)
 {
     struct mock_console *console = &flow->rig.mock->console;
     uint32_t id, len;
-
     console->room = mock_random(&flow->noise) % 200;
     mock_service(flow->rig.mock);
     for (size_t i = 0; i < console->noutput; i++)
@@ -441,7 +423,6 @@ static void flow_check(struct flow *flow)
         flow->tx_busy[id] = false;
     while (guest_take(&flow->rig.rx, &id, &len)) {
         uint8_t *bytes = mock_ram(flow->rig.mock, DATA_GPA + 0x20000 + 0x1000 * id, len);
-
         assert_true(flow->rx_busy[id]);
         flow->rx_busy[id] = false;
         for (unsigned i = 0; i < len; i++)
@@ -454,7 +435,6 @@ static void test_streams(void **state)
     (void)state;
     for (unsigned round = 0; round < 4; round++) {
         struct flow flow = {.rig = rig_up(round & 1 ? FEATURE_EVENT_IDX : 0), .noise = 99 + round};
-
         flow.rig.mock->vm.yield_after = round & 2;
         flow.rig.mock->console.room = 0;
         for (unsigned i = 0; i < 40000; i++)
@@ -486,6 +466,5 @@ int main(void)
         cmocka_unit_test(test_flood),    cmocka_unit_test(test_many_chains),
         cmocka_unit_test(test_streams),  cmocka_unit_test(test_reset_in_pieces),
     };
-
     return cmocka_run_group_tests_name("virtio_console", tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * devices/paravirt/mmio.c: registers, widths, the status machine, and a guest that writes noise. The
- * device behind it is the console, but for what needs a configuration space.
+ * devices/paravirt/mmio.c: registers, widths, the status machine, and a guest that writes noise.
+ * The device behind it is the console, but for what needs a configuration space.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +35,6 @@ static void test_identity(void **state)
 {
     struct mock *mock = mock_new_console(&paravirt_console);
     struct mock *disk = mock_new_disk(&paravirt_disk);
-
     (void)state;
     assert_int_equal(mock_load(mock, 0x000, 4), 0x74726976);
     assert_int_equal(mock_load(mock, 0x004, 4), 2);
@@ -68,7 +67,6 @@ static void test_widths(void **state)
 {
     struct mock *mock = mock_new_disk(&paravirt_disk);
     uint64_t value;
-
     (void)state;
     /* A register is a word: less is nothing, more is two. */
     for (unsigned width = 1; width <= 2; width++) {
@@ -101,7 +99,6 @@ static void test_widths(void **state)
 static void test_status(void **state)
 {
     struct mock *mock = mock_new_console(&paravirt_console);
-
     (void)state;
     assert_int_equal(status_of(mock), 0);
     /* What is written is read, in whatever order, as on QEMU's board. */
@@ -121,7 +118,6 @@ static void test_features(void **state)
 {
     struct mock *mock = mock_new_console(&paravirt_console);
     struct guest_queue queue;
-
     (void)state;
     assert_int_equal(guest_negotiate(mock, OFFERED), 11);
     assert_int_equal(guest_negotiate(mock, OFFERED & ~FEATURE_VERSION_1), 11);
@@ -154,12 +150,11 @@ static void test_features(void **state)
     mock_free(mock);
 }
 
-/* Offers one buffer with EVENT_IDX accepted. Whether that is in force shows in the used ring: its flags say "do
- * not notify" only without. */
+/* Offers one buffer with EVENT_IDX accepted. Whether that is in force shows in the used ring: its
+ * flags say "do not notify" only without. */
 static bool event_idx_is_in_force(struct mock *mock, unsigned status)
 {
     struct guest_queue queue = guest_queue_at(&mock->vm, QUEUE_GPA, 8);
-
     mock_store(mock, REG_STATUS, 4, 0);
     mock_store(mock, 0x020, 4, (uint32_t)FEATURE_EVENT_IDX); /* bits 0 to 31 alone */
     guest_queue_start(mock, 1, &queue);                      /* before the negotiation, too */
@@ -176,7 +171,6 @@ static bool event_idx_is_in_force(struct mock *mock, unsigned status)
 static void test_lax_drivers(void **state)
 {
     struct mock *mock = mock_new_console(&paravirt_console);
-
     (void)state;
     assert_true(event_idx_is_in_force(mock, 15));
     assert_true(event_idx_is_in_force(mock, 12));
@@ -191,7 +185,6 @@ static void test_queue_registers(void **state)
     struct mock *mock = mock_new_console(&paravirt_console);
     struct guest_queue queue = guest_queue_at(&mock->vm, QUEUE_GPA, 8);
     struct guest_queue other = guest_queue_at(&mock->vm, QUEUE_GPA + 0x3000, 16);
-
     (void)state;
     /* Before the features are settled, if the driver will. */
     guest_queue_start(mock, 1, &queue);
@@ -242,12 +235,10 @@ static void test_bad_queue(void **state)
         uint16_t num;
         uint64_t desc_gpa;
     } rows[] = {{0, QUEUE_GPA}, {7, QUEUE_GPA}, {2048, QUEUE_GPA}, {8, QUEUE_GPA + 4}, {8, 0x1000}};
-
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct mock *mock = mock_new_console(&paravirt_console);
         struct guest_queue queue = guest_queue_at(&mock->vm, QUEUE_GPA, 8);
-
         queue.num = rows[i].num;
         queue.desc_gpa = rows[i].desc_gpa;
         guest_negotiate(mock, OFFERED);
@@ -265,7 +256,6 @@ static void test_bad_queue(void **state)
 static struct mock *mock_up(struct guest_queue *queue, uint64_t features)
 {
     struct mock *mock = mock_new_console(&paravirt_console);
-
     *queue = guest_queue_at(&mock->vm, QUEUE_GPA, 8);
     guest_negotiate(mock, features);
     guest_queue_start(mock, 1, queue);
@@ -278,9 +268,9 @@ static void test_interrupt(void **state)
     struct guest_queue queue;
     struct mock *mock = mock_up(&queue, FEATURE_VERSION_1);
     struct guest_queue other = guest_queue_at(&mock->vm, QUEUE_GPA + 0x3000, 8);
-
     (void)state;
-    /* Before DRIVER_OK nothing is taken, unless the driver notifies: then it is, of this queue alone. */
+    /* Before DRIVER_OK nothing is taken, unless the driver notifies: then it is, of this queue
+     * alone. */
     guest_queue_start(mock, 0, &other);
     guest_desc(&other, 0, DATA_GPA + 16, 2, DESC_WRITE, 0);
     guest_offer(&other, 0);
@@ -325,7 +315,6 @@ static void test_broken(void **state)
 {
     struct guest_queue queue;
     struct mock *mock = mock_up(&queue, FEATURE_VERSION_1);
-
     (void)state;
     guest_driver_ok(mock);
     guest_avail(&queue)[1] = 100;
@@ -358,13 +347,12 @@ static void test_broken(void **state)
     mock_free(mock);
 }
 
-/* A driver that looks at the ring first and acknowledges then: a buffer that is used between makes the PLIC's
- * source pending though the line is high, or its interrupt would be lost. */
+/* A driver that looks at the ring first and acknowledges then: a buffer that is used between makes
+ * the PLIC's source pending though the line is high, or its interrupt would be lost. */
 static void test_asserted_again(void **state)
 {
     struct guest_queue queue;
     struct mock *mock = mock_up(&queue, FEATURE_VERSION_1);
-
     (void)state;
     guest_driver_ok(mock);
     guest_offer(&queue, 0);
@@ -387,7 +375,6 @@ static void test_reset(void **state)
 {
     struct guest_queue queue;
     struct mock *mock = mock_up(&queue, FEATURE_VERSION_1);
-
     (void)state;
     for (unsigned round = 0; round < 2; round++) {
         guest_driver_ok(mock);
@@ -423,12 +410,10 @@ static void noise_table(struct mock *mock, uint64_t *state, uint64_t table_gpa, 
     static const uint16_t flags[] = {0, 0, 1, 1, 2, 2, 3, 4};
     uint64_t r = mock_random(state);
     uint32_t header[4] = {(uint32_t)(r >> 8) % 16, 0, (uint32_t)(r >> 16) % (MOCK_SECTORS + 9), 0};
-
     for (unsigned i = 0; i < 8; i++) {
         uint64_t d = mock_random(state);
         uint64_t gpa = d % 64 ? QUEUE_GPA + 0xb000 + (d >> 50) : QUEUE_GPA + (d >> 48);
         uint32_t len = d & 0x1c0 ? 512 : (d >> 16) % 64 + 1;
-
         if (!good)
             guest_table(&mock->vm, table_gpa, i, gpa, len, flags[(d >> 32) % 8], (d >> 40) % 9);
         else
@@ -450,15 +435,12 @@ static void noise(struct mock *mock)
                                       0x090, 0x0a0, 0x014, 0x010, 0x020, 0x024, 0x060, 0x100};
     uint64_t state = 7;
     unsigned ups = 0, breaks = 0;
-
     memset(mock->vm.ram + 0x10000, 0xa5, MOCK_RAM_SIZE - 0x10000);
     for (unsigned round = 0; round < 100000; round++) {
         uint64_t r = mock_random(&state), value;
         unsigned width = 1u << (r >> 8) % 4;
-
         if (r % 64 == 0 || (r % 4 == 0 && status_of(mock) != 15)) { /* a driver that starts well */
             struct guest_queue queue = guest_queue_at(&mock->vm, QUEUE_GPA, 8);
-
             guest_negotiate(mock,
                             FEATURE_VERSION_1 | (r & FEATURE_INDIRECT) | (r & FEATURE_EVENT_IDX));
             guest_queue_start(mock, 0, &queue);
@@ -504,7 +486,6 @@ static void test_noise_console(void **state)
 static void test_noise_disk(void **state)
 {
     struct mock *mock = mock_new_disk(&paravirt_disk);
-
     (void)state;
     mock->disk.front.depth = 4; /* so that requests wait, too */
     noise(mock);
@@ -521,6 +502,5 @@ int main(void)
         cmocka_unit_test(test_reset),       cmocka_unit_test(test_noise_console),
         cmocka_unit_test(test_noise_disk),
     };
-
     return cmocka_run_group_tests_name("virtio_mmio", tests, NULL, NULL);
 }

@@ -23,7 +23,6 @@
 static uint32_t load(struct vplic *plic, uint64_t offset)
 {
     struct mmio io = {.offset = offset, .value = ~0ull, .width = 4};
-
     assert_true(vplic_access(plic, &io));
     assert_true(io.value <= UINT32_MAX);
     return (uint32_t)io.value;
@@ -32,7 +31,6 @@ static uint32_t load(struct vplic *plic, uint64_t offset)
 static void store(struct vplic *plic, uint64_t offset, uint32_t value)
 {
     struct mmio io = {.offset = offset, .value = value, .width = 4, .store = true};
-
     assert_true(vplic_access(plic, &io));
 }
 
@@ -49,7 +47,6 @@ static void set_up(struct vplic *plic, unsigned source, unsigned priority)
 static void test_reset(void **state)
 {
     struct vplic plic = {0};
-
     (void)state;
     set_up(&plic, 10, 7);
     vplic_set_line(&plic, 10, true);
@@ -75,7 +72,6 @@ static void test_reset(void **state)
 static void test_claim_complete(void **state)
 {
     struct vplic plic;
-
     (void)state;
     set_up(&plic, 10, 1);
     assert_int_equal(load(&plic, CLAIM(S)), 0); /* nothing to claim */
@@ -93,11 +89,11 @@ static void test_claim_complete(void **state)
     assert_int_equal(load(&plic, CLAIM(S)), 10);
 }
 
-/* As on QEMU: one interrupt for a cause that is left standing, and one more each time that it is asserted. */
+/* As on QEMU: one interrupt for a cause that is left standing, and one more each time that it is
+ * asserted. */
 static void test_line_high_at_completion(void **state)
 {
     struct vplic plic;
-
     (void)state;
     set_up(&plic, 10, 1);
     vplic_set_line(&plic, 10, true);
@@ -114,7 +110,6 @@ static void test_line_high_at_completion(void **state)
 static void test_asserted_while_claimed(void **state)
 {
     struct vplic plic;
-
     (void)state;
     set_up(&plic, 10, 1);
     vplic_set_line(&plic, 10, true);
@@ -132,7 +127,6 @@ static void test_asserted_while_claimed(void **state)
 static void test_line_falls_before_claim(void **state)
 {
     struct vplic plic;
-
     (void)state;
     set_up(&plic, 10, 1);
     vplic_set_line(&plic, 10, true);
@@ -147,7 +141,6 @@ static void test_line_falls_before_claim(void **state)
 static void test_edge_while_claimed(void **state)
 {
     struct vplic plic;
-
     (void)state;
     set_up(&plic, 10, 1);
     vplic_set_line(&plic, 10, true);
@@ -164,7 +157,6 @@ static void test_edge_while_claimed(void **state)
 static void test_threshold(void **state)
 {
     struct vplic plic;
-
     (void)state;
     for (unsigned priority = 0; priority <= 7; priority++) {
         for (unsigned threshold = 0; threshold <= 7; threshold++) {
@@ -180,7 +172,6 @@ static void test_threshold(void **state)
 static void test_priority_and_tie(void **state)
 {
     struct vplic plic;
-
     (void)state;
     set_up(&plic, 10, 3);
     store(&plic, ENABLE(S, 0), ~0u);
@@ -208,7 +199,6 @@ static void test_wrong_completion(void **state)
 {
     static const uint32_t wrong[] = {0, 1, 11, 95, 96, 128, 0x8000000a, ~0u};
     struct vplic plic;
-
     (void)state;
     set_up(&plic, 10, 1);
     vplic_set_line(&plic, 10, true);
@@ -226,7 +216,6 @@ static void test_wrong_completion(void **state)
 static void test_contexts(void **state)
 {
     struct vplic plic;
-
     (void)state;
     set_up(&plic, 10, 5);
     vplic_set_line(&plic, 10, true);
@@ -252,7 +241,6 @@ static void test_contexts(void **state)
 static void test_output_follows_registers(void **state)
 {
     struct vplic plic;
-
     (void)state;
     set_up(&plic, 10, 1);
     vplic_set_line(&plic, 10, true);
@@ -271,7 +259,6 @@ static void test_output_follows_registers(void **state)
 static void test_legal_values(void **state)
 {
     struct vplic plic;
-
     (void)state;
     set_up(&plic, 1, 0);
     store(&plic, PRIORITY(0), 7);
@@ -305,13 +292,11 @@ static void test_access(void **state)
                                      0x1ffffc,     0x200008, 0x200ffc,
                                      THRESHOLD(2), CLAIM(2), VPLIC_SIZE - 4};
     struct vplic plic;
-
     (void)state;
     set_up(&plic, 10, 1);
     vplic_set_line(&plic, 10, true);
     for (unsigned i = 0; i < 3; i++) {
         struct mmio io = {.offset = CLAIM(S) & ~7ull, .width = widths[i]};
-
         assert_false(vplic_access(&plic, &io));
         io.offset = CLAIM(S);
         assert_false(vplic_access(&plic, &io));
@@ -320,7 +305,6 @@ static void test_access(void **state)
     }
     for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) {
         struct mmio io = {.offset = outside[i], .width = 4};
-
         assert_false(vplic_access(&plic, &io));
         io.store = true;
         assert_false(vplic_access(&plic, &io));
@@ -342,7 +326,6 @@ struct host_line {
 static void on_completed(struct vplic *plic, unsigned source, void *arg)
 {
     struct host_line *host = arg;
-
     host->calls++;
     host->last = source;
     if (host->lower)
@@ -352,7 +335,6 @@ static void on_completed(struct vplic *plic, unsigned source, void *arg)
 static void test_open(void **state)
 {
     struct vplic plic = {0};
-
     (void)state;
     set_up(&plic, 10, 1);
     assert_false(vplic_is_open(&plic, 10, S));
@@ -374,7 +356,6 @@ static void test_completed_callback(void **state)
 {
     struct host_line host = {.lower = true};
     struct vplic plic;
-
     (void)state;
     set_up(&plic, 10, 1);
     plic.completed = on_completed;
@@ -422,7 +403,6 @@ static unsigned model_best(const struct model *model, unsigned context)
     for (unsigned priority = 7; priority > model->threshold[context]; priority--) {
         for (unsigned i = 1; i < 96; i++) {
             const struct model_source *source = &model->source[i];
-
             if (source->pending && !source->claimed && source->enabled[context] &&
                 source->priority == priority)
                 return i;
@@ -434,7 +414,6 @@ static unsigned model_best(const struct model *model, unsigned context)
 static unsigned model_claim(struct model *model, unsigned context)
 {
     unsigned id = model_best(model, context);
-
     if (id != 0) {
         model->source[id].pending = false;
         model->source[id].claimed = true;
@@ -464,7 +443,6 @@ static void random_step(struct vplic *plic, struct model *model, uint64_t *seed)
     unsigned context = dice >> 8 & 1, word = (dice >> 16 & 0xff) % 3;
     unsigned id = (dice >> 24 & 0xff) % 100; /* some do not exist */
     uint32_t value = (uint32_t)(dice >> 32);
-
     switch (dice & 15) {
     case 0:
     case 1:
@@ -516,7 +494,6 @@ static void compare(struct vplic *plic, const struct model *model)
     for (unsigned id = 0; id < 96; id++) {
         const struct model_source *source = &model->source[id];
         unsigned bit = id % 32;
-
         assert_int_equal(load(plic, PRIORITY(id)), source->priority);
         assert_int_equal(load(plic, PENDING(id / 32)) >> bit & 1, source->pending);
         for (unsigned context = 0; context < 2; context++)
@@ -528,14 +505,12 @@ static void compare(struct vplic *plic, const struct model *model)
 static void test_random(void **state)
 {
     unsigned claims = 0;
-
     (void)state;
     for (uint64_t run = 1; run <= 50; run++) {
         struct host_line host = {0};
         struct vplic plic = {.completed = on_completed, .arg = &host};
         struct model model = {.threshold = {7, 7}};
         uint64_t seed = run * 0x9e3779b97f4a7c15ull;
-
         vplic_reset(&plic);
         for (unsigned step = 0; step < 4000; step++) {
             random_step(&plic, &model, &seed);
@@ -571,6 +546,5 @@ int main(void)
         cmocka_unit_test(test_completed_callback),
         cmocka_unit_test(test_random),
     };
-
     return cmocka_run_group_tests_name("vplic", tests, NULL, NULL);
 }

@@ -7,16 +7,19 @@ UNIT_FLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recov
 
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 
-AHCI := $(addprefix devices/emulated/disk/,ahci.c ahci_command.c ahci_fis.c ahci_prd.c ahci_slots.c ata_command.c)
+AHCI := $(addprefix devices/emulated/disk/,ahci.c ahci_command.c ahci_fis.c ahci_prd.c \
+	ahci_slots.c ata_command.c)
 ATA := $(addprefix devices/emulated/disk/,ata.c ata_command.c ata_transfer.c)
 INLINE := $(addprefix core/engine/trap/,inline.c inline_code.c inline_body.c) \
 	$(addprefix core/isa/,interpret.c liveness.c decode.c decode_compressed.c) \
 	tests/unit/inline_hart.c tests/unit/hart.c
-PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c disk_request.c mmio.c ring.c) tests/unit/mock.c
+PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c disk_request.c mmio.c ring.c) \
+	tests/unit/mock.c
 ahci_SOURCES           := $(AHCI) tests/unit/mock.c
 ata_SOURCES            := $(ATA) tests/unit/mock.c
 bounce_SOURCES         := core/host/bounce.c
-csr_SOURCES            := $(addprefix core/vm/,csr.c vcpu.c timer.c) core/host/hart.c tests/unit/hart.c
+csr_SOURCES            := $(addprefix core/vm/,csr.c vcpu.c timer.c) core/host/hart.c \
+	tests/unit/hart.c
 host_disk_SOURCES      := $(addprefix core/host/,bounce.c disk.c disk_request.c hold.c virtio.c)
 hold_SOURCES           := core/host/hold.c
 decode_SOURCES         := core/isa/decode.c core/isa/decode_compressed.c
@@ -29,14 +32,16 @@ names_SOURCES          := core/observe/names.c $(sort $(AHCI) $(ATA)) devices/em
 	$(addprefix core/board/,rtc.c vplic.c windows.c)
 ring_SOURCES           := $(PARAVIRT)
 rtc_SOURCES            := core/board/rtc.c
-PAGING := $(addprefix core/engine/trap/,shadow.c shadow_fill.c shadow_drop.c shadow_search.c shadow_fence.c shadow_page.c \
-	shadow_renew.c patch.c inline_code.c inline_body.c) core/vm/walk.c core/vm/ram.c core/host/pool.c \
+PAGING := $(addprefix core/engine/trap/,shadow.c shadow_fill.c shadow_drop.c shadow_search.c \
+	shadow_fence.c shadow_page.c shadow_renew.c patch.c inline_code.c inline_body.c) \
+	core/vm/walk.c core/vm/ram.c core/host/pool.c \
 	$(addprefix core/isa/,decode.c decode_compressed.c interpret.c liveness.c overlap.c) \
 	$(addprefix tests/unit/,shadow_guest.c hart.c)
 shadow_SOURCES         := $(PAGING)
 shadow_fence_SOURCES   := $(PAGING)
 sbi_SOURCES            := $(addprefix core/board/,sbi.c sbi_console.c sbi_harts.c)
-stats_SOURCES          := core/vm/stats.c core/observe/names.c core/observe/report.c core/board/vplic.c
+stats_SOURCES          := core/vm/stats.c core/observe/names.c core/observe/report.c \
+	core/board/vplic.c
 tree_SOURCES           := core/board/tree.c core/host/machine.c
 uart_SOURCES           := devices/emulated/uart.c tests/unit/mock.c
 vcpu_SOURCES           := $(addprefix core/vm/,vcpu.c timer.c) core/host/hart.c tests/unit/hart.c

@@ -22,7 +22,8 @@ struct guest_desc {
     uint16_t flags, next;
 };
 
-/* One queue: descriptor table, available and used ring at base + 0, 1 and 2 times GUEST_QUEUE_AREA(num). */
+/* One queue: descriptor table, available and used ring at base + 0, 1 and 2 times
+ * GUEST_QUEUE_AREA(num). */
 #define GUEST_QUEUE_AREA(num) ((num) <= 256u ? 0x1000u : 16u * (num))
 
 struct guest_queue {
@@ -41,7 +42,6 @@ static inline struct guest_queue guest_queue_at(struct vm *vm, uint64_t base, ui
                                 .desc_gpa = base,
                                 .avail_gpa = base + area,
                                 .used_gpa = base + 2 * area};
-
     memset(vm_ram(vm, base, 3 * area), 0, 3 * area);
     return queue;
 }
@@ -73,8 +73,7 @@ static inline void guest_table(struct vm *vm, uint64_t table_gpa, unsigned index
                                uint32_t len, uint16_t flags, uint16_t next)
 {
     struct guest_desc desc = {gpa, len, flags, next};
-
-    memcpy(vm_ram(vm, table_gpa + 16 * index, sizeof desc), &desc, sizeof desc);
+    memcpy(vm_ram(vm, table_gpa + 16 * index, sizeof(desc)), &desc, sizeof(desc));
 }
 
 static inline void guest_desc(struct guest_queue *queue, unsigned index, uint64_t gpa, uint32_t len,
@@ -86,7 +85,6 @@ static inline void guest_desc(struct guest_queue *queue, unsigned index, uint64_
 static inline void guest_offer(struct guest_queue *queue, uint16_t head)
 {
     uint16_t *avail = guest_avail(queue);
-
     avail[2 + queue->avail_idx % queue->num] = head;
     avail[1] = ++queue->avail_idx;
 }
@@ -96,7 +94,6 @@ static inline bool guest_take(struct guest_queue *queue, uint32_t *id, uint32_t 
 {
     uint16_t *used = guest_used(queue);
     uint16_t *element = &used[2 + 4 * (queue->used_idx % queue->num)];
-
     if (used[1] == queue->used_idx)
         return false;
     memcpy(id, element, 4);
