@@ -150,8 +150,8 @@ void virtio_mmio_ask(struct device *dev, unsigned queue, bool ask)
 {
     struct ring *ring = &state_of(dev)->ring[queue];
     ring->asks = dev->end->ablate & ABLATE_NOTIFY ? RING_ASKS_ALWAYS
-                 : ask                       ? RING_ASKS_WHEN_EMPTY
-                                             : RING_ASKS_NEVER;
+                 : ask                            ? RING_ASKS_WHEN_EMPTY
+                                                  : RING_ASKS_NEVER;
     dev->unasked = ring->asks == RING_ASKS_NEVER;
 }
 
