@@ -76,7 +76,9 @@ GUESTS = [
     Guest("suspend", NATIVE + EVERY_LEVEL + EVERY_STRATEGY),
     # Not natively: the firmware writes all of the 64 MiB that it is asked to.
     Guest("costly", EVERY_STRATEGY),
-    Guest("claims", UARTS,
+    # Not at PATCH=off where the guest owns the machine's UART: firmware that writes to it at each trap (OpenSBI from 1.6
+    # on) empties it each time, and that is an interrupt.
+    Guest("claims", [options for options in UARTS if (options.get("UART"), options.get("PATCH")) != (None, "off")],
           expect=["^nothing done: claimed 1$", "^status read: claimed 1$", "^enabled again: claimed 1$",
                   "^once more while claimed: claimed 2$", "^one byte at each: sent 20$",
                   "^one byte at each: received 5 that were waiting, 5 that came meanwhile$"], real_time=True),
