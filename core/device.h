@@ -19,10 +19,10 @@ struct mmio {
     uint64_t value;  /* store: what the guest wrote, zero-extended; load: what it will read */
     uint8_t width;   /* 1, 2, 4 or 8 bytes */
     bool store;
-    bool more;    /* the VMM itself carries out the guest's next instructions: others may follow at
-                     once */
-    bool put_off; /* set by the device, if more: its service is to be called before the guest goes
-                     on */
+    /* The VMM itself carries out the guest's next instructions: others may follow at once. */
+    bool more;
+    /* Set by the device, if more: its service is to be called before the guest goes on. */
+    bool put_off;
 };
 
 /* One cell of the device's node in the guest's device tree, besides compatible, reg, interrupts. */
@@ -66,14 +66,14 @@ struct device_count {
     uint64_t loads, stores; /* trapped register accesses */
     uint64_t irqs;          /* rising edges of the interrupt line */
     uint64_t notifications; /* "work for you" signals: queue notify, command issue, THR store */
-    uint64_t requests;      /* disk requests or console buffers completed */
+    uint64_t requests;      /* completed: transfers, or buffers of a console */
     uint64_t bytes;         /* payload moved, both directions */
 };
 
 /* One row of the guest's board (core/board/board.c). A swap changes .strategy and .host. */
 struct device {
     const struct strategy *strategy;
-    const char *name;     /* role: "uart", "disk" */
+    const char *name;     /* of its role: "uart" ... */
     uint64_t base;        /* of the window, guest-physical, page-aligned */
     unsigned irq;         /* source on the guest's PLIC */
     void *host;           /* what stands behind it: struct host_console, host_disk or host_window */
@@ -106,13 +106,9 @@ bool device_yield(struct device *dev);
 void *vm_ram(struct vm *vm, uint64_t gpa, uint64_t len);
 
 /* As vm_ram, for a range that the caller is about to write itself, before the guest goes on: also
- * makes the core forget what it derived from those bytes (patched code). What the host's disk
- * writes, at a time of its own, is the concern of its driver (host/disk.h). */
+ * makes the core forget what it derived from those bytes (patched code). What a device of the
+ * machine writes, at a time of its own, is the concern of its driver (core/host). */
 void *vm_ram_for_write(struct vm *vm, uint64_t gpa, uint64_t len);
-
-/* The same for bytes that vm_ram has given. Bytes that are not guest RAM are the VMM's own: nothing
- * is done. */
-void vm_ram_written(struct vm *vm, const void *bytes, uint64_t len);
 
 /* Maps [hpa, hpa+size) at gpa into the guest, uncounted and untrapped. 0 or a negative errno. */
 int vm_map(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size);

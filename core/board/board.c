@@ -236,7 +236,7 @@ static void settle(struct vm *vm)
     }
 }
 
-static void look(struct vm *vm)
+static void follow(struct vm *vm)
 {
     vm->board->plic_row->follow(vm);
 }
@@ -244,7 +244,7 @@ static void look(struct vm *vm)
 static const struct vm_board calls = {
     .poll = poll, .wake = wake, .idle = idle, .settle = settle, .call = sbi_call};
 static const struct vm_board calls_unseen = {
-    .poll = poll, .wake = wake, .idle = idle, .settle = settle, .call = sbi_call, .look = look};
+    .poll = poll, .wake = wake, .idle = idle, .settle = settle, .call = sbi_call, .follow = follow};
 
 void board_finish(struct vm *vm)
 {

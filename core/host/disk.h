@@ -61,7 +61,3 @@ struct disk {
 /* Sets the disk in this window up and takes its interrupt, less what ablate (enum ablation) takes
  * away. The end has no owner yet. 0, or a negative errno with a sentence logged. */
 int host_disk_start(struct host *host, const struct host_window *window, unsigned ablate);
-
-/* Is a request with the device that it writes to any of these host-physical bytes for? Also after a
- * reset from which the device did not come back. */
-bool host_writes_to(const struct host *host, uint64_t hpa, uint64_t len);

@@ -135,3 +135,9 @@ struct host_window {
     uintptr_t registers; /* in the direct map; 0 until the device is given away */
     unsigned irq;        /* source on the host's PLIC */
 };
+
+struct host;
+
+/* Is a request with a device of the machine that it writes to any of these host-physical bytes for?
+ * Also after a reset from which the device did not come back. */
+bool host_writes_to(const struct host *host, uint64_t hpa, uint64_t len);

@@ -125,7 +125,7 @@ struct before {
     bool enabled; /* interrupts were */
 };
 
-static struct before look_before(struct vcpu *vcpu)
+static struct before note_before(struct vcpu *vcpu)
 {
     trap_take_over(vcpu); /* trap_handle will do it again */
     return (struct before){
@@ -204,7 +204,7 @@ static struct vcpu *handle(struct vcpu *vcpu)
     struct vm *vm = vcpu->vm;
     struct timeline *timeline = vm->timeline;
     uint64_t begin = csr_read(CSR_INSTRET);
-    struct before before = look_before(vcpu);
+    struct before before = note_before(vcpu);
     timeline->ran_to = vcpu->hart->end_instret;
     timeline->guest = vm->stats.guest_instructions;
 

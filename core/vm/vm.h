@@ -31,7 +31,7 @@ struct vm_options {
     uint64_t mem;                  /* bytes of guest RAM */
     enum device_way way[VM_ROLES]; /* by role */
     unsigned model[VM_ROLES];      /* which of the emulated devices of the role: 0, 1, ... */
-    unsigned plic;                 /* row of the interrupt controller (core/board/plics.c) */
+    unsigned plic;                 /* row of the interrupt controller (core/board/board.c) */
     enum patch_level patch;
     unsigned ablate; /* enum ablation (host/ends.h) */
     unsigned shadow; /* set of the engine's switches (engine/trap/shadow.h): what is on */
@@ -67,7 +67,7 @@ struct vm_board {
     void (*settle)(struct vm *vm);
     /* Is the vcpu's external interrupt, which is pending, still so? Null: the board knows without
      * looking. */
-    void (*look)(struct vm *vm);
+    void (*follow)(struct vm *vm);
     /* An ecall of the guest's kernel; pc is already past it. */
     struct exit (*call)(struct vcpu *vcpu);
 };
@@ -125,3 +125,7 @@ static inline const struct window *vm_window_at(struct vm *vm, uint64_t gpa)
     const struct window *recent = vm->recent;
     return recent && window_holds(recent, gpa) ? recent : window_at(vm, gpa);
 }
+
+/* As vm_ram_for_write (device.h), for bytes that vm_ram has given. Bytes that are not guest RAM are
+ * the VMM's own: nothing is done. */
+void vm_ram_written(struct vm *vm, const void *bytes, uint64_t len);

@@ -190,7 +190,7 @@ static bool run_body(const struct body_case *body, uint64_t entry, unsigned word
         inside = inline_step() && vcpu->pc < INLINE_LOW;
     inline_trap();
     if (vcpu->pc < INLINE_LOW)
-        assert_int_equal(inline_settle(vcpu), slow ? SETTLED_SLOW : SETTLED);
+        assert_int_equal(inline_finish(vcpu), slow ? FINISHED_SLOW : FINISHED);
     assert_int_equal(vcpu->pc, slow ? SITE : SITE + 4);
     if (!slow) {
         model(body, &state);

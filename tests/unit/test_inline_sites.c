@@ -38,17 +38,17 @@ static void test_wild(void **state)
                       (pc >= LONGS && pc < LONGS + 4 * 36) || pc == 1024 || pc == 1024 + 4 * SHORTS;
         if (pc == entry || pc == entry_long || (inside && pc % 4 == 0)) {
             words++;
-            inline_settle(vcpu);
+            inline_finish(vcpu);
             memcpy(vcpu->x, x, sizeof(x));
             continue;
         }
-        assert_int_equal(inline_settle(vcpu), SETTLED_WILD);
+        assert_int_equal(inline_finish(vcpu), FINISHED_WILD);
         assert_int_equal(vcpu->pc, pc);
         assert_memory_equal(vcpu->x, x, sizeof(x));
     }
     assert_int_equal(words, 2 + 16 + 2 + 36);
     vcpu->pc = UINT64_MAX - 1;
-    assert_int_equal(inline_settle(vcpu), SETTLED_WILD);
+    assert_int_equal(inline_finish(vcpu), FINISHED_WILD);
 }
 
 /* It jumps to a trampoline's last words with a register of its own making. */
@@ -64,15 +64,15 @@ static void test_wild_return(void **state)
     for (unsigned i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
         vcpu->pc = last;
         vcpu->x[RA] = elsewhere[i];
-        assert_int_equal(inline_settle(vcpu), SETTLED_WILD);
+        assert_int_equal(inline_finish(vcpu), FINISHED_WILD);
         assert_int_equal(vcpu->pc, elsewhere[i] & ~1ul);
     }
     vcpu->pc = last;
     vcpu->x[RA] = last; /* without an end */
-    assert_int_equal(inline_settle(vcpu), SETTLED_WILD);
+    assert_int_equal(inline_finish(vcpu), FINISHED_WILD);
     vcpu->pc = last;
     vcpu->x[RA] = CODE + 0x800; /* as on a hart */
-    assert_int_equal(inline_settle(vcpu), SETTLED);
+    assert_int_equal(inline_finish(vcpu), FINISHED);
     assert_int_equal(vcpu->pc, CODE + 0x800);
 }
 
@@ -277,7 +277,7 @@ static void take_all(bool is_long, unsigned first, unsigned count)
         inline_set_sstatus(SPP_FS);
         vcpu->x[A1] = SPP_FS;
         vcpu->pc = inline_target(jump[i % count]);
-        assert_int_equal(inline_settle(vcpu), SETTLED);
+        assert_int_equal(inline_finish(vcpu), FINISHED);
         assert_int_equal(vcpu->pc, pc + 4);
     }
     assert_int_not_equal(inline_try(SITE, is_long ? SET : SWAP),
@@ -338,9 +338,9 @@ static void test_given_back(void **state)
         assert_int_equal(trampolines.low[PAGE_SIZE / 4 + i], RV_ECALL);
     assert_int_not_equal(trampolines.low[PAGE_SIZE / 4 + 16], RV_ECALL);
     vcpu->pc = 512;
-    assert_int_equal(inline_settle(vcpu), SETTLED_WILD);
+    assert_int_equal(inline_finish(vcpu), FINISHED_WILD);
     vcpu->pc = 514;
-    assert_int_equal(inline_settle(vcpu), SETTLED);
+    assert_int_equal(inline_finish(vcpu), FINISHED);
     assert_int_equal(vcpu->pc, SITE + 8);
     assert_int_equal(inline_try(SITE, SET), jump); /* and its place is taken again */
 }
@@ -363,7 +363,7 @@ static void test_given_back_long(void **state)
         assert_int_equal(body[i], RV_ECALL);
     assert_int_not_equal(body[36], RV_ECALL);
     vcpu->pc = inline_target(jump);
-    assert_int_equal(inline_settle(vcpu), SETTLED_WILD);
+    assert_int_equal(inline_finish(vcpu), FINISHED_WILD);
     assert_int_equal(inline_try(SITE, SWAP), jump);
 }
 

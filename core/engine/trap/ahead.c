@@ -19,9 +19,9 @@
 #include "vm/vm.h"
 
 #define REACH_LATER \
-    15u                /* after a long access, so many others at the same pc are taken for long \
+    15u                 /* after a long access, so many others at the same pc are taken for long \
                          */
-#define LOOK_AFTER 64u /* instructions, a trace more or less, between two looks at the clock */
+#define CLOCK_AFTER 64u /* instructions, a trace more or less, between two readings of the clock */
 #define GENERATIONS \
     512u /* fit between a page's number and the bits that an aligned address clears */
 
@@ -265,14 +265,14 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
 HOT static uint64_t run(struct vcpu *vcpu, const struct ahead_trace *trace, uint64_t limit,
                         bool reach)
 {
-    uint64_t executed = 0, look = LOOK_AFTER;
+    uint64_t executed = 0, clock = CLOCK_AFTER;
     check_pages(vcpu);
     while (trace && ++executed < limit && run_trace(vcpu, trace, &executed) &&
            (!reach || (vcpu->csr.sstatus & SSTATUS_SUM))) {
-        if (executed >= look) {
+        if (executed >= clock) {
             if (hart_is_spent())
                 break;
-            look = executed + LOOK_AFTER;
+            clock = executed + CLOCK_AFTER;
         }
         trace = ahead_find(vcpu, reach); /* the jump that left the last one has been counted, too */
     }

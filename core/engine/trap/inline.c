@@ -48,7 +48,7 @@ static void offer_low(struct vcpu *vcpu)
                             : 0;
 }
 
-/* Guest code that jumps to the low pages itself gets its own fault: SETTLED_WILD. */
+/* Guest code that jumps to the low pages itself gets its own fault: FINISHED_WILD. */
 static void reset_code(struct inline_code *code)
 {
     memset(code, 0, sizeof(*code));
@@ -199,14 +199,14 @@ HOT void inline_push_page(struct vcpu *vcpu)
     page->pending = vcpu_sip(vcpu) & csr->sie;
 }
 
-enum inline_settled inline_settle(struct vcpu *vcpu)
+enum inline_finished inline_finish(struct vcpu *vcpu)
 {
     struct inlined *inlined = trap_of(vcpu)->inlined;
     inlined->page.sstatus = csr_sstatus(vcpu) & ~SSTATUS_SIE; /* FS may have become Dirty since */
-    enum inline_settled settled = inline_follow(vcpu);
+    enum inline_finished finished = inline_carry_out(vcpu);
     vcpu->changed |= VCPU_FS;
     inline_pull(vcpu);
-    return settled;
+    return finished;
 }
 
 /* --- FS

@@ -117,12 +117,12 @@ void inline_pull_page(struct vcpu *vcpu);
 void inline_push_page(struct vcpu *vcpu);
 
 /* The pc is in a trampoline: carries out the rest of it, and takes over what it wrote. */
-enum inline_settled {
-    SETTLED,      /* done: pc is behind the site */
-    SETTLED_SLOW, /* pc is at the site, whose instruction the VMM must carry out */
-    SETTLED_WILD, /* it was no trampoline: the guest jumped there */
+enum inline_finished {
+    FINISHED,      /* done: pc is behind the site */
+    FINISHED_SLOW, /* pc is at the site, whose instruction the VMM must carry out */
+    FINISHED_WILD, /* it was no trampoline: the guest jumped there */
 };
-enum inline_settled inline_settle(struct vcpu *vcpu);
+enum inline_finished inline_finish(struct vcpu *vcpu);
 
 /* Before a trap is injected in vS: a register that still holds a trampoline's return address,
  * though the guest's kernel has not written it again, gets back what it held. */
@@ -169,7 +169,7 @@ uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, co
                      uint32_t frame, struct inline_site **oldest);
 
 /* Carries out what the trampolines do from pc on. */
-enum inline_settled inline_follow(struct vcpu *vcpu);
+enum inline_finished inline_carry_out(struct vcpu *vcpu);
 
 /* Whether word, found at offset of a copy of frame, is the jump of a site. */
 bool inline_is_jump(const struct inline_code *code, uint32_t word, uint32_t frame, unsigned offset);

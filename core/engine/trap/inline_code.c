@@ -186,21 +186,21 @@ static struct insn insn_at(const struct inline_code *code, uint64_t pc)
 }
 
 /* Carries out what the trampolines do from pc on. */
-enum inline_settled inline_follow(struct vcpu *vcpu)
+enum inline_finished inline_carry_out(struct vcpu *vcpu)
 {
     struct inlined *inlined = trap_of(vcpu)->inlined;
     const struct inline_code *code = inlined->code;
     for (unsigned i = 0; i < 2 * INLINE_LONG_WORDS; i++) { /* no body has a loop */
         const struct inline_site *site = site_at(code, vcpu->pc);
         if (!site)
-            return i == 0 || vcpu->pc < INLINE_LOW ? SETTLED_WILD : SETTLED;
+            return i == 0 || vcpu->pc < INLINE_LOW ? FINISHED_WILD : FINISHED;
         struct insn insn = insn_at(code, vcpu->pc);
         uint8_t *field = (uint8_t *)&inlined->page + PAGE_SIZE + insn.imm; /* of x0 + imm */
         if (insn.op == INSN_ECALL) {
             unsigned number = (unsigned)(site - code->site);
             bool slow = vcpu->pc == body_of(number) + 4 * (words_of(number) - 1);
             vcpu->pc = slow ? site->pc : vcpu->pc;
-            return slow ? SETTLED_SLOW : SETTLED_WILD;
+            return slow ? FINISHED_SLOW : FINISHED_WILD;
         }
         if (insn.op == INSN_LOAD)
             interpret_set(vcpu->x, insn.rd, interpret_load(field, &insn));
@@ -209,7 +209,7 @@ enum inline_settled inline_follow(struct vcpu *vcpu)
         vcpu->pc = insn.op <= INSN_STORE ? vcpu->pc + insn.length
                                          : interpret_plain(vcpu->x, vcpu->pc, &insn);
     }
-    return SETTLED_WILD;
+    return FINISHED_WILD;
 }
 
 /* The site whose return address the register still holds, or null. */

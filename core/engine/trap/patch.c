@@ -12,7 +12,7 @@
 #include "isa/decode.h"
 #include "engine/trap/inline.h"
 #include "isa/overlap.h"
-#include "host/disk.h"
+#include "host/ends.h"
 #include "isa/encode.h"
 #include "engine/trap/shadow_internal.h"
 
@@ -62,7 +62,7 @@ static bool frame_at(const struct vcpu *vcpu, uint64_t pc, uint64_t *frame, bool
 }
 
 /* Makes the copy of a frame and sees to it that nothing maps the original writable or executable.
- * Not of one that the host's disk is writing to: nobody would see the copy become stale. */
+ * Not of one that a device of the machine is writing to: nobody would see the copy become stale. */
 static bool make_copy(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
 {
     struct vm *vm = vcpu->vm;

@@ -280,16 +280,16 @@ RARE static struct exit handle_trampoline(struct vcpu *vcpu)
     const struct trap_vcpu *own = trap_of(vcpu);
     bool interrupt = own->scause & SCAUSE_INTERRUPT;
     struct exit exit = exit_of(EXIT_PATCH, EXIT_PATCH_TRAMPOLINE);
-    enum inline_settled settled = inline_settle(vcpu);
+    enum inline_finished finished = inline_finish(vcpu);
     if (own->scause == CAUSE_STORE_PAGE)
         inline_map(vcpu); /* its first instruction is a store to the page of virtual CSRs */
-    else if (own->scause == CAUSE_FETCH_PAGE && settled != SETTLED_WILD)
+    else if (own->scause == CAUSE_FETCH_PAGE && finished != FINISHED_WILD)
         inline_map_low(vcpu);
-    if (settled == SETTLED_WILD)
+    if (finished == FINISHED_WILD)
         return interrupt || own->scause == CAUSE_FETCH_PAGE ? unhandled : handle_wild(vcpu);
     if (interrupt)
         return unhandled;
-    const struct insn *insn = settled == SETTLED_SLOW ? site_fetch(vcpu, &exit) : NULL;
+    const struct insn *insn = finished == FINISHED_SLOW ? site_fetch(vcpu, &exit) : NULL;
     return insn && priv_is_sensitive(insn) ? priv_execute(vcpu, insn) : exit;
 }
 
@@ -321,7 +321,7 @@ static struct exit handle(struct vcpu *vcpu, uint64_t cause)
 
 /* What the real hart lets U-mode do follows the virtual mode: in vS everything that S-mode could.
  */
-static void follow_mode(struct vcpu *vcpu)
+static void open_hart(struct vcpu *vcpu)
 {
     struct hart *hart = vcpu->hart;
     bool user = vcpu->mode == VMODE_U;
@@ -344,7 +344,7 @@ HOT void trap_prepare(struct vcpu *vcpu)
     bool viewed = vcpu->changed & VCPU_VIEW;
     if (viewed) {
         shadow_select(vcpu);
-        follow_mode(vcpu);
+        open_hart(vcpu);
     }
     /* It is hidden from the hart in one mode alone, and only where code is inlined. */
     if ((vcpu->changed & VCPU_FS) || (viewed && trap_of(vcpu)->inlined))
@@ -378,8 +378,8 @@ HOT struct vcpu *trap_handle(struct vcpu *vcpu)
     own->scause = cause;
     own->stval = csr_read(CSR_STVAL);
     trap_take_over(vcpu);
-    if (vcpu->external && vm->calls->look)
-        vm->calls->look(vm);
+    if (vcpu->external && vm->calls->follow)
+        vm->calls->follow(vm);
     struct exit exit = handle(vcpu, cause);
     if (vm->paused)
         run_pause(vcpu, exit);
