@@ -18,11 +18,10 @@ struct vcpu;
 
 #define AHEAD_TRACE  64u  /* instructions of a trace at most */
 #define AHEAD_TRACES 256u /* by pc; a power of two */
-#define AHEAD_BUDGET \
-    512u /* instructions per trap, if what the exit may cost lasts (host/hart.h) */
-#define AHEAD_REACH 128u  /* instructions while SUM is set */
-#define AHEAD_PAGES 32u   /* by gva; a power of two */
-#define AHEAD_HINTS 1024u /* pcs of device accesses; a power of two */
+#define AHEAD_BUDGET 512u /* instructions per trap, if what the exit may cost lasts (host/hart.h) */
+#define AHEAD_REACH  128u /* instructions while SUM is set */
+#define AHEAD_PAGES  32u  /* by gva; a power of two */
+#define AHEAD_HINTS  1024u /* pcs of device accesses; a power of two */
 
 /* How an instruction of a trace is carried out. */
 enum ahead_kind {
