@@ -50,6 +50,11 @@ virtio_blk_SOURCES     := $(PARAVIRT)
 virtio_mmio_SOURCES    := $(PARAVIRT)
 vplic_SOURCES          := core/board/vplic.c
 
+# Of the core with the neighbours replaced: tests/unit/rig.h.
+RIG := tests/unit/rig.c tests/unit/hart.c
+VCPU := $(addprefix core/vm/,vcpu.c timer.c) core/host/hart.c
+run_SOURCES            := $(RIG) $(VCPU) $(addprefix core/vm/,run.c stats.c)
+
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$B/test_%)
 
 .PHONY: unit
