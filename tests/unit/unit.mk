@@ -54,6 +54,7 @@ vplic_SOURCES          := core/board/vplic.c
 RIG := tests/unit/rig.c tests/unit/hart.c
 VCPU := $(addprefix core/vm/,vcpu.c timer.c) core/host/hart.c
 run_SOURCES            := $(RIG) $(VCPU) $(addprefix core/vm/,run.c stats.c)
+window_SOURCES         := $(RIG) core/vm/window.c
 
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$B/test_%)
 
