@@ -55,6 +55,9 @@ RIG := tests/unit/rig.c tests/unit/hart.c
 VCPU := $(addprefix core/vm/,vcpu.c timer.c) core/host/hart.c
 run_SOURCES            := $(RIG) $(VCPU) $(addprefix core/vm/,run.c stats.c)
 window_SOURCES         := $(RIG) core/vm/window.c
+emulate_SOURCES        := $(RIG) $(VCPU) $(addprefix core/vm/,emulate.c window.c walk.c ram.c)
+priv_SOURCES           := $(RIG) $(VCPU) $(addprefix core/vm/,priv.c csr.c) \
+	$(addprefix core/isa/,decode.c decode_compressed.c)
 
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$B/test_%)
 
