@@ -58,6 +58,11 @@ window_SOURCES         := $(RIG) core/vm/window.c
 emulate_SOURCES        := $(RIG) $(VCPU) $(addprefix core/vm/,emulate.c window.c walk.c ram.c)
 priv_SOURCES           := $(RIG) $(VCPU) $(addprefix core/vm/,priv.c csr.c) \
 	$(addprefix core/isa/,decode.c decode_compressed.c)
+TRAP := $(RIG) $(VCPU) core/engine/trap/trap.c core/vm/stats.c tests/unit/trap_parts.c \
+	$(addprefix core/isa/,decode.c decode_compressed.c)
+trap_SOURCES           := $(TRAP)
+trap_code_SOURCES      := $(TRAP)
+trap_fault_SOURCES     := $(TRAP)
 
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$B/test_%)
 
