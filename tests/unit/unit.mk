@@ -63,6 +63,7 @@ TRAP := $(RIG) $(VCPU) core/engine/trap/trap.c core/vm/stats.c tests/unit/trap_p
 trap_SOURCES           := $(TRAP)
 trap_code_SOURCES      := $(TRAP)
 trap_fault_SOURCES     := $(TRAP)
+sbi_calls_SOURCES      := $(RIG) core/board/sbi.c core/vm/timer.c core/host/hart.c
 
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$B/test_%)
 
