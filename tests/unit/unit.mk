@@ -64,6 +64,9 @@ trap_SOURCES           := $(TRAP)
 trap_code_SOURCES      := $(TRAP)
 trap_fault_SOURCES     := $(TRAP)
 sbi_calls_SOURCES      := $(RIG) core/board/sbi.c core/vm/timer.c core/host/hart.c
+LINES := core/board/lines.c core/board/vplic.c core/host/hart.c
+device_SOURCES         := $(RIG) $(LINES) core/board/device.c core/vm/ram.c
+lines_SOURCES          := $(RIG) $(LINES)
 
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$B/test_%)
 
