@@ -67,6 +67,10 @@ sbi_calls_SOURCES      := $(RIG) core/board/sbi.c core/vm/timer.c core/host/hart
 LINES := core/board/lines.c core/board/vplic.c core/host/hart.c
 device_SOURCES         := $(RIG) $(LINES) core/board/device.c core/vm/ram.c
 lines_SOURCES          := $(RIG) $(LINES)
+BOARD := $(RIG) $(VCPU) tests/unit/board_parts.c core/vm/window.c core/vm/ram.c \
+	$(addprefix core/board/,board.c device.c lines.c plic.c vplic.c windows.c)
+board_SOURCES          := $(BOARD)
+turns_SOURCES          := $(BOARD)
 
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$B/test_%)
 
