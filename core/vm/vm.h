@@ -45,6 +45,7 @@ struct vm_options {
 #define VM_DEVICES 2u
 #define VM_WINDOWS 24u
 
+_Static_assert(VM_WINDOWS <= 32, "struct vm.covered has a bit for each window");
 _Static_assert(VM_DEVICES <= STATS_DEVICES, "STATS_DEVICES (vm/stats.h)");
 
 /* Guest RAM: VM 0 has gpa == hpa. The firmware below `first` is no RAM to the guest. */
@@ -90,8 +91,9 @@ struct vm {
     struct vm_ram_range ram;
     unsigned mmu_levels; /* of the guest's page tables at most: 3 (Sv39), 4 (Sv48) */
 
-    const struct window *recent; /* the window that was accessed last, or null */
+    const struct window *recent; /* the window that was accessed last, if none covers it; or null */
     unsigned windows;
+    uint32_t covered; /* by window: one in front of it answers for a part of its addresses */
     struct window window[VM_WINDOWS];
     unsigned devices;
     struct device device[VM_DEVICES];

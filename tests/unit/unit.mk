@@ -50,6 +50,28 @@ virtio_blk_SOURCES     := $(PARAVIRT)
 virtio_mmio_SOURCES    := $(PARAVIRT)
 vplic_SOURCES          := core/board/vplic.c
 
+# Of the core with the neighbours replaced: tests/unit/rig.h.
+RIG := tests/unit/rig.c tests/unit/hart.c
+VCPU := $(addprefix core/vm/,vcpu.c timer.c) core/host/hart.c
+run_SOURCES            := $(RIG) $(VCPU) $(addprefix core/vm/,run.c stats.c)
+window_SOURCES         := $(RIG) core/vm/window.c
+emulate_SOURCES        := $(RIG) $(VCPU) $(addprefix core/vm/,emulate.c window.c walk.c ram.c)
+priv_SOURCES           := $(RIG) $(VCPU) $(addprefix core/vm/,priv.c csr.c) \
+	$(addprefix core/isa/,decode.c decode_compressed.c)
+TRAP := $(RIG) $(VCPU) core/engine/trap/trap.c core/vm/stats.c tests/unit/trap_parts.c \
+	$(addprefix core/isa/,decode.c decode_compressed.c)
+trap_SOURCES           := $(TRAP)
+trap_code_SOURCES      := $(TRAP)
+trap_fault_SOURCES     := $(TRAP)
+sbi_calls_SOURCES      := $(RIG) core/board/sbi.c core/vm/timer.c core/host/hart.c
+LINES := core/board/lines.c core/board/vplic.c core/host/hart.c
+device_SOURCES         := $(RIG) $(LINES) core/board/device.c core/vm/ram.c
+lines_SOURCES          := $(RIG) $(LINES)
+BOARD := $(RIG) $(VCPU) tests/unit/board_parts.c core/vm/window.c core/vm/ram.c \
+	$(addprefix core/board/,board.c device.c lines.c plic.c vplic.c windows.c)
+board_SOURCES          := $(BOARD)
+turns_SOURCES          := $(BOARD)
+
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$B/test_%)
 
 .PHONY: unit
