@@ -67,7 +67,7 @@ CORE_OBJS := \
 	$(addprefix core/host/,bounce.o channel.o console.o disk.o disk_request.o firmware.o fwcfg.o guard.o hart.o hold.o instret.o log.o \
 		machine.o panic.o plic.o pool.o virtio.o) \
 	$(addprefix core/vm/,csr.o emulate.o priv.o ram.o run.o stats.o timer.o vcpu.o walk.o window.o) \
-	$(addprefix core/engine/trap/,vector.o trap.o engine.o ahead.o ahead_trace.o inline.o inline_body.o inline_code.o patch.o shadow.o \
+	$(addprefix core/engine/trap/,vector.o trap.o engine.o ahead.o ahead_trace.o inline.o inline_body.o inline_code.o patch.o patch_code.o shadow.o \
 		shadow_drop.o shadow_fence.o shadow_fill.o shadow_page.o shadow_renew.o shadow_search.o site.o) \
 	$(addprefix core/board/,board.o device.o lines.o loader.o plic.o plicmap.o rtc.o sbi.o sbi_console.o sbi_harts.o tree.o vplic.o windows.o) \
 	$(addprefix core/observe/,control.o names.o report.o timeline.o) \

@@ -12,8 +12,8 @@
 #include "host/log.h"
 #include "host/machine.h"
 #include "host/map.h"
-#include "options.h"
 #include "isa/riscv.h"
+#include "options.h"
 
 #define MEGABYTE  (1ul << 20)
 #define LEAF_AT_0 (PTE_V | PTE_R | PTE_W | PTE_X | PTE_G | PTE_A | PTE_D)

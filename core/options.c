@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "board/board.h"
+#include "engine/trap/shadow.h"
 #include "host/fwcfg.h"
 #include "host/log.h"
 #include "host/machine.h"
 #include "host/map.h"
-#include "engine/trap/shadow.h"
 
 #define OPTIONS_SIZE 512u
 

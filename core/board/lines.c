@@ -2,8 +2,8 @@
 #include "board/lines.h"
 
 #include "board/board.h"
-#include "host/hart.h"
 #include "host/ends.h"
+#include "host/hart.h"
 #include "host/io.h"
 #include "vm/vm.h"
 

@@ -8,9 +8,9 @@
 #include "board/sbi.h"
 
 #include "board/sbi_internal.h"
-#include "vm/timer.h"
 #include "host/firmware.h"
 #include "vm/run.h"
+#include "vm/timer.h"
 #include "vm/vm.h"
 
 #define SBI_SPEC_VERSION 0x02000000ul

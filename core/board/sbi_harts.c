@@ -7,12 +7,12 @@
  * is asked (answer_absent).
  */
 #include "board/sbi_internal.h"
-#include "vm/emulate.h"
-#include "vm/engine.h"
-#include "vm/run.h"
 #include "device.h"
 #include "host/firmware.h"
 #include "isa/riscv.h"
+#include "vm/emulate.h"
+#include "vm/engine.h"
+#include "vm/run.h"
 #include "vm/vm.h"
 
 #define ALL_HARTS   UINT64_MAX   /* hart_mask_base */

@@ -10,9 +10,9 @@
 #include <errno.h>
 
 #include "host/io.h"
-#include "host/opensbi.h"
 #include "host/machine.h"
 #include "host/map.h"
+#include "host/opensbi.h"
 
 #define UART_RBR 0 /* load: next input byte */
 #define UART_THR 0 /* store: next output byte */

@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "host/hold.h"
 #include "host/ends.h"
+#include "host/hold.h"
 #include "host/virtio.h"
 
 #define DISK_DEPTH VIRTIO_QUEUE_MAX

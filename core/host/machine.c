@@ -10,8 +10,8 @@
 
 #include "host/io.h"
 #include "host/log.h"
-#include "host/virtio.h"
 #include "host/map.h"
+#include "host/virtio.h"
 
 #define FINISHER_PASS 0x5555u
 #define FINISHER_FAIL 0x3333u /* the status is in the upper half */

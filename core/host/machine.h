@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "host/console.h"
 #include "host/channel.h"
+#include "host/console.h"
 #include "host/disk.h"
 #include "host/ends.h"
 #include "host/plic.h"

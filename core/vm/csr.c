@@ -10,8 +10,8 @@
 
 #include <stddef.h>
 
-#include "vm/timer.h"
 #include "isa/riscv.h"
+#include "vm/timer.h"
 #include "vm/vm.h"
 
 #define SSTATUS_VIEW     (SSTATUS_SUM | SSTATUS_MXR)

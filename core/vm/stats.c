@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "host/io.h"
 #include "host/ends.h"
+#include "host/io.h"
 #include "isa/riscv.h"
 #include "vm/vm.h"
 

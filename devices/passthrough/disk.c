@@ -8,10 +8,10 @@
  */
 #include <errno.h>
 
-#include "devices/paravirt/paravirt.h"
 #include "core/host/ends.h"
 #include "core/host/log.h"
 #include "core/host/virtio.h"
+#include "devices/paravirt/paravirt.h"
 #include "devices/passthrough/passthrough.h"
 
 static int attach(struct device *dev)

@@ -4,9 +4,9 @@
  * The surprise: a device keeps its state over a reset of the guest, so attach puts the registers
  * back to what the firmware leaves, or an interrupt would be enabled before there is a driver.
  */
-#include "devices/emulated/emulated.h"
 #include "core/host/ends.h"
 #include "core/host/io.h"
+#include "devices/emulated/emulated.h"
 #include "devices/passthrough/passthrough.h"
 
 #define UART_IER 1 /* interrupt enable */

@@ -33,7 +33,8 @@ names_SOURCES          := core/observe/names.c $(sort $(AHCI) $(ATA)) devices/em
 ring_SOURCES           := $(PARAVIRT)
 rtc_SOURCES            := core/board/rtc.c
 PAGING := $(addprefix core/engine/trap/,shadow.c shadow_fill.c shadow_drop.c shadow_search.c \
-	shadow_fence.c shadow_page.c shadow_renew.c patch.c inline_code.c inline_body.c) \
+	shadow_fence.c shadow_page.c shadow_renew.c patch.c patch_code.c inline_code.c \
+	inline_body.c) \
 	core/vm/walk.c core/vm/ram.c core/host/pool.c \
 	$(addprefix core/isa/,decode.c decode_compressed.c interpret.c liveness.c overlap.c) \
 	$(addprefix tests/unit/,shadow_guest.c hart.c)

@@ -9,10 +9,10 @@
 
 #include <string.h>
 
-#include "vm/csr.h"
 #include "engine/trap/patch.h"
 #include "engine/trap/shadow_internal.h"
 #include "isa/encode.h"
+#include "vm/csr.h"
 #include "vm/vm.h"
 
 #define LOSSES_MAX 16u /* then it is not taken up again until the VM is reset */

@@ -15,10 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "isa/decode.h"
 #include "engine/trap/trap.h"
-#include "vm/engine.h"
+#include "isa/decode.h"
 #include "isa/riscv.h"
+#include "vm/engine.h"
 
 #define INLINE_TOP   0xfffffffffffff000ul /* gva of the page of virtual CSRs */
 #define INLINE_PAGES 5u                   /* of trampolines, from gva 0 on */

@@ -5,61 +5,20 @@
  * Surprise: the low half of a patched ecall is not a compressed instruction and the high half is
  * 0x0000, which is illegal: a jump into the middle traps, and the site is repaired.
  */
-#include "engine/trap/patch.h"
-
 #include <string.h>
 
-#include "isa/decode.h"
 #include "engine/trap/inline.h"
-#include "isa/overlap.h"
+#include "engine/trap/patch_internal.h"
 #include "host/ends.h"
+#include "isa/decode.h"
 #include "isa/encode.h"
-#include "engine/trap/shadow_internal.h"
+#include "isa/overlap.h"
 
 #define BOUND       1ul   /* bit of pool_page.gva: it is executed there */
 #define LOADS_MAX   8192u /* of its original, until a copy is dropped: it is data as much as code */
 #define DROPS_APART 8u    /* copies at once, beyond which it is cheaper to drop all shadow tables */
 #define DROPS_MAX   8u    /* a page whose copy was dropped this often is not patched again */
 #define RANGE_LARGE 65536u /* frames: all copies are fewer */
-
-static uint8_t *original_of(const struct vm *vm, uint64_t frame)
-{
-    return map_hpa(vm->ram.gpa + vm->ram.hpa_offset + (frame << PAGE_SHIFT));
-}
-
-static uint8_t *copy_of(const struct vm *vm, uint64_t frame)
-{
-    uint16_t copy = shadow_of(vm)->patch[frame];
-    return copy ? shadow_of(vm)->pool.base + ((uint64_t)(copy - 1) << PAGE_SHIFT) : NULL;
-}
-
-/* What is known of the copy of a frame, which has one. */
-static struct pool_page *copy_page(const struct vm *vm, uint64_t frame)
-{
-    const struct shadow *shadow = shadow_of(vm);
-    return &shadow->page[shadow->patch[frame] - 1u];
-}
-
-/* The frame that pc executes from through the current root; false when it is not a RAM page there.
- */
-static bool frame_at(const struct vcpu *vcpu, uint64_t pc, uint64_t *frame, bool *patched)
-{
-    const struct vm *vm = vcpu->vm;
-    unsigned level;
-    const uint64_t *entry = shadow_leaf(vcpu, pc, &level);
-    if (!entry || !(*entry & PTE_X))
-        return false;
-    uint64_t offset = pc & ((1ul << (PAGE_SHIFT + 9 * level)) - 1);
-    uint64_t hpa = (PTE_PPN(*entry) << PAGE_SHIFT) + offset;
-    *patched = *entry & PTE_PATCHED;
-    if (*patched) {
-        *frame = shadow_of(vm)->page[pool_index(&shadow_of(vm)->pool, map_hpa(hpa))].frame;
-        return true;
-    }
-    uint64_t gpa = hpa - vm->ram.hpa_offset;
-    *frame = shadow_frame(vm, gpa);
-    return vm_is_ram(vm, gpa);
-}
 
 /* Makes the copy of a frame and sees to it that nothing maps the original writable or executable.
  * Not of one that a device of the machine is writing to: nobody would see the copy become stale. */
@@ -68,12 +27,12 @@ static bool make_copy(struct vcpu *vcpu, uint64_t pc, uint64_t frame)
     struct vm *vm = vcpu->vm;
     struct shadow *shadow = shadow_of(vm);
     if (shadow->drops[frame] >= DROPS_MAX || shadow->copies >= shadow->copies_limit ||
-        host_writes_to(vm->host, map_pointer_hpa(original_of(vm, frame)), PAGE_SIZE))
+        host_writes_to(vm->host, map_pointer_hpa(patch_original(vm, frame)), PAGE_SIZE))
         return false; /* the site stays a slow trap */
     uint8_t *copy = shadow_take(vm);
     if (!copy)
         return false; /* eviction is for tables */
-    memcpy(copy, original_of(vm, frame), PAGE_SIZE);
+    memcpy(copy, patch_original(vm, frame), PAGE_SIZE);
     riscv_fence_i();
     uint32_t index = pool_index(&shadow->pool, copy);
     shadow_drop_leaf(vcpu, pc);
@@ -94,14 +53,14 @@ void patch_cover(struct vcpu *vcpu, uint64_t pc)
 {
     uint64_t frame;
     bool patched;
-    if (frame_at(vcpu, pc, &frame, &patched) && !shadow_of(vcpu->vm)->patch[frame])
+    if (patch_frame_at(vcpu, pc, &frame, &patched) && !shadow_of(vcpu->vm)->patch[frame])
         make_copy(vcpu, pc, frame);
 }
 
 /* Puts a word into the copy: the guest executes it from now on. */
 static void put_word(struct vm *vm, uint64_t frame, uint64_t offset, uint32_t word)
 {
-    memcpy(copy_of(vm, frame) + offset, &word, sizeof(word));
+    memcpy(patch_copy(vm, frame) + offset, &word, sizeof(word));
     riscv_fence_i();
 }
 
@@ -118,9 +77,9 @@ static bool is_overlapped(const struct vcpu *vcpu, uint64_t pc, uint64_t frame)
     bool patched;
     if (*refused == key)
         return true;
-    bool known = frame_at(vcpu, (pc & ~PAGE_MASK) - 2, &before, &patched);
-    if (!overlap_is_reached(original_of(vcpu->vm, frame),
-                            known ? original_of(vcpu->vm, before) : NULL, (unsigned)offset))
+    bool known = patch_frame_at(vcpu, (pc & ~PAGE_MASK) - 2, &before, &patched);
+    if (!overlap_is_reached(patch_original(vcpu->vm, frame),
+                            known ? patch_original(vcpu->vm, before) : NULL, (unsigned)offset))
         return false;
     *refused = key;
     return true;
@@ -132,7 +91,7 @@ bool patch_site(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
     uint64_t frame, offset = pc & PAGE_MASK;
     bool patched;
     if (vm->options.patch == PATCH_OFF || offset > PAGE_SIZE - 4 ||
-        !frame_at(vcpu, pc, &frame, &patched))
+        !patch_frame_at(vcpu, pc, &frame, &patched))
         return false;
     if (!shadow_of(vm)->patch[frame] && !make_copy(vcpu, pc, frame))
         return false;
@@ -142,7 +101,7 @@ bool patch_site(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
     if ((uint16_t)word != (uint16_t)insn->raw && is_overlapped(vcpu, pc, frame))
         return false;
     put_word(vm, frame, offset, word);
-    copy_page(vm, frame)->version++;
+    patch_known(vm, frame)->version++;
     vm->stats.memory.patched_sites++;
     vm->stats.memory.inline_sites += form != 0;
     return true;
@@ -153,8 +112,8 @@ static bool is_site(const struct vm *vm, uint64_t frame, unsigned offset)
 {
     if (offset > PAGE_SIZE - 4)
         return false;
-    uint32_t word = insn_word(copy_of(vm, frame) + offset);
-    struct insn original = insn_decode(insn_word(original_of(vm, frame) + offset));
+    uint32_t word = insn_word(patch_copy(vm, frame) + offset);
+    struct insn original = insn_decode(insn_word(patch_original(vm, frame) + offset));
     uint32_t form = inline_form(&original);
     return word == ENCODE_ECALL || (form && word == form) ||
            inline_is_jump(shadow_of(vm)->inline_code, word, (uint32_t)frame, offset);
@@ -174,7 +133,7 @@ static void give_back(struct vm *vm)
 
 void patch_take_back(struct vm *vm, struct inline_site *site)
 {
-    struct pool_page *copy = copy_page(vm, site->frame);
+    struct pool_page *copy = patch_known(vm, site->frame);
     give_back(vm);
     put_word(vm, site->frame, site->pc & PAGE_MASK, ENCODE_ECALL);
     copy->jumps--;
@@ -185,7 +144,7 @@ void patch_take_back(struct vm *vm, struct inline_site *site)
 /* Takes back the sites of a frame that are made for another page than gva, or all of them. */
 static void take_back(struct vm *vm, uint64_t frame, uint64_t gva, bool all)
 {
-    const uint8_t *jumps = &copy_page(vm, frame)->jumps;
+    const uint8_t *jumps = &patch_known(vm, frame)->jumps;
     for (unsigned i = 0; *jumps && i < INLINE_SITES; i++) {
         struct inline_site *site = &shadow_of(vm)->inline_code->site[i];
         bool ours = site->pc && site->frame == frame;
@@ -200,12 +159,12 @@ bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
     struct inline_site *oldest;
     uint64_t frame;
     bool patched;
-    if (!frame_at(vcpu, pc, &frame, &patched) || !patched)
+    if (!patch_frame_at(vcpu, pc, &frame, &patched) || !patched)
         return false;
-    struct pool_page *copy = copy_page(vm, frame);
+    struct pool_page *copy = patch_known(vm, frame);
     if (copy->gva == SHADOW_BOUND_TWICE)
         return false;
-    const uint8_t *original = original_of(vm, frame);
+    const uint8_t *original = patch_original(vm, frame);
     uint32_t jump = inline_make(vcpu, pc, insn, original, (uint32_t)frame, &oldest);
     if (oldest) {
         patch_take_back(vm, oldest);
@@ -222,7 +181,7 @@ bool patch_promote(struct vcpu *vcpu, uint64_t pc, const struct insn *insn)
 
 void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva)
 {
-    uint64_t *bound = &copy_page(vm, frame)->gva;
+    uint64_t *bound = &patch_known(vm, frame)->gva;
     gva &= ~PAGE_MASK;
     if (*bound && *bound != (gva | BOUND))
         gva = SHADOW_BOUND_TWICE & ~BOUND;
@@ -230,25 +189,15 @@ void patch_bind(struct vm *vm, uint64_t frame, uint64_t gva)
     take_back(vm, frame, gva, false);
 }
 
-const uint8_t *patch_page(const struct vcpu *vcpu, uint64_t pc, const uint8_t **copy)
-{
-    uint64_t frame;
-    bool patched;
-    if (!frame_at(vcpu, pc, &frame, &patched) || !patched)
-        return NULL;
-    *copy = copy_of(vcpu->vm, frame);
-    return original_of(vcpu->vm, frame);
-}
-
 bool patch_repair(struct vcpu *vcpu, uint64_t pc)
 {
     uint64_t frame, offset = pc & PAGE_MASK;
     bool patched;
-    if (!shadow_of(vcpu->vm)->copies || offset < 2 || !frame_at(vcpu, pc, &frame, &patched) ||
+    if (!shadow_of(vcpu->vm)->copies || offset < 2 || !patch_frame_at(vcpu, pc, &frame, &patched) ||
         !patched)
         return false;
-    uint8_t *original = original_of(vcpu->vm, frame) + offset - 2;
-    uint8_t *copy = copy_of(vcpu->vm, frame) + offset - 2;
+    uint8_t *original = patch_original(vcpu->vm, frame) + offset - 2;
+    uint8_t *copy = patch_copy(vcpu->vm, frame) + offset - 2;
     if (!is_site(vcpu->vm, frame, offset - 2) || insn_word(copy) == insn_word(original))
         return false;
     take_back(vcpu->vm, frame, 0, true); /* rare enough to be rough */
@@ -262,7 +211,7 @@ bool patch_repair(struct vcpu *vcpu, uint64_t pc)
 static void drop_copy(struct vm *vm, uint64_t frame)
 {
     struct shadow *shadow = shadow_of(vm);
-    uint8_t *copy = copy_of(vm, frame);
+    uint8_t *copy = patch_copy(vm, frame);
     uint32_t index = pool_index(&shadow->pool, copy);
     shadow_drop_copy(vm, frame);
     take_back(vm, frame, 0, true);
@@ -379,7 +328,7 @@ void patch_drop_at(struct vcpu *vcpu, uint64_t pc)
 {
     uint64_t frame;
     bool patched;
-    if (frame_at(vcpu, pc, &frame, &patched) && patched)
+    if (patch_frame_at(vcpu, pc, &frame, &patched) && patched)
         patch_drop(vcpu->vm, vcpu->vm->ram.gpa + (frame << PAGE_SHIFT));
 }
 
@@ -393,7 +342,7 @@ static bool in_site(const struct vm *vm, uint64_t frame, unsigned offset)
 void patch_verify(struct vm *vm, uint64_t gpa)
 {
     uint64_t frame = shadow_frame(vm, gpa);
-    const uint8_t *copy = copy_of(vm, frame), *original = original_of(vm, frame);
+    const uint8_t *copy = patch_copy(vm, frame), *original = patch_original(vm, frame);
     for (unsigned i = 0; copy && i < PAGE_SIZE; i += 2) {
         if (i % 8 == 0 && *(const uint64_t *)(copy + i) == *(const uint64_t *)(original + i)) {
             i += 6; /* most of a page is equal */
@@ -405,51 +354,4 @@ void patch_verify(struct vm *vm, uint64_t gpa)
             return;
         }
     }
-}
-
-/* Two bytes of code, as the guest wrote them, and whether a copy has others there. */
-static uint64_t fetch_half(const struct vcpu *vcpu, uint64_t gva, uint16_t *half, bool *replaced)
-{
-    uint64_t frame;
-    bool patched;
-    unsigned level;
-    if (!frame_at(vcpu, gva, &frame, &patched)) {
-        const uint64_t *entry = shadow_leaf(vcpu, gva, &level);
-        return entry && (*entry & PTE_X) ? CAUSE_FETCH_ACCESS : PATCH_AGAIN;
-    }
-    const struct vm *vm = vcpu->vm;
-    memcpy(half, original_of(vm, frame) + (gva & PAGE_MASK), sizeof(*half));
-    *replaced |= patched && memcmp(half, copy_of(vm, frame) + (gva & PAGE_MASK), sizeof(*half));
-    return 0;
-}
-
-/* By halves, of which one may be in the next page; or there is nothing to fetch. */
-RARE static uint64_t fetch_slowly(const struct vcpu *vcpu, uint64_t gva, struct patch_code *code)
-{
-    uint16_t low = 0, high = 0;
-    code->replaced = false;
-    uint64_t cause = fetch_half(vcpu, gva, &low, &code->replaced);
-    if (!cause && insn_length(low) == 4)
-        cause = fetch_half(vcpu, gva + 2, &high, &code->replaced);
-    code->raw = low | (uint32_t)high << 16;
-    return cause;
-}
-
-uint64_t patch_fetch(const struct vcpu *vcpu, uint64_t gva, struct patch_code *code)
-{
-    uint64_t frame, offset = gva & PAGE_MASK;
-    bool patched;
-    code->version = NULL;
-    if (offset > PAGE_SIZE - 4 || !frame_at(vcpu, gva, &frame, &patched))
-        return fetch_slowly(vcpu, gva, code);
-    uint32_t raw = insn_word(original_of(vcpu->vm, frame) + offset), mask = UINT32_MAX;
-    if (insn_length((uint16_t)raw) == 2)
-        mask = UINT16_MAX;
-    code->raw = raw & mask;
-    code->replaced = false;
-    if (!patched)
-        return 0;
-    code->replaced = (insn_word(copy_of(vcpu->vm, frame) + offset) ^ raw) & mask;
-    code->version = &copy_page(vcpu->vm, frame)->version;
-    return 0;
 }

@@ -9,9 +9,9 @@
 
 #include <string.h>
 
-#include "host/map.h"
 #include "engine/trap/patch.h"
 #include "engine/trap/shadow_internal.h"
+#include "host/map.h"
 #include "host/panic.h"
 #include "vm/vm.h"
 

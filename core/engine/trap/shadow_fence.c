@@ -7,8 +7,8 @@
  * each page that comes back. Other spaces' tables are not read, for only the current satp says that
  * they are tables: they are checked when they are chosen.
  */
-#include "host/map.h"
 #include "engine/trap/shadow_internal.h"
+#include "host/map.h"
 
 void shadow_renew_space(struct vcpu *vcpu, struct shadow_space *space)
 {

@@ -3,8 +3,8 @@
  *
  * Surprise: a table that was put aside is taken up again on the way to the leaf (shadow_renew.c).
  */
-#include "host/map.h"
 #include "engine/trap/shadow_internal.h"
+#include "host/map.h"
 
 #define PREFILL_GROUP 8u /* neighbours looked at around a 4 KiB fill */
 

@@ -2,10 +2,10 @@
  * shadow_search.c (one frame), shadow_fence.c (fences), shadow_renew.c (comparing) and patch.c
  * share. */
 #pragma once
-#include "host/hart.h"
-#include "host/map.h"
 #include "engine/trap/shadow.h"
 #include "engine/trap/trap.h"
+#include "host/hart.h"
+#include "host/map.h"
 #include "vm/vm.h"
 
 /* Software bits. Leaves: PTE_PATCHED (shadow.h), PTE_COUNTED: it is in the leaves[] counts.

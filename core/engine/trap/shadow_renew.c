@@ -7,8 +7,8 @@
  * fault in it takes it up again, and that is when its at most 512 entries are compared; tables
  * below it stay aside until a fault asks for them.
  */
-#include "host/map.h"
 #include "engine/trap/shadow_internal.h"
+#include "host/map.h"
 
 #define FEW_GROUPS   8u /* of a level-0 table: so many cost no more to compare than to fill again */
 #define TAKEN_UP_MAX 3u /* times that a table with more is taken up as a whole */

@@ -6,8 +6,8 @@
  * (shadow_begin_work), and beyond that every translation is dropped: what is sought is then nowhere
  * either.
  */
-#include "host/map.h"
 #include "engine/trap/shadow_internal.h"
+#include "host/map.h"
 
 /* All leaves that map a frame. */
 struct search {
