@@ -87,7 +87,7 @@ struct device {
     struct device_count count;
 };
 
-/* --- Called by a strategy: all it may ask of the core. ------------------------------------- */
+/* --- Called by a strategy: all it may ask of the core --- */
 
 /* Drives the device's vPLIC line. Each call with true makes the source pending, also if the line is
  * high already and while the guest handles an earlier interrupt, as QEMU's PLIC does: call it when

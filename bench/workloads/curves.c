@@ -54,7 +54,7 @@ static int floor_log2(unsigned long value)
     return bits;
 }
 
-/* --- ring: a byte goes round; one operation hands it on. ------------------------------------------ */
+/* --- ring: a byte goes round; one operation hands it on --- */
 
 static pid_t members[PROCESSES]; /* all but this process */
 static int ring_size, ring_in, ring_out;
@@ -106,10 +106,10 @@ static void end_ring(void)
     close(ring_in);
 }
 
-/* --- touch_first, touch_again: pages that the guest's kernel has mapped ahead. --------------------- */
+/* --- touch_first, touch_again: pages that the guest's kernel has mapped ahead --- */
 
-#define REGION_MIN \
-    16l /* MiB: small sets are several, one after the other, or n would be too small */
+/* MiB: small sets are several, one after the other, or n would be too small. */
+#define REGION_MIN 16l
 
 static char *region;
 static long region_pages, set_pages;
@@ -181,7 +181,7 @@ static bool set_fits(long mib)
            info.freeram * info.mem_unit; /* with a margin for its page tables */
 }
 
-/* --- queue_depth: as many direct reads of 4 KiB under way. ---------------------------------------- */
+/* --- queue_depth: as many direct reads of 4 KiB under way --- */
 
 static aio_context_t context;
 static struct iocb requests[DEPTH];
@@ -255,7 +255,7 @@ static void end_queue(void)
     close(disk_fd);
 }
 
-/* --- buffer_size: direct reads of so many bytes, one at a time. ------------------------------------ */
+/* --- buffer_size: direct reads of so many bytes, one at a time --- */
 
 static long read_bytes;
 
@@ -278,7 +278,7 @@ static void end_reads(void)
     close(disk_fd);
 }
 
-/* --- The table. ----------------------------------------------------------------------------------- */
+/* --- The table --- */
 
 static long each_page_once(long mib)
 {
@@ -320,7 +320,7 @@ static const struct curve {
     /* clang-format on */
 };
 
-/* --- Measuring. ------------------------------------------------------------------------------------ */
+/* --- Measuring --- */
 
 struct result {
     const struct curve *curve;

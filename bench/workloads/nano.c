@@ -45,7 +45,7 @@ static long holes[TIMERS]; /* ns in which timer_irq did not run, the longest of 
 static long disk_size;
 static char *buffer; /* 1 MiB, aligned for direct reads */
 
-/* --- Operations: each does the thing n times. --------------------------------------------------- */
+/* --- Operations: each does the thing n times --- */
 
 static void null_syscall(long n)
 {
@@ -426,7 +426,7 @@ static void console_line(long n)
     }
 }
 
-/* --- The table. ----------------------------------------------------------------------------------- */
+/* --- The table --- */
 
 static const struct op {
     const char *name;
@@ -453,7 +453,7 @@ static const struct op {
     {"console_line", 50, console_line, NULL, NULL, NULL},
 };
 
-/* --- Measuring. ------------------------------------------------------------------------------------ */
+/* --- Measuring --- */
 
 struct result {
     const struct op *op;

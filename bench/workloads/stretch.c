@@ -27,7 +27,7 @@ void stretch_fail(const char *what)
     _exit(1);
 }
 
-/* --- Clocks. -------------------------------------------------------------------------------- */
+/* --- Clocks --- */
 
 long stretch_read_clock(void)
 {
@@ -87,7 +87,7 @@ static bool open_counter(void)
     return works;
 }
 
-/* --- Beginning and end. ----------------------------------------------------------------------- */
+/* --- Beginning and end --- */
 
 /* The answers to the marks are not to be echoed, which would cost as much as they do. */
 static void set_echo(bool on)
@@ -139,7 +139,7 @@ bool stretch_is_wanted(const char *name, int argc, char **argv)
     return argc == 0;
 }
 
-/* --- The stretch. ------------------------------------------------------------------------------- */
+/* --- The stretch --- */
 
 static void mark(const char *text, const char *name, const char *what)
 {

@@ -59,8 +59,7 @@ static const struct board_plic *const plics[] = {
     [PLIC_MAPPED] = &plicmap_plic,
 };
 
-/* --- Set-up
- * ----------------------------------------------------------------------------------------- */
+/* --- Set-up --- */
 
 /* A device of a role; end: its host end, or null: the machine's own device in a window. */
 static void add(struct vm *vm, enum role role, const struct row *row, void *host,
@@ -156,8 +155,7 @@ static void guest_completed(struct vplic *plic, unsigned source, void *arg)
     host_irq_complete(vm->host, host_irq); /* if its level still stands, it interrupts again */
 }
 
-/* --- Turns
- * ------------------------------------------------------------------------------------------- */
+/* --- Turns --- */
 
 /* Whether a device is to be served at a host interrupt. resume: unfinished ones have waited long
  * enough. */
@@ -256,8 +254,7 @@ void board_finish(struct vm *vm)
     }
 }
 
-/* --- Start
- * ------------------------------------------------------------------------------------------- */
+/* --- Start --- */
 
 /* Memory for what the devices keep, behind each other in whole pages; zeroed. */
 static void place_state(struct vm *vm, uint64_t *free_hpa)

@@ -29,8 +29,8 @@ struct board;
 
 struct board_plic {
     const char *name;
-    /* Once, when the devices are known. 0, or a negative errno with a sentence logged. May be null.
-     */
+    /* Once, when the devices are known. 0, or a negative errno with a sentence logged.
+     * May be null. */
     int (*init)(struct vm *vm);
     /* After the devices were reset. The same. May be null. */
     int (*reset)(struct vm *vm);

@@ -49,8 +49,7 @@ bool device_access(struct vcpu *vcpu, void *self, struct mmio *io)
     return done;
 }
 
-/* --- What a strategy asks for
- * ------------------------------------------------------------------------- */
+/* --- What a strategy asks for --- */
 
 bool device_yield(struct device *dev)
 {
@@ -97,8 +96,7 @@ int vm_route_irq(struct device *dev, unsigned host_irq)
     return host_irq_enable(dev->vm->host, host_irq, routed_irq, dev);
 }
 
-/* --- What a host end asks for
- * ------------------------------------------------------------------------- */
+/* --- What a host end asks for --- */
 
 static void notify(struct device *dev)
 {

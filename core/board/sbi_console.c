@@ -24,10 +24,9 @@
 #define LSR_DATA  0x01u
 #define LSR_EMPTY 0x20u
 
-#define PIECE_MAX \
-    (CONSOLE_RING / 2) /* bytes of one call: twice as many when all are line feeds \
-                                      */
-#define COPY_MAX 64u   /* bytes on the stack */
+/* Bytes of one call: twice as many when all are line feeds. */
+#define PIECE_MAX (CONSOLE_RING / 2)
+#define COPY_MAX  64u /* bytes on the stack */
 
 static struct device *uart_of(struct vm *vm)
 {
@@ -54,11 +53,10 @@ static void store(struct device *dev, uint64_t offset, uint8_t value)
     device_carry_out(dev, &io);
 }
 
-/* --- Output
- * ------------------------------------------------------------------------------------------- */
+/* --- Output --- */
 
-/* As the firmware does, a line feed gets a carriage return in front. text has room for twice len.
- */
+/* As the firmware does, a line feed gets a carriage return in front. text has room
+ * for twice len. */
 static size_t expand(uint8_t *text, const uint8_t *bytes, size_t len)
 {
     size_t used = 0;
@@ -121,8 +119,7 @@ struct sbi_answer sbi_legacy_putchar(struct vcpu *vcpu)
     return write(vcpu->vm, &byte, 1) ? sbi_value(0) : again(vcpu);
 }
 
-/* --- Input
- * -------------------------------------------------------------------------------------------- */
+/* --- Input --- */
 
 static size_t read(struct vm *vm, uint8_t *bytes, size_t len)
 {
@@ -156,8 +153,7 @@ static size_t read_to(struct vm *vm, uint64_t gpa, size_t len)
     return done;
 }
 
-/* --- DBCN
- * --------------------------------------------------------------------------------------------- */
+/* --- DBCN --- */
 
 static struct sbi_answer call_memory(struct vcpu *vcpu, uint64_t fid)
 {

@@ -26,8 +26,7 @@
 #define SUSPEND_NON_RETENTIVE          0x80000000u
 #define SUSPEND_NON_RETENTIVE_PLATFORM 0x90000000u
 
-/* --- Masks
- * -------------------------------------------------------------------------------------------- */
+/* --- Masks --- */
 
 static bool names_hart(const struct vcpu *vcpu, uint64_t mask, uint64_t base)
 {
@@ -61,8 +60,7 @@ static bool load_mask(struct vcpu *vcpu, bool *named)
     return true;
 }
 
-/* --- IPI
- * ---------------------------------------------------------------------------------------------- */
+/* --- IPI --- */
 
 static void send_ipi(struct vcpu *vcpu)
 {
@@ -97,8 +95,7 @@ struct sbi_answer sbi_legacy_send_ipi(struct vcpu *vcpu)
     return sbi_value(0);
 }
 
-/* --- RFENCE
- * ------------------------------------------------------------------------------------------- */
+/* --- RFENCE --- */
 
 static void fence_range(struct vcpu *vcpu, uint64_t start, uint64_t size, unsigned by,
                         uint64_t asid)
@@ -154,8 +151,7 @@ struct sbi_answer sbi_legacy_sfence_asid(struct vcpu *vcpu)
     return legacy_fence(vcpu, FENCE_ASID);
 }
 
-/* --- HSM
- * ---------------------------------------------------------------------------------------------- */
+/* --- HSM --- */
 
 /* Whether a hart can be led to an address. */
 static bool may_start_at(struct vcpu *vcpu, uint64_t gpa)

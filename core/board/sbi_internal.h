@@ -20,9 +20,9 @@ enum sbi_error {
 struct sbi_answer {
     long error;
     uint64_t value;
-    bool
-        elsewhere; /* the guest does not go on behind its ecall: nothing is to be put into a0, a1 */
-    bool wait;     /* and not before something has happened: the hart may sleep */
+    /* The guest does not go on behind its ecall: nothing is to be put into a0, a1. */
+    bool elsewhere;
+    bool wait; /* and not before something has happened: the hart may sleep */
 };
 
 static inline struct sbi_answer sbi_error(long error)

@@ -25,7 +25,7 @@ enum { RECEIVE_QUEUE, TRANSMIT_QUEUE };
 _Static_assert(CHANNEL_OUTPUTS <= 32, "busy has 32 bits");
 _Static_assert(CHANNEL_OUTPUTS <= VIRTIO_QUEUE_MAX && CHANNEL_INPUTS <= VIRTIO_QUEUE_MAX, "queues");
 
-/* --- Output. -------------------------------------------------------------------------------- */
+/* --- Output --- */
 
 static void reclaim(struct channel *channel)
 {
@@ -129,7 +129,7 @@ bool channel_has_room(struct host *host)
     return channel->dropping;
 }
 
-/* --- Input. --------------------------------------------------------------------------------- */
+/* --- Input --- */
 
 static void give_input_buffer(struct channel *channel, unsigned i)
 {
@@ -153,8 +153,8 @@ static void take_input(struct channel *channel, char byte)
     channel->listener.line(channel->listener.argument, channel->line, len);
 }
 
-/* The next byte that has come, with what it is in given back behind its last. False: there is none.
- */
+/* The next byte that has come, with what it is in given back behind its last. False:
+ * there is none. */
 static bool next_byte(struct channel *channel, char *byte)
 {
     uint32_t head, len;

@@ -20,8 +20,8 @@ struct host;
 
 /* Who takes the lines that come in. */
 struct channel_listener {
-    /* May the next line be taken now? Asked before each byte. False: channel_poll() will be called.
-     */
+    /* May the next line be taken now? Asked before each byte. False: channel_poll()
+     * will be called. */
     bool (*ready)(void *argument);
     /* A line, without its newline. */
     void (*line)(void *argument, const char *line, size_t len);

@@ -26,12 +26,11 @@
 #define IER_RX 0x01u /* input is waiting */
 #define IER_TX 0x02u /* the output FIFO is empty */
 
-#define FCR_ENABLE \
-    0x01u /* use the FIFOs and keep what is in them; interrupt from the first byte \
-                          */
-#define LCR_8N1 0x03u
-#define LCR_DLAB \
-    0x80u /* UART_RBR and UART_THR are the divisor's low byte, UART_IER its high byte */
+/* Use the FIFOs and keep what is in them; interrupt from the first byte. */
+#define FCR_ENABLE 0x01u
+#define LCR_8N1    0x03u
+/* UART_RBR and UART_THR are the divisor's low byte, UART_IER its high byte. */
+#define LCR_DLAB  0x80u
 #define MCR_READY 0x0bu /* DTR, RTS, OUT2 (lets the interrupt out, on a PC) */
 
 #define LSR_DATA  0x01u /* RBR holds a byte */

@@ -182,8 +182,8 @@ static bool is_due(const struct disk *disk)
     return disk->behind ? !must_yield(disk) : virtio_queue_due(&disk->queue);
 }
 
-/* ABLATE_BATCH: no further completion before the guest is through with the interrupt for the last.
- */
+/* ABLATE_BATCH: no further completion before the guest is through with the interrupt
+ * for the last. */
 static bool is_held(const struct disk *disk)
 {
     const struct host_end *end = &disk->front.end;

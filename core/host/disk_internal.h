@@ -23,8 +23,8 @@ struct virtio_desc *disk_request_describe(const struct disk *disk, struct disk_s
 /* What the device says of a request that it has finished: 0, -EIO or -ENOTSUP. */
 int disk_request_status(const struct disk *disk, const struct disk_slot *slot);
 
-/* Somebody is about to write to the segments of a read: the core forgets what it derived from them.
- */
+/* Somebody is about to write to the segments of a read: the core forgets what it
+ * derived from them. */
 void disk_request_written(const struct disk *disk, const struct host_disk_request *request);
 
 /* Does the slot's table have the device write to any of these bytes? */

@@ -89,8 +89,8 @@ static uint8_t *bounce_of(const struct disk *disk, const struct disk_slot *slot)
     return disk->bounce + (slot - disk->slot) * BOUNCE_SIZE;
 }
 
-/* Describes what a transfer moves: the caller's segments, or a piece of them in the VMM's buffer.
- */
+/* Describes what a transfer moves: the caller's segments, or a piece of them in
+ * the VMM's buffer. */
 static struct virtio_desc *describe_data(const struct disk *disk, struct disk_slot *slot,
                                          struct virtio_desc *end)
 {

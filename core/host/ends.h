@@ -68,8 +68,8 @@ struct host_end {
 
 /* Bytes in and out. Implemented by core/host/console.c over the machine's 16550A. */
 struct host_console {
-    struct host_end
-        end; /* its owner is served when there is input, or room again after a short write */
+    /* Its owner is served when there is input, or room again after a short write. */
+    struct host_end end;
 
     /* Takes up to len bytes, returns how many were accepted (0 when full). Never blocks. */
     size_t (*write)(struct host_console *console, const uint8_t *bytes, size_t len);

@@ -4,8 +4,8 @@
 #define LOOK_TICKS 20000u /* 2 ms at QEMU's 10 MHz, in which Linux makes some five requests */
 #define LOOKS      4u
 #define BATCH_MAX  16u /* more would gain little */
-#define PAUSE_MIN \
-    64u /* requests without a hold after one that gained nothing; then twice as many */
+/* Requests without a hold after one that gained nothing; then twice as many. */
+#define PAUSE_MIN 64u
 #define PAUSE_MAX 512u
 
 void hold_reset(struct hold *hold)

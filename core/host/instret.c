@@ -8,8 +8,8 @@
 #include "host/machine.h"
 
 #define LENGTHS 4u /* stretches in a row that must all be exact, */
-#define TRIES \
-    16u /* in one of so many rows: the firmware may have taken an interrupt in the others */
+/* Rows of stretches that are tried: the firmware may take an interrupt in some. */
+#define TRIES 16u
 #define SHORT 61u /* rounds of the shortest stretch */
 
 /* What instret says of so many rounds of two instructions, and of its first reading. */

@@ -99,7 +99,7 @@ void host_interrupt(struct host *host)
         handle_pending(host);
 }
 
-/* --- The S context is the guest's. ---------------------------------------------------------- */
+/* --- The S context is the guest's --- */
 
 void host_plic_poll(struct host *host)
 {

@@ -33,8 +33,8 @@ struct host_plic {
     void *output_argument;
 };
 
-/* Masks every source and opens the threshold of our context. given: the S context is the guest's.
- */
+/* Masks every source and opens the threshold of our context. given: the S context
+ * is the guest's. */
 void host_plic_start(struct host *host, bool given);
 
 /* Takes a source: its handler is called for each interrupt from now on. An interrupt that an
@@ -55,7 +55,7 @@ void host_interrupt(struct host *host);
  * shall wait. */
 void host_wait(struct host *host, bool for_guest);
 
-/* --- PLIC=mapped: what the guest's emulated registers pass on. ------------------------------- */
+/* --- PLIC=mapped: what the guest's emulated registers pass on --- */
 
 /* Handles the VMM's own sources, which do not interrupt the guest. */
 void host_plic_poll(struct host *host);

@@ -17,8 +17,8 @@ void pool_reset(struct pool *pool, void *base, uint64_t size, struct pool_count 
     count->limit = pool->pages;
 }
 
-/* picolibc's memset goes byte by byte: 8 times as many instructions for the commonest thing of all.
- */
+/* picolibc's memset goes byte by byte: 8 times as many instructions for the commonest
+ * thing of all. */
 static void clear_page(void *page)
 {
     uint64_t *word = page;

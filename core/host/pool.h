@@ -25,8 +25,8 @@ void pool_reset(struct pool *pool, void *base, uint64_t size, struct pool_count 
 /* A zeroed page, or null when the limit is reached. */
 void *pool_take(struct pool *pool);
 
-/* Returns a page taken before; pool_give_clean: one that is zero again, which need not be cleared.
- */
+/* Returns a page taken before; pool_give_clean: one that is zero again, which need
+ * not be cleared. */
 void pool_give(struct pool *pool, void *page);
 void pool_give_clean(struct pool *pool, void *page);
 

@@ -10,7 +10,7 @@
  */
 #include "decode_internal.h"
 
-/* --- fields and immediates -------------------------------------------------------------------- */
+/* --- fields and immediates --- */
 
 static inline uint8_t field_rs1(uint32_t raw)
 {
@@ -56,7 +56,7 @@ static inline int32_t imm_j(uint32_t raw)
                        21);
 }
 
-/* --- major opcodes ---------------------------------------------------------------------------- */
+/* --- major opcodes --- */
 
 enum format { FORMAT_NONE, FORMAT_R, FORMAT_I, FORMAT_S, FORMAT_B, FORMAT_U, FORMAT_J };
 
@@ -112,7 +112,7 @@ static struct insn extract(uint32_t raw, enum insn_op op, enum format format)
     return insn;
 }
 
-/* --- refinement: what funct3, funct7 and single registers decide; false if the word is illegal  */
+/* --- refinement: what funct3, funct7 and single registers decide; false if the word is illegal --- */
 
 static bool refine_load(struct insn *insn)
 {
@@ -242,7 +242,7 @@ static bool refine_branch(struct insn *insn)
     return funct3 != 2 && funct3 != 3;
 }
 
-/* --- floating point: only whether it is legal ------------------------------------------------- */
+/* --- floating point: only whether it is legal --- */
 
 #define RM 0x9f /* legal funct3 as rounding mode: 0..4 static, 7 dynamic */
 
@@ -279,7 +279,7 @@ static bool refine_float_fused(struct insn *insn)
     return bits(insn->raw, 25, 2) <= 1 && (RM >> field_funct3(insn->raw) & 1);
 }
 
-/* --- system ----------------------------------------------------------------------------------- */
+/* --- system --- */
 
 /* SYSTEM, funct3 = 0, without operands: the whole word must match. */
 static const struct {

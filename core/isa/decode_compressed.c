@@ -9,7 +9,7 @@
  */
 #include "decode_internal.h"
 
-/* --- fields and immediates -------------------------------------------------------------------- */
+/* --- fields and immediates --- */
 
 #define X_RA 1
 #define X_SP 2
@@ -98,7 +98,7 @@ static inline int32_t imm_c_b(uint32_t raw)
                        9);
 }
 
-/* --- what each expands to --------------------------------------------------------------------- */
+/* --- what each expands to --- */
 
 static struct insn c_insn(uint32_t raw, enum insn_op op, uint8_t rd, uint8_t rs1, uint8_t rs2,
                           int32_t imm)

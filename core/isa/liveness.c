@@ -29,8 +29,8 @@ static uint32_t bit(unsigned reg)
     return 1u << reg & ~1u;
 }
 
-/* M, Zba, Zbb ... : the decoder does not name them, but their registers stand where ADD has them.
- */
+/* M, Zba, Zbb ... : the decoder does not name them, but their registers stand where
+ * ADD has them. */
 static struct effect effect_of_other(const struct insn *insn)
 {
     uint32_t raw = insn->raw, opcode = OPCODE(raw);
@@ -76,8 +76,8 @@ struct search {
     const uint8_t *page;
     struct liveness_range *range;
     unsigned reg, budget, branches;
-    uint8_t
-        seen[PAGE_SIZE / 16]; /* a bit for each half-word: where a way on was followed already */
+    /* A bit for each half-word: where a way on was followed already. */
+    uint8_t seen[PAGE_SIZE / 16];
 };
 
 /* Marks an offset. True: it was marked before, and what lies behind is either found out or about to

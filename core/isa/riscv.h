@@ -5,8 +5,8 @@
 #pragma once
 #include <stdint.h>
 
-/* A function that is seldom called: it is kept out of the one that calls it, whose way stays short.
- */
+/* A function that is seldom called: it is kept out of the one that calls it, whose
+ * way stays short. */
 #define RARE __attribute__((cold, noinline))
 
 /* A function that a system call, a CSR access or their returns execute: these stand together, since under
@@ -17,8 +17,7 @@
 #define HOT
 #endif
 
-/* --- Supervisor CSRs (privileged specification, table "Supervisor-level CSR addresses") --------
- */
+/* --- Supervisor CSRs (privileged specification, table "Supervisor-level CSR addresses") --- */
 #define CSR_FFLAGS       0x001
 #define CSR_FRM          0x002
 #define CSR_FCSR         0x003
@@ -40,8 +39,7 @@
 #define CSR_HPMCOUNTER3  0xc03
 #define CSR_HPMCOUNTER31 0xc1f
 
-/* --- sstatus -----------------------------------------------------------------------------------
- */
+/* --- sstatus --- */
 #define SSTATUS_SIE        (1ul << 1)
 #define SSTATUS_SPIE       (1ul << 5)
 #define SSTATUS_UBE        (1ul << 6)
@@ -56,12 +54,10 @@
 #define SSTATUS_UXL_64     (2ul << 32)
 #define SSTATUS_SD         (1ul << 63)
 
-/* --- scounteren ----------------------------------------------------------------------------------
- */
+/* --- scounteren --- */
 #define SCOUNTEREN_TM (1ul << 1) /* vU may read time */
 
-/* --- sie, sip ------------------------------------------------------------------------------------
- */
+/* --- sie, sip --- */
 #define INTERRUPT_SOFTWARE 1u
 #define INTERRUPT_TIMER    5u
 #define INTERRUPT_EXTERNAL 9u
@@ -70,8 +66,7 @@
 #define SIP_SEIP           (1ul << INTERRUPT_EXTERNAL)
 #define SIP_ALL            (SIP_SSIP | SIP_STIP | SIP_SEIP)
 
-/* --- scause
- * ---------------------------------------------------------------------------------------- */
+/* --- scause --- */
 #define SCAUSE_INTERRUPT (1ul << 63)
 enum cause {
     CAUSE_FETCH_MISALIGNED = 0,
@@ -89,8 +84,7 @@ enum cause {
     CAUSE_STORE_PAGE = 15,
 };
 
-/* --- satp, page table entries
- * --------------------------------------------------------------------- */
+/* --- satp, page table entries --- */
 #define SATP_MODE_SHIFT 60
 #define SATP_MODE_BARE  0ul
 #define SATP_MODE_SV39  8ul
@@ -116,8 +110,7 @@ enum cause {
 #define PAGE_SIZE  (1ul << PAGE_SHIFT)
 #define PAGE_MASK  (PAGE_SIZE - 1)
 
-/* --- senvcfg
- * ----------------------------------------------------------------------------------------- */
+/* --- senvcfg --- */
 #define SENVCFG_FIOM  (1ul << 0)
 #define SENVCFG_CBIE  (3ul << 4)
 #define SENVCFG_CBCFE (1ul << 6)

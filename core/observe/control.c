@@ -14,7 +14,7 @@
 #include "host/hart.h"
 #include "observe/timeline.h"
 
-/* --- Reports. -------------------------------------------------------------------------------- */
+/* --- Reports --- */
 
 /* Goes on with the report that has begun, as far as this exit may cost. False: there is more, and
  * the channel is polled soon. */
@@ -60,7 +60,7 @@ void control_finish(struct control *control)
     control->marked = 0;
 }
 
-/* --- Commands. ------------------------------------------------------------------------------ */
+/* --- Commands --- */
 
 static void command_stats(struct vm *vm)
 {

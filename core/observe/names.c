@@ -154,8 +154,7 @@ const char *names_class(struct exit exit)
     return classes[known_class(exit)];
 }
 
-/* --- Registers, as the file that models them calls them (core/device.h).
- * ------------------------------ */
+/* --- Registers, as the file that models them calls them (core/device.h) --- */
 
 /* Null: nothing is called so. */
 static const struct device_register *find_register(const struct device_register *registers,
@@ -210,8 +209,8 @@ static void name_device(const struct vm *vm, uint32_t detail, bool store, char *
                   detail & 0xffff, store, text, size);
 }
 
-/* Of the transports without a device there are several, one behind the other: each has its number.
- */
+/* Of the transports without a device there are several, one behind the other: each
+ * has its number. */
 static void name_window(uint32_t detail, bool store, char *text, size_t size)
 {
     unsigned window = detail >> 16;

@@ -218,7 +218,7 @@ static void write_costs(struct report *report)
     channel_printf(report->vm->host, "}}\n");
 }
 
-/* --- Piece by piece. ------------------------------------------------------------------------ */
+/* --- Piece by piece --- */
 
 void report_begin(struct report *report, const char *head)
 {

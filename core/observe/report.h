@@ -39,8 +39,7 @@ void report_finish(struct report *report);
  * {"event":event,"status":status,"statistics":{...}}. All at once: for the end of a VM. */
 void report_send(struct report *report, const char *event, int status);
 
-/* --- Names (names.c)
- * ---------------------------------------------------------------------------------- */
+/* --- Names (names.c) --- */
 
 /* The class as the statistics call it, and a row's detail in words: "sstatus", "TIME.set_timer",
  * "uart LSR". A load and a store of one register are told apart, and what no name is known for has

@@ -57,8 +57,7 @@ static struct timeline_record *take(struct timeline *timeline)
     return record;
 }
 
-/* --- Devices
- * ---------------------------------------------------------------------------------------- */
+/* --- Devices --- */
 
 static void record_device(struct device *dev, uint64_t begin, uint64_t irqs, const struct mmio *io)
 {
@@ -115,8 +114,7 @@ static void wrap(struct timeline *timeline, struct device *dev, unsigned i)
     dev->strategy = &timeline->wrapped[i];
 }
 
-/* --- Exits
- * ------------------------------------------------------------------------------------------ */
+/* --- Exits --- */
 
 /* What is compared to see an injection. */
 struct before {
@@ -223,8 +221,7 @@ static struct vcpu *handle(struct vcpu *vcpu)
     return vcpu;
 }
 
-/* --- Sending
- * ---------------------------------------------------------------------------------------- */
+/* --- Sending --- */
 
 static void send_base64(struct host *host, const uint8_t *bytes, size_t size)
 {

@@ -22,8 +22,8 @@ static inline void run_begin(struct vcpu *vcpu)
     hart->mode = vcpu->mode;
 }
 
-/* The host interrupted: the handler of the interrupt (sip's number), and what has waited for one.
- */
+/* The host interrupted: the handler of the interrupt (sip's number), and what has
+ * waited for one. */
 struct exit run_interrupt(struct vcpu *vcpu, uint64_t number);
 
 /* Lets the hart sleep until an interrupt comes, and handles it; with for_guest an interrupt of the

@@ -15,9 +15,8 @@ struct vm;
 #define STATS_ROWS    1024u /* distinct (class, mode, detail); the last row collects the rest */
 #define STATS_LATELY  64u   /* a power of two */
 #define STATS_DEVICES 4u
-#define STATS_BUCKETS \
-    24u /* bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions, or ns \
-                           */
+/* Bucket b of a histogram: cost in [2^b, 2^(b+1)) instructions, or ns. */
+#define STATS_BUCKETS 24u
 
 struct stats_row {
     uint64_t id; /* 0: free; else exit.bits and mode << 40 */
@@ -73,8 +72,8 @@ struct stats {
     uint64_t begin_instret;
     uint64_t begin_holds; /* of the host's ends (host_end.held) */
     uint32_t tick_ns; /* 0 if instret counts instructions; else ns of a tick, for the histograms */
-    uint64_t
-        guest_instructions; /* retired outside the VMM's handlers (includes M-mode's redirects) */
+    /* Retired outside the VMM's handlers (includes M-mode's redirects). */
+    uint64_t guest_instructions;
     struct stats_row *lately[STATS_LATELY]; /* where find_row() found them */
     struct stats_row rows[STATS_ROWS];
 };
@@ -116,6 +115,6 @@ uint64_t stats_learned(const struct stats_memory *memory);
 /* Forgets everything counted so far, of the devices too. */
 void stats_reset(struct vm *vm);
 
-/* How often the ends of the real machine that the VM uses have held completions back (host/ends.h).
- */
+/* How often the ends of the real machine that the VM uses have held
+ * completions back (host/ends.h). */
 uint64_t stats_holds(const struct vm *vm);

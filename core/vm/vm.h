@@ -22,8 +22,8 @@ enum patch_level { PATCH_OFF, PATCH_ECALL, PATCH_CLUSTER, PATCH_INLINE };
 /* How a device is given to the guest. */
 enum device_way { WAY_EMULATED, WAY_VIRTIO, WAY_PASSTHROUGH };
 
-/* What the guest's board has a device for, if the machine has what it needs (core/board/board.c).
- */
+/* What the guest's board has a device for, if the machine has what
+ * it needs (core/board/board.c). */
 #define VM_ROLES 2u
 
 /* opt/org.trident/options of QEMU's fw_cfg. */
@@ -61,8 +61,8 @@ struct vm_board {
     void (*poll)(struct vm *vm);
     /* The hart has woken while the guest waits: what was put off to a time that has come. */
     void (*wake)(struct vm *vm);
-    /* The guest begins to idle (and then poll()'s work is done once more), or is through with it.
-     */
+    /* The guest begins to idle (and then poll()'s work is done once more), or is
+     * through with it. */
     void (*idle)(struct vm *vm, bool idle);
     /* The guest goes on itself: devices that have put something off (io->more) have their turn. */
     void (*settle)(struct vm *vm);

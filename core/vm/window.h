@@ -13,8 +13,8 @@ struct vm;
 
 struct window {
     uint64_t base, size; /* guest-physical */
-    /* One access of the guest's, io->offset relative to base. False, or no function: access fault.
-     */
+    /* One access of the guest's, io->offset relative to base. False, or no
+     * function: access fault. */
     bool (*access)(struct vcpu *vcpu, void *self, struct mmio *io);
     void *self;
     uint8_t class; /* enum exit_class that the statistics count it under, */

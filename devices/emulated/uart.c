@@ -90,7 +90,7 @@ struct uart {
     bool thre_pending; /* interrupt "holding register empty", until IIR is read or THR written */
 };
 
-/* --- FIFOs ----------------------------------------------------------------------------------- */
+/* --- FIFOs --- */
 
 /* With the FIFOs off, both are one byte deep: RBR and THR. */
 static unsigned fifo_depth(const struct uart *uart)
@@ -122,7 +122,7 @@ static unsigned trigger_level(const struct uart *uart)
     return uart->fcr & FCR_ENABLE ? levels[uart->fcr >> 6] : 1;
 }
 
-/* --- Interrupts ------------------------------------------------------------------------------ */
+/* --- Interrupts --- */
 
 static uint8_t pending_interrupt(const struct uart *uart)
 {
@@ -151,7 +151,7 @@ static void update_irq(struct device *dev)
     uart->news = false;
 }
 
-/* --- Bytes in and out ------------------------------------------------------------------------ */
+/* --- Bytes in and out --- */
 
 static void transmit(struct device *dev)
 {
@@ -233,7 +233,7 @@ static uint8_t load_data(struct device *dev)
     return byte;
 }
 
-/* --- Registers ------------------------------------------------------------------------------- */
+/* --- Registers --- */
 
 /* In loopback the four outputs are wired to the four inputs. */
 static uint8_t modem_lines(const struct uart *uart)
@@ -352,7 +352,7 @@ static bool store(struct device *dev, unsigned reg, uint8_t value, bool more)
     return true;
 }
 
-/* --- The strategy ---------------------------------------------------------------------------- */
+/* --- The strategy --- */
 
 static bool uart_access(struct device *dev, struct mmio *io)
 {

@@ -47,7 +47,7 @@ static struct disk *state_of(struct device *dev)
     return dev->state;
 }
 
-/* --- The answer ----------------------------------------------------------------------------- */
+/* --- The answer --- */
 
 /* Gives a request back. The status is the last byte of the chain. The used length counts from the
  * front, so an untouched byte before the status keeps even that out of it (2.7.8.2). */
@@ -67,7 +67,7 @@ static void slot_finish(struct device *dev, struct virtio_blk_slot *slot, uint8_
     virtio_mmio_push(dev, 0, chain->head, written);
 }
 
-/* --- To the host and back ------------------------------------------------------------------- */
+/* --- To the host and back --- */
 
 /* False: the host is full; the slot waits. */
 static bool slot_submit(struct device *dev, struct virtio_blk_slot *slot)
@@ -101,7 +101,7 @@ static void slot_complete(struct device *dev, struct virtio_blk_slot *slot)
                 : error == -ENOTSUP ? STATUS_UNSUPP
                                     : STATUS_IOERR);
 }
-/* --- The queue ------------------------------------------------------------------------------ */
+/* --- The queue --- */
 
 /* A slot for one more request. Null while one that came before still waits for the host. */
 static struct virtio_blk_slot *slot_free(struct disk *disk)

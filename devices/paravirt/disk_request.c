@@ -64,7 +64,7 @@ static void chain_write(struct vm *vm, const struct ring_chain *chain, const voi
         len -= part;
     }
 }
-/* --- The request ---------------------------------------------------------------------------- */
+/* --- The request --- */
 
 static bool in_disk(const struct device *dev, uint64_t sector, uint64_t count)
 {

@@ -125,7 +125,7 @@ static void interrupt_set(struct device *dev, uint8_t bits)
     device_set_irq(dev, bits != 0);
 }
 
-/* --- For the devices ------------------------------------------------------------------------ */
+/* --- For the devices --- */
 
 bool virtio_mmio_is_broken(const struct device *dev)
 {
@@ -178,7 +178,7 @@ void virtio_mmio_break(struct device *dev)
     virtio->status |= STATUS_NEEDS_RESET;
 }
 
-/* --- Registers with an effect --------------------------------------------------------------- */
+/* --- Registers with an effect --- */
 
 void virtio_mmio_reset(struct device *dev, const struct virtio_model *model)
 {
@@ -296,7 +296,7 @@ static void notified(struct device *dev, const struct virtio_model *model, uint3
         dev->strategy->service(dev);
 }
 
-/* --- Dispatch ------------------------------------------------------------------------------- */
+/* --- Dispatch --- */
 
 static void register_write(struct device *dev, const struct virtio_model *model, uint64_t reg,
                            uint32_t value)

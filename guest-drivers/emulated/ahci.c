@@ -43,7 +43,7 @@ struct queue {
 static struct queue queue;
 static struct disk ahci;
 
-/* --- Commands --------------------------------------------------------------------------------- */
+/* --- Commands --- */
 
 static void issue(uint32_t slots, bool queued)
 {
@@ -97,7 +97,7 @@ static bool submit(struct disk *self, struct disk_request *request)
     return submit_command(request, &command);
 }
 
-/* --- Completion ------------------------------------------------------------------------------- */
+/* --- Completion --- */
 
 static void finish(uint32_t slots, enum disk_status status)
 {
@@ -113,7 +113,7 @@ static void finish(uint32_t slots, enum disk_status status)
         queue.exclusive = false;
 }
 
-/* --- The port --------------------------------------------------------------------------------- */
+/* --- The port --- */
 
 /* Stops and starts the port: SACT and CI become 0, errors are forgotten. A disk without a log
  * (QEMU's) carries the error over to the next command, until the controller is reset. */
@@ -125,7 +125,7 @@ static bool bounce_port(void)
     return true;
 }
 
-/* --- Errors and interrupts -------------------------------------------------------------------- */
+/* --- Errors and interrupts --- */
 
 static void read_log(void)
 {
@@ -217,7 +217,7 @@ static void interrupt(void *argument)
         retry_next();
 }
 
-/* --- Start-up --------------------------------------------------------------------------------- */
+/* --- Start-up --- */
 
 static bool restart(struct disk *self)
 {
@@ -257,7 +257,7 @@ static bool identify(struct disk *self)
     return true;
 }
 
-/* --- hostile dma ------------------------------------------------------------------------------ */
+/* --- hostile dma --- */
 
 enum break_what { BREAK_DATA, BREAK_LENGTH, BREAK_TABLE, BREAK_LIST, BREAK_FIS };
 

@@ -31,7 +31,7 @@ static bool wait_register(volatile uint32_t *at, uint32_t mask, uint32_t value, 
     return true;
 }
 
-/* --- Commands --------------------------------------------------------------------------------- */
+/* --- Commands --- */
 
 static uint32_t fill_prdt(struct command_table *table, char *bytes, uint32_t len)
 {
@@ -93,7 +93,7 @@ void ahciport_issue(uint32_t slots, bool queued)
     *reg(PORT_CI) = slots;
 }
 
-/* --- The port --------------------------------------------------------------------------------- */
+/* --- The port --- */
 
 bool ahciport_open(const struct board_device *device)
 {

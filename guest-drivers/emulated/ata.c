@@ -168,7 +168,7 @@ static void interrupt(void *argument)
     }
 }
 
-/* --- Commands --------------------------------------------------------------------------------- */
+/* --- Commands --- */
 
 static void write_address(uint64_t lba, uint32_t count, bool ext)
 {
@@ -228,7 +228,7 @@ static bool submit(struct disk *self, struct disk_request *request)
     return true;
 }
 
-/* --- Start-up --------------------------------------------------------------------------------- */
+/* --- Start-up --- */
 
 static bool set_multiple(void)
 {

@@ -55,7 +55,7 @@ enum disk_status disk_do(enum disk_op op, uint64_t sector, uint32_t count, void 
     return accepted ? disk_wait(&request) : DISK_ERROR;
 }
 
-/* --- Several in flight ------------------------------------------------------------------------ */
+/* --- Several in flight --- */
 
 struct run {
     const struct disk_stream *stream;

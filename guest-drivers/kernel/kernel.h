@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- board.c: what the device tree says ------------------------------------------------------- */
+/* --- board.c: what the device tree says --- */
 
 struct board_device {
     uint64_t base, size; /* of the registers; base 0: the board has no such device */
@@ -48,7 +48,7 @@ extern struct board board;
 /* Reads the device tree at dtb. Null on success, else a sentence that says what is missing. */
 const char *board_read(const void *dtb);
 
-/* --- page.c: physical pages and the kernel's page table --------------------------------------- */
+/* --- page.c: physical pages and the kernel's page table --- */
 
 /* Takes the RAM behind the kernel, less the device tree. Call once. */
 void page_init(void);
@@ -70,7 +70,7 @@ bool page_enable(void);
 /* satp of the kernel's table; 0 before page_enable(). */
 uint64_t page_kernel_satp(void);
 
-/* --- trap_vector.S, trap.c -------------------------------------------------------------------- */
+/* --- trap_vector.S, trap.c --- */
 
 /* The vector saves it on the kernel's stack and restores it on return; trap_vector.S knows the
  * order. */
@@ -109,7 +109,7 @@ uint64_t trap_count_exceptions(void);
 /* Prints the sentence, if the console still can, and ends the machine with status 101. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* --- time.c ----------------------------------------------------------------------------------- */
+/* --- time.c --- */
 
 uint64_t time_now(void);            /* ticks */
 uint64_t time_from_ms(uint64_t ms); /* ticks */
@@ -137,7 +137,7 @@ void time_spin_leave(struct trap_frame *frame);
 /* `time` when the last timer interrupt was handled. */
 uint64_t time_of_interrupt(void);
 
-/* --- plic.c ----------------------------------------------------------------------------------- */
+/* --- plic.c --- */
 
 void plic_init(void);
 /* Routes a source to handler(argument); a null handler disables the source. */
@@ -145,7 +145,7 @@ void plic_route(unsigned irq, void (*handler)(void *argument), void *argument);
 void plic_restart(void);   /* sets the registers as routed, after a program wrote them */
 void plic_interrupt(void); /* called by the trap handler */
 
-/* --- sbi.c ------------------------------------------------------------------------------------ */
+/* --- sbi.c --- */
 
 struct sbi_result {
     int64_t error, value;
@@ -165,7 +165,7 @@ struct sbi_result sbi_call(uint64_t extension, uint64_t function, uint64_t a0, u
 _Noreturn void machine_poweroff(unsigned status);
 _Noreturn void machine_reboot(void);
 
-/* --- console.c -------------------------------------------------------------------------------- */
+/* --- console.c --- */
 
 /* A console driver. It pulls output with console_output_take() and pushes input with
  * console_input_put(). Before console_start() and in a panic, write_polled() sends. */
@@ -191,7 +191,7 @@ bool console_interrupted(void);    /* Ctrl-C since console_interrupt_clear() */
 void console_interrupt_clear(void);
 void console_polled(void); /* for panic(): polled output from here on */
 
-/* --- disk.c ----------------------------------------------------------------------------------- */
+/* --- disk.c --- */
 
 #define DISK_SECTOR 512u
 
@@ -262,14 +262,14 @@ struct disk_stream {
  * early with DISK_ABORTED. In any case waits for all requests in flight. */
 enum disk_status disk_run(const struct disk_stream *stream, uint64_t *failed);
 
-/* --- shell.c ---------------------------------------------------------------------------------- */
+/* --- shell.c --- */
 
 /* Runs `commands`, separated by ';', all of them; then the machine powers off. */
 _Noreturn void shell_script(const char *commands);
 /* Reads command lines and runs them, for ever. */
 _Noreturn void shell_interactive(void);
 
-/* --- Drivers: null if the device is absent or does not answer. -------------------------------- */
+/* --- Drivers: null if the device is absent or does not answer --- */
 
 struct console *uart_console(struct board_device *device);
 struct console *virtio_console(struct board_device *device);

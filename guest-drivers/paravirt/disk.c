@@ -170,7 +170,7 @@ static void read_serial(struct disk *self)
         memcpy(self->serial, serial, SERIAL_BYTES);
 }
 
-/* --- hostile dma ------------------------------------------------------------------------------ */
+/* --- hostile dma --- */
 
 #define HOSTILE_MS 500u
 

@@ -94,7 +94,7 @@ static void write16(uint16_t *at, uint16_t value)
     *(volatile uint16_t *)at = value;
 }
 
-/* --- The device ------------------------------------------------------------------------------- */
+/* --- The device --- */
 
 static uint64_t negotiate(struct virtio *virtio, uint64_t wanted)
 {
@@ -166,7 +166,7 @@ uint64_t virtio_config64(struct virtio *virtio, unsigned offset)
     return virtio_config32(virtio, offset) | (uint64_t)virtio_config32(virtio, offset + 4) << 32;
 }
 
-/* --- The ring --------------------------------------------------------------------------------- */
+/* --- The ring --- */
 
 #define INDIRECT_BYTES (RING_SIZE_MAX * RING_SEGMENTS_MAX * sizeof(struct ring_desc))
 #define RING_PAGES     (3 + INDIRECT_BYTES / 4096)

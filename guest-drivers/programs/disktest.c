@@ -78,7 +78,7 @@ static void test_place(const char *place, uint64_t sector, uint32_t area, bool a
     report(name, !problem, problem);
 }
 
-/* --- Several in flight ------------------------------------------------------------------------ */
+/* --- Several in flight --- */
 
 static bool fill(struct disk_request *request)
 {
@@ -119,7 +119,7 @@ static void test_queue(void)
     report("disk.queue.restore", !problem, problem);
 }
 
-/* --- Out of range ----------------------------------------------------------------------------- */
+/* --- Out of range --- */
 
 static const struct {
     const char *name;
@@ -173,7 +173,7 @@ static void test_mixed(void)
     report("disk.queue.one_of_four_fails", good, "the wrong requests failed");
 }
 
-/* --- All -------------------------------------------------------------------------------------- */
+/* --- All --- */
 
 static void test_all(uint32_t area)
 {

@@ -15,7 +15,7 @@ static uint32_t random_next(void)
     return (uint32_t)(random_state >> 32);
 }
 
-/* --- jump ------------------------------------------------------------------------------------- */
+/* --- jump --- */
 
 static void jump_to(uint64_t target)
 {
@@ -67,7 +67,7 @@ static int hostile_jump(void)
     return survived == sizeof(row) / sizeof(*row) ? 0 : 1;
 }
 
-/* --- satp ------------------------------------------------------------------------------------- */
+/* --- satp --- */
 
 static void load_from(uint64_t address)
 {
@@ -126,7 +126,7 @@ static int hostile_satp(void)
     return failures ? 1 : 0;
 }
 
-/* --- sbi -------------------------------------------------------------------------------------- */
+/* --- sbi --- */
 
 static const struct {
     const char *name;
@@ -161,7 +161,7 @@ static int hostile_sbi(void)
     return accepted ? 1 : 0;
 }
 
-/* --- mmio ------------------------------------------------------------------------------------- */
+/* --- mmio --- */
 
 #define ROUNDS 4u
 
@@ -286,7 +286,7 @@ static int hostile_mmio(void)
     return console_back && disk_back ? 0 : 1;
 }
 
-/* --- dma -------------------------------------------------------------------------------------- */
+/* --- dma --- */
 
 #define DMA_SECTORS 8u /* the most that disk->hostile() may overwrite, from sector 0 on */
 

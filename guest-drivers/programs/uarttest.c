@@ -24,7 +24,7 @@ static void check(const char *name, uint64_t seen, uint64_t expected)
         result[results++] = (struct result){name, seen, expected};
 }
 
-/* --- 16550A ----------------------------------------------------------------------------------- */
+/* --- 16550A --- */
 
 enum { DATA, IER, IIR, LCR, MCR, LSR, MSR, SCR, DLL = 0, DLM = 1, FCR = 2 };
 
@@ -172,7 +172,7 @@ static void test_16550(void)
         interrupts_on();
 }
 
-/* --- virtio console --------------------------------------------------------------------------- */
+/* --- virtio console --- */
 
 static void test_virtio(struct console *tested)
 {

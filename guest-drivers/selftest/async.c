@@ -112,7 +112,7 @@ static void timer_anywhere(uint64_t seed, bool paged, unsigned loops)
     }
 }
 
-/* --- The same with the handler in the program ------------------------------------------------- */
+/* --- The same with the handler in the program --- */
 
 /* Thirty interrupts arrive as they like, ever further apart so that the slowest machine gets on;
  * a handler counts them, arms the next one and goes back. Nothing else may change in the loop,
@@ -150,7 +150,7 @@ static void handler_paged(void)
     handler(space_satp(root, 0));
 }
 
-/* --- Waiting ---------------------------------------------------------------------------------- */
+/* --- Waiting --- */
 
 /* A kernel's idle loop: interrupts off, a look for work, wfi, interrupts on. The timer's interrupt
  * comes before, while or after the loop waits. */

@@ -235,7 +235,7 @@ static void last_word(void)
     }
 }
 
-/* --- Data and code in one page ---------------------------------------------------------------- */
+/* --- Data and code in one page --- */
 
 FRAGMENT(code_with_data, "li a5, 100\n 1: csrrw a2, sscratch, a5\n la t0, 2f\n lw a3, 0(t0)\n"
                          "add a3, a3, a5\n sw a3, 0(t0)\n csrrs a4, sscratch, x0\n sub a4, a4, a5\n"

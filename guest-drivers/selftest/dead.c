@@ -150,7 +150,7 @@ static void entered_behind(void)
     make_check_all(make_list.program, make_list.start, make_list.count, 1);
 }
 
-/* --- A handler of the fragment's own, in the middle ------------------------------------------- */
+/* --- A handler of the fragment's own, in the middle --- */
 
 /* Each time interrupts are enabled one is taken, whose handler uses the same instructions and
  * registers, and leaves all registers as they were. a0 counts interrupts, a1 sums what each

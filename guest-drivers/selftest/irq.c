@@ -13,7 +13,7 @@
 
 #define ILLEGAL_CSR 0x340u /* mscratch */
 
-/* --- Operands --------------------------------------------------------------------------------- */
+/* --- Operands --- */
 
 static const uint64_t lows[] = {SSTATUS_SIE,
                                 0,
@@ -85,7 +85,7 @@ static void trap_csrs(void)
     make_check_all(make_list.program, make_list.start, make_list.count, 2);
 }
 
-/* --- Order ------------------------------------------------------------------------------------ */
+/* --- Order --- */
 
 #define SAVED  8u /* two callee-saved registers, as kernels have them */
 #define SAVED2 9u
@@ -255,7 +255,7 @@ static void random_second(void)
     random_programs(77);
 }
 
-/* --- FS --------------------------------------------------------------------------------------- */
+/* --- FS --- */
 
 /* All sequences of three of eight steps, from each FS. a1 holds FS INITIAL, a2 CLEAN, a3 all of
  * FS. */

@@ -22,7 +22,7 @@ static uint64_t page_address(unsigned page)
     return (uint64_t)space_page[page];
 }
 
-/* --- Superpages ------------------------------------------------------------------------------- */
+/* --- Superpages --- */
 
 /* Through a superpage of that level at gva: every access reaches page 0 and nothing else. */
 static void superpage(unsigned level, uint64_t gva, uint64_t size, enum mode mode)
@@ -77,7 +77,7 @@ static void misaligned_1g(void)
     misaligned_superpage(2, GVA_1G, SIZE_1G);
 }
 
-/* --- Malformed tables ------------------------------------------------------------------------- */
+/* --- Malformed tables --- */
 
 /* Makes all three accesses to gva. */
 static void all(uint64_t *root, uint64_t gva, enum outcome outcome)
@@ -156,7 +156,7 @@ static void leaf_rsw(void)
     expect("entry", *space_pte(root, GVA, 0), PTE_LEAF(page_address(0), PTE_S_RWX | 3ul << 8));
 }
 
-/* --- Addresses -------------------------------------------------------------------------------- */
+/* --- Addresses --- */
 
 /* Sv39 has no such address, although 48 bits would hold it. */
 static void not_canonical(void)
@@ -203,7 +203,7 @@ static void unmapped_ends(void)
     space_try(space_reset(), ACCESS_FETCH, MODE_S, 0, 0xfffffffffffffff8, PAGE_FAULT);
 }
 
-/* --- Memory that is not there ----------------------------------------------------------------- */
+/* --- Memory that is not there --- */
 
 static void leaf_to(uint64_t gpa)
 {
@@ -250,7 +250,7 @@ static void table_beyond(void)
     table_at(0x00fffffffffff000, true);
 }
 
-/* --- Across two pages ------------------------------------------------------------------------- */
+/* --- Across two pages --- */
 
 /* The two pages are neighbours in gva, but not in gpa, in either order. */
 static void crossing(enum access access, unsigned present, uint64_t stval)

@@ -125,7 +125,7 @@ static void claim_nothing(void)
     external_give_back();
 }
 
-/* --- With a source that is pending ------------------------------------------------------------ */
+/* --- With a source that is pending --- */
 
 static uint64_t seip(uint64_t wanted)
 {

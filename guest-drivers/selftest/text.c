@@ -153,7 +153,7 @@ static void user_alias(void)
     }
 }
 
-/* --- Borders ---------------------------------------------------------------------------------- */
+/* --- Borders --- */
 
 #define BORDER_WORDS 8u
 
@@ -223,7 +223,7 @@ static void missing(void)
     }
 }
 
-/* --- In the middle ---------------------------------------------------------------------------- */
+/* --- In the middle --- */
 
 /* The high half of an instruction that names sstatus is c.addi4spn s0 where rs1 is 0 or 1, and a
  * hint that does nothing where rs1 is 2 to 5. The instruction is entered at both halves, in
@@ -259,7 +259,7 @@ static void middle(void)
     }
 }
 
-/* --- Rewritten -------------------------------------------------------------------------------- */
+/* --- Rewritten --- */
 
 FRAGMENT(text_store, "sw a1, 0(a0)\n fence.i");
 FRAGMENT(text_store_half, "sh a1, 0(a0)\n srli a1, a1, 16\n sh a1, 2(a0)\n fence.i");
@@ -330,7 +330,7 @@ static void rewritten_often(void)
     }
 }
 
-/* --- Read ------------------------------------------------------------------------------------- */
+/* --- Read --- */
 
 /* A load of every width at every address of the code sees what was written, whenever it is made. */
 static void read_back(void)

@@ -198,7 +198,7 @@ static void four_levels(void)
     }
 }
 
-/* --- Users ------------------------------------------------------------------------------------ */
+/* --- Users --- */
 
 /* A user's page at the ends: the kernel reaches it with SUM, and only so; the user always. */
 static void user_page(void)
@@ -240,7 +240,7 @@ static void user_faults(void)
     }
 }
 
-/* --- The kernel, where nothing is ------------------------------------------------------------- */
+/* --- The kernel, where nothing is --- */
 
 /* NULL and what is near it: loads, stores and fetches of vS, after its code has run. */
 static void kernel_null(unsigned levels)
@@ -322,7 +322,7 @@ static void kernel_null_forms(void)
     }
 }
 
-/* --- Code there ------------------------------------------------------------------------------- */
+/* --- Code there --- */
 
 /* A kernel whose own code is at the ends of the address space. */
 static void kernel_code(void)

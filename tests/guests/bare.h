@@ -31,7 +31,7 @@ extern const void *bare_tree; /* the device tree */
 /* Ends the machine: by SRST with status 0, else by the test finisher. */
 _Noreturn void bare_end(int status);
 
-/* --- Checks. ---------------------------------------------------------------------------------- */
+/* --- Checks --- */
 
 /* printf() is a call of SBI DBCN for each line, and takes its buffers to be at identity
  * addresses. */
@@ -48,7 +48,7 @@ extern unsigned bare_failures;
         }                                 \
     } while (0)
 
-/* --- Traps. ----------------------------------------------------------------------------------- */
+/* --- Traps --- */
 
 struct bare_trap {
     uint64_t x[32], sepc, scause, stval, sstatus;
@@ -71,7 +71,7 @@ uint64_t bare_load(uint64_t address, uint64_t width); /* for bare_try() */
 uint64_t bare_store_8(uint64_t address, uint64_t value);
 uint64_t bare_store_32(uint64_t address, uint64_t value);
 
-/* --- SBI. ------------------------------------------------------------------------------------- */
+/* --- SBI --- */
 
 struct bare_sbi {
     int64_t error;
@@ -80,7 +80,7 @@ struct bare_sbi {
 struct bare_sbi bare_sbi(uint64_t extension, uint64_t function, uint64_t a0, uint64_t a1,
                          uint64_t a2, uint64_t a3);
 
-/* --- Memory. ---------------------------------------------------------------------------------- */
+/* --- Memory --- */
 
 /* A zeroed page behind the image, never given back. */
 void *bare_page(void);
@@ -96,7 +96,7 @@ uint64_t *bare_entry(uint64_t page);
 
 extern uint64_t bare_root[512]; /* the table of bare_paging(); bare_root[1] is bare_map()'s */
 
-/* --- Code made at run time. ------------------------------------------------------------------- */
+/* --- Code made at run time --- */
 
 static inline void bare_put_32(void *page, uint64_t offset, uint32_t word)
 {

@@ -96,7 +96,7 @@ static void absent(void)
     printf("answer for absent harts: %ld\n", first.error);
 }
 
-/* --- Masks in memory -------------------------------------------------------------------------- */
+/* --- Masks in memory --- */
 
 static void legacy_ipi(uint64_t address, bool sends, const char *name)
 {

@@ -28,7 +28,7 @@ static uint64_t satp_of(const uint64_t *root, unsigned asid)
     return SATP_MODE_SV39 << SATP_MODE_SHIFT | ASID(asid) | (uint64_t)root >> PAGE_SHIFT;
 }
 
-/* --- Each way to make the hart forget FUNCTION and DEVICE, or to go elsewhere and back. ------- */
+/* --- Each way to make the hart forget FUNCTION and DEVICE, or to go elsewhere and back --- */
 
 static void fence_all(void)
 {
@@ -72,7 +72,7 @@ static const struct {
     {"a fence with paging off", fence_bare},
 };
 
-/* --- Code ------------------------------------------------------------------------------------- */
+/* --- Code --- */
 
 static uint64_t call(uint64_t pc, uint64_t a0)
 {
@@ -173,7 +173,7 @@ static void check_paging_off(uint32_t insn)
     sfence_vma_all();
 }
 
-/* --- Two pages of code at one address --------------------------------------------------------- */
+/* --- Two pages of code at one address --- */
 
 /* The pages are in two spaces, and each has a place that switches interrupts off. */
 

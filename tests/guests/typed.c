@@ -111,7 +111,7 @@ static void got(uint8_t byte, char way)
     }
 }
 
-/* --- The ways --------------------------------------------------------------------------------- */
+/* --- The ways --- */
 
 /* Each takes what it can get now, or a little of it. */
 

@@ -93,7 +93,7 @@ static void require(int good, const char *what, long answer)
     leave(1);
 }
 
-/* --- eBPF -------------------------------------------------------------------------------------- */
+/* --- eBPF --- */
 
 struct insn {
     uint8_t code, registers; /* destination in the low half, source in the high one */
@@ -171,7 +171,7 @@ static long program_load(const struct code *code)
     return fd;
 }
 
-/* --- Random programs --------------------------------------------------------------------------- */
+/* --- Random programs --- */
 
 static uint64_t random_state;
 
@@ -253,7 +253,7 @@ static void run_programs(unsigned count, uint64_t seed)
     say("bpf hash ", hash);
 }
 
-/* --- A filter that counts ---------------------------------------------------------------------- */
+/* --- A filter that counts --- */
 
 static long map_create(void)
 {
@@ -314,7 +314,7 @@ static void run_filter(unsigned count)
     say("bpf filter counted ", value);
 }
 
-/* --- The command line -------------------------------------------------------------------------- */
+/* --- The command line --- */
 
 static uint64_t number_of(const char *text)
 {

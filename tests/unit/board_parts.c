@@ -19,7 +19,7 @@
 struct board_parts board_parts;
 struct board board;
 
-/* --- Strategies ------------------------------------------------------------------------------- */
+/* --- Strategies --- */
 
 static int attach(struct device *dev)
 {
@@ -57,7 +57,7 @@ const struct strategy passthrough_disk = STRATEGY(NULL, "passthrough/disk", 0);
 const struct device_register paravirt_registers[] = {{0, NULL, NULL, 0, 0}};
 const struct device_register rtc_registers[] = {{0, NULL, NULL, 0, 0}};
 
-/* --- Host ends -------------------------------------------------------------------------------- */
+/* --- Host ends --- */
 
 static bool settle(struct host_end *end)
 {
@@ -105,7 +105,7 @@ struct host_window *host_find_virtio(struct host *host, uint32_t device_id)
     return board_parts.no_disk ? NULL : &host->virtio[0];
 }
 
-/* --- The machine ------------------------------------------------------------------------------ */
+/* --- The machine --- */
 
 void host_log(const char *format, ...)
 {
@@ -151,7 +151,7 @@ bool guard_store(uintptr_t address, unsigned width, uint64_t value)
     return true;
 }
 
-/* --- The rest of the board -------------------------------------------------------------------- */
+/* --- The rest of the board --- */
 
 int rtc_init(struct vm *vm)
 {
@@ -224,7 +224,7 @@ const struct board_plic plicmap_plic = {
     .unseen = true,
 };
 
-/* --- What a test says ------------------------------------------------------------------------- */
+/* --- What a test says --- */
 
 void board_parts_row(const char *name)
 {

@@ -20,7 +20,7 @@ static struct trap_vcpu own;
 uint8_t code[PAGE_SIZE];
 unsigned taken_back;
 
-/* --- What inline.c asks of the rest. Nothing is mapped: the first of it alone is reached. ---- */
+/* --- What inline.c asks of the rest. Nothing is mapped: the first of it alone is reached --- */
 
 bool shadow_reaches_user(const struct vcpu *of)
 {
@@ -93,7 +93,7 @@ uint64_t vcpu_sip(const struct vcpu *of)
     return 0;
 }
 
-/* --- A vcpu with trampolines ------------------------------------------------------------------ */
+/* --- A vcpu with trampolines --- */
 
 void inline_trap(void)
 {

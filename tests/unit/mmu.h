@@ -84,7 +84,7 @@ static inline struct mmu_result mmu_translate(const struct mmu_hart *hart, uint6
     return result; /* not reached: level 0 is a leaf or a fault */
 }
 
-/* --- A TLB that keeps what it may: until an sfence.vma, by ASID ------------------------------- */
+/* --- A TLB that keeps what it may: until an sfence.vma, by ASID --- */
 
 #define MMU_TLB 128u
 

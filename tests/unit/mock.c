@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-/* --- The seam -------------------------------------------------------------------------------- */
+/* --- The seam --- */
 
 void *vm_ram(struct vm *vm, uint64_t gpa, uint64_t len)
 {
@@ -82,7 +82,7 @@ static bool device_access(struct device *dev, struct mmio *io)
     return done;
 }
 
-/* --- The disk -------------------------------------------------------------------------------- */
+/* --- The disk --- */
 
 uint8_t mock_disk_pattern(uint64_t sector, unsigned index)
 {
@@ -236,7 +236,7 @@ void mock_disk_finish(struct mock *mock)
     }
 }
 
-/* --- The console ----------------------------------------------------------------------------- */
+/* --- The console --- */
 
 static struct mock_console *console_of(struct host_console *front)
 {
@@ -280,7 +280,7 @@ void mock_console_type(struct mock *mock, const void *bytes, size_t len)
     console->ninput += len;
 }
 
-/* --- The board ------------------------------------------------------------------------------- */
+/* --- The board --- */
 
 static struct mock *mock_new(const struct strategy *strategy, const char *name)
 {

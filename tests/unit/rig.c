@@ -20,7 +20,7 @@ uint64_t map_offset;
 static char notes[NOTES];
 static const char *row;
 
-/* --- The hart --------------------------------------------------------------------------------- */
+/* --- The hart --- */
 
 uint64_t io_time(void)
 {
@@ -38,7 +38,7 @@ void rig_pass(uint64_t instructions, uint64_t ticks)
     hart_csr[CSR_TIME] += ticks;
 }
 
-/* --- The engine ------------------------------------------------------------------------------- */
+/* --- The engine --- */
 
 static void engine_sync(struct vcpu *vcpu)
 {
@@ -80,7 +80,7 @@ const struct engine rig_engine = {
     .expect_dma = engine_expect_dma,
 };
 
-/* --- The board -------------------------------------------------------------------------------- */
+/* --- The board --- */
 
 static void board_poll(struct vm *vm)
 {
@@ -124,7 +124,7 @@ const struct vm_board rig_board = {
     .call = board_call,
 };
 
-/* --- What a test says ------------------------------------------------------------------------- */
+/* --- What a test says --- */
 
 static void set_up_vcpu(struct vcpu *vcpu)
 {

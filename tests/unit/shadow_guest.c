@@ -33,7 +33,7 @@ void panic(const char *format, ...)
     abort();
 }
 
-/* --- The machine ------------------------------------------------------------------------------ */
+/* --- The machine --- */
 
 uint8_t *arena;
 uint64_t lent_hpa;
@@ -124,7 +124,7 @@ void enter_guest(void)
         limit_work();
 }
 
-/* --- The guest's tables ----------------------------------------------------------------------- */
+/* --- The guest's tables --- */
 
 struct table tables[TABLES];
 static unsigned ntables;
@@ -266,7 +266,7 @@ static void make_tables(void)
     }
 }
 
-/* --- Addresses and spaces --------------------------------------------------------------------- */
+/* --- Addresses and spaces --- */
 
 static uint64_t canonical(uint64_t va, unsigned levels)
 {
@@ -329,7 +329,7 @@ void set_mode(unsigned bits)
     shadow_select(vcpu);
 }
 
-/* --- One access of the guest ------------------------------------------------------------------ */
+/* --- One access of the guest --- */
 
 static bool is_window(uint64_t gpa)
 {
@@ -506,7 +506,7 @@ void access_memory(uint64_t va, enum access access)
     fail_msg("round %lu: access %d to %#lx does not get through", rounds, (int)access, va);
 }
 
-/* --- Changes of the guest's tables, each with its fence --------------------------------------- */
+/* --- Changes of the guest's tables, each with its fence --- */
 
 static bool is_pointer(uint64_t pte)
 {
@@ -589,7 +589,7 @@ static void mutate(void)
     take_snapshot();
 }
 
-/* --- The whole state -------------------------------------------------------------------------- */
+/* --- The whole state --- */
 
 struct recount {
     uint8_t leaves[RAM_SIZE >> 12], blocks[RAM_SIZE >> 21];
@@ -762,7 +762,7 @@ void check_roots(void)
     }
 }
 
-/* --- Runs ------------------------------------------------------------------------------------- */
+/* --- Runs --- */
 
 /* Of the trap engine's, what writes to RAM ask for. */
 static const struct engine engine = {.name = "test", .ram_written = patch_drop_range};
@@ -902,7 +902,7 @@ void run(unsigned host_levels, unsigned pool_pages, unsigned in_use, unsigned lo
         assert_true(memory->evictions > 20);
 }
 
-/* --- A small guest ---------------------------------------------------------------------------- */
+/* --- A small guest --- */
 
 uint64_t start_small(void)
 {

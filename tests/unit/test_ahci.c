@@ -239,7 +239,7 @@ static void run_error(struct mock *mock, unsigned slot, uint8_t error)
     assert_int_equal(get(mock, CI), 0);
 }
 
-/* --- Registers ------------------------------------------------------------------------------- */
+/* --- Registers --- */
 
 static void hba_registers(void **state)
 {
@@ -409,7 +409,7 @@ static void hba_reset(void **state)
     assert_sectors(mock, page_of(3), 5, 1);
 }
 
-/* --- Commands -------------------------------------------------------------------------------- */
+/* --- Commands --- */
 
 static uint16_t word(const uint8_t *data, unsigned index)
 {
@@ -655,7 +655,7 @@ static void trim(void **state)
     run_error(mock, 0, 0x04);
 }
 
-/* --- PRD lists ------------------------------------------------------------------------------- */
+/* --- PRD lists --- */
 
 static void adjacent_prds_join(void **state)
 {
@@ -918,7 +918,7 @@ static void bad_fis(void **state)
     fatal(mock, IFS);
 }
 
-/* --- Queued commands ------------------------------------------------------------------------- */
+/* --- Queued commands --- */
 
 static void all_slots_in_flight(void **state)
 {
@@ -1140,7 +1140,7 @@ static void queued_zero_is_65536(void **state)
     assert_int_equal(get(mock, TFD), 0x1051);
 }
 
-/* --- Errors and resets ----------------------------------------------------------------------- */
+/* --- Errors and resets --- */
 
 static void disk_errors(void **state)
 {
@@ -1321,7 +1321,7 @@ static void without_fre(void **state)
     assert_int_equal(*(uint8_t *)mock_ram(mock, FISES + 0x40, 1), 0);
 }
 
-/* --- Hostile --------------------------------------------------------------------------------- */
+/* --- Hostile --- */
 
 static uint64_t seed = 0x9e3779b97f4a7c15;
 

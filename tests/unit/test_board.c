@@ -26,7 +26,7 @@ static void note_end(struct vm *vm, enum vm_end how, unsigned status)
     longjmp(ended, 1);
 }
 
-/* --- Devices ---------------------------------------------------------------------------------- */
+/* --- Devices --- */
 
 enum { UART, DISK };
 
@@ -105,7 +105,7 @@ static void test_given(void **state)
     rig_equal(rig.host.virtio[0].registers, (uintptr_t)map_hpa(0x10001000));
 }
 
-/* --- What cannot be --------------------------------------------------------------------------- */
+/* --- What cannot be --- */
 
 static const struct {
     const char *name;
@@ -157,7 +157,7 @@ static void test_refusals(void **state)
     }
 }
 
-/* --- State ------------------------------------------------------------------------------------ */
+/* --- State --- */
 
 /* In whole pages behind each other, zeroed; in front of it, if there is one, the host's disk's
  * buffer. */
@@ -185,7 +185,7 @@ static void test_state(void **state)
     assert_ptr_equal(rig.host.disk.bounce, rig_ram - BOUNCE_SIZE * BOUNCE_SLOTS);
 }
 
-/* --- Windows ---------------------------------------------------------------------------------- */
+/* --- Windows --- */
 
 /* The board has virtio devices at 0x10001000 and 0x10002000. */
 static const struct {
@@ -287,7 +287,7 @@ static void test_closed(void **state)
         assert_null(vm_window_at(&rig.vm, nothing[i]));
 }
 
-/* --- Reset ------------------------------------------------------------------------------------ */
+/* --- Reset --- */
 
 static void test_reset(void **state)
 {

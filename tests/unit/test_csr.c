@@ -74,7 +74,7 @@ static uint64_t get(unsigned csr)
     return vcpu->x[6];
 }
 
-/* --- WARL: what is written and what is read --------------------------------------------------- */
+/* --- WARL: what is written and what is read --- */
 
 #define UXL  (2ul << 32)
 #define SD   (1ul << 63)
@@ -143,7 +143,7 @@ static void test_satp_sv48_needs_sv57_host(void **state)
     assert_int_equal(get(CSR_SATP), SV48 | 6);
 }
 
-/* --- Zicsr ------------------------------------------------------------------------------------ */
+/* --- Zicsr --- */
 
 static const unsigned all[] = {
     CSR_SSTATUS, CSR_SIE,    CSR_STVEC, CSR_SCOUNTEREN, CSR_SENVCFG,  CSR_SSCRATCH,
@@ -264,7 +264,7 @@ static void test_unknown(void **state)
     assert_int_equal(known, CSRS);
 }
 
-/* --- Where a register is more than memory ----------------------------------------------------- */
+/* --- Where a register is more than memory --- */
 
 /* SD and the engine follow FS; what the real hart made of it, the engine puts here
  * (test_trap.c). */

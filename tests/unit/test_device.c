@@ -28,7 +28,7 @@ static struct host_end end;
 static bool refuses, settles, puts_off;
 static struct host_irq routed;
 
-/* --- What stands beside it -------------------------------------------------------------------- */
+/* --- What stands beside it --- */
 
 static bool strategy_access(struct device *of, struct mmio *io)
 {
@@ -116,7 +116,7 @@ static bool access(bool store, bool more)
     return done;
 }
 
-/* --- Accesses --------------------------------------------------------------------------------- */
+/* --- Accesses --- */
 
 static void test_counts(void **state)
 {
@@ -203,7 +203,7 @@ static void test_passed_on(void **state)
     }
 }
 
-/* --- The interrupt line ----------------------------------------------------------------------- */
+/* --- The interrupt line --- */
 
 /* +: high, -: low. The controller is followed when its source becomes pending. */
 static const struct {
@@ -232,7 +232,7 @@ static void test_irq(void **state)
     }
 }
 
-/* --- Yielding --------------------------------------------------------------------------------- */
+/* --- Yielding --- */
 
 static void test_yield(void **state)
 {
@@ -253,7 +253,7 @@ static void test_yield(void **state)
     assert_true(rig.hart->spent);
 }
 
-/* --- What a strategy asks for ----------------------------------------------------------------- */
+/* --- What a strategy asks for --- */
 
 static int no_space(struct vm *vm, uint64_t gpa, uint64_t hpa, uint64_t size)
 {
@@ -298,7 +298,7 @@ static void test_route(void **state)
     rig_calls("");
 }
 
-/* --- What a host end asks for ----------------------------------------------------------------- */
+/* --- What a host end asks for --- */
 
 static void test_owner(void **state)
 {

@@ -38,7 +38,7 @@ void fp_write(unsigned number, uint64_t value)
     f[number] = value;
 }
 
-/* --- A device --------------------------------------------------------------------------------- */
+/* --- A device --- */
 
 /* A load answers with VALUE, zero-extended from its width. */
 static bool access(struct vcpu *vcpu, void *self, struct mmio *io)
@@ -97,7 +97,7 @@ static struct exit emulate(const struct insn *insn, bool more)
     return emulate_mmio(&rig.vcpu, insn, gva, gva - GVA + BASE, access_of(insn), more);
 }
 
-/* --- Widths ----------------------------------------------------------------------------------- */
+/* --- Widths --- */
 
 static const struct {
     const char *name;
@@ -206,7 +206,7 @@ static void test_more(void **state)
     rig_calls("load 0x100 4 more; store 0x100 1 0x88 more; store 0x100 1 0x88");
 }
 
-/* --- Access faults ---------------------------------------------------------------------------- */
+/* --- Access faults --- */
 
 /* gva is where it faulted; the instruction names GVA + 0x100, unless gva is misaligned. */
 static const struct {
@@ -293,7 +293,7 @@ static void test_access(void **state)
     rig_equal(rig.vcpu.csr.scause, 0);
 }
 
-/* --- Reading RAM as the guest does ------------------------------------------------------------ */
+/* --- Reading RAM as the guest does --- */
 
 #define TABLES (RIG_RAM + 0x8000) /* three levels, one page each */
 #define PAGE_A (RIG_RAM + 0x2000) /* is at gva 0x1000 */

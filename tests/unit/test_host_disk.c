@@ -39,7 +39,7 @@ static bool busy[REQUESTS];
 static unsigned submitted, taken;
 static struct host_disk_request *again; /* the owner submits it once more when it is finished */
 
-/* --- What the module asks of the rest. -------------------------------------------------------- */
+/* --- What the module asks of the rest --- */
 
 uint64_t map_offset;
 
@@ -94,7 +94,7 @@ int host_irq_enable(struct host *machine, unsigned number,
     return 0;
 }
 
-/* --- The device. ------------------------------------------------------------------------------ */
+/* --- The device --- */
 
 static unsigned outstanding(void)
 {
@@ -145,7 +145,7 @@ static void interrupt(void)
     look();
 }
 
-/* --- The owner. ------------------------------------------------------------------------------- */
+/* --- The owner --- */
 
 static void submit_as(enum host_disk_op op)
 {
@@ -259,7 +259,7 @@ static void until_held(void)
     assert_int_equal(taken, submitted - 1);
 }
 
-/* --- Tests. ----------------------------------------------------------------------------------- */
+/* --- Tests --- */
 
 static void test_one_at_a_time(void **state)
 {

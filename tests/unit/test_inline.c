@@ -14,7 +14,7 @@
 #include "vm/csr.h"
 #include "inline_hart.h"
 
-/* --- Single instructions ---------------------------------------------------------------------- */
+/* --- Single instructions --- */
 
 static const struct {
     unsigned csr;
@@ -81,7 +81,7 @@ static void test_forms(void **state)
     assert_int_equal(inline_form(&other), 0);
 }
 
-/* --- Bodies ----------------------------------------------------------------------------------- */
+/* --- Bodies --- */
 
 static const uint8_t candidates[] = {1,  5,  6,  7,  28, 29, 30, 31, 10, 11, 12, 13,
                                      14, 15, 16, 17, 9,  18, 19, 20, 21, 22, 23, 24};
@@ -274,7 +274,7 @@ static void test_sepc(void **state)
         check_bodies(rv_csr(RV_RW, 0, CSR_SEPC, reg), operands, 7);
 }
 
-/* --- Changes of sstatus ----------------------------------------------------------------------- */
+/* --- Changes of sstatus --- */
 
 #define FREE \
     (SSTATUS_FS | SSTATUS_SPIE | SSTATUS_SPP) /* where the kernel reaches its processes' pages */

@@ -13,7 +13,7 @@
 
 #include "inline_hart.h"
 
-/* --- What is no trampoline -------------------------------------------------------------------- */
+/* --- What is no trampoline --- */
 
 #define SET  rv_csr(RV_RS | RV_IMMEDIATE, 0, CSR_SSTATUS, SSTATUS_SIE)
 #define READ rv_csr(RV_RS, A0, CSR_SSTATUS, 0)
@@ -168,7 +168,7 @@ static void test_length(void **state)
     }
 }
 
-/* --- Return addresses that are still in a register -------------------------------------------- */
+/* --- Return addresses that are still in a register --- */
 
 /* So many sites in a row with ra dead until behind the last, made in the one order or the other;
  * the hart executes all. */
@@ -254,7 +254,7 @@ static void test_not_restored(void **state)
     assert_int_equal(vcpu->x[RA], back);
 }
 
-/* --- Sites ------------------------------------------------------------------------------------ */
+/* --- Sites --- */
 
 /* All sites of one length: they are the first ones from here on. */
 static void take_all(bool is_long, unsigned first, unsigned count)
@@ -367,7 +367,7 @@ static void test_given_back_long(void **state)
     assert_int_equal(inline_try(SITE, SWAP), jump);
 }
 
-/* --- FS --------------------------------------------------------------------------------------- */
+/* --- FS --- */
 
 #define FIXED (SSTATUS_SPIE | SSTATUS_UXL_64) /* what of the real hart's sstatus is always so */
 

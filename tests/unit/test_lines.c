@@ -48,7 +48,7 @@ static void row(const char *name)
     }
 }
 
-/* --- The alarm -------------------------------------------------------------------------------- */
+/* --- The alarm --- */
 
 static const struct {
     const char *name;
@@ -132,7 +132,7 @@ static void test_resume_soon(void **state)
     rig_equal(rig.hart->alarm, 5500);
 }
 
-/* --- Sources ---------------------------------------------------------------------------------- */
+/* --- Sources --- */
 
 static void test_set(void **state)
 {

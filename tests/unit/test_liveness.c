@@ -53,7 +53,7 @@ static void assert_range(unsigned first, unsigned last)
     assert_int_equal(range.last, last);
 }
 
-/* --- One instruction -------------------------------------------------------------------------- */
+/* --- One instruction --- */
 
 static void test_nothing_known(void **state)
 {
@@ -173,7 +173,7 @@ static void test_all_read(void **state)
         assert_false(passes(opaque[i], RA));
 }
 
-/* --- Ways on ---------------------------------------------------------------------------------- */
+/* --- Ways on --- */
 
 /* A branch: dead on both ways, on one, on none. */
 static void test_branch(void **state)
@@ -265,7 +265,7 @@ static void test_indirect(void **state)
     assert_false(is_dead(T1));
 }
 
-/* --- Bounds ----------------------------------------------------------------------------------- */
+/* --- Bounds --- */
 
 static bool is_dead_at(unsigned offset)
 {

@@ -22,7 +22,7 @@
 #include "observe/report.h"
 #include "vm/vm.h"
 
-/* --- What the modules ask of the rest: nothing here is carried out. --------------------------- */
+/* --- What the modules ask of the rest: nothing here is carried out --- */
 
 uint64_t map_offset;
 const struct device_register
@@ -57,7 +57,7 @@ bool window_add(struct vm *vm, const struct window *window)
     return false;
 }
 
-/* --- Tests. --------------------------------------------------------------------------------- */
+/* --- Tests --- */
 
 static void assert_name(struct vm *vm, enum exit_class exit_class, uint32_t detail,
                         const char *expected)

@@ -42,7 +42,7 @@ static struct exit execute(uint32_t raw)
     return priv_execute(&rig.vcpu, &insn);
 }
 
-/* --- What is sensitive ------------------------------------------------------------------------ */
+/* --- What is sensitive --- */
 
 static const struct {
     const char *name;
@@ -101,7 +101,7 @@ static void test_sensitive_csrs(void **state)
         }
 }
 
-/* --- CSR accesses ----------------------------------------------------------------------------- */
+/* --- CSR accesses --- */
 
 /* sscratch is 0xf0 and a1 0x3c before each; a0 is rd. */
 static const struct {
@@ -132,7 +132,7 @@ static void test_csr(void **state)
     }
 }
 
-/* --- SFENCE.VMA ------------------------------------------------------------------------------- */
+/* --- SFENCE.VMA --- */
 
 static const struct {
     const char *name;
@@ -165,7 +165,7 @@ static void test_fence(void **state)
     }
 }
 
-/* --- SRET, WFI -------------------------------------------------------------------------------- */
+/* --- SRET, WFI --- */
 
 static void test_sret(void **state)
 {
@@ -193,7 +193,7 @@ static void test_wfi(void **state)
     rig_equal(rig.vcpu.pc, RIG_PC + 4);
 }
 
-/* --- What is illegal -------------------------------------------------------------------------- */
+/* --- What is illegal --- */
 
 static const struct {
     const char *name;

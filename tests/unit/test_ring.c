@@ -362,7 +362,7 @@ static void test_full(void **state)
     }
 }
 
-/* --- A model with random chains -------------------------------------------------------------- */
+/* --- A model with random chains --- */
 
 #define MODEL_NUM 32u
 
@@ -541,7 +541,7 @@ static void test_model(void **state)
     }
 }
 
-/* --- Noise ----------------------------------------------------------------------------------- */
+/* --- Noise --- */
 
 /* Mostly plausible descriptors, so that the walk gets somewhere; sometimes bare noise. */
 static void noise_desc(uint64_t *noise, struct rig *rig, uint64_t table_gpa, unsigned index)

@@ -28,7 +28,7 @@
 
 #define NOW 0x18d0123456789abcull /* some day in 2026 */
 
-/* --- What the module asks of the rest. ------------------------------------------------------ */
+/* --- What the module asks of the rest --- */
 
 uint64_t map_offset;
 static bool line;
@@ -67,7 +67,7 @@ int host_irq_enable(struct host *host, unsigned irq, bool (*handle)(void *argume
     return enable_result;
 }
 
-/* --- The bench. ----------------------------------------------------------------------------- */
+/* --- The bench --- */
 
 struct bench {
     uint32_t host_registers[9];
@@ -157,7 +157,7 @@ static void host_rings(void)
     assert_true(host_irq.handle(host_irq.argument, 11));
 }
 
-/* --- Tests. --------------------------------------------------------------------------------- */
+/* --- Tests --- */
 
 static void test_time(void **state)
 {

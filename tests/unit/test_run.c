@@ -14,7 +14,7 @@
 #include "rig.h"
 #include "vm/run.h"
 
-/* --- What the module asks of the host --------------------------------------------------------- */
+/* --- What the module asks of the host --- */
 
 /* What happens while the hart sleeps. */
 struct sleep {
@@ -58,7 +58,7 @@ static const struct stats_row *counted(struct exit exit)
 static const struct exit wfi = {(uint64_t)EXIT_WFI << 32};
 static const struct exit fence = {(uint64_t)EXIT_FENCE << 32 | FENCE_ASID};
 
-/* --- Beginning and end ------------------------------------------------------------------------ */
+/* --- Beginning and end --- */
 
 static void test_begin(void **state)
 {
@@ -95,7 +95,7 @@ static void test_end(void **state)
     rig_equal(rig.vm.stats.longest.mode, VMODE_S);
 }
 
-/* --- Host interrupts -------------------------------------------------------------------------- */
+/* --- Host interrupts --- */
 
 static const struct {
     const char *name;
@@ -125,7 +125,7 @@ static void test_interrupt(void **state)
     }
 }
 
-/* --- Waiting ---------------------------------------------------------------------------------- */
+/* --- Waiting --- */
 
 /* Of what is pending when the hart wakes, what sie enables is handled. */
 static const struct {
@@ -221,7 +221,7 @@ static void test_longest_behind(void **state)
     rig_equal(rig.vm.stats.longest.instructions, 200);
 }
 
-/* --- WFI -------------------------------------------------------------------------------------- */
+/* --- WFI --- */
 
 static const struct sleep to_software[] = {{.guest = SIP_SEIP}, {.guest = SIP_SSIP}};
 static const struct sleep to_external[] = {{.guest = SIP_SSIP}, {.guest = SIP_SEIP}};
@@ -258,7 +258,7 @@ static void test_wfi(void **state)
     }
 }
 
-/* --- Pause ------------------------------------------------------------------------------------ */
+/* --- Pause --- */
 
 static unsigned pauses; /* so often a poll pauses the VM again */
 

@@ -38,7 +38,7 @@ static long firmware_says;
 static unsigned fences, waits, raises, resumes;
 static uint64_t mask_cause;
 
-/* --- What the code under test calls ----------------------------------------------------------- */
+/* --- What the code under test calls --- */
 
 struct firmware_answer firmware_call(uint64_t extension, uint64_t function, uint64_t a0,
                                      uint64_t a1, uint64_t a2)
@@ -179,7 +179,7 @@ static size_t end_read(struct host_console *end, uint8_t *bytes, size_t len)
     return got;
 }
 
-/* --- The guest -------------------------------------------------------------------------------- */
+/* --- The guest --- */
 
 static bool never(struct device *dev, struct mmio *io)
 {
@@ -245,7 +245,7 @@ static void ecall(uint64_t eid, uint64_t fid)
     assert_int_equal(exit_detail(exit), EXIT_SBI_CALL(eid, fid));
 }
 
-/* --- Harts ------------------------------------------------------------------------------------ */
+/* --- Harts --- */
 
 struct mask_case {
     uint64_t mask, base;
@@ -359,7 +359,7 @@ static void test_suspend(void **state)
     assert_int_equal(resumes + waits, 3);
 }
 
-/* --- Console ---------------------------------------------------------------------------------- */
+/* --- Console --- */
 
 /* The machine's UART takes few bytes at a time, in every way to cut "a\nb\n\n": each comes once. */
 static void test_uart_that_stops(void **state)

@@ -39,7 +39,7 @@ static struct sbi_answer answer; /* of the calls that are replaced */
 static bool mark_is_written;
 static jmp_buf ended;
 
-/* --- What the module calls -------------------------------------------------------------------- */
+/* --- What the module calls --- */
 
 #define PART(name)                                                     \
     struct sbi_answer sbi_call_##name(struct vcpu *vcpu, uint64_t fid) \
@@ -104,7 +104,7 @@ static void end(struct vm *vm, enum vm_end how, unsigned status)
     longjmp(ended, 1);
 }
 
-/* --- The guest -------------------------------------------------------------------------------- */
+/* --- The guest --- */
 
 static void row(const char *name)
 {
@@ -125,7 +125,7 @@ static struct exit call(uint64_t eid, uint64_t fid)
     return sbi_call(&rig.vcpu);
 }
 
-/* --- Which there are -------------------------------------------------------------------------- */
+/* --- Which there are --- */
 
 static const struct {
     const char *name;
@@ -190,7 +190,7 @@ static void test_legacy(void **state)
     }
 }
 
-/* --- What a call leaves behind ---------------------------------------------------------------- */
+/* --- What a call leaves behind --- */
 
 static const struct {
     const char *name;
@@ -243,7 +243,7 @@ static void test_counted_as(void **state)
     }
 }
 
-/* --- BASE, TIME ------------------------------------------------------------------------------- */
+/* --- BASE, TIME --- */
 
 static void test_base(void **state)
 {
@@ -279,7 +279,7 @@ static void test_timer(void **state)
     }
 }
 
-/* --- SRST, shutdown --------------------------------------------------------------------------- */
+/* --- SRST, shutdown --- */
 
 static const struct {
     const char *name;
@@ -319,7 +319,7 @@ static void test_reset(void **state)
     }
 }
 
-/* --- Marks ------------------------------------------------------------------------------------ */
+/* --- Marks --- */
 
 static void test_marks(void **state)
 {

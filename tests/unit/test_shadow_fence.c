@@ -52,7 +52,7 @@ static void test_lawless_and_stingy(void **state)
     lawless = stingy = false;
 }
 
-/* --- A large space ---------------------------------------------------------------------------- */
+/* --- A large space --- */
 
 #define LARGE_TABLES 24u /* level-0 tables, of 512 pages each */
 #define LARGE_BITS   (PTE_R | PTE_W | PTE_A | PTE_D)
@@ -275,7 +275,7 @@ static void test_code_that_is_put_aside(void **state)
     assert_int_equal(shadow->code_epoch, epoch);
 }
 
-/* --- Forgetting ------------------------------------------------------------------------------- */
+/* --- Forgetting --- */
 
 /* All is forgotten in one step, and comes back to the pool two tables for each that is asked
  * for. */

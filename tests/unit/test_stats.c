@@ -20,7 +20,7 @@
 #include "observe/report.h"
 #include "vm/vm.h"
 
-/* --- What the module asks of the rest. ------------------------------------------------------ */
+/* --- What the module asks of the rest --- */
 
 static char sent[1 << 20];
 static size_t nsent;
@@ -106,7 +106,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* --- A JSON reader that accepts or does not: RFC 8259 without escapes, fractions, booleans. --- */
+/* --- A JSON reader that accepts or does not: RFC 8259 without escapes, fractions, booleans --- */
 
 static const char *accept_value(const char *p);
 
@@ -168,7 +168,7 @@ static enum exit_class some_class(unsigned number)
     return (enum exit_class)(EXIT_NONE + 1 + number % (EXIT_CLASSES - EXIT_NONE - 1));
 }
 
-/* --- Tests. --------------------------------------------------------------------------------- */
+/* --- Tests --- */
 
 static void adds_up(void **state)
 {

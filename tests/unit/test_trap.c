@@ -23,7 +23,7 @@ static void note_follow(struct vm *vm)
     rig_note("follow");
 }
 
-/* --- By cause --------------------------------------------------------------------------------- */
+/* --- By cause --- */
 
 static void test_guest_exceptions(void **state)
 {
@@ -88,7 +88,7 @@ static void test_handlers(void **state)
     }
 }
 
-/* --- The order of the phases ------------------------------------------------------------------ */
+/* --- The order of the phases --- */
 
 /* All phases have something to do: an interrupt of the guest's is due, and its process ran. */
 static void test_order(void **state)
@@ -145,7 +145,7 @@ static void test_counted(void **state)
     rig_equal(rig.vm.stats.guest_instructions, 1400);
 }
 
-/* --- What is taken over ----------------------------------------------------------------------- */
+/* --- What is taken over --- */
 
 static const struct {
     const char *name;
@@ -209,7 +209,7 @@ static void test_follow(void **state)
     }
 }
 
-/* --- Before the guest goes on ----------------------------------------------------------------- */
+/* --- Before the guest goes on --- */
 
 static const struct {
     const char *name;
@@ -279,7 +279,7 @@ static void test_open_hart(void **state)
     }
 }
 
-/* --- Going on --------------------------------------------------------------------------------- */
+/* --- Going on --- */
 
 /* The exit is a host interrupt, or with fill a page fault that was filled. Running ahead leaves a
  * root to be chosen. */

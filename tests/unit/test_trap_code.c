@@ -19,7 +19,7 @@
 #define CODE_JR   0x00008067u
 #define AGAIN     "site_read; site_run_again"
 
-/* --- Illegal instructions --------------------------------------------------------------------- */
+/* --- Illegal instructions --- */
 
 static const struct {
     const char *name;
@@ -132,7 +132,7 @@ static void test_correct_wfi(void **state)
     }
 }
 
-/* --- ecall ------------------------------------------------------------------------------------ */
+/* --- ecall --- */
 
 /* A process's is the guest's own, whatever else is known of its pc. */
 static void test_ecall_of_user(void **state)
@@ -209,7 +209,7 @@ static void test_hits(void **state)
     }
 }
 
-/* --- Trampolines ------------------------------------------------------------------------------ */
+/* --- Trampolines --- */
 
 #define LOW    0x400ul /* a pc in a trampoline */
 #define FINISH "inline_finish"

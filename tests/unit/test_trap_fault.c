@@ -37,7 +37,7 @@ static void check_rows(const struct row *rows, unsigned count, uint64_t stval)
     }
 }
 
-/* --- The guest's own faults, and filled pages ------------------------------------------------- */
+/* --- The guest's own faults, and filled pages --- */
 
 #define FETCH CAUSE_FETCH_PAGE
 #define LOAD  CAUSE_LOAD_PAGE
@@ -63,7 +63,7 @@ static void test_plain(void **state)
     check_rows(plain, ROWS(plain), PARTS_STVAL);
 }
 
-/* --- CBO: faults as a store, and is permitted where a load is --------------------------------- */
+/* --- CBO: faults as a store, and is permitted where a load is --- */
 
 static const struct row cbos[] = {
     {"filled", STORE, WITH(.code = CODE_CBO_CLEAN, .answer = SHADOW_GUEST, .second = SHADOW_RETRY),
@@ -99,7 +99,7 @@ static void test_cbo(void **state)
     check_rows(cbos, ROWS(cbos), PARTS_STVAL);
 }
 
-/* --- Where no RAM is -------------------------------------------------------------------------- */
+/* --- Where no RAM is --- */
 
 static const struct row devices[] = {
     {"fetch", FETCH, WITH(.answer = SHADOW_MMIO), "shadow_fault fetch; sync", EXIT_GUEST_FAULT,
@@ -139,7 +139,7 @@ static void test_device_more(void **state)
     }
 }
 
-/* --- The page of virtual CSRs ----------------------------------------------------------------- */
+/* --- The page of virtual CSRs --- */
 
 /* Forms: ld a0, -1792(x0) and sd a0, -1792(x0); they fault at INLINE_TOP + 0x900. */
 #define FORM_LD 0x90003503u
@@ -198,7 +198,7 @@ static void test_no_virtual_csrs(void **state)
     rig_calls(PULL DEVICE PUSH);
 }
 
-/* --- Code whose copy is execute-only ---------------------------------------------------------- */
+/* --- Code whose copy is execute-only --- */
 
 static const struct row copies[] = {
     {"load", LOAD, WITH(.code = CODE_LD, .answer = SHADOW_PATCHED),
@@ -226,7 +226,7 @@ static void test_copy(void **state)
     check_rows(copies, ROWS(copies), PARTS_STVAL);
 }
 
-/* --- The kernel's access to its process's page ------------------------------------------------ */
+/* --- The kernel's access to its process's page --- */
 
 static const struct row users[] = {
     {"found by the tables, carried out", LOAD, WITH(.answer = SHADOW_USER, .reaches = true),

@@ -20,7 +20,7 @@
 #include "host/map.h"
 #include "vm/vm.h"
 
-/* --- What the modules ask of the rest. ------------------------------------------------------ */
+/* --- What the modules ask of the rest --- */
 
 static char said[256];
 
@@ -47,7 +47,7 @@ uint32_t virtio_device_id(uintptr_t registers)
     return registers == 0x10002000 ? VIRTIO_ID_BLOCK : 0;
 }
 
-/* --- The machine. --------------------------------------------------------------------------- */
+/* --- The machine --- */
 
 static const char machine_source[] =
     "/dts-v1/;\n"
@@ -208,7 +208,7 @@ static void assert_text(const void *fdt, const char *path, const char *name, con
     assert_string_equal(seen, text);
 }
 
-/* --- Tests. --------------------------------------------------------------------------------- */
+/* --- Tests --- */
 
 static void probe_facts(void **state)
 {

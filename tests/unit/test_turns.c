@@ -28,7 +28,7 @@ static void start(const char *name, enum plic_way plic)
     hart_csr[CSR_TIME] = rig.hart->begin_time = NOW;
 }
 
-/* --- Host interrupts -------------------------------------------------------------------------- */
+/* --- Host interrupts --- */
 
 #define LOOKS "look uart; look disk"
 
@@ -105,7 +105,7 @@ static void test_without_ends(void **state)
     rig_equal(rig.hart->alarm, NEVER);
 }
 
-/* --- Waking and idling ------------------------------------------------------------------------ */
+/* --- Waking and idling --- */
 
 static void test_wake(void **state)
 {
@@ -140,7 +140,7 @@ static void test_idle(void **state)
     rig_equal(rig.hart->alarm, NOW + 99);
 }
 
-/* --- Settling --------------------------------------------------------------------------------- */
+/* --- Settling --- */
 
 static void test_settle(void **state)
 {
@@ -155,7 +155,7 @@ static void test_settle(void **state)
     rig_calls("");
 }
 
-/* --- The end of the VM ------------------------------------------------------------------------ */
+/* --- The end of the VM --- */
 
 static void test_finish(void **state)
 {
@@ -194,7 +194,7 @@ static void test_finish_in_vain(void **state)
     rig_calls("slow_poll; " LOOKS "; slow_poll; " LOOKS);
 }
 
-/* --- The interrupt controller ----------------------------------------------------------------- */
+/* --- The interrupt controller --- */
 
 /* What the guest reads from a register of the controller, or stores there. */
 static uint64_t plic(uint64_t offset, bool store, uint64_t value)

@@ -47,7 +47,7 @@ static int setup(void **state)
     return 0;
 }
 
-/* --- A hart in the specification's words ------------------------------------------------------ */
+/* --- A hart in the specification's words --- */
 
 struct model {
     bool user, sie, spie, spp_is_s;
@@ -183,7 +183,7 @@ static void test_sret(void **state)
     }
 }
 
-/* --- Interrupts ------------------------------------------------------------------------------- */
+/* --- Interrupts --- */
 
 static uint64_t lines(unsigned number) /* three bits: software, timer, external */
 {
@@ -240,7 +240,7 @@ static void test_external_line(void **state)
     assert_int_equal(vcpu_sip(vcpu) & SIP_SEIP, 0);
 }
 
-/* --- Reset ------------------------------------------------------------------------------------ */
+/* --- Reset --- */
 
 static void test_reset(void **state)
 {

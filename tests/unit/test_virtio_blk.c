@@ -347,7 +347,7 @@ static void test_writethrough(void **state)
     mock_free(rig.mock);
 }
 
-/* --- Layout ---------------------------------------------------------------------------------- */
+/* --- Layout --- */
 
 /* The device tells the core of what it writes itself, status and used ring, as much for a read as
  * for a write: the data is the concern of the host's disk (test_host_disk.c). */
@@ -473,7 +473,7 @@ static void test_no_request(void **state)
     }
 }
 
-/* --- Many at once ---------------------------------------------------------------------------- */
+/* --- Many at once --- */
 
 /* As many as the host takes, completed in any order, with a driver that offers more than that. */
 static void test_depth(void **state)

@@ -242,7 +242,7 @@ static void test_reset(void **state)
     }
 }
 
-/* --- In pieces ------------------------------------------------------------------------------- */
+/* --- In pieces --- */
 
 #define FLOOD_GPA (MOCK_RAM_BASE + 0x20000)
 #define FLOOD     (3u << 20) /* bytes of one segment */
@@ -359,7 +359,7 @@ static void test_reset_in_pieces(void **state)
     }
 }
 
-/* --- Both directions at random --------------------------------------------------------------- */
+/* --- Both directions at random --- */
 
 /* Byte n of either stream. */
 static uint8_t stream(uint64_t n)

@@ -402,7 +402,7 @@ static void test_reset(void **state)
     mock_free(mock);
 }
 
-/* --- Noise ----------------------------------------------------------------------------------- */
+/* --- Noise --- */
 
 /* A descriptor table: noise, or a chain in good order that looks like a disk request. */
 static void noise_table(struct mock *mock, uint64_t *state, uint64_t table_gpa, bool good)

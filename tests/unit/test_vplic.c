@@ -316,7 +316,7 @@ static void test_access(void **state)
     assert_int_equal(load(&plic, CLAIM(S)), 10); /* still there */
 }
 
-/* --- the completion callback ------------------------------------------------------------------ */
+/* --- the completion callback --- */
 
 struct host_line {
     unsigned calls, last;
@@ -386,7 +386,7 @@ static void test_completed_callback(void **state)
     assert_ptr_equal(plic.arg, &host);
 }
 
-/* --- random sequences against the reference -------------------------------------------------- */
+/* --- random sequences against the reference --- */
 
 struct model_source {
     unsigned priority;

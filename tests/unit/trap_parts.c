@@ -28,7 +28,7 @@ void panic(const char *format, ...)
     longjmp(panicked, 1);
 }
 
-/* --- The instruction at pc -------------------------------------------------------------------- */
+/* --- The instruction at pc --- */
 
 uint64_t patch_fetch(const struct vcpu *vcpu, uint64_t gva, struct patch_code *code)
 {
@@ -83,7 +83,7 @@ bool site_may_have_faulted(const struct vcpu *vcpu, const struct insn *insn, uin
     return !parts.cannot_fault;
 }
 
-/* --- Copies ----------------------------------------------------------------------------------- */
+/* --- Copies --- */
 
 bool patch_repair(struct vcpu *vcpu, uint64_t pc)
 {
@@ -119,7 +119,7 @@ void patch_note_load(struct vm *vm, uint64_t gpa)
     rig_note("patch_note_load %#lx", gpa);
 }
 
-/* --- Shadow page tables ----------------------------------------------------------------------- */
+/* --- Shadow page tables --- */
 
 enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access access, uint64_t *gpa,
                                 uint64_t *cause)
@@ -157,7 +157,7 @@ uint64_t shadow_fetch_fault(struct vcpu *vcpu, uint64_t gva)
     return parts.fetch_fault;
 }
 
-/* --- Inlining --------------------------------------------------------------------------------- */
+/* --- Inlining --- */
 
 bool inline_may_map(const struct vcpu *vcpu)
 {
@@ -221,7 +221,7 @@ uint32_t inline_form(const struct insn *insn)
     return parts.form;
 }
 
-/* --- Running ahead ---------------------------------------------------------------------------- */
+/* --- Running ahead --- */
 
 uint64_t ahead_run(struct vcpu *vcpu)
 {
@@ -243,7 +243,7 @@ void ahead_note_device(struct vcpu *vcpu, uint64_t pc)
     rig_note("ahead_note_device");
 }
 
-/* --- What carries instructions out ------------------------------------------------------------ */
+/* --- What carries instructions out --- */
 
 bool priv_is_sensitive(const struct insn *insn)
 {
@@ -304,7 +304,7 @@ void run_note_longest(struct vcpu *vcpu, struct exit exit, uint64_t instret)
     (void)vcpu, (void)exit, (void)instret;
 }
 
-/* --- What a test says ------------------------------------------------------------------------- */
+/* --- What a test says --- */
 
 void parts_row(const char *name, const struct parts *answers)
 {

@@ -102,7 +102,7 @@ static inline bool guest_take(struct guest_queue *queue, uint32_t *id, uint32_t 
     return true;
 }
 
-/* --- The registers --------------------------------------------------------------------------- */
+/* --- The registers --- */
 
 /* Up to FEATURES_OK; returns the status read back. */
 static inline unsigned guest_negotiate(struct mock *mock, uint64_t features)

@@ -18,12 +18,12 @@
 #include "vm/priv.h"
 #include "vm/vm.h"
 
-#define REACH_LATER \
-    15u                 /* after a long access, so many others at the same pc are taken for long \
-                         */
-#define CLOCK_AFTER 64u /* instructions, a trace more or less, between two readings of the clock */
-#define GENERATIONS \
-    512u /* fit between a page's number and the bits that an aligned address clears */
+/* After a long access, so many others at the same pc are taken for long. */
+#define REACH_LATER 15u
+/* Instructions, a trace more or less, between two readings of the clock. */
+#define CLOCK_AFTER 64u
+/* They fit between a page's number and the bits that an aligned address clears. */
+#define GENERATIONS 512u
 
 static uint64_t tag_of(const struct ahead *ahead, uint64_t gva)
 {

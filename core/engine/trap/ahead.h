@@ -56,8 +56,8 @@ struct ahead_trace {
     struct ahead_insn insn[AHEAD_TRACE];
 };
 
-/* RAM behind a page of the guest, as far as one kind of access may go there: as an entry of a TLB.
- */
+/* RAM behind a page of the guest, as far as one kind of access may go there: as an entry
+ * of a TLB. */
 struct ahead_page {
     uint64_t tag; /* gva of the page, with struct ahead's generation below it */
     uint8_t *ram;
@@ -77,8 +77,8 @@ struct ahead {
     struct ahead_page page[2][2][AHEAD_PAGES];
     struct ahead_device device[2][2]; /* the same, of devices */
     struct ahead_trace trace[AHEAD_TRACES];
-    /* Hints, by pc alone and in whatever space: they decide what is tried, and never what is done.
-     */
+    /* Hints, by pc alone and in whatever space: they decide what is tried, and never
+     * what is done. */
     uint64_t device_pc[AHEAD_HINTS];  /* where a load or store lately was a device's, */
     uint8_t device_hits[AHEAD_HINTS]; /* and how often it trapped there */
     uint8_t reach_later[AHEAD_HINTS]; /* by pc: so often it is not worth trying ahead_reach() */

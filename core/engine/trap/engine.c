@@ -20,8 +20,7 @@
 #include "host/map.h"
 #include "vm/vm.h"
 
-/* --- Set-up and reset
- * --------------------------------------------------------------------------------- */
+/* --- Set-up and reset --- */
 
 /* Cuts whole pages from the memory for one struct; zeroed. */
 static void *cut(const struct engine_memory *memory, uint64_t *used, uint64_t bytes)
@@ -83,8 +82,7 @@ static _Noreturn void run(struct vcpu *vcpu)
     trap_return(vcpu);
 }
 
-/* --- What is asked of it
- * ------------------------------------------------------------------------------ */
+/* --- What is asked of it --- */
 
 static void sync(struct vcpu *vcpu)
 {

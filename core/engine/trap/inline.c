@@ -105,8 +105,7 @@ static void hide_entries(struct vcpu *vcpu)
         shadow_drop_leaf(vcpu, 0);
 }
 
-/* --- Conflicts with the guest's own use
- * ------------------------------------------------------------ */
+/* --- Conflicts with the guest's own use --- */
 
 /* Whether the guest's tables have a page at gva that its kernel sees; user pages only if user is
  * set. */
@@ -151,8 +150,7 @@ RARE static void check_conflicts(struct vcpu *vcpu)
         change(vcpu, top, low);
 }
 
-/* --- In and out
- * -------------------------------------------------------------------------------------- */
+/* --- In and out --- */
 
 /* What trampolines change in sstatus without the VMM: SUM only towards what the root permits
  * anyway. */
@@ -209,9 +207,7 @@ enum inline_finished inline_finish(struct vcpu *vcpu)
     return finished;
 }
 
-/* --- FS
- * ------------------------------------------------------------------------------------------------
- */
+/* --- FS --- */
 
 static void show(struct trap_vcpu *own, uint64_t fs)
 {

@@ -88,8 +88,8 @@ struct inlined {
 /* What of the guest's own page tables was found in the way. */
 enum inline_conflict { CONFLICT_TOP = 1, CONFLICT_LOW = 2 };
 
-/* Builds the tables; nothing is inlined yet. Also at VM reset. Does nothing without PATCH=inline.
- */
+/* Builds the tables; nothing is inlined yet. Also at VM reset. Does
+ * nothing without PATCH=inline. */
 void inline_reset(struct vcpu *vcpu);
 
 /* Whether the page of virtual CSRs may be mapped now. */
@@ -156,8 +156,7 @@ static inline void inline_push(struct vcpu *vcpu)
         inline_push_page(vcpu);
 }
 
-/* --- Code (inline_code.c)
- * --------------------------------------------------------------------------- */
+/* --- Code (inline_code.c) --- */
 
 /* The one instruction that replaces insn, or 0: there is none. */
 uint32_t inline_form(const struct insn *insn);

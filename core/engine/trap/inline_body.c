@@ -15,8 +15,7 @@
 /* A field of the page of virtual CSRs, as an offset from x0. */
 #define FIELD(name) ((int)offsetof(struct inline_page, name) - (int)PAGE_SIZE)
 
-/* --- One instruction for one
- * --------------------------------------------------------------------------- */
+/* --- One instruction for one --- */
 
 static const struct {
     uint16_t csr;
@@ -57,8 +56,7 @@ uint32_t inline_form(const struct insn *insn)
     return 0;
 }
 
-/* --- Trampolines
- * ----------------------------------------------------------------------------------------- */
+/* --- Trampolines --- */
 
 /* A register operand, as it looks now. */
 static enum inline_kind kind_of_change(uint64_t value, const struct insn *insn)
@@ -135,8 +133,8 @@ static void emit_read(struct body *body, unsigned reg, unsigned rd)
     emit(body, ENCODE_OR(rd, rd, reg));
 }
 
-/* old = sstatus, with SIE set if it is not to be cleared; new = what the instruction makes of it.
- */
+/* old = sstatus, with SIE set if it is not to be cleared; new = what the instruction
+ * makes of it. */
 static void emit_compute(struct body *body, const struct insn *insn, unsigned old, unsigned new)
 {
     emit(body, ENCODE_LD(old, FIELD(sstatus)));

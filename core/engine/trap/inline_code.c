@@ -164,8 +164,7 @@ void inline_free(struct inline_code *code, struct inline_site *site)
     riscv_fence_i();
 }
 
-/* --- Carrying out, when a trap came in the middle
- * ---------------------------------------------------------- */
+/* --- Carrying out, when a trap came in the middle --- */
 
 /* The site in whose trampoline pc is, or null. */
 static const struct inline_site *site_at(const struct inline_code *code, uint64_t pc)

@@ -119,8 +119,7 @@ static bool is_site(const struct vm *vm, uint64_t frame, unsigned offset)
            inline_is_jump(shadow_of(vm)->inline_code, word, (uint32_t)frame, offset);
 }
 
-/* --- Trampolines ---------------------------------------------------------------------------------
- */
+/* --- Trampolines --- */
 
 /* In each vcpu that executes the guest's kernel: a register that holds a return address gets back
  * what it held. */
@@ -263,8 +262,8 @@ static uint64_t next_copy(const struct shadow *shadow, uint64_t frame, uint64_t 
     return frame <= last ? frame : last + 1;
 }
 
-/* What makes dropping one copy dear is done once for all: finding its leaves, and its trampolines.
- */
+/* What makes dropping one copy dear is done once for all: finding its leaves,
+ * and its trampolines. */
 static void prepare_drops(struct vm *vm)
 {
     struct inline_code *code = shadow_of(vm)->inline_code;

@@ -22,7 +22,7 @@ const char *const shadow_switch_names[] = {
     "prefill", "superpages", "cache", "shared", "fence", "retry", NULL,
 };
 
-/* --- The current address space ---------------------------------------------------------------- */
+/* --- The current address space --- */
 
 RARE static void find_space(struct vcpu *vcpu)
 {
@@ -175,7 +175,7 @@ HOT bool shadow_may_reach(const struct vcpu *vcpu)
            !shadow_reaches_user(vcpu);
 }
 
-/* --- Faults ----------------------------------------------------------------------------------- */
+/* --- Faults --- */
 
 /* Fills what walk leads to in the vcpu's view; evicts while there is no memory for it. */
 static void fill(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)

@@ -111,10 +111,10 @@ struct shadow {
     unsigned host_levels;       /* 4: Sv48, 5: Sv57 */
     uint64_t host_satp;         /* a root with the VMM alone */
     uint64_t host_entry;        /* root entry MAP_ROOT_SLOT of every root: the VMM */
-    uint64_t
-        low_entry; /* root entry for gva 0 of the kernel's roots: trampolines (inline.h); 0: none */
-    uint64_t
-        *upper[SHADOW_UPPERS]; /* by 2 * Sv48 + mxr: table of global kernel pages for all roots */
+    /* Root entry for gva 0 of the kernel's roots: trampolines (inline.h); 0: none. */
+    uint64_t low_entry;
+    /* By 2 * Sv48 + mxr: table of global kernel pages for all roots. */
+    uint64_t *upper[SHADOW_UPPERS];
     struct shadow_mapping mapping[SHADOW_MAPPINGS];
     bool private_upper;   /* a space may have kernel pages that are not in the shared table */
     bool unseen_writes;   /* a device was given away: its DMA is not seen (patch_verify) */

@@ -49,8 +49,7 @@ void shadow_account(struct vm *vm, uint64_t pte, unsigned level, int delta)
     count(vm, pte, level, delta);
 }
 
-/* --- Burying
- * ---------------------------------------------------------------------------------------- */
+/* --- Burying --- */
 
 /* Forgets a table of this level and all below it. */
 static void bury(struct shadow *shadow, uint64_t *table, unsigned level)

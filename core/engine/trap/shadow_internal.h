@@ -69,8 +69,8 @@ static inline bool shadow_is_backed(const struct vm *vm, uint64_t gpa)
     return vm_is_ram(vm, gpa) || shadow_mapping_at(shadow_of(vm), gpa);
 }
 
-/* Whether a leaf was made by shadow_put_fixed(): it maps the page of virtual CSRs, or trampolines.
- */
+/* Whether a leaf was made by shadow_put_fixed(): it maps the page of virtual
+ * CSRs, or trampolines. */
 static inline bool shadow_is_fixed(const struct vm *vm, uint64_t pte)
 {
     const struct shadow *shadow = shadow_of(vm);
@@ -169,8 +169,8 @@ void shadow_fill_early(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
 
 /* What may be spent, of work that a guest can lengthen. One group: eight entries that are looked
  * at. */
-#define SHADOW_CREDIT \
-    256u /* that fences compare of a table until it must prove its use by a fault */
+/* Groups that fences compare of a table until it must prove its use by a fault. */
+#define SHADOW_CREDIT       256u
 #define SHADOW_FENCE_GROUPS 256u  /* that all fences of an exit compare; the rest is put aside */
 #define SHADOW_SEARCH       2048u /* groups that searches of an exit look at; then all is dropped */
 

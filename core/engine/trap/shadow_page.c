@@ -8,8 +8,8 @@
 #include "engine/trap/shadow_internal.h"
 #include "host/map.h"
 
-/* The largest page, not above limit, that lies wholly in RAM around gpa and holds no patched code.
- */
+/* The largest page, not above limit, that lies wholly in RAM around gpa and holds
+ * no patched code. */
 static unsigned ram_level(const struct vm *vm, uint64_t gpa, unsigned limit)
 {
     if (!shadow_is_on(vm, SWITCH_SUPERPAGES))

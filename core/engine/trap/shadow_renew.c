@@ -106,8 +106,7 @@ static bool peek(const struct renewal *renewal, uint64_t gva, struct walk *walk)
     return !is_bare(renewal) && walk_peek(renewal->vm, renewal->satp, gva, walk);
 }
 
-/* --- Tables
- * ----------------------------------------------------------------------------------------- */
+/* --- Tables --- */
 
 static void put_aside(struct renewal *renewal, uint64_t *entry)
 {

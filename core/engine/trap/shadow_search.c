@@ -16,8 +16,7 @@ struct search {
     bool any; /* one was there */
 };
 
-/* --- One frame
- * ------------------------------------------------------------------------------------- */
+/* --- One frame --- */
 
 /* Whether a leaf of this level lets the guest write the frame, or its kernel execute it. */
 static bool maps_frame(const struct vm *vm, uint64_t pte, unsigned level, uint64_t frame)
@@ -152,8 +151,7 @@ void shadow_drop_copy(struct vm *vm, uint64_t frame)
         shadow_tlb_flush(vm);
 }
 
-/* --- One address
- * ------------------------------------------------------------------------------------ */
+/* --- One address --- */
 
 static uint64_t *leaf_in(const struct shadow *shadow, const struct shadow_root *root, uint64_t gva,
                          unsigned *level)

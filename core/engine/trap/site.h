@@ -27,8 +27,8 @@ struct site {
     int32_t hits;     /* ecalls that trapped there */
     bool sensitive;   /* insn is */
     uint32_t version; /* of the copy that its page is, when it was decoded, */
-    const uint32_t
-        *versions; /* and now; null: the page is no copy, so that a store to it would not be seen */
+    /* And now; null: the page is no copy, so that a store to it would not be seen. */
+    const uint32_t *versions;
 };
 
 /* What the guest's kernel has at pc, where an ecall trapped: an ecall, or what an ecall stands for

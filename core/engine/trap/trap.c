@@ -25,8 +25,7 @@
 #define HITS_LATER    (-8192)
 #define COUNTEREN_ALL 0xfffffffful
 
-/* --- Exceptions
- * --------------------------------------------------------------------------------------- */
+/* --- Exceptions --- */
 
 static struct exit handle_guest_exception(struct vcpu *vcpu)
 {
@@ -103,8 +102,7 @@ HOT static struct exit handle_ecall(struct vcpu *vcpu)
     return vcpu->vm->calls->call(vcpu);
 }
 
-/* --- Page faults
- * -------------------------------------------------------------------------------------- */
+/* --- Page faults --- */
 
 /* CBO.CLEAN, CBO.FLUSH and CBO.INVAL are permitted where a load is, but fault as stores (Zicbom): a
  * store that is not permitted is such a one, perhaps, and is then answered as a load. */
@@ -163,8 +161,8 @@ static struct exit handle_no_ram(struct vcpu *vcpu, uint64_t gpa, enum access ac
     return emulate_mmio(vcpu, insn, stval, gpa, access, goes_ahead(vcpu));
 }
 
-/* The load that faulted at stval, in code whose execute-only copy is mapped: it reads the original.
- */
+/* The load that faulted at stval, in code whose execute-only copy is mapped: it
+ * reads the original. */
 static struct exit handle_patched_load(struct vcpu *vcpu, uint64_t gpa, struct exit exit)
 {
     struct vm *vm = vcpu->vm;
@@ -293,8 +291,7 @@ RARE static struct exit handle_trampoline(struct vcpu *vcpu)
     return insn && priv_is_sensitive(insn) ? priv_execute(vcpu, insn) : exit;
 }
 
-/* --- The phases of an exit
- * ---------------------------------------------------------------------------- */
+/* --- The phases of an exit --- */
 
 void trap_take_over(struct vcpu *vcpu)
 {
@@ -319,8 +316,8 @@ static struct exit handle(struct vcpu *vcpu, uint64_t cause)
     panic("trap: cause %#lx cannot come from U-mode", cause);
 }
 
-/* What the real hart lets U-mode do follows the virtual mode: in vS everything that S-mode could.
- */
+/* What the real hart lets U-mode do follows the virtual mode: in vS everything
+ * that S-mode could. */
 static void open_hart(struct vcpu *vcpu)
 {
     struct hart *hart = vcpu->hart;

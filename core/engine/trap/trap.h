@@ -34,8 +34,8 @@ struct trap_vcpu {
     struct shadow_space *space; /* the guest's address space that it belongs to, or null */
     uint64_t upper_tag;         /* tag of pcs in the upper half */
     bool fs_hidden;             /* the machine's FS is Off, whatever the guest's is (inline.h) */
-    uint64_t
-        fault_gva; /* of the last page fault that a process of the guest got, or SHADOW_NO_FAULT */
+    /* Of the last page fault that a process of the guest got, or SHADOW_NO_FAULT. */
+    uint64_t fault_gva;
     uint64_t fault_satp; /* satp then */
 
     struct inlined *inlined; /* PATCH=inline; else null */

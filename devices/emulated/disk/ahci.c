@@ -108,7 +108,7 @@ static const struct device_register ahci_registers[] = {
 
 const struct ata_profile ahci_profile = {.model = "TRIDENT AHCI DISK", .sata = true};
 
-/* --- Interrupts ------------------------------------------------------------------------------ */
+/* --- Interrupts --- */
 
 static uint32_t port_is(const struct ahci *ahci)
 {
@@ -135,7 +135,7 @@ void ahci_halt(struct device *dev, uint32_t pxis)
     ahci_slots_abandon(dev);
 }
 
-/* --- Resets ---------------------------------------------------------------------------------- */
+/* --- Resets --- */
 
 /* The first FIS after a reset; the device holds it back until the port receives. */
 static void send_signature(struct device *dev)
@@ -181,7 +181,7 @@ static void hba_reset(struct device *dev)
     link_up(dev);
 }
 
-/* --- Registers ------------------------------------------------------------------------------- */
+/* --- Registers --- */
 
 static uint32_t load_cmd(const struct ahci *ahci)
 {
@@ -323,7 +323,7 @@ static void store(struct device *dev, uint32_t reg, uint32_t value)
     ahci->news |= reg == HBA_IS;
 }
 
-/* --- The strategy ---------------------------------------------------------------------------- */
+/* --- The strategy --- */
 
 /* Loads of any width; stores of whole registers, one or two. */
 static bool ahci_access(struct device *dev, struct mmio *io)

@@ -103,7 +103,7 @@ static inline void ahci_set_is(struct ahci *ahci, uint32_t pxis)
 /* Sets bits in PxIS and stops the command list until the driver restarts it. */
 void ahci_halt(struct device *dev, uint32_t pxis);
 
-/* --- ahci_slots.c ---------------------------------------------------------------------------- */
+/* --- ahci_slots.c --- */
 
 /* Issues what is in PxCI as far as the port and the device can take it. */
 void ahci_slots_run(struct device *dev);
@@ -128,7 +128,7 @@ static inline uint64_t ahci_header_gpa(const struct ahci *ahci, const struct ahc
     return ahci->clb_gpa + sizeof(struct ahci_header) * ahci_slot_number(ahci, slot);
 }
 
-/* --- ahci_command.c -------------------------------------------------------------------------- */
+/* --- ahci_command.c --- */
 
 /* The device gets the command in slot->tf: it is queued, keeps the device busy, or is refused. */
 void ahci_command_start(struct device *dev, struct ahci_slot *slot);
@@ -139,7 +139,7 @@ void ahci_command_submit(struct device *dev, struct ahci_slot *slot);
 /* The host has finished slot->request: the next one of the command, or the command's end. */
 void ahci_command_complete(struct device *dev, struct ahci_slot *slot);
 
-/* --- ahci_prd.c ------------------------------------------------------------------------------ */
+/* --- ahci_prd.c --- */
 
 /* Each of the three returns 0, or the PxIS bit that says what is wrong with the guest's list. */
 
@@ -153,7 +153,7 @@ uint32_t ahci_prd_collect(struct device *dev, struct ahci_slot *slot);
 /* Makes slot->request one sector through slot->sector; for a write, fetches it from the guest. */
 uint32_t ahci_prd_bounce(struct device *dev, struct ahci_slot *slot);
 
-/* --- ahci_fis.c ------------------------------------------------------------------------------ */
+/* --- ahci_fis.c --- */
 
 /* The port receives a FIS: stored in memory if PxCMD.FRE, and PxTFD and PxIS follow. If the guest's
  * receive area is not RAM the port halts with HBFS. */
@@ -161,7 +161,7 @@ void ahci_receive_d2h(struct device *dev, const struct ata_taskfile *tf, bool in
 void ahci_receive_pio_setup(struct device *dev, const struct ata_taskfile *tf, bool to_guest);
 void ahci_receive_sdb(struct device *dev, uint32_t finished, uint8_t status, uint8_t error);
 
-/* --- Small things ---------------------------------------------------------------------------- */
+/* --- Small things --- */
 
 /* Which way a command's data goes. */
 static inline bool ahci_to_guest(const struct ahci_slot *slot)

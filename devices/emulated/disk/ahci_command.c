@@ -20,7 +20,7 @@
 /* READ LOG: the page, in two registers of lba. The lowest register has the address of the log. */
 #define LOG_PAGE 0xff0000ff00ull
 
-/* --- Completion ------------------------------------------------------------------------------ */
+/* --- Completion --- */
 
 static void store_byte_count(struct device *dev, const struct ahci_slot *slot)
 {
@@ -97,7 +97,7 @@ static void fail_memory(struct device *dev, struct ahci_slot *slot, uint32_t pxi
     ahci_halt(dev, pxis); /* PxTFD stays busy, for CLO or COMRESET */
 }
 
-/* --- Requests to the host -------------------------------------------------------------------- */
+/* --- Requests to the host --- */
 
 void ahci_command_submit(struct device *dev, struct ahci_slot *slot)
 {
@@ -198,7 +198,7 @@ void ahci_command_complete(struct device *dev, struct ahci_slot *slot)
     }
 }
 
-/* --- Commands -------------------------------------------------------------------------------- */
+/* --- Commands --- */
 
 static void begin_transfer(struct device *dev, struct ahci_slot *slot,
                            const struct ata_command *command)

@@ -23,7 +23,7 @@
 #define FIS_CONTROL  15u
 #define CONTROL_SRST 0x04u
 
-/* --- Issue ----------------------------------------------------------------------------------- */
+/* --- Issue --- */
 
 /* A change of the control register: a software reset is one with SRST and one without. */
 static void control(struct device *dev, struct ahci_slot *slot, uint8_t value)
@@ -91,7 +91,7 @@ static void start(struct device *dev, struct ahci_slot *slot)
         control(dev, slot, fis[FIS_CONTROL]);
 }
 
-/* --- What the registers ask for -------------------------------------------------------------- */
+/* --- What the registers ask for --- */
 
 /* Whether the port gives its device another command. */
 static bool may_issue(const struct ahci *ahci)

@@ -30,7 +30,7 @@ static void update_irq(struct device *dev)
     ata->news = false;
 }
 
-/* --- Data ------------------------------------------------------------------------------------ */
+/* --- Data --- */
 
 static uint32_t load_data(struct device *dev, unsigned width)
 {
@@ -56,7 +56,7 @@ static void store_data(struct device *dev, unsigned width, uint32_t value)
         ata_transfer_block_done(dev);
 }
 
-/* --- Resets ---------------------------------------------------------------------------------- */
+/* --- Resets --- */
 
 static void stop(struct device *dev)
 {
@@ -91,7 +91,7 @@ static void store_control(struct device *dev, uint8_t value)
     ata->srst = value & CONTROL_SRST;
 }
 
-/* --- Registers ------------------------------------------------------------------------------- */
+/* --- Registers --- */
 
 static uint8_t load_status(const struct ata *ata)
 {
@@ -129,7 +129,7 @@ static void store(struct device *dev, unsigned reg, uint8_t value)
     }
 }
 
-/* --- The strategy ---------------------------------------------------------------------------- */
+/* --- The strategy --- */
 
 /* A word of 32 bits that is not the last one of its block: nothing but data changes. False: it is
  * not such a word. Almost every access is, and its cost is that of programmed I/O. */

@@ -16,7 +16,7 @@
 #define LBA28_SECTORS 0x0fffffffull
 #define LBA48_SECTORS 0xffffffffffffull
 
-/* --- Commands -------------------------------------------------------------------------------- */
+/* --- Commands --- */
 
 enum ata_code {
     RECALIBRATE = 0x10,
@@ -87,7 +87,7 @@ const struct ata_command *ata_command_find(uint8_t code)
     return commands[code].kind == ATA_UNKNOWN ? NULL : &commands[code];
 }
 
-/* --- The task file --------------------------------------------------------------------------- */
+/* --- The task file --- */
 
 void ata_settings_reset(struct ata_settings *settings, const struct ata_profile *profile)
 {
@@ -135,7 +135,7 @@ uint8_t ata_command_range(const struct ata_command *command, const struct ata_ta
     return 0;
 }
 
-/* --- Commands without data ------------------------------------------------------------------- */
+/* --- Commands without data --- */
 
 /* Subcommands of SET FEATURES. REVERT_AT_RESET is what happens anyway; its opposite, 0x66, is
  * refused. */
@@ -225,7 +225,7 @@ uint8_t ata_command_immediate(struct ata_taskfile *tf, struct ata_settings *sett
     }
 }
 
-/* --- IDENTIFY DEVICE ------------------------------------------------------------------------- */
+/* --- IDENTIFY DEVICE --- */
 
 static void put_word(uint8_t *data, unsigned word, uint16_t value)
 {
@@ -338,7 +338,7 @@ uint8_t ata_checksum(const uint8_t *data)
     return (uint8_t)-sum;
 }
 
-/* --- The rest -------------------------------------------------------------------------------- */
+/* --- The rest --- */
 
 struct ata_range ata_trim_range(const uint8_t *block, unsigned index)
 {

@@ -19,7 +19,7 @@ static uint32_t smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* --- The registers as a task file ------------------------------------------------------------ */
+/* --- The registers as a task file --- */
 
 static void get_taskfile(const struct ata *ata, uint8_t command, struct ata_taskfile *tf)
 {
@@ -51,7 +51,7 @@ void ata_put_taskfile(struct ata *ata, const struct ata_taskfile *tf)
     ata->error = tf->error;
 }
 
-/* --- End of a command ------------------------------------------------------------------------ */
+/* --- End of a command --- */
 
 /* A data-in command ends with its last block, without an interrupt. */
 static void finish(struct device *dev, bool interrupt)
@@ -81,7 +81,7 @@ static void fail(struct device *dev, uint8_t error)
     finish(dev, true);
 }
 
-/* --- The host's side ------------------------------------------------------------------------- */
+/* --- The host's side --- */
 
 void ata_transfer_submit(struct device *dev)
 {
@@ -120,7 +120,7 @@ static void read_window(struct device *dev)
     submit_op(dev, HOST_DISK_READ);
 }
 
-/* --- The guest's side ------------------------------------------------------------------------ */
+/* --- The guest's side --- */
 
 static void offer_block(struct device *dev, enum ata_phase phase, bool interrupt)
 {
@@ -145,7 +145,7 @@ void ata_transfer_block_done(struct device *dev)
         finish(dev, false);
 }
 
-/* --- The host is done ------------------------------------------------------------------------ */
+/* --- The host is done --- */
 
 static void window_done(struct device *dev)
 {
@@ -183,7 +183,7 @@ void ata_transfer_complete(struct device *dev)
     }
 }
 
-/* --- Commands -------------------------------------------------------------------------------- */
+/* --- Commands --- */
 
 static void begin_transfer(struct device *dev, const struct ata_command *command,
                            const struct ata_taskfile *tf)

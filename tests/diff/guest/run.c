@@ -61,7 +61,7 @@ static uint64_t hash_words(const uint64_t *words, uint64_t count)
     return hash;
 }
 
-/* --- Traps ------------------------------------------------------------------------------------ */
+/* --- Traps --- */
 
 enum window { NOWHERE, SUPERVISOR, USER };
 
@@ -180,7 +180,7 @@ void handle_own_trap(void)
     power_off();
 }
 
-/* --- Before ----------------------------------------------------------------------------------- */
+/* --- Before --- */
 
 /* Words that may be executed: each is a `lui x0` of its own, or now and then an ebreak. */
 static void fill_data(uint64_t seed)
@@ -256,7 +256,7 @@ static void write_csrs(const struct program *program)
     sfence_vma_all();
 }
 
-/* --- After ------------------------------------------------------------------------------------ */
+/* --- After --- */
 
 static void read_csrs(void)
 {

@@ -94,7 +94,7 @@ static uint64_t parse_number(const char *text)
     return value;
 }
 
-/* --- Blocks. -------------------------------------------------------------------------------- */
+/* --- Blocks --- */
 
 /* Block N is xorshift64's numbers, begun by N + 1. */
 static void fill(uint64_t *words, uint64_t n)
@@ -145,7 +145,7 @@ static int command_write(char **arguments)
     return failed;
 }
 
-/* --- Time. ---------------------------------------------------------------------------------- */
+/* --- Time --- */
 
 static uint64_t clock_read(int clock)
 {
