@@ -37,6 +37,7 @@
 
 #define GET_ID_SIZE  20u
 #define ANSWER_TICKS 50000000u /* 5 s at QEMU's 10 MHz: longest busy waiting */
+#define HELD_TICKS   100000u   /* 10 ms */
 
 static struct disk *disk_of(struct host_disk *front)
 {
@@ -182,13 +183,28 @@ static bool is_due(const struct disk *disk)
     return disk->behind ? !must_yield(disk) : virtio_queue_due(&disk->queue);
 }
 
-/* ABLATE_BATCH: no further completion before the guest is through with the interrupt
- * for the last. */
-static bool is_held(const struct disk *disk)
+/* From then on nothing is held back, until the guest is through with the interrupt after all. */
+static bool is_held_too_long(struct disk *disk)
+{
+    if (disk->held_until != 0 && io_time() >= disk->held_until)
+        disk->held_until = UINT64_MAX;
+    return disk->held_until == UINT64_MAX;
+}
+
+/* ABLATE_BATCH: no further completion before the guest is through with the interrupt for the last,
+ * unless that takes so long that its handler may be waiting for the completion. */
+static bool is_held(struct disk *disk)
 {
     const struct host_end *end = &disk->front.end;
-    return (end->ablate & ABLATE_BATCH) &&
-           (disk->given || (end->owner && end->calls->is_interrupting(end->owner)));
+    if (!(end->ablate & ABLATE_BATCH))
+        return false;
+    if (!end->owner || !end->calls->is_interrupting(end->owner)) {
+        disk->held_until = 0;
+        return disk->given;
+    }
+    if (disk->held_until == 0)
+        disk->held_until = io_time() + HELD_TICKS;
+    return disk->given || !is_held_too_long(disk);
 }
 
 static struct host_disk_request *disk_completed(struct host_disk *front)
@@ -268,6 +284,10 @@ static void disk_idle(struct host_end *end, bool idle)
 static void disk_look(struct host_end *end)
 {
     struct disk *disk = disk_of((struct host_disk *)end);
+    if (disk->held_until != UINT64_MAX && is_held_too_long(disk)) {
+        disk_settle(end);
+        return;
+    }
     if (!disk->hold.until || !hold_is_over(&disk->hold, io_time()))
         return;
     hold_end(&disk->hold, disk->finished + disk->in_flight);
@@ -278,7 +298,7 @@ static void disk_look(struct host_end *end)
 static uint64_t disk_next_look(const struct host_end *end)
 {
     const struct disk *disk = disk_of((struct host_disk *)end);
-    return disk->hold.until ? disk->hold.until : UINT64_MAX;
+    return disk->hold.until ? disk->hold.until : disk->held_until ? disk->held_until : UINT64_MAX;
 }
 
 static bool interrupt(void *argument, unsigned irq)
@@ -315,6 +335,7 @@ static int bring_up(struct disk *disk, uintptr_t registers)
         disk->slot[i].request = NULL;
     disk->in_flight = disk->urgent = disk->finished = 0;
     disk->delivering = disk->behind = false;
+    disk->held_until = 0;
     hold_reset(&disk->hold);
     disk->done = NULL;
     disk->done_end = &disk->done;

@@ -51,8 +51,9 @@ struct disk {
     bool behind;                /* finished requests were left in the used ring, for later */
     bool delivering;            /* the owner is taking what is finished: all of it */
     struct hold hold;
-    bool given;      /* ABLATE_BATCH: one completion was fetched since the last service */
-    uint8_t *bounce; /* ABLATE_COPY: BOUNCE_SIZE bytes for each slot; else null */
+    bool given;          /* ABLATE_BATCH: one completion was fetched since the last service */
+    uint64_t held_until; /* ABLATE_BATCH: the next one is held back; 0: not; UINT64_MAX: no more */
+    uint8_t *bounce;     /* ABLATE_COPY: BOUNCE_SIZE bytes for each slot; else null */
     struct host_disk_request *done, **done_end; /* completed, not yet fetched; in order */
     struct virtio_queue queue;
     struct disk_slot slot[DISK_DEPTH];

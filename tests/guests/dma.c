@@ -82,7 +82,7 @@ static void break_device(void)
     bare_fence();
     blk_queue.avail.index++;
     BLK_REG(BLK_QUEUE_NOTIFY) = 0;
-    while (bare_time() - begin < PATIENCE / 10)
+    while (bare_time() - begin < PATIENCE / 50)
         ;
     BLK_REG(BLK_STATUS) = 0;
 }

@@ -95,7 +95,7 @@ GUESTS = [
           expect=["^BARRIER: done$"]),
     Guest("dma", [*NATIVE, *({"DEVICE": "virtio", "PATCH": patch} for patch in PATCHED)],
           expect=[r"^device reset: [1-9]\d* of"], counted=False, real_time=True),
-    Guest("dma", [{"DEVICE": "virtio"}]),  # the guest's clock waits for the host's disk: 47 s
+    Guest("dma", [{"DEVICE": "virtio"}]),
     Guest("dma-2", [{"DEVICE": "emulated", "PATCH": patch} for patch in PATCHED],
           expect=[r"^list stopped: [1-9]\d* of"], real_time=True),
     Guest("trapped", NATIVE + EVERY_LEVEL + EAGER),

@@ -166,6 +166,9 @@ static void submit(unsigned requests)
         submit_as(HOST_DISK_READ);
 }
 
+static bool interrupts;   /* the owner interrupts the guest for what it takes, */
+static bool interrupting; /* and the guest is not through with that */
+
 static void service(struct device *dev)
 {
     struct host_disk_request *done;
@@ -181,6 +184,7 @@ static void service(struct device *dev)
         assert_true(busy[done - request]);
         assert_int_equal(done->status, 0);
         busy[done - request] = false;
+        interrupting = interrupts;
         taken++;
     }
 }
@@ -194,7 +198,7 @@ static bool is_unfinished(const struct device *dev)
 static bool is_interrupting(const struct device *dev)
 {
     assert_ptr_equal(dev, &owner);
-    return false;
+    return interrupting;
 }
 
 static const struct host_owner owner_calls = {
@@ -225,6 +229,7 @@ static void start(unsigned ablate)
     memset(busy, 0, sizeof(busy));
     submitted = taken = 0;
     again = NULL;
+    interrupts = interrupting = false;
 }
 
 static int setup(void **state)
@@ -477,6 +482,44 @@ static void test_what_a_lost_disk_writes_to(void **state)
     registers[REG_QUEUE_NUM_MAX / 4] = VIRTIO_QUEUE_MAX;
 }
 
+/* ABLATE=batch: one completion for each interrupt. A handler that waits for the next one gets it,
+ * late; and then nothing more is asked for. */
+static void test_one_for_each_interrupt(void **state)
+{
+    (void)state;
+    start(ABLATE_BATCH | ABLATE_COALESCE);
+    interrupts = true;
+    submit(4);
+    finish(2);
+    interrupt();
+    assert_int_equal(taken, 1);
+    settle();
+    assert_int_equal(taken, 1);
+    interrupting = false;
+    settle();
+    assert_int_equal(taken, 2);
+    finish(1);
+    interrupt();
+    assert_int_equal(taken, 2);
+    assert_in_range(next_look(), now + 1, now + 1000000);
+    now = next_look();
+    look();
+    assert_int_equal(taken, 3);
+    assert_int_equal(next_look(), UINT64_MAX);
+    interrupting = false;
+    settle();
+    submit(1);
+    finish(1); /* the next interrupt holds back as the first did */
+    interrupt();
+    assert_int_equal(taken, 4);
+    finish(1);
+    interrupt();
+    assert_int_equal(taken, 4);
+    interrupting = false;
+    settle();
+    assert_int_equal(taken, 5);
+}
+
 /* ABLATE=copy: the device writes to a buffer of the VMM, and the VMM to the guest when a piece is
  * there. */
 static void test_what_a_copied_read_writes_to(void **state)
@@ -553,6 +596,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_flush_ends_a_hold, setup),
         cmocka_unit_test_setup(test_reset_forgets_a_hold, setup),
         cmocka_unit_test_setup(test_without_coalescing, setup),
+        cmocka_unit_test_setup(test_one_for_each_interrupt, setup),
         cmocka_unit_test_setup(test_copies_in_pieces, setup),
         cmocka_unit_test_setup(test_submitted_again_and_finished, setup),
         cmocka_unit_test_setup(test_nothing_is_forgotten, setup),
