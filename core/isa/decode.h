@@ -69,9 +69,10 @@ enum insn_alu {
 
 enum insn_branch { BRANCH_EQ, BRANCH_NE, BRANCH_LT, BRANCH_GE, BRANCH_LTU, BRANCH_GEU };
 
-/* Fields that an instruction does not have are 0; OTHER and ILLEGAL have raw and length alone. */
+/* Fields that an instruction does not have are 0; OTHER and ILLEGAL have raw and length alone.
+ * Aligned, it is copied with three loads and stores; the compiler calls memcpy() otherwise. */
 struct insn {
-    uint32_t raw; /* the word that was decoded; a compressed one in the low 16 bits */
+    _Alignas(8) uint32_t raw; /* the word that was decoded; a compressed one in the low 16 bits */
     int32_t imm;  /* sign-extended offset or immediate; CSR*I: the 5-bit zimm */
     uint16_t csr;
     uint8_t op;           /* enum insn_op */

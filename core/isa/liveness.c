@@ -68,6 +68,7 @@ static struct effect effect_of(const struct insn *insn)
     case INSN_JAL: return (struct effect){0, rd};
     case INSN_WFI:
     case INSN_FENCE_I: return (struct effect){0, 0};
+    case INSN_EBREAK: return (struct effect){0, ALL}; /* by the trap: liveness.h */
     default: return effect_of_other(insn);
     }
 }
@@ -75,6 +76,7 @@ static struct effect effect_of(const struct insn *insn)
 struct search {
     const uint8_t *page;
     struct liveness_range *range;
+    int site;
     unsigned reg, budget, branches;
     /* A bit for each half-word: where a way on was followed already. */
     uint8_t seen[PAGE_SIZE / 16];
@@ -109,6 +111,8 @@ static bool is_dead(struct search *search, int offset)
     struct insn insn;
     while (search->budget-- > 1 && fetch(search, offset, &insn)) {
         struct effect effect = effect_of(&insn);
+        if (offset == search->site)
+            return false;
         if (mark(search, offset))
             return true;
         if (offset < search->range->first)
@@ -129,10 +133,17 @@ static bool is_dead(struct search *search, int offset)
     return false;
 }
 
-bool liveness_is_dead(const uint8_t *page, unsigned offset, unsigned reg,
+bool liveness_is_dead(const uint8_t *page, unsigned site, unsigned reg,
                       struct liveness_range *range)
 {
-    struct search search = {.page = page, .range = range, .reg = reg, .budget = BUDGET};
-    *range = (struct liveness_range){(uint16_t)offset, (uint16_t)offset};
-    return is_dead(&search, (int)offset);
+    struct search search = {
+        .page = page,
+        .range = range,
+        .site = (int)site,
+        .reg = reg,
+        .budget = BUDGET,
+    };
+    unsigned behind = site + LIVENESS_SITE;
+    *range = (struct liveness_range){(uint16_t)behind, (uint16_t)behind};
+    return is_dead(&search, (int)behind);
 }

@@ -8,8 +8,12 @@ struct liveness_range {
     uint16_t first, last;
 };
 
-/* Whether reg is dead at offset of a code page: on every way on, which must stay in the page and
- * within some dozen instructions, it is written before it is read. *range: the instructions looked
- * at. */
-bool liveness_is_dead(const uint8_t *page, unsigned offset, unsigned reg,
+#define LIVENESS_SITE 4u /* bytes of the instruction at a site */
+
+/* Whether reg is dead behind a site, at this offset of a code page: on every way on, which must stay
+ * in the page and within some dozen instructions, it is written before it is read, and before the
+ * site is reached again. A trap counts as a write where the code has an instruction that always
+ * traps (ebreak): whoever gives reg another value gives the old one back before a trap.
+ * *range: the instructions looked at. */
+bool liveness_is_dead(const uint8_t *page, unsigned site, unsigned reg,
                       struct liveness_range *range);

@@ -35,7 +35,7 @@ static int setup(void **state)
 
 static bool is_dead(unsigned reg)
 {
-    return liveness_is_dead(page, START, reg, &range);
+    return liveness_is_dead(page, START - LIVENESS_SITE, reg, &range);
 }
 
 /* Whether reg is dead in front of one instruction with "li reg, 0" behind it. */
@@ -150,8 +150,6 @@ static void test_all_read(void **state)
     (void)state;
     const uint32_t opaque[] = {
         RV_ECALL,
-        0x00100073u, /* ebreak */
-        0x00019002u, /* c.ebreak */
         RV_SRET,
         0x30200073u, /* mret */
         RV_SFENCE,
@@ -228,6 +226,50 @@ static void test_loops(void **state)
     assert_range(START - 0x100 + 8, START + 12);
 }
 
+/* What comes to the site again would save the return address in the register's place. */
+static void test_comes_back(void **state)
+{
+    (void)state;
+    put(START, rv_jal(0, -4));
+    assert_false(is_dead(RA));
+    put(START, rv_beq(T0, T1, -4));
+    put(START + 4, rv_li(RA, 0));
+    assert_false(is_dead(RA));
+    put(START, rv_li(RA, 0)); /* it is written on the way back */
+    put(START + 4, rv_jal(0, -8));
+    assert_true(is_dead(RA));
+    assert_range(START, START);
+    put(START, rv_jal(0, -0x80)); /* in front of the site, and past it again */
+    put(START - 0x80, rv_jal(0, 0x80 + 8));
+    put(START + 8, rv_li(RA, 0));
+    assert_true(is_dead(RA));
+    assert_range(START - 0x80, START + 8);
+    put(START - 0x80, rv_mv(T0, T1)); /* a straight way to the site */
+    for (unsigned offset = START - 0x7c; offset < START - 4; offset += 4)
+        put(offset, rv_mv(T0, T1));
+    assert_false(is_dead(RA));
+}
+
+/* A trap gives the register back, so what always traps is as good as a write; the window of the
+ * return address reaches to it. */
+static void test_traps(void **state)
+{
+    (void)state;
+    const uint32_t traps[] = {0x00100073u /* ebreak */, 0x00019002u /* c.ebreak */};
+    for (unsigned i = 0; i < sizeof(traps) / sizeof(traps[0]); i++) {
+        setup(NULL);
+        put(START, rv_beq(T0, T1, 0x100));
+        put(START + 4, rv_li(RA, 0));
+        assert_false(is_dead(RA));
+        put(START + 0x100, traps[i]);
+        assert_true(is_dead(RA));
+        assert_range(START, START + 0x100);
+        put(START, rv_mv(T0, RA));
+        put(START + 4, traps[i]);
+        assert_false(is_dead(RA));
+    }
+}
+
 /* A call writes ra; what it calls reads what it reads. Behind an indirect jump nothing is known. */
 static void test_calls(void **state)
 {
@@ -269,7 +311,7 @@ static void test_indirect(void **state)
 
 static bool is_dead_at(unsigned offset)
 {
-    return liveness_is_dead(page, offset, RA, &range);
+    return liveness_is_dead(page, offset - LIVENESS_SITE, RA, &range);
 }
 
 /* Code must not go beyond the page: not by running on, by an instruction that lies across, by a
@@ -344,6 +386,8 @@ int main(void)
         cmocka_unit_test_setup(test_branch, setup),
         cmocka_unit_test_setup(test_jump, setup),
         cmocka_unit_test_setup(test_loops, setup),
+        cmocka_unit_test_setup(test_comes_back, setup),
+        cmocka_unit_test_setup(test_traps, setup),
         cmocka_unit_test_setup(test_calls, setup),
         cmocka_unit_test_setup(test_indirect, setup),
         cmocka_unit_test_setup(test_page_end, setup),

@@ -206,9 +206,15 @@ RARE static void renew(struct vcpu *vcpu, struct ahead_trace *trace, bool reach)
     trace->epoch = shadow->code_epoch;
 }
 
+/* Kernels align their functions: pcs a page apart shall not meet. */
+static unsigned slot_of(uint64_t pc)
+{
+    return (pc >> 1 ^ pc >> 9 ^ pc >> 17) & (AHEAD_TRACES - 1);
+}
+
 HOT const struct ahead_trace *ahead_find(struct vcpu *vcpu, bool reach)
 {
-    struct ahead_trace *trace = &trap_of(vcpu)->ahead->trace[(vcpu->pc >> 1) & (AHEAD_TRACES - 1)];
+    struct ahead_trace *trace = &trap_of(vcpu)->ahead->trace[slot_of(vcpu->pc)];
     if (!trace->version || trace->pc != vcpu->pc || trace->reach != reach ||
         trace->contents != *trace->version + trap_of(vcpu)->ahead->hint_epoch ||
         trace->epoch != shadow_of(vcpu->vm)->code_epoch || trace->tag != trap_code_tag(vcpu))

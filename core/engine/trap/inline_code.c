@@ -67,8 +67,8 @@ static unsigned find_slot(const struct inline_code *code, uint64_t pc,
     return free ? (unsigned)__builtin_ctz(free) : SLOTS;
 }
 
-/* A register that the trampoline may return through, or 0. It must be overwritten before the code
- * comes to the same site again, which would save the return address in its place. */
+/* A register that the trampoline may return through, or 0. It is overwritten before the code comes
+ * to the same site again, which would save the return address in its place. */
 static unsigned find_dead(enum inline_kind kind, const struct insn *insn, const uint8_t *page,
                           unsigned offset, struct liveness_range *range)
 {
@@ -78,7 +78,7 @@ static unsigned find_dead(enum inline_kind kind, const struct insn *insn, const 
         unsigned reg = candidates[i];
         bool read = !insn->immediate && reg == insn->rs1;
         if (reg != insn->rd && (!read || kind == INLINE_RESTORE) &&
-            liveness_is_dead(page, offset + 4, reg, range) && range->first > offset)
+            liveness_is_dead(page, offset, reg, range))
             return reg;
     }
     return 0;
