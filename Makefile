@@ -13,7 +13,7 @@ OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU D
 # What was set on the command line, so that a misspelt option is refused and not ignored.
 export GIVEN := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v)))
 # Other variables that are set from outside, and those of them that become part of file names in rules.
-SETTINGS := ONLY QUICK FULL N SEED MIN W OPS A B HOSTS RESULTS PEER KVMTOOL SETUP
+SETTINGS := ONLY QUICK FULL N SEED MIN W OP OPS A B HOSTS RESULTS PEER KVMTOOL SETUP
 NAMES := BUILD CROSS COMPILER KERNEL DEBIAN_SIZE
 # What comes from outside is taken as it stands: `$` in it is not make's. Their origin is `override` afterwards.
 $(foreach v,$(sort $(GIVEN) $(OPTIONS) $(SETTINGS) $(NAMES)),$(if $(filter command environment,$(firstword $(origin $v))),\

@@ -44,8 +44,8 @@ def traps(run, op, n):
             {name: count for name, count in each.items() if count})
 
 
-def boot(parse, counted, ops, program="nano", **settings):
-    """One run of the guest; the session, and what the guest's program printed."""
+def boot(parse, counted, ops, program="nano", kind=marks.Marked, **settings):
+    """One run of the guest; the session, which is of this kind, and what the guest's program printed."""
     words = [program, "--marks"] + ["--counted"] * counted + ops
     with tempfile.TemporaryDirectory(prefix="trident-nano-") as folder:
         with open(f"{folder}/disk.img", "wb") as file:
@@ -57,7 +57,7 @@ def boot(parse, counted, ops, program="nano", **settings):
                         INITRD=f"build/workloads/{os.environ.get('KERNEL') or 'trixie'}.cpio.gz",
                         **settings)
         options.timeout = options.timeout or TIMEOUT
-        run = marks.run(options)
+        run = marks.run(options, kind)
     found = result_of(program).search(run.text)
     if not found:
         raise marks.Failure("the guest printed no result", run.text)

@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hint.h"
+
 struct stretch_options stretch_options = {.disk = "/dev/trident"};
 
 void stretch_fail(const char *what)
@@ -177,10 +179,12 @@ struct stretch_cost stretch_measure(const char *name, const char *what, void (*r
 
     mark("begin", name, what);
     cost.instructions = stretch_options.can_count ? (long)instret() : 0;
+    HINT(HINT_BEGIN);
     if (timed)
         cost.ns = run_parts(run, n);
     else
         run(n);
+    HINT(HINT_END);
     cost.instructions = stretch_options.can_count ? (long)instret() - cost.instructions : 0;
     mark("end", name, what);
     return cost;

@@ -49,7 +49,7 @@ void stretch_end(void);
 bool stretch_is_wanted(const char *name, int argc, char **argv);
 
 /* Runs n operations between two marks NAME WHAT, in STRETCH_PARTS parts that are timed (n is a
- * multiple), or, if not timed, in one. */
+ * multiple), or, if not timed, in one. They also stand between two hints (hint.h). */
 struct stretch_cost stretch_measure(const char *name, const char *what, void (*run)(long n), long n,
                                     bool timed);
 

@@ -11,7 +11,7 @@ WORKLOAD_RUN := OPS=$(call quote,$(OPS)) QUICK=$(call quote,$(QUICK)) MIN=$(call
 	bench/workloads/run
 
 .PHONY: nano curves growth workload workload-files guest-gcc
-$(WORKLOADS)/nano $(WORKLOADS)/curves: $(WORKLOADS)/%: bench/workloads/%.c bench/workloads/stretch.c bench/workloads/stretch.h \
+$(WORKLOADS)/nano $(WORKLOADS)/curves: $(WORKLOADS)/%: bench/workloads/%.c $(addprefix bench/workloads/,stretch.c stretch.h hint.h) \
 		| $(BUILD)/.setup-workload
 	@mkdir -p $(@D)
 	riscv64-linux-gnu-gcc -static -O2 -std=c11 -Wall -Wextra -Wshadow -Wmissing-prototypes -Werror \
@@ -53,3 +53,4 @@ growth: | $(BUILD)/.setup-curves
 	@/usr/bin/python3 -m bench.draw_curves --docs
 
 include bench/peer/peer.mk
+include bench/attribute/attribute.mk
