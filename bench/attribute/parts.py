@@ -1,6 +1,6 @@
 """Whose instruction it is that stands at a virtual address, and in which function of the VMM.
 
-The address decides, and no mode: what runs in S-mode, U-mode or M-mode has addresses of its own.
+The address alone tells: each of them has its own, in whatever mode the hart is.
 """
 
 import bisect
@@ -9,23 +9,25 @@ import re
 from scripts.runner import machine
 from scripts.runner.options import FIRMWARE, RAM_BASE
 
-VMM, KERNEL, TRAMPOLINES, USER, FIRMWARE_PART = "vmm", "kernel", "trampolines", "user", "firmware"
-TITLES = {VMM: "VMM", KERNEL: "the guest's kernel", TRAMPOLINES: "trampolines", USER: "user", FIRMWARE_PART: "firmware"}
-LOW = 0x5000  # INLINE_LOW of core/engine/trap/inline.h; Linux maps nothing of a process below 0x10000
+TITLES = {"vmm": "VMM", "kernel": "the guest's kernel", "trampolines": "trampolines",
+          "user": "user", "firmware": "firmware"}
+LOW = 0x5000  # INLINE_LOW of core/engine/trap/inline.h; Linux maps no process below 0x10000
 UPPER = 1 << 63
 MAP_SIZE = 512 << 30  # core/host/map.h
-# "0000000000000110 T trap_entry<tab>/home/me/trident/core/engine/trap/vector.S:71"; a library's has another file, or none.
-FUNCTION = re.compile(r"^(\w+) [tTwW] ([\w.$]+)(?:\t(?:.*/)?((?:core|devices)/[^:]*):\d+)?", re.MULTILINE)
+# A line of nm: "0000000000000110 T trap_entry<tab>/home/me/trident/core/engine/trap/vector.S:71".
+# Of what is not in core/ or devices/ the file is left out.
+FUNCTION = re.compile(r"^(\w+) [tTwW] ([\w.$]+)(?:\t(?:.*/)?((?:core|devices)/[^:]*):\d+)?",
+                      re.MULTILINE)
 
 
 def ranges(options):
-    """[(part, first address, first one behind)]: the first one that holds an address says whose it is. OpenSBI runs
-    untranslated, and no program of nano's has anything at its address."""
-    rows = [(FIRMWARE_PART, RAM_BASE, RAM_BASE + FIRMWARE)]
+    """[(part, first address, first one behind)]: the first row that holds an address counts.
+    OpenSBI runs at physical addresses, where no process of nano's has anything."""
+    rows = [("firmware", RAM_BASE, RAM_BASE + FIRMWARE)]
     if not options.native:
         start = machine.MAP_OFFSET[options.mmu]
-        rows += [(VMM, start, start + MAP_SIZE), (TRAMPOLINES, 0, LOW)]
-    return [*rows, (KERNEL, UPPER, 2 * UPPER), (USER, 0, UPPER)]
+        rows += [("vmm", start, start + MAP_SIZE), ("trampolines", 0, LOW)]
+    return [*rows, ("kernel", UPPER, 2 * UPPER), ("user", 0, UPPER)]
 
 
 def split(counts, options):
@@ -39,11 +41,11 @@ def split(counts, options):
 
 
 class Functions:
-    """The VMM's functions, as they lie in memory when it runs. text: of `nm -n -l`, as it was linked."""
+    """The VMM's functions, where they lie while it runs. text: of `nm -n -l`, as it was linked."""
 
     def __init__(self, text, moved_by):
-        found = [(int(row[1], 16) + moved_by, row[2], row[3] or "") for row in FUNCTION.finditer(text)]
-        self.rows = sorted(found)  # (address, name, file)
+        self.rows = sorted((int(row[1], 16) + moved_by, row[2], row[3] or "")
+                           for row in FUNCTION.finditer(text))  # address, name, file
         self.starts = [row[0] for row in self.rows]
 
     def at(self, address):
@@ -52,11 +54,12 @@ class Functions:
         return self.rows[index] if index >= 0 else (address, "(none)", "")
 
     def cost(self, counts):
-        """[{name, file, instructions, calls}], the dearest first. A call is an execution of a function's first
-        instruction."""
+        """[{name, file, instructions, calls}], the dearest first. A call is an execution of a
+        function's first instruction."""
         total = {}
         for address, count in counts.items():
             row = self.at(address)
             total[row] = total.get(row, 0) + count
-        return [{"name": name, "file": file, "instructions": total[start, name, file], "calls": counts.get(start, 0)}
-                for start, name, file in sorted(total, key=lambda row: (-total[row], row))]
+        dearest = sorted(total, key=lambda row: (-total[row], row))
+        return [{"name": row[1], "file": row[2], "instructions": total[row],
+                 "calls": counts.get(row[0], 0)} for row in dearest]

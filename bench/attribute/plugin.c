@@ -4,11 +4,11 @@
  *
  *   qemu-system-riscv64 ... -plugin plugin.so,out=FILE
  *
- * FILE has for each stretch a line `begin`, one `ADDRESS COUNT` for each address at which something was
- * executed (virtual, hexadecimal; decimal), and `end TOTAL`. A stretch that does not end has no `end`.
+ * FILE gets for each stretch a line `begin`; `ADDRESS COUNT` for each address, virtual and in
+ * hexadecimal, at which something was executed; and `end TOTAL`, if the stretch comes to its end.
  *
- * The surprise: an instruction is counted before it is executed, so one that faults is counted, and
- * counted again when it is carried out after all; QEMU's own count has it once.
+ * The surprise: QEMU calls back before an instruction is executed. One that traps because of what
+ * it is or accesses is counted here and not in QEMU's own count; carried out later, it is in both.
  */
 #include "bench/attribute/qemu_plugin.h"
 

@@ -1,11 +1,11 @@
 /*
- * What plugin.c uses of the interface that QEMU has for TCG plugins (its docs/devel/tcg-plugins.rst):
+ * What plugin.c uses of QEMU's interface for TCG plugins (QEMU's docs/devel/tcg-plugins.rst):
  * Debian has no package with QEMU's own header. The names and types are QEMU's.
  *
- * A plugin says which version of the interface it was made for, and QEMU refuses one that it does not
- * have any more, or not yet. Version 3 is that of QEMU 9.1, and all from there on take it (10.0 takes
- * 2 to 4): qemu_plugin_insn_data() copies, and a call can have a condition. QEMU 7.2 knows 0 and 1
- * alone, so no plugin loads there and in QEMU 10; scripts/setup asks for QEMU 10 anyway.
+ * A plugin says which version of the interface it was made for, and a QEMU refuses one that it does
+ * not have any more, or not yet. Debian's QEMU 10.0, on 12 by backports and on 13, takes 2 to 4.
+ * From 3 on qemu_plugin_insn_data() copies, and a call can have a condition. QEMU 7.2 takes no more
+ * than 1, so no plugin is for both.
  */
 #ifndef BENCH_QEMU_PLUGIN_H
 #define BENCH_QEMU_PLUGIN_H

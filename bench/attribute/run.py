@@ -1,8 +1,8 @@
-"""Which instructions one operation of nano's is made of: by function of the VMM, and of the guest's kernel, trampolines,
-user code and firmware. Called by make.
+"""Which instructions one operation of nano's is made of: by function of the VMM, and of the guest's
+kernel, trampolines, user code and firmware. Called by make.
 
   OP='null_syscall ...' bench/attribute/run DEVICE     boots Linux once; writes build/attribute.json
-  OP=... bench/attribute/run --check                   only looks whether there is such an operation
+  OP=... bench/attribute/run --check                   only looks whether there are such operations
 The options of the front door (PATCH, MEM, DISK_MODEL ...) come by the environment.
 Exit status: 0, 1 if the run failed, 2 for a refused option.
 """
@@ -21,26 +21,25 @@ from . import counts, parts, table
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 RESULT = "build/attribute.json"
-SECONDS = 20  # of a boot, for the progress line
-# "TLB full flushes 1", "TLB partial flushes 2", "TLB elided flushes 3" of QEMU's monitor.
-FLUSHES = re.compile(r"^TLB (full|partial|elided) flushes\s+(\d+)", re.MULTILINE)
-MMU_MODES = 16  # of QEMU's softmmu: a flush of everything counts each that was in use as part, the others as elided
+SECONDS = 15  # of a run, for the progress line
+# QEMU's monitor: "TLB full flushes 0", "TLB partial flushes 131793", "TLB elided flushes 936015".
+FLUSHES = re.compile(r"^TLB (full|partial|elided) flushes +(\d+)", re.MULTILINE)
+MMU_MODES = 16  # of QEMU's TLB: one flush counts them one by one, partial or, if empty, elided
 
 
 def operations(text):
-    """The operations that OP names, which nano knows."""
+    """The operations that OP names, all of which nano has."""
     with open("docs/nano.schema.json", encoding="utf-8") as file:
         known = json.load(file)["items"]["properties"]["op"]["enum"]
     names = text.split()
-    unknown = [name for name in names if name not in known]
-    if not names or unknown:
-        raise front_door.Refusal(f"OP={text} names {'no operation' if not names else 'an operation that nano does not have'}: "
-                                 f"use {', '.join(known[:-1])} or {known[-1]}.")
+    if not names or not set(names) <= set(known):
+        wrong = "names no operation" if not names else "is not known"
+        raise front_door.Refusal(f"OP={text} {wrong}: use {', '.join(known[:-1])} or {known[-1]}.")
     return names
 
 
 class Session(marks.Marked):
-    """Notes at each mark how many times QEMU has flushed its TLB."""
+    """Notes at each mark how often QEMU has flushed its TLB."""
 
     def __init__(self, options, folder):
         super().__init__(options, folder)
@@ -48,7 +47,7 @@ class Session(marks.Marked):
         self.flushes = {}
 
     def heard(self, text):
-        """Before the VMM's counters are set to zero: while the guest waits, its instruction counter goes on."""
+        """First of all: while the guest waits for its answer, the VMM counts."""
         for kind, name, what in marks.MARK.findall(text + "\n"):
             self.order += [(name, what)] if kind == "begin" else []
             self.flushes[name, what, kind] = self.read_flushes()
@@ -56,46 +55,52 @@ class Session(marks.Marked):
 
     def read_flushes(self):
         text = self.monitor.call("human-monitor-command", **{"command-line": "info jit"})
-        found = {word: int(number) for word, number in FLUSHES.findall(str(text))}
-        return found.get("full", 0) + (found.get("partial", 0) + found.get("elided", 0)) / MMU_MODES
+        found = {kind: int(number) for kind, number in FLUSHES.findall(str(text))}
+        if len(found) < 3:
+            return None
+        return found["full"] + (found["partial"] + found["elided"]) / MMU_MODES
 
     def flushed(self, name, n):
-        """Flushes of one operation."""
-        took = {what: self.flushes[name, what, "end"] - self.flushes[name, what, "begin"] for what in ("with", "without")}
-        return round((took["with"] - took["without"]) / n, 3)
+        """Flushes of one operation; None if this QEMU does not tell."""
+        at = [self.flushes[name, what, kind]
+              for what in ("with", "without") for kind in ("begin", "end")]
+        return None if None in at else round((at[1] - at[0] - at[3] + at[2]) / n, 3)
 
 
 def boot(parse, names):
-    """The run, what nano says of each operation, and what the plugin counted."""
+    """The run, what nano says of each operation, and what the plugin counted at each mark."""
     with tempfile.TemporaryDirectory(prefix="trident-attribute-") as folder:
-        plugin = f"-plugin {counts.PLUGIN},out={shlex.quote(machine.escape(folder))}/counts"
+        path = f"{folder}/counts"
+        plugin = f"-plugin {counts.PLUGIN},out={shlex.quote(machine.escape(path))}"
         qemu = f"{os.environ.get('QEMU', '')} {plugin}"
         run, results = nano.boot(parse, True, names, kind=Session, QEMU=qemu)
-        return run, results, counts.by_mark(f"{folder}/counts", run.order)
+        with open(path, encoding="utf-8") as file:
+            return run, results, counts.by_mark(counts.read(file), run.order)
 
 
 def vmm_functions(options):
-    """None natively."""
+    """Natively there are none."""
     if options.native:
-        return None
+        return parts.Functions("", 0)
     text = report.output_of("riscv64-unknown-elf-nm", "-n", "-l", machine.TRIDENT_ELF)
     if not text:
-        raise marks.Failure(f"{machine.TRIDENT_ELF} has no symbols that riscv64-unknown-elf-nm could read")
+        raise marks.Failure(f"nm found no symbols in {machine.TRIDENT_ELF}")
     return parts.Functions(text, machine.vmm_address(options))
 
 
 def row_of(run, result, stretches, functions):
-    """As docs/attribute.schema.json has it: counts are of all n operations, so that they add up."""
+    """As docs/attribute.schema.json has it. Counts are of all n operations, so that they add up."""
     name, n, options = result["op"], result["n"], run.options
     of, without = stretches[name, "with"], stretches[name, "without"]
     split = parts.split(counts.difference(of, without), options)
-    counted = result["instructions"]  # by the guest, which may read the machine's instret
-    return {"op": name, "device": options.device, "patch": None if options.native else options.patch, "n": n,
+    counted = result["instructions"]  # by the guest, if it may read the machine's counter
+    return {"op": name, "device": options.device,
+            "patch": None if options.native else options.patch, "n": n,
             "total": of.total - without.total,
             "nano": nano.instructions(run, name, n) if counted is None else counted,
             "tlb_flushes": run.flushed(name, n),
             "parts": {part: sum(found.values()) for part, found in split.items()},
-            "functions": functions.cost(split[parts.VMM]) if functions else []}
+            "functions": functions.cost(split["vmm"])}
 
 
 def attribute(device, names):

@@ -1,5 +1,5 @@
 /*
- * The two instructions between which the plugin of `make attribute` counts (bench/attribute/plugin.c):
+ * Two instructions between which the plugin of `make attribute` counts (bench/attribute/plugin.c):
  * SLTI with x0 as its destination, which the unprivileged specification gives to custom hints. The
  * hart does nothing for them, at any privilege.
  */

@@ -38,7 +38,8 @@ def test_value_is_not_evaluated(name, way, tmp_path):
 
 @pytest.mark.parametrize("target,words", (("diff", ("N", "SEED", "PATCH")), ("kill", ("N", "DEVICE")),
                                           ("compare", ("A", "B")), ("sweep", ("HOSTS",)),
-                                          ("workload", ("W", "MIN", "QUICK", "OPS", "DEVICE"))))
+                                          ("workload", ("W", "MIN", "QUICK", "OPS", "DEVICE")),
+                                          ("attribute", ("OP", "DEVICE"))))
 def test_recipe_has_the_value_as_a_word(target, words, tmp_path):
     """What the shell would carry out, and what would end a quoted word, is quoted."""
     value = f"x'$(touch {tmp_path}/made)'"
