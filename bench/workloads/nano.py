@@ -26,8 +26,7 @@ RESULT = result_of("nano")
 
 
 def instructions(run, op, n):
-    """Of one operation, as the VMM counts them: the guest's, its own and the firmware's. (The guest has
-    no performance unit, so its programs cannot count.)"""
+    """Of one operation, as the VMM counts them from mark to mark: the guest's, its own and the firmware's."""
     total = {what: sum(run.stretches[op, what][who]["instructions"] for who in ("vmm", "idle", "guest"))
              for what in ("with", "without")}
     return round((total["with"] - total["without"]) / n, 1)
