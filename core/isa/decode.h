@@ -73,7 +73,7 @@ enum insn_branch { BRANCH_EQ, BRANCH_NE, BRANCH_LT, BRANCH_GE, BRANCH_LTU, BRANC
  * Aligned, it is copied with three loads and stores; the compiler calls memcpy() otherwise. */
 struct insn {
     _Alignas(8) uint32_t raw; /* the word that was decoded; a compressed one in the low 16 bits */
-    int32_t imm;  /* sign-extended offset or immediate; CSR*I: the 5-bit zimm */
+    int32_t imm;              /* sign-extended offset or immediate; CSR*I: the 5-bit zimm */
     uint16_t csr;
     uint8_t op;           /* enum insn_op */
     uint8_t length;       /* 2 or 4 bytes */

@@ -423,7 +423,9 @@ static void check_current_root(void)
     assert_int_equal(index & 1, !bare && (vcpu->csr.sstatus & SSTATUS_MXR));
     enter_guest();
     assert_int_equal((hart_csr[CSR_SATP] & SATP_PPN_MASK) << 12, current_root());
-    assert_int_equal(hart_csr[CSR_SATP] >> 44 & 0xffff, own->root->asid);
+    assert_int_equal(hart_csr[CSR_SATP], own->root->satp);
+    unsigned slot = (unsigned)(own->space - shadow_of(vm)->space); /* an ASID for each root */
+    assert_int_equal(hart_csr[CSR_SATP] >> 44 & 0xffff, 1 + slot * SHADOW_ROOTS + index);
 }
 
 /* The kernel's access is one that SUM permits, and its process's root has the page now. */

@@ -94,6 +94,18 @@ static uint64_t address_of(const struct vcpu *vcpu, const struct insn *insn)
     return vcpu->x[insn->rs1] + (uint64_t)(int64_t)insn->imm;
 }
 
+static uint64_t address_behind(uint64_t pc, const struct insn *jump)
+{
+    return pc + (uint64_t)(int64_t)jump->imm;
+}
+
+static void swap_sscratch(struct vcpu *vcpu, const struct insn *insn)
+{
+    uint64_t before = vcpu->csr.sscratch;
+    vcpu->csr.sscratch = vcpu->x[insn->rs1];
+    interpret_set(vcpu->x, insn->rd, before);
+}
+
 static struct ahead_device *device_of(const struct vcpu *vcpu, const struct insn *insn)
 {
     bool sum = vcpu->csr.sstatus & SSTATUS_SUM;
@@ -244,6 +256,13 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
                 break;
             vcpu->pc = after;
             return true;
+        case AHEAD_EQUAL:
+        case AHEAD_UNEQUAL:
+            if ((vcpu->x[insn->rs1] == vcpu->x[insn->rs2]) != (ahead->kind == AHEAD_EQUAL))
+                break;
+            vcpu->pc = address_behind(pc, insn);
+            return true;
+        case AHEAD_SWAP: swap_sscratch(vcpu, insn); break;
         case AHEAD_SENSITIVE:
             vcpu->pc = pc;
             priv_execute(vcpu, insn);

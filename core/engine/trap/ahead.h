@@ -34,6 +34,9 @@ enum ahead_kind {
     AHEAD_LOAD, /* other widths */
     AHEAD_STORE,
     AHEAD_SC,
+    AHEAD_EQUAL, /* BEQ, BNE */
+    AHEAD_UNEQUAL,
+    AHEAD_SWAP,      /* CSRRW of sscratch: how a handler begins */
     AHEAD_SENSITIVE, /* priv_execute() */
 };
 

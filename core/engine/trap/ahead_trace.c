@@ -47,6 +47,13 @@ void ahead_note_device(struct vcpu *vcpu, uint64_t pc)
     }
 }
 
+static enum ahead_kind kind_of_branch(const struct insn *insn)
+{
+    return insn->funct == BRANCH_EQ   ? AHEAD_EQUAL
+           : insn->funct == BRANCH_NE ? AHEAD_UNEQUAL
+                                      : AHEAD_PLAIN;
+}
+
 static enum ahead_kind kind_of(const struct insn *insn)
 {
     switch (insn->op) {
@@ -54,6 +61,9 @@ static enum ahead_kind kind_of(const struct insn *insn)
     case INSN_STORE: return insn->width == 8 ? AHEAD_STORE_64 : AHEAD_STORE;
     case INSN_SC: return AHEAD_SC;
     case INSN_ALU_IMM: return insn->funct == ALU_ADD ? AHEAD_ADD : AHEAD_PLAIN;
+    case INSN_BRANCH: return kind_of_branch(insn);
+    case INSN_CSRRW:
+        return insn->csr == CSR_SSCRATCH && !insn->immediate ? AHEAD_SWAP : AHEAD_SENSITIVE;
     default: return insn->op >= INSN_ALU_IMM ? AHEAD_PLAIN : AHEAD_SENSITIVE;
     }
 }
@@ -65,7 +75,7 @@ static bool is_memory(enum ahead_kind kind)
 
 static unsigned cost_of(const struct ahead_insn *ahead, uint8_t *base)
 {
-    if (ahead->kind == AHEAD_SENSITIVE)
+    if (ahead->kind >= AHEAD_SWAP)
         return COST_INLINED;
     if (!is_memory(ahead->kind))
         return COST_PLAIN;

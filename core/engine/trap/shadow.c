@@ -49,7 +49,9 @@ RARE static void find_space(struct vcpu *vcpu)
         shadow->stats->evictions++;
     }
     shadow->stats->space_misses++;
+    *shadow_with_asid(shadow, shadow_asid(oldest->satp)) &= ~shadow_set_of(shadow, oldest);
     oldest->satp = vcpu->csr.satp;
+    *shadow_with_asid(shadow, shadow_asid(oldest->satp)) |= shadow_set_of(shadow, oldest);
     own->space = oldest;
 }
 
@@ -64,15 +66,13 @@ static enum shadow_view choose_view(const struct vcpu *vcpu, const struct shadow
     return stay ? VIEW_KERNEL_SUM : VIEW_KERNEL;
 }
 
-static void install(struct vcpu *vcpu, struct shadow_root *root)
+static inline void install(struct vcpu *vcpu, struct shadow_root *root)
 {
-    struct shadow *shadow = shadow_of(vcpu->vm);
-    uint64_t mode = shadow->host_levels == 4 ? SATP_MODE_SV48 : SATP_MODE_SV57;
+    struct stats_memory *stats = shadow_of(vcpu->vm)->stats;
     trap_of(vcpu)->root = root;
-    trap_of(vcpu)->satp = mode << SATP_MODE_SHIFT | (uint64_t)root->asid << SATP_ASID_SHIFT |
-                          map_pointer_hpa(root->table) >> PAGE_SHIFT;
-    shadow->stats->root_switches++;
-    shadow->stats->tlb_flushes++;
+    trap_of(vcpu)->satp = root->satp;
+    stats->root_switches++;
+    stats->tlb_flushes++;
 }
 
 /* Sees to it that the vcpu has a root, even if all translations have just been forgotten. */
@@ -102,21 +102,24 @@ RARE static void build_root(struct vcpu *vcpu, unsigned index, enum shadow_view 
     table[MAP_ROOT_SLOT] = shadow->host_entry;
     bool low = view == VIEW_KERNEL && !vcpu_is_bare(vcpu);
     table[0] = low ? shadow->low_entry : 0;
+    uint64_t mode = shadow->host_levels == 4 ? SATP_MODE_SV48 : SATP_MODE_SV57;
     uint64_t slot = (uint64_t)(trap_of(vcpu)->space - shadow->space);
+    uint64_t asid = 1 + slot * SHADOW_ROOTS + index;
     trap_of(vcpu)->space->root[index] = (struct shadow_root){
         .table = table,
-        .asid = (uint16_t)(1 + slot * SHADOW_ROOTS + index),
+        .satp = mode << SATP_MODE_SHIFT | asid << SATP_ASID_SHIFT |
+                map_pointer_hpa(table) >> PAGE_SHIFT,
     };
     trap_of(vcpu)->flush = 1; /* orders the table's making before its use */
 }
 
-HOT static void use_root(struct vcpu *vcpu, enum shadow_view view, bool mxr)
+static inline void use_root(struct vcpu *vcpu, enum shadow_view view, bool mxr)
 {
     const struct trap_vcpu *own = trap_of(vcpu);
     unsigned index = shadow_root_index(view, mxr);
-    while (!own->space->root[index].table)
-        build_root(vcpu, index, view);
     struct shadow_root *root = &own->space->root[index];
+    for (; !root->table; root = &own->space->root[index]) /* in another space, perhaps */
+        build_root(vcpu, index, view);
     if (own->root != root)
         install(vcpu, root);
 }
@@ -133,13 +136,22 @@ RARE static void expect_retry(struct vcpu *vcpu)
         shadow_fill_early(vcpu, gva, &walk);
 }
 
-HOT void shadow_select(struct vcpu *vcpu)
+/* The space of the vcpu's satp, in line with the guest's tables. */
+RARE static void choose_space(struct vcpu *vcpu)
 {
     struct trap_vcpu *own = trap_of(vcpu);
     if (!own->space || !own->space->used || own->space->satp != vcpu->csr.satp)
         find_space(vcpu);
     if (own->space->stale)
         shadow_renew_space(vcpu, own->space);
+}
+
+HOT void shadow_select(struct vcpu *vcpu)
+{
+    struct trap_vcpu *own = trap_of(vcpu);
+    const struct shadow_space *space = own->space;
+    if (!space || !space->used || space->satp != vcpu->csr.satp || space->stale)
+        choose_space(vcpu);
     own->space->used = ++shadow_of(vcpu->vm)->clock;
     bool mxr = (vcpu->csr.sstatus & SSTATUS_MXR) && !vcpu_is_bare(vcpu);
     use_root(vcpu, choose_view(vcpu, own->space, mxr), mxr);

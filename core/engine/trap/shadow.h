@@ -50,7 +50,8 @@ enum shadow_switch {
     SWITCH_ALL = 63,
 };
 
-#define SHADOW_SPACES   64u
+#define SHADOW_SPACES   64u /* bits of a set of them */
+#define SHADOW_BUCKETS  64u
 #define SHADOW_ROOTS    (2u * SHADOW_VIEWS)
 #define SHADOW_UPPERS   4u
 #define SHADOW_MAPPINGS 4u
@@ -60,7 +61,7 @@ enum shadow_switch {
 /* A root table of the host's mode, for one guest address space and one view. */
 struct shadow_root {
     uint64_t *table; /* null: not built */
-    uint16_t asid;   /* the host's, one per root: switching needs no flush */
+    uint64_t satp;   /* with an ASID of its own: switching needs no flush */
 };
 
 static inline unsigned shadow_root_index(enum shadow_view view, bool mxr)
@@ -149,6 +150,10 @@ struct shadow {
     uint32_t search_rest;   /* groups that searches for leaves may still look at in this exit */
     struct pool_page *page; /* by page of the pool */
     struct shadow_space space[SHADOW_SPACES];
+
+    /* Sets of spaces, so that a fence for one address looks into few: those that have had a page in
+     * a GiB, and those of an ASID, both by the low bits of their number. */
+    uint64_t with_gib[SHADOW_BUCKETS], with_asid[SHADOW_BUCKETS];
 };
 
 /* Software bit of a shadow leaf: it maps the patched copy of a code page, execute-only. */

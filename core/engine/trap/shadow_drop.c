@@ -137,6 +137,8 @@ static void bury_roots(struct shadow *shadow, struct shadow_space *space)
         bury_root(shadow, root->table);
         root->table = NULL;
     }
+    for (unsigned i = 0; i < SHADOW_BUCKETS; i++)
+        shadow->with_gib[i] &= ~shadow_set_of(shadow, space);
     space->used = 0;
     space->stale = false;
 }

@@ -43,8 +43,7 @@ static struct renewal upper_renewal(struct vcpu *vcpu, unsigned index)
 
 static bool is_named(const struct shadow_space *space, bool by_asid, uint64_t asid)
 {
-    uint64_t own = space->satp >> SATP_ASID_SHIFT & SATP_ASID_MASK;
-    return space->used && (!by_asid || own == asid);
+    return space->used && (!by_asid || shadow_asid(space->satp) == asid);
 }
 
 static void fence_uppers(struct vcpu *vcpu)
@@ -146,11 +145,14 @@ static void fence_address(struct vcpu *vcpu, uint64_t gva, bool by_asid, uint64_
     struct walk walk;
     bool found = !vcpu_is_bare(vcpu) && walk_peek(vm, vcpu->csr.satp, gva, &walk);
     shadow_begin_work(vm);
-    for (unsigned i = 0; i < shadow->spaces && (!upper || shadow->private_upper); i++) {
-        struct shadow_space *space = &shadow->space[i];
-        if (is_named(space, by_asid, asid) && !space->stale)
+    uint64_t set = *shadow_with_gib(shadow, gva);
+    if (by_asid)
+        set &= *shadow_with_asid(shadow, asid);
+    if (upper && !shadow->private_upper)
+        set = 0;
+    for (struct shadow_space *space = shadow->space; set; set >>= 1, space++)
+        if ((set & 1) && is_named(space, by_asid, asid) && !space->stale)
             changed |= fence_space(vcpu, space, gva, found ? &walk : NULL);
-    }
     if (upper && !by_asid)
         changed |= fence_upper(vcpu, gva, found ? &walk : NULL);
     if (changed)

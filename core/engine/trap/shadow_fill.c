@@ -111,7 +111,9 @@ static uint64_t *put_page(struct vcpu *vcpu, struct shadow_root *root,
                           bool *same)
 {
     struct vm *vm = vcpu->vm;
+    struct shadow *shadow = shadow_of(vm);
     bool attached;
+    *shadow_with_gib(shadow, page->gva) |= shadow_set_of(shadow, trap_of(vcpu)->space);
     uint64_t *table = table_for(vcpu, root, lens, page, &attached);
     if (!table)
         return NULL;
@@ -123,10 +125,10 @@ static uint64_t *put_page(struct vcpu *vcpu, struct shadow_root *root,
     if (replaced)
         shadow_forget_entry(vm, entry, page->level);
     *entry = page->pte;
-    shadow_mark(shadow_of(vm), entry);
+    shadow_mark(shadow, entry);
     shadow_account(vm, page->pte, page->level, 1);
     if (shadow_is_code(page->pte))
-        note_code(shadow_of(vm), root->table, page);
+        note_code(shadow, root->table, page);
     if (replaced)
         shadow_tlb_flush(vm);
     return entry;

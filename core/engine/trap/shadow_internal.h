@@ -21,6 +21,28 @@ static inline unsigned shadow_index(uint64_t gva, unsigned level)
     return (gva >> (PAGE_SHIFT + 9 * level)) & 511;
 }
 
+/* The sets of spaces (struct shadow) that an address, and a satp, belong to. */
+static inline uint64_t *shadow_with_gib(struct shadow *shadow, uint64_t gva)
+{
+    return &shadow->with_gib[(gva >> 30) % SHADOW_BUCKETS];
+}
+
+static inline uint64_t *shadow_with_asid(struct shadow *shadow, uint64_t asid)
+{
+    return &shadow->with_asid[asid % SHADOW_BUCKETS];
+}
+
+static inline uint64_t shadow_asid(uint64_t satp)
+{
+    return satp >> SATP_ASID_SHIFT & SATP_ASID_MASK;
+}
+
+/* A set with this space alone. */
+static inline uint64_t shadow_set_of(const struct shadow *shadow, const struct shadow_space *space)
+{
+    return 1ul << (space - shadow->space);
+}
+
 static inline bool shadow_is_leaf(uint64_t pte)
 {
     return pte & (PTE_R | PTE_X);
