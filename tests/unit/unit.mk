@@ -15,7 +15,12 @@ INLINE := $(addprefix core/engine/trap/,inline.c inline_code.c inline_body.c) \
 	tests/unit/inline_hart.c tests/unit/hart.c
 PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c disk_request.c mmio.c ring.c) \
 	tests/unit/mock.c
-ahci_SOURCES           := $(AHCI) tests/unit/mock.c
+AHCI_GUEST := $(AHCI) tests/unit/ahci_guest.c tests/unit/mock.c
+ahci_SOURCES           := $(AHCI_GUEST)
+ahci_commands_SOURCES  := $(AHCI_GUEST)
+ahci_hostile_SOURCES   := $(AHCI_GUEST)
+ahci_prds_SOURCES      := $(AHCI_GUEST)
+ahci_queued_SOURCES    := $(AHCI_GUEST)
 ata_SOURCES            := $(ATA) tests/unit/mock.c
 bounce_SOURCES         := core/host/bounce.c
 csr_SOURCES            := $(addprefix core/vm/,csr.c vcpu.c timer.c) core/host/hart.c \
