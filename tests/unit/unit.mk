@@ -22,6 +22,7 @@ ahci_hostile_SOURCES   := $(AHCI_GUEST)
 ahci_prds_SOURCES      := $(AHCI_GUEST)
 ahci_queued_SOURCES    := $(AHCI_GUEST)
 ata_SOURCES            := $(ATA) tests/unit/mock.c
+ata_transfer_SOURCES   := $(ata_SOURCES)
 bounce_SOURCES         := core/host/bounce.c
 csr_SOURCES            := $(addprefix core/vm/,csr.c vcpu.c timer.c) core/host/hart.c \
 	tests/unit/hart.c
