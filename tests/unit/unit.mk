@@ -37,6 +37,7 @@ names_SOURCES          := core/observe/names.c $(sort $(AHCI) $(ATA)) devices/em
 	$(addprefix devices/passthrough/,assign.c disk.c uart.c) $(PARAVIRT) \
 	$(addprefix core/board/,rtc.c vplic.c windows.c)
 ring_SOURCES           := $(PARAVIRT)
+ring_random_SOURCES    := $(PARAVIRT)
 rtc_SOURCES            := core/board/rtc.c
 PAGING := $(addprefix core/engine/trap/,shadow.c shadow_fill.c shadow_drop.c shadow_search.c \
 	shadow_fence.c shadow_page.c shadow_renew.c patch.c patch_code.c inline_code.c \
@@ -52,9 +53,13 @@ stats_SOURCES          := core/vm/stats.c core/observe/names.c core/observe/repo
 tree_SOURCES           := core/board/tree.c core/host/machine.c
 uart_SOURCES           := devices/emulated/uart.c tests/unit/mock.c
 vcpu_SOURCES           := $(addprefix core/vm/,vcpu.c timer.c) core/host/hart.c tests/unit/hart.c
-virtio_console_SOURCES := $(PARAVIRT)
 virtio_blk_SOURCES     := $(PARAVIRT)
+virtio_blk_layout_SOURCES      := $(PARAVIRT)
+virtio_blk_many_SOURCES        := $(PARAVIRT)
+virtio_console_SOURCES := $(PARAVIRT)
+virtio_console_streams_SOURCES := $(PARAVIRT)
 virtio_mmio_SOURCES    := $(PARAVIRT)
+virtio_mmio_noise_SOURCES      := $(PARAVIRT)
 vplic_SOURCES          := core/board/vplic.c
 
 # Of the core with the neighbours replaced: tests/unit/rig.h.
