@@ -52,6 +52,7 @@ stats_SOURCES          := core/vm/stats.c core/observe/names.c core/observe/repo
 	core/board/vplic.c
 tree_SOURCES           := core/board/tree.c core/host/machine.c
 uart_SOURCES           := devices/emulated/uart.c tests/unit/mock.c
+uart_streams_SOURCES   := $(uart_SOURCES)
 vcpu_SOURCES           := $(addprefix core/vm/,vcpu.c timer.c) core/host/hart.c tests/unit/hart.c
 virtio_blk_SOURCES     := $(PARAVIRT)
 virtio_blk_layout_SOURCES      := $(PARAVIRT)
@@ -61,6 +62,7 @@ virtio_console_streams_SOURCES := $(PARAVIRT)
 virtio_mmio_SOURCES    := $(PARAVIRT)
 virtio_mmio_noise_SOURCES      := $(PARAVIRT)
 vplic_SOURCES          := core/board/vplic.c
+vplic_random_SOURCES   := $(vplic_SOURCES)
 
 # Of the core with the neighbours replaced: tests/unit/rig.h.
 RIG := tests/unit/rig.c tests/unit/hart.c
