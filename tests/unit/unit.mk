@@ -26,7 +26,8 @@ ata_transfer_SOURCES   := $(ata_SOURCES)
 bounce_SOURCES         := core/host/bounce.c
 csr_SOURCES            := $(addprefix core/vm/,csr.c vcpu.c timer.c) core/host/hart.c \
 	tests/unit/hart.c
-host_disk_SOURCES      := $(addprefix core/host/,bounce.c disk.c disk_request.c hold.c virtio.c)
+host_disk_SOURCES      := $(addprefix core/host/,bounce.c disk.c disk_request.c hold.c virtio.c) \
+	tests/unit/host_disk_rig.c
 hold_SOURCES           := core/host/hold.c
 decode_SOURCES         := core/isa/decode.c core/isa/decode_compressed.c
 inline_SOURCES         := $(INLINE)
@@ -47,9 +48,11 @@ PAGING := $(addprefix core/engine/trap/,shadow.c shadow_fill.c shadow_drop.c sha
 	$(addprefix tests/unit/,shadow_guest.c hart.c)
 shadow_SOURCES         := $(PAGING)
 shadow_fence_SOURCES   := $(PAGING)
-sbi_SOURCES            := $(addprefix core/board/,sbi.c sbi_console.c sbi_harts.c)
+sbi_SOURCES            := $(addprefix core/board/,sbi.c sbi_console.c sbi_harts.c) \
+	tests/unit/sbi_rig.c
 stats_SOURCES          := core/vm/stats.c core/observe/names.c core/observe/report.c \
-	core/board/vplic.c
+	core/board/vplic.c tests/unit/stats_bench.c
+stats_report_SOURCES   := $(stats_SOURCES)
 tree_SOURCES           := core/board/tree.c core/host/machine.c
 uart_SOURCES           := devices/emulated/uart.c tests/unit/mock.c
 uart_streams_SOURCES   := $(uart_SOURCES)
