@@ -45,7 +45,8 @@ PAGING := $(addprefix core/engine/trap/,shadow.c shadow_fill.c shadow_drop.c sha
 	inline_body.c) \
 	core/vm/walk.c core/vm/ram.c core/host/pool.c \
 	$(addprefix core/isa/,decode.c decode_compressed.c interpret.c liveness.c overlap.c) \
-	$(addprefix tests/unit/,shadow_guest.c hart.c)
+	$(addprefix tests/unit/,shadow_guest.c shadow_guest_check.c shadow_guest_run.c \
+	shadow_guest_tables.c hart.c)
 shadow_SOURCES         := $(PAGING)
 shadow_fence_SOURCES   := $(PAGING)
 sbi_SOURCES            := $(addprefix core/board/,sbi.c sbi_console.c sbi_harts.c) \
