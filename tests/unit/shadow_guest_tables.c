@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+/* --- The guest's tables --- */
+
 struct table tables[TABLES];
 unsigned ntables;
 unsigned root_of[2][ROOTS];

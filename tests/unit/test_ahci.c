@@ -8,6 +8,8 @@
 
 #include "devices/emulated/emulated.h"
 
+/* --- Registers --- */
+
 static void hba_registers(void **state)
 {
     struct mock *mock = *state;
@@ -175,6 +177,8 @@ static void hba_reset(void **state)
     run_ok(mock, 3, DHRS);
     assert_sectors(mock, page_of(3), 5, 1);
 }
+
+/* --- Stops and resets with commands in flight --- */
 
 /* ST cleared while the host works: CR says when the memory is free again. */
 static void stop_in_flight(void **state)

@@ -242,6 +242,8 @@ static void trim(void **state)
     run_error(mock, 0, 0x04);
 }
 
+/* --- Errors --- */
+
 static void disk_errors(void **state)
 {
     struct mock *mock = *state;

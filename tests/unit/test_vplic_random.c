@@ -4,6 +4,8 @@
  */
 #include "vplic_guest.h"
 
+/* --- The reference --- */
+
 struct model_source {
     unsigned priority;
     bool pending, claimed, enabled[2];
