@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from scripts import examples
-from . import front_door, test_seeing
+from . import front_door, walk_shown
 
 
 def all_blocks():
@@ -40,12 +40,12 @@ def test_block_is_of_its_command(name, command, text):
 @pytest.mark.parametrize("command,text", [block[1:] for block in BLOCKS if " walk" in block[1]], ids=["walk"])
 def test_walk_is_where_it_says(command, text):
     """Functions, files and line numbers, and the guest's lines too, are those of this source."""
-    _, events = test_seeing.read_walk(text)
+    _, events = walk_shown.read_walk(text)
     assert events
     for shown in events.values():
         for exit in shown.exits:
-            test_seeing.assert_places(exit["steps"])
-            assert exit["class"] in test_seeing.TEXTBOOK[re.search(r"EVENT=([\w-]+)", command)[1]]
+            walk_shown.assert_places(exit["steps"])
+            assert exit["class"] in walk_shown.TEXTBOOK[re.search(r"EVENT=([\w-]+)", command)[1]]
             for file, line in re.findall(r"\(([\w/-]+\.[cS]):(\d+)\)", "\n".join(exit["text"])):
                 assert walk_line(file, int(line)), f"make examples: {file}:{line}"
 

@@ -1,4 +1,4 @@
-/* A guest with random page tables, for tests of the shadow: shadow_guest.c. */
+/* A guest with random page tables, for tests of the shadow: shadow_guest.c, which has its rules. */
 #pragma once
 #include <setjmp.h>
 #include <stdarg.h>

@@ -15,12 +15,19 @@ INLINE := $(addprefix core/engine/trap/,inline.c inline_code.c inline_body.c) \
 	tests/unit/inline_hart.c tests/unit/hart.c
 PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c disk_request.c mmio.c ring.c) \
 	tests/unit/mock.c
-ahci_SOURCES           := $(AHCI) tests/unit/mock.c
+AHCI_GUEST := $(AHCI) tests/unit/ahci_guest.c tests/unit/mock.c
+ahci_SOURCES           := $(AHCI_GUEST)
+ahci_commands_SOURCES  := $(AHCI_GUEST)
+ahci_hostile_SOURCES   := $(AHCI_GUEST)
+ahci_prds_SOURCES      := $(AHCI_GUEST)
+ahci_queued_SOURCES    := $(AHCI_GUEST)
 ata_SOURCES            := $(ATA) tests/unit/mock.c
+ata_transfer_SOURCES   := $(ata_SOURCES)
 bounce_SOURCES         := core/host/bounce.c
 csr_SOURCES            := $(addprefix core/vm/,csr.c vcpu.c timer.c) core/host/hart.c \
 	tests/unit/hart.c
-host_disk_SOURCES      := $(addprefix core/host/,bounce.c disk.c disk_request.c hold.c virtio.c)
+host_disk_SOURCES      := $(addprefix core/host/,bounce.c disk.c disk_request.c hold.c virtio.c) \
+	tests/unit/host_disk_rig.c
 hold_SOURCES           := core/host/hold.c
 decode_SOURCES         := core/isa/decode.c core/isa/decode_compressed.c
 inline_SOURCES         := $(INLINE)
@@ -31,25 +38,35 @@ names_SOURCES          := core/observe/names.c $(sort $(AHCI) $(ATA)) devices/em
 	$(addprefix devices/passthrough/,assign.c disk.c uart.c) $(PARAVIRT) \
 	$(addprefix core/board/,rtc.c vplic.c windows.c)
 ring_SOURCES           := $(PARAVIRT)
+ring_random_SOURCES    := $(PARAVIRT)
 rtc_SOURCES            := core/board/rtc.c
 PAGING := $(addprefix core/engine/trap/,shadow.c shadow_fill.c shadow_drop.c shadow_search.c \
 	shadow_fence.c shadow_page.c shadow_renew.c patch.c patch_code.c inline_code.c \
 	inline_body.c) \
 	core/vm/walk.c core/vm/ram.c core/host/pool.c \
 	$(addprefix core/isa/,decode.c decode_compressed.c interpret.c liveness.c overlap.c) \
-	$(addprefix tests/unit/,shadow_guest.c hart.c)
+	$(addprefix tests/unit/,shadow_guest.c shadow_guest_check.c shadow_guest_run.c \
+	shadow_guest_tables.c hart.c)
 shadow_SOURCES         := $(PAGING)
 shadow_fence_SOURCES   := $(PAGING)
-sbi_SOURCES            := $(addprefix core/board/,sbi.c sbi_console.c sbi_harts.c)
+sbi_SOURCES            := $(addprefix core/board/,sbi.c sbi_console.c sbi_harts.c) \
+	tests/unit/sbi_rig.c
 stats_SOURCES          := core/vm/stats.c core/observe/names.c core/observe/report.c \
-	core/board/vplic.c
+	core/board/vplic.c tests/unit/stats_bench.c
+stats_report_SOURCES   := $(stats_SOURCES)
 tree_SOURCES           := core/board/tree.c core/host/machine.c
 uart_SOURCES           := devices/emulated/uart.c tests/unit/mock.c
+uart_streams_SOURCES   := $(uart_SOURCES)
 vcpu_SOURCES           := $(addprefix core/vm/,vcpu.c timer.c) core/host/hart.c tests/unit/hart.c
-virtio_console_SOURCES := $(PARAVIRT)
 virtio_blk_SOURCES     := $(PARAVIRT)
+virtio_blk_layout_SOURCES      := $(PARAVIRT)
+virtio_blk_many_SOURCES        := $(PARAVIRT)
+virtio_console_SOURCES := $(PARAVIRT)
+virtio_console_streams_SOURCES := $(PARAVIRT)
 virtio_mmio_SOURCES    := $(PARAVIRT)
+virtio_mmio_noise_SOURCES      := $(PARAVIRT)
 vplic_SOURCES          := core/board/vplic.c
+vplic_random_SOURCES   := $(vplic_SOURCES)
 
 # Of the core with the neighbours replaced: tests/unit/rig.h.
 RIG := tests/unit/rig.c tests/unit/hart.c

@@ -104,6 +104,11 @@ static inline bool guest_take(struct guest_queue *queue, uint32_t *id, uint32_t 
 
 /* --- The registers --- */
 
+static inline unsigned guest_status(struct mock *mock)
+{
+    return (unsigned)mock_load(mock, REG_STATUS, 4);
+}
+
 /* Up to FEATURES_OK; returns the status read back. */
 static inline unsigned guest_negotiate(struct mock *mock, uint64_t features)
 {
@@ -115,7 +120,7 @@ static inline unsigned guest_negotiate(struct mock *mock, uint64_t features)
         mock_store(mock, 0x020, 4, (uint32_t)(features >> (32 * word)));
     }
     mock_store(mock, REG_STATUS, 4, 11);
-    return (unsigned)mock_load(mock, REG_STATUS, 4);
+    return guest_status(mock);
 }
 
 static inline void guest_queue_start(struct mock *mock, unsigned index, struct guest_queue *queue)

@@ -3,10 +3,11 @@
 import random
 
 from . import encode as e
-from . import templates as t
 from .program import (A, ALIAS, CODE_ALIAS, CODE_PAGES, CODES, D, DATA, G, HIGH, LOW1, LOW2, MORE, PAGE,
                       PAGES1, PAGES2, PHYSMAP, R, RAM, ROOT1, ROOT2, TABLES, TOP0, TOP1, U, USERS, V,
                       VECTOR, W, X, Program, pte, table)
+from .templates import csr, maker as t, memory, plain
+from .templates.weights import SUPERVISOR
 
 LEAF = V | R | W | A | D
 SV39 = 8 << 60
@@ -36,7 +37,7 @@ def make_tables(m):
         entries[low, 148] = pte(table(USERS), V)
     entries[TOP1, 511] = pte(table(TOP0), V)
     if m.chance(0.2):
-        entries[TOP0, 511] = t.random_pte(m)
+        entries[TOP0, 511] = memory.random_pte(m)
     entries[HIGH, 1] = pte(0x80200000, LEAF | X | shared)
     entries[HIGH, 5] = pte(DATA, LEAF)
     entries[HIGH, lambda code: code >> 21 & 511] = pte(table(CODES), V)
@@ -49,7 +50,7 @@ def make_tables(m):
     for pages in (PAGES1, PAGES2, MORE):
         for page in t.PAGES:
             if (page >= 512) == (pages == MORE):
-                entry = t.random_pte(m)
+                entry = memory.random_pte(m)
                 if m.chance(0.15):
                     entry = code_pte(m.pick([6, 7]), V | A | m.pick([R | X, X, R | X | U, R]))
                 entries[pages, page % 512] = entry
@@ -134,16 +135,16 @@ def make_windows(m):
         m.section = f"w{i}"
         m.p.starts[m.section] = 6 * PAGE + 64 * i
         for _ in range(m.r.randrange(1, 4)):
-            m.each(m.pick([t.plain, lambda m: t.csr_free(m, "sscratch"),
+            m.each(m.pick([plain.plain, lambda m: csr.csr_free(m, "sscratch"),
                            lambda m: e.csrr(m.value(), m.pick(["sepc", "scause", "sstatus"])),
-                           t.access])(m))
+                           plain.access])(m))
         m.unit(e.c_jr(t.RA))
 
 
 def make_code(m, length):
     m.section = "s"
     m.unit(e.label("start"))
-    choices, weights = zip(*t.SUPERVISOR)
+    choices, weights = zip(*SUPERVISOR)
     for _ in range(length):
         waiting = m.jumps
         m.jumps = []
@@ -162,7 +163,7 @@ def make_state(m):
     for n in range(1, 32):
         p.x[n] = m.number() if m.chance(0.5) else r.getrandbits(64)
     for n in t.POINTERS + [t.SP, t.TP]:
-        p.x[n] = t.near(m)
+        p.x[n] = plain.near(m)
     p.x[t.COUNT] = 0
     sstatus = m.pick([0, 0x40000, 0x80000, 0xc0000, 0x40000]) | m.pick([0, 0x6000, 0x2000, 0x6000])
     sstatus |= m.pick([0, 0x20])
@@ -172,7 +173,7 @@ def make_state(m):
         "sstatus": sstatus, "sie": m.pick([0, 0, 0x20 if m.timer else 2, 0x222]),
         "sip": 0 if m.timer else m.pick([0, 0, 2]),
         "stimecmp": m.pick([0, -1]) if m.timer else -1,
-        "sscratch": t.near(m) if m.chance(0.7) else r.getrandbits(64),
+        "sscratch": plain.near(m) if m.chance(0.7) else r.getrandbits(64),
         "scounteren": m.pick([7, 7, 2, 3, 6]), "senvcfg": m.pick([0, 0, 0xf1]),
     }
 
