@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "device.h"
+#include "isa/bits.h"
 
 /* Registers, as offsets in the window. Not listed: reads as 0, ignores writes. */
 #define PRIORITY       0x000000u /* one word per source */
@@ -65,7 +66,7 @@ static unsigned best(const struct vplic *plic, unsigned context)
     for (unsigned word = 0; word < VPLIC_WORDS; word++) {
         uint32_t left = plic->pending[word] & ~plic->claimed[word] & plic->enable[context][word];
         for (; left != 0; left &= left - 1) {
-            unsigned candidate = word * 32 + (unsigned)__builtin_ctz(left);
+            unsigned candidate = word * 32 + bits_first(left);
             if (plic->priority[candidate] > priority) {
                 priority = plic->priority[candidate];
                 source = candidate;

@@ -157,7 +157,7 @@ static void reap(struct disk *disk)
             continue;
         disk->in_flight--;
         disk->urgent -= slot->urgent;
-        if (disk_request_copy(disk, slot)) {
+        if (disk->bounce && disk_request_copy(disk, slot)) {
             launch(disk, slot, disk_request_describe(disk, slot));
         } else {
             slot->request->status = disk_request_status(disk, slot);

@@ -30,5 +30,6 @@ void disk_request_written(const struct disk *disk, const struct host_disk_reques
 /* Does the slot's table have the device write to any of these bytes? */
 bool disk_request_writes_to(const struct disk_slot *slot, uint64_t hpa, uint64_t len);
 
-/* A piece has been moved by way of the buffer: copies it to the guest. True: there is one more. */
+/* A piece has been moved by way of the buffer (disk->bounce): copies it to the guest. True: there is
+ * one more. */
 bool disk_request_copy(const struct disk *disk, struct disk_slot *slot);

@@ -158,7 +158,7 @@ bool disk_request_copy(const struct disk *disk, struct disk_slot *slot)
 {
     const struct host_disk_request *request = slot->request;
     uint32_t len;
-    if (!disk->bounce || slot->urgent || disk_request_status(disk, slot) != 0)
+    if (slot->urgent || disk_request_status(disk, slot) != 0)
         return false;
     len = bounce_piece(request, slot->moved);
     if (request->op == HOST_DISK_READ) {

@@ -146,27 +146,19 @@ void virtio_queue_put(struct virtio_queue *queue, uint16_t head)
     *index = (uint16_t)(next + 1);
 }
 
-void virtio_queue_kick(struct virtio_queue *queue)
+void virtio_queue_notify(struct virtio_queue *queue, uint16_t index)
 {
-    uint16_t new = *(volatile uint16_t *)&queue->memory.avail.index;
-    if (new == queue->notified)
-        return;
     io_fence();
-    /* Notify if the device asked to hear of an index that was passed since the last look. */
-    if ((uint16_t)(new - avail_event(queue) - 1) < (uint16_t)(new - queue->notified))
+    /* If the device asked to hear of an index that was passed since the last look. */
+    if ((uint16_t)(index - avail_event(queue) - 1) < (uint16_t)(index - queue->notified))
         io_write32(queue->registers + REG_QUEUE_NOTIFY, queue->index);
-    queue->notified = new;
+    queue->notified = index;
 }
 
 void virtio_queue_push(struct virtio_queue *queue, uint16_t head)
 {
     virtio_queue_put(queue, head);
     virtio_queue_kick(queue);
-}
-
-static uint16_t used_waiting(const struct virtio_queue *queue)
-{
-    return (uint16_t)(*(const volatile uint16_t *)&queue->memory.used.index - queue->used_next);
 }
 
 void virtio_queue_wait_for(struct virtio_queue *queue, uint16_t patience)
@@ -176,14 +168,9 @@ void virtio_queue_wait_for(struct virtio_queue *queue, uint16_t patience)
     io_fence();
 }
 
-bool virtio_queue_due(const struct virtio_queue *queue)
-{
-    return used_waiting(queue) >= queue->patience;
-}
-
 bool virtio_queue_pop(struct virtio_queue *queue, uint32_t *head, uint32_t *len)
 {
-    if (used_waiting(queue) == 0) {
+    if (virtio_queue_waiting(queue) == 0) {
         virtio_queue_wait_for(queue, queue->patience);
         if (!virtio_queue_due(queue))
             return false;

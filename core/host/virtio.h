@@ -80,7 +80,13 @@ void virtio_acknowledge(uintptr_t registers);
 void virtio_queue_put(struct virtio_queue *queue, uint16_t head);
 
 /* Notifies the device of what was put since the last kick, if it wants that. */
-void virtio_queue_kick(struct virtio_queue *queue);
+void virtio_queue_notify(struct virtio_queue *queue, uint16_t index);
+static inline void virtio_queue_kick(struct virtio_queue *queue)
+{
+    uint16_t index = *(volatile uint16_t *)&queue->memory.avail.index;
+    if (index != queue->notified)
+        virtio_queue_notify(queue, index);
+}
 
 /* Both. */
 void virtio_queue_push(struct virtio_queue *queue, uint16_t head);
@@ -89,8 +95,17 @@ void virtio_queue_push(struct virtio_queue *queue, uint16_t head);
  * Fewer than before may wait already, and then it does not: see virtio_queue_due. */
 void virtio_queue_wait_for(struct virtio_queue *queue, uint16_t patience);
 
-/* Do at least `patience` used chains wait? */
-bool virtio_queue_due(const struct virtio_queue *queue);
+/* How many used chains wait. */
+static inline uint16_t virtio_queue_waiting(const struct virtio_queue *queue)
+{
+    return (uint16_t)(*(const volatile uint16_t *)&queue->memory.used.index - queue->used_next);
+}
+
+/* Do at least `patience` of them? */
+static inline bool virtio_queue_due(const struct virtio_queue *queue)
+{
+    return virtio_queue_waiting(queue) >= queue->patience;
+}
 
 /* Takes the next used chain; false if there is none, and then `patience` of them interrupt. */
 bool virtio_queue_pop(struct virtio_queue *queue, uint32_t *head, uint32_t *len);

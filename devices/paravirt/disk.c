@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "devices/bits.h"
+#include "core/isa/bits.h"
 #include "devices/paravirt/disk.h"
 #include "devices/paravirt/mmio.h"
 #include "devices/paravirt/paravirt.h"

@@ -1,5 +1,5 @@
 /*
- * devices/bits.h: every lowest bit, with nothing, everything and anything above it.
+ * core/isa/bits.h: every lowest bit, with nothing, everything and anything above it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "devices/bits.h"
+#include "isa/bits.h"
 
 static void test_first(void **state)
 {

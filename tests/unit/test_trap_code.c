@@ -168,7 +168,7 @@ static void test_ecall(void **state)
         rig_exit(parts_trap(CAUSE_ECALL_U, 0), ecalls[i].class, ecalls[i].detail);
         rig_calls(ecalls[i].calls);
         rig_equal(rig.vcpu.pc, RIG_PC + ecalls[i].behind);
-        rig_equal(parts_state.site.hits, 0);
+        rig_equal(parts_site()->hits, 0);
     }
 }
 
@@ -200,12 +200,12 @@ static void test_hits(void **state)
         parts_row(hits[i].name, &answers);
         rig.vm.options.patch = PATCH_ECALL; /* nothing runs ahead */
         rig.vm.options.eager = hits[i].eager;
-        parts_state.site.hits = hits[i].hits;
+        parts_site()->hits = hits[i].hits;
         parts_state.code.sites[0] = hits[i].sites;
         rig_exit(parts_trap(CAUSE_ECALL_U, 0), EXIT_CSR, CSR_SSCRATCH);
         rig_calls(hits[i].tried ? "inline_pull_page; patch_promote; priv_execute; inline_push_page"
                                 : "inline_pull_page; priv_execute; inline_push_page");
-        rig_equal((uint32_t)parts_state.site.hits, (uint32_t)hits[i].after);
+        rig_equal((uint32_t)parts_site()->hits, (uint32_t)hits[i].after);
     }
 }
 

@@ -60,12 +60,18 @@ const struct insn *site_fetch(struct vcpu *vcpu, struct exit *exit)
     return read_code(vcpu, exit);
 }
 
-struct site *site_of_ecall(struct vcpu *vcpu)
+struct site *parts_site(void)
 {
-    (void)vcpu;
-    parts_state.site.sensitive = parts.sensitive;
-    parts_state.site.insn = insn_decode(parts.code);
-    return &parts_state.site;
+    const struct vcpu at = {.pc = RIG_PC, .engine = &parts_state.own};
+    return site_slot(&at);
+}
+
+void site_renew(struct vcpu *vcpu, struct site *site)
+{
+    rig_equal(vcpu->pc, RIG_PC);
+    assert_ptr_equal(site, parts_site());
+    site->sensitive = parts.sensitive;
+    site->insn = insn_decode(parts.code);
 }
 
 struct exit site_run_again(struct vcpu *vcpu)
@@ -313,6 +319,7 @@ void parts_row(const char *name, const struct parts *answers)
     memset(&parts_state, 0, sizeof(parts_state));
     parts_state.inlined.code = &parts_state.code;
     parts_state.own.inlined = parts.inlines ? &parts_state.inlined : NULL;
+    parts_state.own.site = parts_state.sites;
     rig.vcpu.engine = &parts_state.own;
     rig.vm.engine_state = &parts_state.shadow;
     rig.vm.options.patch = parts.inlines ? PATCH_INLINE : PATCH_OFF;

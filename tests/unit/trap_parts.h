@@ -55,8 +55,8 @@ struct parts_state {
     struct shadow shadow;
     struct inlined inlined;
     struct inline_code code;
-    struct site site; /* site_of_ecall() */
-    unsigned asked;   /* shadow_fault() */
+    struct site sites[SITES]; /* site_renew() fills them */
+    unsigned asked;           /* shadow_fault() */
 };
 
 /* In a row of a table: what is not 0. */
@@ -70,6 +70,9 @@ extern struct parts_state parts_state;
 
 /* rig_row(), and the parts answer so from now on; null: they answer with zeroes. */
 void parts_row(const char *name, const struct parts *answers);
+
+/* What is remembered of the instruction at RIG_PC. */
+struct site *parts_site(void);
 
 /* The guest traps at pc. Returns what the exit was counted as; all but its begin and its end has
  * been noted. */

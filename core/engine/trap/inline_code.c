@@ -11,6 +11,7 @@
 
 #include "engine/trap/inline.h"
 #include "engine/trap/inline_body.h"
+#include "isa/bits.h"
 #include "isa/encode.h"
 #include "isa/interpret.h"
 #include "isa/liveness.h"
@@ -64,7 +65,7 @@ static unsigned find_slot(const struct inline_code *code, uint64_t pc,
             taken |= 1u << site->slot;
     }
     uint32_t free = ~taken & (shared ? shared : UINT32_MAX);
-    return free ? (unsigned)__builtin_ctz(free) : SLOTS;
+    return free ? bits_first(free) : SLOTS;
 }
 
 /* A register that the trampoline may return through, or 0. It is overwritten before the code comes
@@ -229,7 +230,7 @@ static const struct inline_site *site_of_value(const struct vcpu *vcpu, unsigned
 void inline_restore(struct vcpu *vcpu)
 {
     for (uint32_t left = trap_of(vcpu)->inlined->code->dead_registers; left; left &= left - 1) {
-        unsigned reg = (unsigned)__builtin_ctz(left);
+        unsigned reg = bits_first(left);
         const struct inline_site *site;
         unsigned chain = 0; /* what was saved may be the return address of a site before */
         while ((site = site_of_value(vcpu, reg)) && chain++ < INLINE_SITES)

@@ -7,22 +7,9 @@
 #include "engine/trap/site.h"
 
 #include "engine/trap/patch.h"
-#include "engine/trap/shadow.h"
-#include "engine/trap/trap.h"
 #include "isa/encode.h"
 #include "vm/emulate.h"
 #include "vm/priv.h"
-
-static struct site *slot_of(const struct vcpu *vcpu)
-{
-    return &trap_of(vcpu)->site[(vcpu->pc >> 1 ^ vcpu->pc >> 12) & (SITES - 1)];
-}
-
-static bool holds(const struct vcpu *vcpu, const struct site *site)
-{
-    return site->pc == vcpu->pc && site->epoch == shadow_of(vcpu->vm)->code_epoch &&
-           site->tag == trap_code_tag(vcpu);
-}
 
 /* Remembers what is at pc. known: where that is may be seen to change. */
 RARE static void remember(struct vcpu *vcpu, struct site *site, const struct insn *insn,
@@ -41,20 +28,12 @@ RARE static void remember(struct vcpu *vcpu, struct site *site, const struct ins
     };
 }
 
-RARE static void renew(struct vcpu *vcpu, struct site *site)
+RARE void site_renew(struct vcpu *vcpu, struct site *site)
 {
     struct patch_code code;
     bool known = patch_fetch(vcpu, vcpu->pc, &code) == 0;
     struct insn insn = insn_decode(code.version ? code.raw : ENCODE_ECALL);
     remember(vcpu, site, &insn, &code, known);
-}
-
-HOT struct site *site_of_ecall(struct vcpu *vcpu)
-{
-    struct site *site = slot_of(vcpu);
-    if (!holds(vcpu, site))
-        renew(vcpu, site);
-    return site;
 }
 
 struct exit site_run_again(struct vcpu *vcpu)
@@ -101,15 +80,15 @@ __attribute__((noinline)) static const struct insn *fetch(struct vcpu *vcpu, str
     if (!read(vcpu, &code, exit))
         return NULL;
     if (code.version && vcpu->mode == VMODE_S)
-        remember(vcpu, slot_of(vcpu), insn, &code, true);
+        remember(vcpu, site_slot(vcpu), insn, &code, true);
     return insn;
 }
 
 const struct insn *site_fetch(struct vcpu *vcpu, struct exit *exit)
 {
-    const struct site *site = slot_of(vcpu);
+    const struct site *site = site_slot(vcpu);
     bool may = vcpu->mode == VMODE_S && site->versions;
-    if (may && holds(vcpu, site) && site->version == *site->versions)
+    if (may && site_holds(vcpu, site) && site->version == *site->versions)
         return &site->insn;
     return fetch(vcpu, exit);
 }

@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/trap/shadow.h"
+#include "engine/trap/trap.h"
 #include "isa/decode.h"
 #include "vm/exit.h"
 #include "vm/walk.h"
-
-struct vcpu;
 
 #define SITES 2048u /* by a hash of pc; a power of two */
 
@@ -31,9 +31,29 @@ struct site {
     const uint32_t *versions;
 };
 
+static inline struct site *site_slot(const struct vcpu *vcpu)
+{
+    return &trap_of(vcpu)->site[(vcpu->pc >> 1 ^ vcpu->pc >> 12) & (SITES - 1)];
+}
+
+static inline bool site_holds(const struct vcpu *vcpu, const struct site *site)
+{
+    return site->pc == vcpu->pc && site->epoch == shadow_of(vcpu->vm)->code_epoch &&
+           site->tag == trap_code_tag(vcpu);
+}
+
+/* Decodes what is at pc, and remembers it in the slot. */
+void site_renew(struct vcpu *vcpu, struct site *site);
+
 /* What the guest's kernel has at pc, where an ecall trapped: an ecall, or what an ecall stands for
  * in a copy. */
-struct site *site_of_ecall(struct vcpu *vcpu);
+static inline struct site *site_of_ecall(struct vcpu *vcpu)
+{
+    struct site *site = site_slot(vcpu);
+    if (!site_holds(vcpu, site))
+        site_renew(vcpu, site);
+    return site;
+}
 
 /* The instruction that trapped, at the vcpu's pc, until the next call. Null: it cannot be known any
  * more, and the exit is dealt with, and is *exit: the guest runs it again, or has got an access

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-#include "devices/bits.h"
+#include "core/isa/bits.h"
 
 #define HEADER_CFL   0x1fu /* in a command header's flags: length of the FIS in words */
 #define TABLE_ALIGN  0x7full
