@@ -12,7 +12,7 @@ STEPS = {
     "handle_ecall": "an ecall: a system call, or a call of the firmware",
     "handle_page_fault": "no entry in the shadow page table: what does the guest's own table say?",
     "patch_site": "from now on an ecall stands here, in a copy of the page that only executes",
-    "site_of_ecall": "which instruction of the guest's kernel is it that trapped here as an ecall?",
+    "site_renew": "which instruction of the guest's kernel trapped here as an ecall? Decoded, and remembered",
     "site_read": "the guest's instruction at pc: fetched and decoded",
     "site_fetch": "the guest's instruction at pc: fetched and decoded, or remembered from an earlier exit",
     "priv_execute": "a privileged instruction is carried out for the guest",
