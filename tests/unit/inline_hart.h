@@ -23,6 +23,7 @@ extern struct inline_code trampolines;
 extern struct vcpu *const vcpu;
 extern uint8_t code[PAGE_SIZE]; /* what the guest wrote in the page at CODE */
 extern unsigned taken_back;     /* sites that inline_try has freed for others */
+extern unsigned flushes;        /* of the TLB */
 
 /* No sites, a page of ecalls (which read all registers), another value in each register; sstatus:
  * SPP_FS. */

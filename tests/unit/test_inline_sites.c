@@ -417,6 +417,35 @@ static void test_float(void **state)
     }
 }
 
+/* csrs sstatus, a0 by a kernel that wants the FPU opens it; other ways to change FS do not. */
+static const struct {
+    unsigned op;
+    bool hidden;
+    uint64_t fs;
+    bool opens;
+} wishes[] = {
+    {RV_RS, true, SSTATUS_FS_INITIAL, true},   {RV_RS, true, 0, false},
+    {RV_RS, false, SSTATUS_FS_INITIAL, false}, {RV_RW, true, SSTATUS_FS_INITIAL, false},
+    {RV_RC, true, SSTATUS_FS_INITIAL, false},
+};
+
+static void test_float_expected(void **state)
+{
+    for (unsigned i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+        inline_setup(state);
+        struct insn insn = insn_decode(rv_csr(wishes[i].op, 0, CSR_SSTATUS, A0));
+        trap_of(vcpu)->inlined = &inlined;
+        trap_of(vcpu)->fs_hidden = wishes[i].hidden;
+        vcpu->mode = VMODE_S;
+        vcpu->csr.sstatus = wishes[i].fs;
+        vcpu->changed = VCPU_FS;
+        inline_expect_float(vcpu, &insn);
+        assert_int_equal(inlined.float_open, wishes[i].opens);
+        assert_int_equal(trap_of(vcpu)->fs_hidden, wishes[i].hidden && !wishes[i].opens);
+        assert_int_equal(flushes, wishes[i].opens);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -433,6 +462,7 @@ int main(void)
         cmocka_unit_test_setup(test_given_back, inline_setup),
         cmocka_unit_test_setup(test_given_back_long, inline_setup),
         cmocka_unit_test(test_float),
+        cmocka_unit_test(test_float_expected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,6 +156,8 @@ static const struct {
 } ecalls[] = {
     {"a sensitive instruction's", WITH(.code = CODE_CSRR, .sensitive = true), "priv_execute",
      EXIT_CSR, CSR_SSCRATCH, 0},
+    {"one that changes FS", WITH(.code = CODE_CSRR, .sensitive = true, .changes_fs = true),
+     "priv_execute; inline_expect_float; inline_show_fs", EXIT_CSR, CSR_SSCRATCH, 0},
     {"a call of the firmware", WITH(.code = ENCODE_ECALL), "call 0x80200104", EXIT_SBI, 0x10, 4},
     {"other code", WITH(.code = CODE_ADD), "site_run_again", EXIT_PATCH, EXIT_PATCH_RUN_AGAIN, 0},
 };

@@ -215,6 +215,13 @@ void inline_show_fs(struct vcpu *vcpu)
     vcpu->changed &= (uint8_t)~VCPU_FS;
 }
 
+void inline_expect_float(struct vcpu *vcpu, const struct insn *insn)
+{
+    rig_equal(vcpu->changed & VCPU_FS, VCPU_FS);
+    rig_equal(insn->raw, insn_decode(parts.code).raw);
+    rig_note("inline_expect_float");
+}
+
 bool inline_open_float(struct vcpu *vcpu)
 {
     (void)vcpu;
@@ -259,9 +266,9 @@ bool priv_is_sensitive(const struct insn *insn)
 
 struct exit priv_execute(struct vcpu *vcpu, const struct insn *insn)
 {
-    (void)vcpu;
     rig_equal(insn->raw, insn_decode(parts.code).raw);
     rig_note("priv_execute");
+    vcpu->changed |= parts.changes_fs ? VCPU_FS : 0;
     return exit_of(EXIT_CSR, CSR_SSCRATCH);
 }
 

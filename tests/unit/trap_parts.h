@@ -48,6 +48,7 @@ struct parts {
     uint64_t finished_pc; /* where the vcpu is then; 0: as before */
 
     uint8_t changes; /* vcpu->changed, by ahead_run() */
+    bool changes_fs; /* priv_execute() */
 };
 
 struct parts_state {

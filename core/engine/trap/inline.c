@@ -90,9 +90,14 @@ void inline_map_low(struct vcpu *vcpu)
     bool shared = trap_of(vcpu)->root->table[0] & PTE_SHARED;
     if (!inline_has_low(vcpu) || vcpu_is_bare(vcpu) || inlined->float_open || shared)
         return;
+    inlined->hidden = false;
     for (unsigned i = 0; i < INLINE_PAGES; i++) {
-        const void *page = inlined->code->low + i * PAGE_SIZE / 4;
-        shadow_put_fixed(vcpu, i * PAGE_SIZE, map_pointer_hpa(page), PTE_X);
+        unsigned level;
+        uint64_t gva = i * PAGE_SIZE;
+        const void *page = inlined->code->low + gva / 4;
+        const uint64_t *entry = shadow_leaf(vcpu, gva, &level);
+        if (!entry || !shadow_is_fixed(vcpu->vm, *entry))
+            shadow_put_fixed(vcpu, gva, map_pointer_hpa(page), PTE_X);
     }
 }
 
@@ -101,8 +106,10 @@ static void hide_entries(struct vcpu *vcpu)
 {
     unsigned level;
     const uint64_t *entry = trap_of(vcpu)->root ? shadow_leaf(vcpu, 0, &level) : NULL;
-    if (entry && shadow_is_fixed(vcpu->vm, *entry))
-        shadow_drop_leaf(vcpu, 0);
+    if (!entry || !shadow_is_fixed(vcpu->vm, *entry))
+        return;
+    shadow_drop_leaf(vcpu, 0);
+    trap_of(vcpu)->inlined->hidden = true;
 }
 
 /* --- Conflicts with the guest's own use --- */
@@ -224,6 +231,8 @@ HOT void inline_show_fs(struct vcpu *vcpu)
     if (inlined && inlined->float_open && (!kernel || !fs)) {
         inlined->float_open = false;
         map_entries(inlined, true);
+        if (inlined->hidden && kernel)
+            inline_map_low(vcpu);
     }
     own->fs_hidden = inlined && kernel && !inlined->lost && !inlined->low_lost &&
                      !inlined->float_open;
@@ -240,4 +249,10 @@ bool inline_open_float(struct vcpu *vcpu)
     shadow_tlb_flush(vcpu->vm);
     inline_show_fs(vcpu);
     return true;
+}
+
+void inline_expect_float(struct vcpu *vcpu, const struct insn *insn)
+{
+    if (insn->op == INSN_CSRRS)
+        inline_open_float(vcpu);
 }

@@ -76,6 +76,7 @@ struct inlined {
     bool low_lost;        /* the same of the low pages: no trampolines */
     bool check;           /* its tables may have changed there: to be looked at */
     bool float_open;      /* the guest's kernel uses the FPU: trampolines are unmapped */
+    bool hidden;          /* for that, from a root with tables of its own for the low pages */
     uint64_t space_epoch; /* the shadow's, when that was last looked at */
     struct inline_page page __attribute__((aligned(4096)));
     uint64_t table[4][512] __attribute__((aligned(4096))); /* shadow tables that map low */
@@ -142,6 +143,10 @@ static inline void inline_note_fence(struct vcpu *vcpu, unsigned by, uint64_t gv
  * guest goes on. */
 void inline_show_fs(struct vcpu *vcpu);
 bool inline_open_float(struct vcpu *vcpu);
+
+/* insn has changed FS. A kernel that sets FS and nothing else is about to use the FPU, which is
+ * opened: otherwise its first FPU instruction would trap for that. */
+void inline_expect_float(struct vcpu *vcpu, const struct insn *insn);
 
 static inline void inline_pull(struct vcpu *vcpu)
 {

@@ -94,7 +94,10 @@ HOT static struct exit handle_ecall(struct vcpu *vcpu)
         const struct inlined *inlined = trap_of(vcpu)->inlined;
         if (inlined)
             count_hit(vcpu, site, inlined);
-        return priv_execute(vcpu, &site->insn);
+        struct exit exit = priv_execute(vcpu, &site->insn);
+        if (vcpu->changed & VCPU_FS)
+            inline_expect_float(vcpu, &site->insn);
+        return exit;
     }
     if (site->insn.op != INSN_ECALL) /* DMA that the VMM did not see put other code there */
         return site_run_again(vcpu);
