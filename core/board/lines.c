@@ -38,6 +38,7 @@ void lines_set_alarm(struct vm *vm)
 void lines_resume_soon(struct vm *vm)
 {
     struct board *board = vm->board;
-    board->resume_time = io_time() + RESUME_TICKS;
+    /* Not later than it would have been: who asks again and again puts nobody off. */
+    board->resume_time = sooner(board->resume_time, io_time() + RESUME_TICKS);
     lines_set_alarm(vm);
 }

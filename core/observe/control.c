@@ -18,9 +18,8 @@
 
 /* Goes on with the report that has begun, as far as this exit may cost. False: there is more, and
  * the channel is polled soon. */
-static bool go_on(void *argument)
+static bool go_on(struct control *control)
 {
-    struct control *control = argument;
     struct vm *vm = control->vm;
     struct report *report = &control->report;
     while (report->active) {
@@ -35,6 +34,14 @@ static bool go_on(void *argument)
     return true;
 }
 
+/* May the next command be taken? */
+static bool is_ready(void *argument)
+{
+    struct control *control = argument;
+    control->waits = !go_on(control);
+    return !control->waits;
+}
+
 bool control_mark(struct vm *vm, int label)
 {
     struct control *control = vm->control;
@@ -43,6 +50,11 @@ bool control_mark(struct vm *vm, int label)
     if (control->marked != call || control->label != label) {
         if (!go_on(control))
             return false; /* another report comes first */
+        if (control->waits)
+            channel_poll(
+                vm->host); /* and a command: a guest that calls again and again stops none */
+        if (control->report.active)
+            return false;
         snprintf(head, sizeof(head), "\"event\":\"mark\",\"status\":%d", label);
         report_begin(&control->report, head);
         control->marked = call;
@@ -120,6 +132,12 @@ static void command_where(struct vm *vm)
     channel_printf(vm->host, "]}\n");
 }
 
+static void command_times(struct vm *vm)
+{
+    vm->timed = true;
+    channel_printf(vm->host, "{\"reply\":\"times\"}\n");
+}
+
 static void command_trace(struct vm *vm)
 {
     timeline_send(vm);
@@ -132,7 +150,7 @@ static const struct {
 } commands[] = {
     {"stats", command_stats},   {"reset", command_reset},   {"pause", command_pause},
     {"resume", command_resume}, {"quit", command_quit},     {"where", command_where},
-    {"trace", command_trace},   {"traced", timeline_heard},
+    {"trace", command_trace},   {"traced", timeline_heard}, {"times", command_times},
 };
 
 /* Cuts the command's word out of `word` or `{"command":"word"}`. Null if it is neither. */
@@ -177,7 +195,7 @@ static void take_line(void *argument, const char *line, size_t len)
     }
     channel_printf(vm->host,
                    "{\"error\":\"unknown command; there are stats, reset, pause, resume, quit, "
-                   "where, trace\"}\n");
+                   "where, trace, times\"}\n");
 }
 
 static void resume_soon(void *argument)
@@ -187,7 +205,7 @@ static void resume_soon(void *argument)
 
 int control_start(struct control *control, struct vm *vm)
 {
-    struct channel_listener listener = {go_on, take_line, resume_soon, control};
+    struct channel_listener listener = {is_ready, take_line, resume_soon, control};
     control->vm = control->report.vm = vm;
     vm->control = control;
     vm->mark = control_mark;

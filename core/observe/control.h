@@ -17,6 +17,7 @@ struct control {
     struct report report;
     uint64_t marked; /* pc of the guest's call whose report has begun; 0: none */
     int label;       /* of that call */
+    bool waits;      /* a command may, for the end of a report */
 };
 
 /* Sets the channel up, for commands to this VM. 0, or a negative errno with a sentence logged. */

@@ -37,6 +37,7 @@ struct vm_options {
     unsigned shadow; /* set of the engine's switches (engine/trap/shadow.h): what is on */
     bool eager;      /* PATCH=inline: each site gets a trampoline at once, for tests
                         (engine/trap/inline.h) */
+    bool times;      /* the time of every exit is taken (struct vm.timed) */
     bool watch;      /* passed-through registers trap and are counted, then passed on */
     uint64_t trace;  /* records of the run's timeline (observe/timeline.h); 0: none */
 };
@@ -85,6 +86,7 @@ struct vm {
     struct control *control;   /* the control channel's (observe/control.h) */
     struct timeline *timeline; /* null: the run is not recorded */
     bool paused;
+    bool timed;       /* each exit is to be timed: asked for at the start, or since */
     bool has_put_off; /* a device has put something off until calls->settle() */
     struct vcpu *vcpus[VM_VCPUS];
     struct vm_options options;
