@@ -66,15 +66,6 @@ static enum shadow_view choose_view(const struct vcpu *vcpu, const struct shadow
     return stay ? VIEW_KERNEL_SUM : VIEW_KERNEL;
 }
 
-static inline void install(struct vcpu *vcpu, struct shadow_root *root)
-{
-    struct stats_memory *stats = shadow_of(vcpu->vm)->stats;
-    trap_of(vcpu)->root = root;
-    trap_of(vcpu)->satp = root->satp;
-    stats->root_switches++;
-    stats->tlb_flushes++;
-}
-
 /* Sees to it that the vcpu has a root, even if all translations have just been forgotten. */
 static void ensure_root(struct vcpu *vcpu)
 {
@@ -121,11 +112,10 @@ static inline void use_root(struct vcpu *vcpu, enum shadow_view view, bool mxr)
     for (; !root->table; root = &own->space->root[index]) /* in another space, perhaps */
         build_root(vcpu, index, view);
     if (own->root != root)
-        install(vcpu, root);
+        shadow_install(vcpu, root);
 }
 
-/* Back in a process that had a page fault: the guest may have mended it. */
-RARE static void expect_retry(struct vcpu *vcpu)
+RARE void shadow_retry(struct vcpu *vcpu)
 {
     struct trap_vcpu *own = trap_of(vcpu);
     uint64_t gva = own->fault_gva;
@@ -155,11 +145,10 @@ HOT void shadow_select(struct vcpu *vcpu)
     own->space->used = ++shadow_of(vcpu->vm)->clock;
     bool mxr = (vcpu->csr.sstatus & SSTATUS_MXR) && !vcpu_is_bare(vcpu);
     use_root(vcpu, choose_view(vcpu, own->space, mxr), mxr);
-    bool shared = own->root->table[511] & PTE_SHARED;
-    own->upper_tag = shared ? vcpu->csr.satp >> SATP_MODE_SHIFT : vcpu->csr.satp;
+    own->upper_tag = shadow_upper_tag(vcpu, own->root);
     vcpu->changed &= (uint8_t)~VCPU_VIEW;
     if (vcpu->mode == VMODE_U && own->fault_gva != SHADOW_NO_FAULT)
-        expect_retry(vcpu);
+        shadow_retry(vcpu);
 }
 
 HOT bool shadow_view_holds(const struct vcpu *vcpu)

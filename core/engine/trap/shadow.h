@@ -101,6 +101,7 @@ struct pool_page {
     uint8_t taken_up;
     uint16_t credit;
     bool code;
+    bool fixed; /* as a table: all in it and below it is the VMM's own (shadow_put_fixed()) */
 };
 
 /* What the engine keeps for the VM: vm->engine_state. */
@@ -167,6 +168,10 @@ void shadow_init(struct vm *vm, const struct engine_memory *memory, uint64_t *us
  * leaves a vcpu without a root (trap_vcpu.root): this is how it gets one again, at the latest
  * before it goes on. */
 void shadow_select(struct vcpu *vcpu);
+
+/* The guest is back in a process, after one of its own had a page fault (trap_vcpu.fault_gva) that
+ * the kernel may have mended: then the page is filled before it is asked for. */
+void shadow_retry(struct vcpu *vcpu);
 
 /* Answers a page fault of the guest at gva. */
 enum shadow_answer {

@@ -79,12 +79,13 @@ static void dig_up(struct vm *vm)
     uint32_t page = (uint32_t)(shadow->buried >> LEVEL_BITS) - 1;
     unsigned level = shadow->buried & ((1u << LEVEL_BITS) - 1);
     uint64_t *table = (uint64_t *)(shadow->pool.base + ((uint64_t)page << PAGE_SHIFT));
-    uint64_t *entry = table;
+    struct shadow_groups groups = {shadow->page[page].groups, 0, 0};
     shadow->buried = shadow->page[page].origin;
-    for (uint64_t bits = shadow->page[page].groups; bits; bits >>= 1, entry += 8) {
-        for (unsigned i = 0; i < 8 && (bits & 1); i++) {
-            uint64_t pte = entry[i];
-            entry[i] = 0;
+    while (shadow_next_group(&groups)) {
+        uint64_t *entry = table + 8ul * groups.group;
+        for (const uint64_t *end = entry + 8; entry < end; entry++) {
+            uint64_t pte = *entry;
+            *entry = 0;
             if (shadow_is_leaf(pte))
                 count(vm, pte, level, -1);
             else if (pte)
@@ -103,6 +104,7 @@ void *shadow_take(struct vm *vm)
     void *page = pool_take(&shadow->pool);
     if (page) {
         shadow->page[pool_index(&shadow->pool, page)].code = false;
+        shadow->page[pool_index(&shadow->pool, page)].fixed = false;
         shadow->page[pool_index(&shadow->pool, page)].taken_up = 0;
     }
     return page;

@@ -96,6 +96,8 @@ static uint64_t *table_for(struct vcpu *vcpu, struct shadow_root *root,
             shadow_mark(shadow, entry);
         }
         table = shadow_table_of(*entry);
+        bool *fixed = &shadow->page[pool_index(&shadow->pool, table)].fixed;
+        *fixed = shadow_is_fixed(vm, page->pte) && (fresh || *fixed);
         note_origin(shadow, entry, table, level, page, fresh);
         shadow->page[pool_index(&shadow->pool, table)].credit = SHADOW_CREDIT;
         in_shared |= top && (*entry & PTE_SHARED);

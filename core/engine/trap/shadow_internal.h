@@ -110,6 +110,32 @@ static inline void shadow_mark(struct shadow *shadow, const uint64_t *entry)
     shadow->page[pool_index(&shadow->pool, entry)].groups |= 1ul << ((uint64_t)entry / 64 % 64);
 }
 
+/* The groups of a table that are to be looked at, from the first on: {pool_page.groups}. */
+struct shadow_groups {
+    uint64_t bits; /* of those that follow */
+    unsigned next; /* the group of bit 0 */
+    unsigned group;
+};
+
+/* The next one is in groups->group. False: there is none. */
+static inline bool shadow_next_group(struct shadow_groups *groups)
+{
+    uint64_t bits = groups->bits;
+    unsigned group = groups->next;
+    if (!bits)
+        return false;
+    if (!(bits & 1)) {
+        for (; !(bits & 0xff); bits >>= 8)
+            group += 8;
+        for (; !(bits & 1); bits >>= 1)
+            group++;
+    }
+    groups->group = group;
+    groups->next = group + 1;
+    groups->bits = bits >> 1;
+    return true;
+}
+
 /* What one root, or the shared table, may show: the shadow's rights follow from it and the guest's
  * entry. */
 struct shadow_lens {
@@ -135,6 +161,34 @@ static inline bool shadow_in_view(const struct shadow_lens *lens, uint64_t pte)
     if (lens->bare || lens->view == VIEW_KERNEL_SUM)
         return true;
     return (lens->view == VIEW_USER) == ((pte & PTE_U) != 0);
+}
+
+/* A root of the current space for this view, with MXR clear, if it can be entered as it is; else
+ * null, and shadow_select() sees to it. */
+static inline struct shadow_root *shadow_ready_root(const struct vcpu *vcpu, enum shadow_view view)
+{
+    struct shadow_space *space = trap_of(vcpu)->space;
+    if (!space || !space->used || space->stale || space->satp != vcpu->csr.satp)
+        return NULL;
+    struct shadow_root *root = &space->root[shadow_root_index(view, false)];
+    return root->table ? root : NULL;
+}
+
+/* The guest goes on in this root. */
+static inline void shadow_install(struct vcpu *vcpu, struct shadow_root *root)
+{
+    struct stats_memory *stats = shadow_of(vcpu->vm)->stats;
+    trap_of(vcpu)->root = root;
+    trap_of(vcpu)->satp = root->satp;
+    stats->root_switches++;
+    stats->tlb_flushes++;
+}
+
+/* trap_vcpu.upper_tag in a root. */
+static inline uint64_t shadow_upper_tag(const struct vcpu *vcpu, const struct shadow_root *root)
+{
+    uint64_t satp = vcpu->csr.satp;
+    return root->table[511] & PTE_SHARED ? satp >> SATP_MODE_SHIFT : satp;
 }
 
 /* What a leaf of RAM that is not patched lets the guest do: R, W, X, and PTE_COUNTED if that is

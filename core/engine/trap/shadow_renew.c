@@ -126,7 +126,8 @@ static bool may_compare(const struct renewal *renewal, const uint64_t *table)
 
 /* A fence has looked at so many groups of a table; if they held leaves, the table must prove its
  * use some day. */
-static void charge(struct renewal *renewal, const uint64_t *table, uint32_t groups, bool leaves)
+static inline void charge(struct renewal *renewal, const uint64_t *table, uint32_t groups,
+                          bool leaves)
 {
     struct shadow *shadow = shadow_of(renewal->vm);
     uint16_t *credit = &shadow->page[pool_index(&shadow->pool, table)].credit;
@@ -182,6 +183,8 @@ static inline __attribute__((always_inline)) void renew_pointer(struct renewal *
     struct shadow *shadow = shadow_of(renewal->vm);
     struct walk walk;
     uint64_t *table = shadow_table_of(*entry);
+    if (shadow->page[pool_index(&shadow->pool, table)].fixed)
+        return;
     if (!may_compare(renewal, table)) {
         put_aside(renewal, entry);
         return;
@@ -310,15 +313,12 @@ static unsigned renew_last(struct renewal *renewal, uint64_t *table, uint64_t gv
     pass.super = NULL;
     ask_guest(renewal, &pass);
     uint32_t looked = 0;
-    for (uint64_t bits = *groups, bit = 1; bits; bits >>= 1, bit <<= 1, table += 8) {
-        if (!(bits & 1))
-            continue;
-        if (!renew_group(renewal, &pass, table))
-            *groups &= ~bit;
-        looked++;
-    }
+    struct shadow_groups left = {*groups, 0, 0};
+    for (; shadow_next_group(&left); looked++)
+        if (!renew_group(renewal, &pass, table + 8ul * left.group))
+            *groups &= ~(1ul << left.group);
     if (!alone)
-        charge(renewal, pass.table, looked, true);
+        charge(renewal, table, looked, true);
     return *groups ? LEFT_VALID : 0;
 }
 
@@ -341,20 +341,18 @@ static unsigned renew_table(struct renewal *renewal, uint64_t *table, unsigned l
     pass.asked = false;
     unsigned left = 0;
     uint32_t looked = 0;
-    for (uint64_t bits = *groups, bit = 1; bits; bits >>= 1, bit <<= 1, table += 8) {
-        if (!(bits & 1))
-            continue;
+    for (struct shadow_groups some = {*groups, 0, 0}; shadow_next_group(&some); looked++) {
+        uint64_t *entry = table + 8ul * some.group;
         unsigned these = 0;
-        for (uint64_t *entry = table; entry < table + 8; entry++)
+        for (const uint64_t *end = entry + 8; entry < end; entry++)
             if (*entry)
                 these |= renew_entry(renewal, &pass, entry);
         if (!these)
-            *groups &= ~bit;
+            *groups &= ~(1ul << some.group);
         left |= these;
-        looked++;
     }
     if (!alone)
-        charge(renewal, pass.table, super ? 8 * looked : looked, left & LEFT_LEAF);
+        charge(renewal, table, super ? 8 * looked : looked, left & LEFT_LEAF);
     return left & (LEFT_VALID | LEFT_ASIDE);
 }
 

@@ -50,13 +50,12 @@ static bool drop_below(struct search *search, uint64_t *table, unsigned level)
 {
     struct shadow *shadow = shadow_of(search->vm);
     bool top = level == shadow->host_levels - 1;
-    uint64_t bits = shadow->page[pool_index(&shadow->pool, table)].groups;
-    for (unsigned i = 0; bits; i += 8, bits >>= 1) {
-        if (!(bits & 1))
-            continue;
+    struct shadow_groups groups = {shadow->page[pool_index(&shadow->pool, table)].groups, 0, 0};
+    while (shadow_next_group(&groups)) {
+        uint64_t *entry = table + 8ul * groups.group;
         if (!spend(shadow, 1))
             return false;
-        for (uint64_t *entry = table + i; entry < table + i + 8; entry++) {
+        for (const uint64_t *end = entry + 8; entry < end; entry++) {
             bool vmm = top && (entry == &table[MAP_ROOT_SLOT] || (*entry & PTE_SHARED));
             if (!*entry || vmm)
                 continue;
