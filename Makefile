@@ -9,7 +9,7 @@ $(foreach v,$(SHELLS),$(if $(filter command,$(firstword $(origin $v))),$(error t
 
 # --- Options. scripts/run explains, checks and uses them; they reach it by the environment. -------
 OPTIONS := DEVICE UART DISK DISK_MODEL GUEST ROOT KERNEL INITRD APPEND MEM MMU DISK_IMG DISK_SIZE DISK_RO DISK_ERROR WATCH EAGER RUN \
-	PATCH SHADOW PLIC ABLATE STATS QUIET TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT HTML ONCE
+	PATCH SHADOW PLIC ABLATE STATS TIMES QUIET TIMEOUT ICOUNT QEMU TRACE TRACE_MAX EVENT HTML ONCE
 # What was set on the command line, so that a misspelt option is refused and not ignored.
 export GIVEN := $(strip $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v)))
 # Other variables that are set from outside, and those of them that become part of file names in rules.
@@ -67,7 +67,7 @@ CORE_OBJS := \
 	$(addprefix core/host/,bounce.o channel.o console.o disk.o disk_request.o firmware.o fwcfg.o guard.o hart.o hold.o instret.o log.o \
 		machine.o panic.o plic.o pool.o virtio.o) \
 	$(addprefix core/vm/,csr.o emulate.o priv.o ram.o run.o stats.o timer.o vcpu.o walk.o window.o) \
-	$(addprefix core/engine/trap/,vector.o trap.o engine.o ahead.o ahead_trace.o inline.o inline_body.o inline_code.o patch.o patch_code.o shadow.o \
+	$(addprefix core/engine/trap/,vector.o trap.o engine.o ahead.o ahead_trace.o brief.o inline.o inline_body.o inline_code.o patch.o patch_code.o rights.o shadow.o \
 		shadow_drop.o shadow_fence.o shadow_fill.o shadow_page.o shadow_renew.o shadow_search.o site.o) \
 	$(addprefix core/board/,board.o device.o lines.o loader.o plic.o plicmap.o rtc.o sbi.o sbi_console.o sbi_harts.o tree.o vplic.o windows.o) \
 	$(addprefix core/observe/,control.o names.o report.o timeline.o) \

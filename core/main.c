@@ -121,6 +121,7 @@ static void init_memory(struct vm *vm, const struct boot_info *info, uint64_t fr
 static void load_guest(struct vm *vm)
 {
     struct loaded loaded;
+    vm->timed = vm->options.times;
     vm->engine->reset(vm); /* the loader is about to overwrite the code */
     if (board_reset(vm) < 0 || loader_load(vm, &loaded) < 0)
         refuse();

@@ -143,7 +143,10 @@ static int parse_line(struct vm_options *options, const char *key, char *word)
         return parse_number(key, word, &options->trace);
     if (strcmp(key, "shadow") == 0)
         return parse_shadow(word, &options->shadow);
-    if (strcmp(key, "watch") == 0) {
+    if (strcmp(key, "times") == 0) {
+        status = choose(switches, key, word, &value);
+        options->times = value;
+    } else if (strcmp(key, "watch") == 0) {
         status = choose(switches, key, word, &value);
         options->watch = value;
     } else if (strcmp(key, "eager") == 0) {

@@ -1,7 +1,7 @@
 """A live table of the run that is going on (the newest one), once a second, until it ends.
 
   scripts/stats           the table, and how much an exit of each class costs: make stats
-  scripts/stats COMMAND   send one command (stats, reset, pause, resume, quit, where, trace), print the answer:
+  scripts/stats COMMAND   send one command (stats, reset, pause, resume, quit, where, trace, times), print the answer:
                           make where, pause, resume, reset
 """
 
@@ -18,6 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 def show(lines):
     """The table, again and again."""
+    control.ask(lines, "times")
     while answer := control.ask(lines, "stats"):
         if sys.stdout.isatty():
             print("\033[H\033[2J", end="")

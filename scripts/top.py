@@ -79,6 +79,7 @@ def main():
         return 1
     lines.connection.settimeout(PATIENCE)
     try:
+        control.ask(lines, "times")
         if just_once or not (sys.stdout.isatty() and sys.stdin.isatty()):
             once(lines)
         else:

@@ -8,6 +8,10 @@
 #define ENCODE_ECALL 0x00000073u
 #define ENCODE_WFI   0x10500073u
 
+/* A cache block instruction, whose bits from 20 on say which (Zicbom, Zicboz). */
+#define ENCODE_CBO      0x0000200fu
+#define ENCODE_CBO_MASK 0x0000707fu
+
 static inline uint32_t encode_type_i(uint32_t opcode, uint32_t funct3, unsigned rd, unsigned rs1,
                                      int imm)
 {

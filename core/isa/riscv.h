@@ -111,10 +111,11 @@ enum cause {
 #define PAGE_MASK  (PAGE_SIZE - 1)
 
 /* --- senvcfg --- */
-#define SENVCFG_FIOM  (1ul << 0)
-#define SENVCFG_CBIE  (3ul << 4)
-#define SENVCFG_CBCFE (1ul << 6)
-#define SENVCFG_CBZE  (1ul << 7)
+#define SENVCFG_FIOM       (1ul << 0)
+#define SENVCFG_CBIE       (3ul << 4)
+#define SENVCFG_CBIE_FLUSH (1ul << 4) /* CBO.INVAL does what CBO.FLUSH does */
+#define SENVCFG_CBCFE      (1ul << 6)
+#define SENVCFG_CBZE       (1ul << 7)
 
 #ifdef __riscv
 #define csr_read(csr)                                                  \

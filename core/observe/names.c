@@ -128,6 +128,10 @@ static const char *const windows[EXIT_WINDOWS] = {
 static const struct name patches[] = {
     {EXIT_PATCH_LOAD, "load"},
     {EXIT_PATCH_REPAIRED, "stale site"},
+    {EXIT_PATCH_RUN_AGAIN, "run again"},
+    {EXIT_PATCH_TRAMPOLINE, "trampoline"},
+    {EXIT_PATCH_FLOAT, "FPU opened"},
+    {EXIT_PATCH_RIGHTS, "rights"},
     {0, NULL},
 };
 

@@ -94,9 +94,10 @@ static void write_row(struct report *report, const struct stats_row *row, bool f
     names_detail(report->vm, exit, detail, sizeof(detail));
     channel_printf(report->vm->host,
                    "%s{\"class\":\"%s\",\"mode\":\"%s\",\"detail\":\"%s\",\"count\":%llu,"
-                   "\"instructions\":%s,\"nanoseconds\":%llu,\"histogram\":[",
+                   "\"timed\":%llu,\"instructions\":%s,\"nanoseconds\":%llu,\"histogram\":[",
                    first ? "" : ",", names_class(exit), mode_name(stats_row_mode(row)), detail,
-                   COUNT(row->count), instructions(&report->stats, row->instructions, retired),
+                   COUNT(row->count + row->untimed), COUNT(row->count),
+                   instructions(&report->stats, row->instructions, retired),
                    nanoseconds(report->vm->host, row->ticks));
     while (buckets > 0 && row->histogram[buckets - 1] == 0)
         buckets--;
@@ -108,7 +109,7 @@ static void write_row(struct report *report, const struct stats_row *row, bool f
 /* An exit that waits and has not ended has time, and is not counted yet. */
 static bool is_empty(const struct stats_row *row)
 {
-    return row->count == 0 && row->ticks == 0;
+    return row->count == 0 && row->untimed == 0 && row->ticks == 0;
 }
 
 /* Also adds up what the rows cost; waiting, which is under WFI, is apart. */
@@ -227,6 +228,7 @@ void report_begin(struct report *report, const char *head)
     report->next = 0;
     report->vmm = report->idle = (struct report_cost){0};
     report->stats = report->vm->stats;
+    stats_list_brief(&report->stats);
     report->ticks = io_time() - report->vm->stats.begin_time;
     report->holds = stats_holds(report->vm) - report->vm->stats.begin_holds;
     for (unsigned i = 0; i < report->vm->devices; i++)

@@ -64,10 +64,21 @@ static void write_stvec(struct vcpu *vcpu, uint64_t value)
         vcpu->csr.stvec = value;
 }
 
+static void write_right(struct vcpu *vcpu, uint64_t *csr, uint64_t value)
+{
+    vcpu->changed |= (*csr != value) ? VCPU_RIGHTS : 0;
+    *csr = value;
+}
+
 /* CY, TM, IR and the machine's programmable counters. */
 static void write_scounteren(struct vcpu *vcpu, uint64_t value)
 {
-    vcpu->csr.scounteren = value & vcpu->counters;
+    write_right(vcpu, &vcpu->csr.scounteren, value & vcpu->counters);
+}
+
+static void write_senvcfg(struct vcpu *vcpu, uint64_t value)
+{
+    write_right(vcpu, &vcpu->csr.senvcfg, value & SENVCFG_WRITABLE);
 }
 
 /* WARL: a mode that is not supported leaves the whole register unchanged. */
@@ -89,7 +100,7 @@ static const struct csr csrs[256] = {
     [CSR_SIE & 0xff] = {PLAIN(sie, SIP_ALL), NULL, write_sie},
     [CSR_STVEC & 0xff] = {PLAIN(stvec, UINT64_MAX), NULL, write_stvec},
     [CSR_SCOUNTEREN & 0xff] = {PLAIN(scounteren, UINT32_MAX), NULL, write_scounteren},
-    [CSR_SENVCFG & 0xff] = {PLAIN(senvcfg, SENVCFG_WRITABLE), NULL, NULL},
+    [CSR_SENVCFG & 0xff] = {PLAIN(senvcfg, UINT64_MAX), NULL, write_senvcfg},
     [CSR_SSCRATCH & 0xff] = {PLAIN(sscratch, UINT64_MAX), NULL, NULL},
     [CSR_SEPC & 0xff] = {PLAIN(sepc, ~1ul), NULL, NULL}, /* IALIGN = 16 */
     [CSR_SCAUSE & 0xff] = {PLAIN(scause, UINT64_MAX), NULL, NULL},

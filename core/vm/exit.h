@@ -34,6 +34,7 @@ enum exit_patch {
     EXIT_PATCH_RUN_AGAIN = 3,  /* what trapped is no longer there: the guest runs what is */
     EXIT_PATCH_TRAMPOLINE = 4, /* the guest was in a trampoline, or jumped where they are */
     EXIT_PATCH_FLOAT = 5,      /* the FPU is opened */
+    EXIT_PATCH_RIGHTS = 6, /* the kernel may use more of the hart than its processes (rights.h) */
 };
 
 /* The other windows that answer (core/board/windows.c). */

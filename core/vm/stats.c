@@ -93,6 +93,14 @@ void stats_note_longest(struct stats *stats, const struct stats_longest *exit)
         stats->longest = *exit;
 }
 
+void stats_list_brief(struct stats *stats)
+{
+    static const enum exit_class classes[STATS_BRIEF] = {EXIT_SYSCALL, EXIT_SRET};
+    for (unsigned mode = 0; mode < STATS_BRIEF; mode++)
+        if (stats->brief[mode])
+            find_row(stats, id_of(exit_of(classes[mode], 0), mode))->untimed += stats->brief[mode];
+}
+
 uint64_t stats_learned(const struct stats_memory *memory)
 {
     return memory->learned_before + memory->fills + memory->prefills + memory->early_fills +

@@ -19,8 +19,9 @@ struct vm;
 #define STATS_BUCKETS 24u
 
 struct stats_row {
-    uint64_t id; /* 0: free; else exit.bits and mode << 40 */
-    uint64_t count;
+    uint64_t id;           /* 0: free; else exit.bits and mode << 40 */
+    uint64_t count;        /* of exits whose cost was taken */
+    uint64_t untimed;      /* of others: see stats_list_brief() */
     uint64_t instructions; /* retired in the VMM (M-mode's redirect is not seen from here) */
     uint64_t ticks;        /* of the time CSR */
     uint32_t histogram[STATS_BUCKETS];
@@ -56,6 +57,10 @@ struct stats_memory {
     uint64_t fixed_bytes; /* of the VMM's own memory that is not the pool */
 };
 
+/* Exits that are counted and not timed (engine/trap/brief.h), by the virtual mode that they leave.
+ * Each is of one class, without detail. */
+enum stats_brief { STATS_SYSCALL, STATS_SRET, STATS_BRIEF };
+
 /* The exit that cost most. */
 struct stats_longest {
     uint64_t instructions, ticks; /* both 0: no exit yet */
@@ -66,6 +71,7 @@ struct stats_longest {
 
 struct stats {
     struct stats_memory memory;
+    uint64_t brief[STATS_BRIEF];
     struct stats_longest longest;
     struct exit last;    /* the exit that was counted last */
     uint64_t begin_time; /* of the bracket: boot, or the last reset */
@@ -111,6 +117,9 @@ void stats_note_longest(struct stats *stats, const struct stats_longest *exit);
  * compared. Traces are not in it: few fit, and what the guest does in between takes their place; of
  * them both stretches must have built as many. */
 uint64_t stats_learned(const struct stats_memory *memory);
+
+/* Gives the exits that were not timed their rows: in a copy, for a report. */
+void stats_list_brief(struct stats *stats);
 
 /* Forgets everything counted so far, of the devices too. */
 void stats_reset(struct vm *vm);

@@ -47,15 +47,9 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t pc, uint64_t opaque)
     vcpu_resume(vcpu, pc, opaque);
 }
 
-/* sstatus's part of taking a trap into vS, and where the handler is. */
 static inline void enter_handler(struct vcpu *vcpu, uint64_t cause, uint64_t stval, uint64_t target)
 {
-    uint64_t sstatus = vcpu->csr.sstatus & ~(SSTATUS_SPIE | SSTATUS_SIE | SSTATUS_SPP);
-    if (vcpu->csr.sstatus & SSTATUS_SIE)
-        sstatus |= SSTATUS_SPIE;
-    if (vcpu->mode == VMODE_S)
-        sstatus |= SSTATUS_SPP;
-    vcpu->csr.sstatus = sstatus;
+    vcpu->csr.sstatus = vcpu_sstatus_pushed(vcpu->csr.sstatus, vcpu->mode);
     vcpu->csr.sepc = vcpu->pc;
     vcpu->csr.scause = cause;
     vcpu->csr.stval = stval;
@@ -133,8 +127,7 @@ HOT void vcpu_sret(struct vcpu *vcpu)
 {
     uint64_t sstatus = vcpu->csr.sstatus;
     enum vmode mode = sstatus & SSTATUS_SPP ? VMODE_S : VMODE_U;
-    vcpu->csr.sstatus = (sstatus & ~(SSTATUS_SPP | SSTATUS_SIE)) | SSTATUS_SPIE |
-                        (sstatus & SSTATUS_SPIE ? SSTATUS_SIE : 0);
+    vcpu->csr.sstatus = vcpu_sstatus_popped(sstatus);
     vcpu->pc = vcpu->csr.sepc;
     vcpu->changed |= VCPU_INTERRUPTS;
     if (mode != vcpu->mode)

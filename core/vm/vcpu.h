@@ -18,6 +18,7 @@ enum vcpu_change {
     VCPU_VIEW = 1,       /* mode, SUM, MXR or satp: what the guest may reach */
     VCPU_INTERRUPTS = 2, /* something that the delivery of interrupts depends on */
     VCPU_FS = 4,         /* sstatus.FS, by the guest's own write */
+    VCPU_RIGHTS = 8,     /* scounteren or senvcfg */
 };
 
 /* The virtual supervisor CSRs, as the guest wrote them and WARL left them. */
@@ -88,6 +89,22 @@ uint64_t vcpu_sip(const struct vcpu *vcpu);
 
 /* Level of the vPLIC's S-context output changed. */
 void vcpu_set_external(struct vcpu *vcpu, bool level);
+
+/* sstatus's part of taking a trap into vS from a mode, and of SRET (privileged specification,
+ * "Supervisor Status Register"). */
+static inline uint64_t vcpu_sstatus_pushed(uint64_t sstatus, enum vmode mode)
+{
+    uint64_t pushed = sstatus & ~(SSTATUS_SPIE | SSTATUS_SIE | SSTATUS_SPP);
+    if (sstatus & SSTATUS_SIE)
+        pushed |= SSTATUS_SPIE;
+    return mode == VMODE_S ? pushed | SSTATUS_SPP : pushed;
+}
+
+static inline uint64_t vcpu_sstatus_popped(uint64_t sstatus)
+{
+    uint64_t popped = (sstatus & ~(SSTATUS_SPP | SSTATUS_SIE)) | SSTATUS_SPIE;
+    return sstatus & SSTATUS_SPIE ? popped | SSTATUS_SIE : popped;
+}
 
 /* SRET, already known to be in vS. */
 void vcpu_sret(struct vcpu *vcpu);

@@ -231,12 +231,11 @@ static void lrsc(void)
 }
 
 FRAGMENT(trap_cbo, ".4byte 0x0045200f"); /* cbo.zero (a0) */
-static void cbo(enum mode mode)
+static void cbo(enum mode mode, uint64_t senvcfg)
 {
     for (unsigned i = 0; i < 32; i++)
         memory[i] = i + 1;
-    struct run run = RUN(trap_cbo, .mode = mode, .senvcfg = SENVCFG_CBZE,
-                         .a = {(uint64_t)(memory + 9)});
+    struct run run = RUN(trap_cbo, .mode = mode, .senvcfg = senvcfg, .a = {(uint64_t)(memory + 9)});
     harness_run(&run);
     expect_done(&run);
     for (unsigned i = 0; i < 32; i++)
@@ -244,22 +243,37 @@ static void cbo(enum mode mode)
 }
 static void cbo_s(void)
 {
-    cbo(MODE_S);
+    cbo(MODE_S, SENVCFG_CBZE);
+}
+static void cbo_s_locked(void)
+{
+    cbo(MODE_S, 0);
 }
 static void cbo_u(void)
 {
-    cbo(MODE_U);
+    cbo(MODE_U, SENVCFG_CBZE);
 }
 
 FRAGMENT(trap_cbo_clean, ".4byte 0x0025200f\n .4byte 0x0015200f\n .4byte 0x0005200f");
-static void cbo_flush(void)
+static void cbo_flush(enum mode mode, uint64_t senvcfg)
 {
     memory[3] = 33;
-    struct run run = RUN(trap_cbo_clean, .mode = MODE_U, .a = {(uint64_t)memory},
-                         .senvcfg = SENVCFG_CBCFE | SENVCFG_CBIE);
+    struct run run = RUN(trap_cbo_clean, .mode = mode, .a = {(uint64_t)memory}, .senvcfg = senvcfg);
     harness_run(&run);
     expect_done(&run);
     expect("memory", memory[3], 33);
+}
+static void cbo_flush_u(void)
+{
+    cbo_flush(MODE_U, SENVCFG_CBCFE | SENVCFG_CBIE);
+}
+static void cbo_flush_s_locked(void)
+{
+    cbo_flush(MODE_S, 0);
+}
+static void cbo_flush_s_other(void)
+{
+    cbo_flush(MODE_S, 1ul << 4); /* in U-mode CBO.INVAL does what CBO.FLUSH does */
 }
 
 FRAGMENT(trap_jalr_odd, "addi a0, a0, 13\n jalr a1, a0, 0\n li a2, 1\n li a2, 2");
@@ -283,7 +297,10 @@ static const struct check checks[] = {
     {"trap-lr-sc-amo-user", lrsc},
     {"trap-cbo-zero-supervisor", cbo_s},
     {"trap-cbo-zero-user", cbo_u},
-    {"trap-cbo-flush-clean-inval-user", cbo_flush},
+    {"trap-cbo-flush-clean-inval-user", cbo_flush_u},
+    {"trap-cbo-zero-supervisor-locked-for-user", cbo_s_locked},
+    {"trap-cbo-flush-clean-inval-supervisor-locked-for-user", cbo_flush_s_locked},
+    {"trap-cbo-flush-clean-inval-supervisor-inval-flushes-for-user", cbo_flush_s_other},
     {"trap-jalr-clears-bit-0", jalr_odd},
 };
 

@@ -64,7 +64,7 @@ def trident_options(options):
     return (f"mem={options.mem}\nuart={options.uart}\ndisk={options.disk}\n"
             f"disk_model={options.disk_model}\npatch={options.patch}\n"
             f"shadow={','.join(options.shadow)}\nwatch={int(options.watch)}\nplic={options.plic}\n"
-            f"eager={int(options.eager)}\n"
+            f"eager={int(options.eager)}\ntimes={int(options.times)}\n"
             f"ablate={','.join(options.ablate) or 'none'}\n"
             f"trace={options.trace_max if options.trace else 0}\n")
 

@@ -84,6 +84,7 @@ class Options:
     eager: bool = False  # PATCH=inline: a trampoline for each site, at once
     watch: bool = False  # pass-through registers trap, are counted and passed on
     stats: str | None = None
+    times: bool = False  # each exit is timed, those of system calls too
     quiet: bool = False  # without the firmware's banner and the closing table
     timeout: float | None = None
     icount: bool = False
@@ -354,6 +355,7 @@ def parse_run(options, env):
     options.icount = flag("ICOUNT", env.get("ICOUNT"))
     options.quiet = flag("QUIET", env.get("QUIET"))
     options.stats = env.get("STATS") or None
+    options.times = flag("TIMES", env.get("TIMES") or ("1" if options.stats else ""))
     check_writable("STATS", options.stats)
     parse_trace(options, env)
     if env.get("TIMEOUT"):

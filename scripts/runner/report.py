@@ -30,20 +30,21 @@ def number(value):
 
 
 def table(statistics, counted=True):
-    """The summary in 80 columns: exits by class, devices, memory.
+    """The summary in 80 columns: exits by class, devices, memory. A class with exits that were not timed has the mean
+    of the others, and no share.
     counted: QEMU counted instructions (ICOUNT=1); otherwise its instruction counter is a clock."""
     each = "instructions each" if counted else "ns each"
     lines = [f"{'exit class':<14}{'count':>14}{each:>20}{'share of time':>16}"]
     classes = {}
     for row in statistics.get("exits", []):
-        total = classes.setdefault(row["class"], [0, 0, 0])
-        for i, key in enumerate(("count", "instructions", "nanoseconds")):
+        total = classes.setdefault(row["class"], [0, 0, 0, 0])
+        for i, key in enumerate(("count", "timed", "instructions", "nanoseconds")):
             total[i] += row.get(key) or 0  # null: instructions that nobody counted
-    spent = max(sum(total[2] for total in classes.values()), 1)
-    for name, (count, instructions, nanoseconds) in sorted(classes.items(), key=lambda c: -c[1][0]):
-        cost = (instructions if counted else nanoseconds) // max(count, 1)
-        lines.append(f"{name:<14}{number(count):>14}{number(cost):>20}"
-                     f"{100 * nanoseconds / spent:>14.1f} %")
+    spent = max(sum(total[3] for total in classes.values()), 1)
+    for name, (count, timed, instructions, nanoseconds) in sorted(classes.items(), key=lambda c: -c[1][0]):
+        cost = number((instructions if counted else nanoseconds) // timed) if timed else "-"
+        share = f"{100 * nanoseconds / spent:.1f} %" if timed == count else "-"
+        lines.append(f"{name:<14}{number(count):>14}{cost:>20}{share:>16}")
     longest = statistics.get("longest")
     if longest:
         cost = longest["instructions"] if counted else longest["nanoseconds"]

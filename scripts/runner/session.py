@@ -28,6 +28,8 @@ DONE = rb"^trident-run %s: done$"
 BLAMED = rb"^(?:trident-run(?: %s)?|shell): ('.*' ended with status \d+)"  # of our own guest too; for a sentence only
 BLAMED_MAX, BLAMED_LENGTH = 8, 200
 PR_SET_PDEATHSIG = 1
+PAGE = 4096
+ENTRIES = ("trap_entry", "trap_brief_entry", "trap_observed_entry")  # of the VMM: its stvec is one of them
 TAIL_MAX = 4096  # bytes of an unfinished line that are read along: its beginning
 CLIENT_PATIENCE = 1  # seconds
 BY_HAND = "host-qmp-quit"  # somebody told QEMU to end
@@ -276,7 +278,8 @@ class Session:
             # Trident is linked at 0 and moves itself; the host's stvec shows where to.
             text = report.output_of("riscv64-unknown-elf-nm", "-n", machine.TRIDENT_ELF)
             symbols = report.Symbols(text or "")
-            symbols = symbols.moved(registers.get("stvec", 0) - symbols.address("trap_entry"))
+            moved = [registers.get("stvec", 0) - symbols.address(name) for name in ENTRIES]
+            symbols = symbols.moved(next((offset for offset in moved if offset % PAGE == 0), 0))
             who = "the VMM"
         elif RAM_BASE <= pc < RAM_BASE + FIRMWARE:
             who, symbols = "the firmware", report.Symbols("")

@@ -13,7 +13,7 @@ marker_LD := $(image_LD)
 # Where firmware is: it would start in machine mode.
 machine_LD := -Wl,--defsym=bare_base=0x80000000
 BARE_CASES += $(addprefix stuck-,0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
-BARE_CASES += dma-2
+BARE_CASES += cheap-2 cheap-3 dma-2
 BARE_CASES += floodconsole-2 flooddisk-2 floodahci-2 floodfence-2 floodmarks-2
 BARE_FILES := $(filter-out tests/guests/bare.c,$(wildcard tests/guests/*.c))
 BARE_NAMES := $(BARE_FILES:tests/guests/%.c=%) $(BARE_CASES)

@@ -41,16 +41,16 @@ def calls(row):
 
 
 def test_inline():
-    """A system call's two traps are two calls of trap_handle, and two changes of root."""
+    """A system call's two traps are two brief exits, and two changes of root."""
     rows, output = attribute("page_fault null_syscall", PATCH="inline")
     assert set(rows) == {"null_syscall", "page_fault"}
     for row in rows.values():
         check_sums(row)
     row = rows["null_syscall"]
     assert row["parts"]["trampolines"] > row["n"] and row["parts"]["user"] > row["n"]
-    assert calls(row)["trap_handle"] == pytest.approx(2, abs=0.2)
+    assert calls(row)["trap_brief"] == pytest.approx(2, abs=0.2)
     assert row["tlb_flushes"] == pytest.approx(2, abs=0.2)
-    assert "trap_handle" in output and "core/engine/trap/trap.c" in output
+    assert "trap_brief" in output and "core/engine/trap/brief.c" in output
 
 
 def test_off():

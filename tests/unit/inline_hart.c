@@ -86,6 +86,12 @@ uint64_t walk_guest(struct vm *of, const struct walk_mode *mode, uint64_t gva, e
     return CAUSE_LOAD_PAGE;
 }
 
+const uint64_t *walk_table(struct vm *of, uint64_t satp, uint64_t gva, unsigned level, bool *global)
+{
+    (void)of, (void)satp, (void)gva, (void)level, (void)global;
+    return unexpected();
+}
+
 uint64_t vcpu_sip(const struct vcpu *of)
 {
     (void)of;

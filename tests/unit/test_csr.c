@@ -218,7 +218,9 @@ static void one_access(unsigned csr)
     bool may_unmask = (csr == CSR_SSTATUS && (now & ~old & 2)) || csr == CSR_SIE ||
                       csr == CSR_SIP || csr == CSR_STIMECMP;
     bool fs = csr == CSR_SSTATUS && ((old ^ now) & SSTATUS_FS);
+    bool rights = (csr == CSR_SCOUNTEREN || csr == CSR_SENVCFG) && old != now;
     assert_int_equal((vcpu->changed & VCPU_VIEW) != 0, view);
+    assert_int_equal((vcpu->changed & VCPU_RIGHTS) != 0, rights);
     assert_int_equal((vcpu->changed & VCPU_FS) != 0, fs);
     if (may_unmask)
         assert_true(vcpu->changed & VCPU_INTERRUPTS);

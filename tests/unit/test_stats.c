@@ -89,7 +89,9 @@ static void names(void **state)
         {EXIT_INTERRUPT, 5, "timer"},
         {EXIT_PATCH, EXIT_PATCH_LOAD, "load"},
         {EXIT_PATCH, EXIT_PATCH_REPAIRED, "stale site"},
-        {EXIT_PATCH, EXIT_PATCH_RUN_AGAIN, "other 3"},
+        {EXIT_PATCH, EXIT_PATCH_RUN_AGAIN, "run again"},
+        {EXIT_PATCH, EXIT_PATCH_RIGHTS, "rights"},
+        {EXIT_PATCH, 1, "other 1"},
         {EXIT_NONE, 0, "rest"},
         {EXIT_CLASSES, 0, "rest"},
         {255, 0, "rest"},
@@ -114,6 +116,29 @@ static void waiting_is_added(void **state)
     assert_int_equal(total(stats), 1);
     for (unsigned i = 0; i < STATS_ROWS; i++)
         assert_true(stats->rows[i].count == 0 || stats->rows[i].ticks == 42);
+}
+
+/* What was counted and not timed has its rows, beside what was timed. */
+static void brief_is_listed(void **state)
+{
+    struct bench *bench = *state;
+    struct stats *stats = &bench->vm.stats;
+    unsigned rows = 0;
+    stats_exit(stats, exit_of(EXIT_SRET, 0), VMODE_S, 5, 2);
+    stats->brief[STATS_SYSCALL] = 7;
+    stats->brief[STATS_SRET] = 6;
+    stats_list_brief(stats);
+    for (unsigned i = 0; i < STATS_ROWS; i++) {
+        const struct stats_row *row = &stats->rows[i];
+        if (!row->id)
+            continue;
+        bool call = exit_class(stats_row_exit(row)) == EXIT_SYSCALL;
+        rows++;
+        assert_int_equal(row->untimed, call ? 7 : 6);
+        assert_int_equal(row->count, call ? 0 : 1);
+        assert_int_equal(stats_row_mode(row), call ? VMODE_U : VMODE_S);
+    }
+    assert_int_equal(rows, 2);
 }
 
 static void reset_forgets(void **state)
@@ -141,8 +166,8 @@ static void reset_forgets(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(adds_up), TEST(histogram_ends),   TEST(overflow),
-        TEST(names),   TEST(waiting_is_added), TEST(reset_forgets),
+        TEST(adds_up),          TEST(histogram_ends),  TEST(overflow),      TEST(names),
+        TEST(waiting_is_added), TEST(brief_is_listed), TEST(reset_forgets),
     };
     return cmocka_run_group_tests_name("statistics", tests, NULL, NULL);
 }

@@ -164,7 +164,7 @@ static void waiting_is_told_while_it_lasts(void **state)
     stats_waited(&vm->stats, VMODE_S, 900);
     now = 1000;
     report_send(&bench->report, "mark", 0);
-    assert_sent("{\"class\":\"wfi\",\"mode\":\"vS\",\"detail\":\"wfi\",\"count\":0,"
+    assert_sent("{\"class\":\"wfi\",\"mode\":\"vS\",\"detail\":\"wfi\",\"count\":0,\"timed\":0,"
                 "\"instructions\":0,\"nanoseconds\":90000,\"histogram\":[]}");
     assert_sent("\"vmm\":{\"instructions\":0,\"nanoseconds\":1000}");
     assert_sent("\"idle\":{\"instructions\":0,\"nanoseconds\":90000}");
@@ -182,8 +182,8 @@ static void clock_is_no_count(void **state)
     stats_note_longest(&vm->stats, &(struct stats_longest){.instructions = 123456, .ticks = 1});
     report_send(&bench->report, "poweroff", 0);
     assert_string_equal(accept_value(sent), "\n");
-    assert_sent(
-        "\"count\":1,\"instructions\":null,\"nanoseconds\":100,\"histogram\":[0,0,0,0,0,0,1]");
+    assert_sent("\"count\":1,\"timed\":1,\"instructions\":null,\"nanoseconds\":100,\"histogram\":["
+                "0,0,0,0,0,0,1]");
     assert_sent("\"pc\":\"0x0\",\"instructions\":null,\"nanoseconds\":100");
     assert_sent("\"vmm\":{\"instructions\":null,");
     assert_sent("\"idle\":{\"instructions\":null,");

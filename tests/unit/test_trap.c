@@ -248,17 +248,26 @@ static void test_prepare(void **state)
 
 #define NOT_WRITTEN 0x77ul
 
+#define ALL (SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE)
+
 static const struct {
     const char *name;
-    bool user, before; /* the hart has it already */
+    bool user, before;   /* the hart has it already */
+    uint32_t more, left; /* own.more_rights, before and after */
+    uint64_t given;      /* to vU, of cache block instructions */
     uint64_t scounteren, senvcfg;
 } modes[] = {
-    {"vU: what the guest and the firmware give", true, false, 5, SENVCFG_CBZE},
-    {"vS: everything", false, false, 0xffffffff, SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE},
-    {"vU again", true, true, 5, SENVCFG_CBZE},
+    {"vU: what the guest and the firmware give", true, false, 0, 0, SENVCFG_CBZE, 5, SENVCFG_CBZE},
+    {"vS: the same", false, false, 0, 0, SENVCFG_CBZE, 5, SENVCFG_CBZE},
+    {"vS needs more: everything", false, false, 8, 7, SENVCFG_CBZE, 0xffffffff, ALL},
+    {"and no longer", false, false, 1, 0, SENVCFG_CBZE, 5, SENVCFG_CBZE},
+    {"vU while vS needs more", true, false, 8, 7, SENVCFG_CBZE, 5, SENVCFG_CBZE},
+    {"vU again", true, true, 0, 0, SENVCFG_CBZE, 5, SENVCFG_CBZE},
+    {"vS, CBO.INVAL is CBO.FLUSH in vU", false, false, 0, 1000, SENVCFG_CBIE_FLUSH, 0xffffffff,
+     ALL},
 };
 
-static void test_open_hart(void **state)
+static void test_rights(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < ROWS(modes); i++) {
@@ -266,12 +275,14 @@ static void test_open_hart(void **state)
         rig.vcpu.mode = modes[i].user ? VMODE_U : VMODE_S;
         rig.vcpu.csr.scounteren = 1;
         rig.vcpu.counters_given = 4;
-        rig.vcpu.csr.senvcfg = SENVCFG_CBZE;
+        rig.vcpu.csr.senvcfg = modes[i].given;
+        parts_state.own.more_rights = modes[i].more;
         hart_csr[CSR_SCOUNTEREN] = hart_csr[CSR_SENVCFG] = NOT_WRITTEN;
         rig.hart->scounteren = modes[i].before ? modes[i].scounteren : 0;
         rig.hart->senvcfg = modes[i].before ? modes[i].senvcfg : 0;
         rig.vcpu.changed = VCPU_VIEW;
         trap_prepare(&rig.vcpu);
+        rig_equal(parts_state.own.more_rights, modes[i].left);
         rig_equal(rig.hart->scounteren, modes[i].scounteren);
         rig_equal(rig.hart->senvcfg, modes[i].senvcfg);
         rig_equal(hart_csr[CSR_SCOUNTEREN], modes[i].before ? NOT_WRITTEN : modes[i].scounteren);
@@ -316,6 +327,31 @@ static void test_go_on(void **state)
     }
 }
 
+/* A handler that is known to begin with a swap has that done, and nothing runs ahead. */
+static void test_handler_begins(void **state)
+{
+    static const struct parts answers = {.inlines = true};
+    (void)state;
+    for (unsigned known = 0; known < 2; known++) {
+        parts_row("a handler begins", &answers);
+        rig.vm.options.patch = PATCH_INLINE;
+        rig.vcpu.mode = VMODE_U;
+        rig.vcpu.changed = VCPU_INTERRUPTS;
+        rig.vcpu.csr.sip = rig.vcpu.csr.sie = SIP_SSIP;
+        rig.vcpu.csr.sscratch = 0x4711;
+        rig.vcpu.x[4] = 0x1234;
+        parts_state.shadow.code_epoch = 5;
+        parts_state.own.swaps = (struct trap_known){RIG_STVEC, 0, known ? 5 : 4, 4, 4};
+        parts_trap(TIMER, 0);
+        rig_equal(rig.vcpu.pc, known ? RIG_STVEC + 4 : RIG_STVEC);
+        rig_equal(rig.vcpu.x[4], known ? 0x4711 : 0x1234);
+        rig_equal(rig.vcpu.csr.sscratch, known ? 0x1234 : 0x4711);
+        rig_calls(known ? "run_interrupt 5; shadow_select 1; inline_show_fs; inline_push_page"
+                        : "run_interrupt 5; shadow_select 1; inline_show_fs; ahead_run; "
+                          "inline_push_page");
+    }
+}
+
 static void change_view(void)
 {
     rig.vcpu.changed |= VCPU_VIEW;
@@ -347,7 +383,8 @@ int main(void)
         cmocka_unit_test(test_float),
         cmocka_unit_test(test_follow),
         cmocka_unit_test(test_prepare),
-        cmocka_unit_test(test_open_hart),
+        cmocka_unit_test(test_rights),
+        cmocka_unit_test(test_handler_begins),
         cmocka_unit_test(test_go_on),
         cmocka_unit_test(test_settled),
     };

@@ -63,6 +63,22 @@ static void test_plain(void **state)
     check_rows(plain, ROWS(plain), PARTS_STVAL);
 }
 
+/* Where trampolines are, the guest may have a page of its kernel's own behind them. */
+static const struct row behind[] = {
+    {"load", LOAD, WITH(.gives_way = true), "inline_give_way", EXIT_SHADOW_FILL, LOAD},
+    {"store", STORE, WITH(.gives_way = true), "inline_give_way", EXIT_SHADOW_FILL, STORE},
+    {"nothing is behind", LOAD, WITH(.answer = SHADOW_GUEST),
+     "inline_give_way; shadow_fault load; sync", EXIT_GUEST_FAULT, LOAD},
+    {"fetch", FETCH, WITH(.gives_way = true), "shadow_fault fetch", EXIT_SHADOW_FILL, FETCH},
+};
+
+static void test_behind(void **state)
+{
+    (void)state;
+    check_rows(behind, ROWS(behind), 0x1040);
+    check_rows(plain, 2, INLINE_LOW); /* the first address behind them */
+}
+
 /* --- CBO: faults as a store, and is permitted where a load is --- */
 
 static const struct row cbos[] = {
@@ -195,7 +211,7 @@ static void test_no_virtual_csrs(void **state)
     parts_row("low", &answers);
     rig.vm.options.patch = PATCH_OFF;
     parts_trap(LOAD, 0x100);
-    rig_calls(PULL DEVICE PUSH);
+    rig_calls(PULL "inline_give_way; " DEVICE PUSH);
 }
 
 /* --- Code whose copy is execute-only --- */
@@ -261,11 +277,11 @@ static void test_without_sum(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),           cmocka_unit_test(test_cbo),
-        cmocka_unit_test(test_device),          cmocka_unit_test(test_virtual_csrs),
-        cmocka_unit_test(test_device_more),     cmocka_unit_test(test_copy),
-        cmocka_unit_test(test_without_sum),     cmocka_unit_test(test_user),
-        cmocka_unit_test(test_no_virtual_csrs),
+        cmocka_unit_test(test_plain),        cmocka_unit_test(test_behind),
+        cmocka_unit_test(test_cbo),          cmocka_unit_test(test_device),
+        cmocka_unit_test(test_virtual_csrs), cmocka_unit_test(test_device_more),
+        cmocka_unit_test(test_copy),         cmocka_unit_test(test_without_sum),
+        cmocka_unit_test(test_user),         cmocka_unit_test(test_no_virtual_csrs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

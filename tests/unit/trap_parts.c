@@ -151,6 +151,12 @@ bool shadow_may_reach(const struct vcpu *vcpu)
     return parts.may_reach;
 }
 
+void shadow_retry(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    rig_note("shadow_retry");
+}
+
 void shadow_reach_user(struct vcpu *vcpu)
 {
     (void)vcpu;
@@ -181,6 +187,13 @@ void inline_map_low(struct vcpu *vcpu)
 {
     (void)vcpu;
     rig_note("inline_map_low");
+}
+
+bool inline_give_way(struct vcpu *vcpu, uint64_t gva)
+{
+    rig_equal(gva, trap_of(vcpu)->stval);
+    rig_note("inline_give_way");
+    return parts.gives_way;
 }
 
 bool inline_has_low(const struct vcpu *vcpu)

@@ -23,6 +23,7 @@
 #define CODE_FLD       0x04053587u
 #define CODE_CBO_CLEAN 0x0015200fu
 #define CODE_CBO_ZERO  0x0045200fu
+#define CODE_RDTIME    0xc0102573u
 
 /* What the parts answer. */
 struct parts {
@@ -44,6 +45,7 @@ struct parts {
     bool maps;     /* inline_may_map() */
     uint32_t form; /* inline_form() */
     bool low;      /* inline_has_low() */
+    bool gives_way;
     enum inline_finished finished;
     uint64_t finished_pc; /* where the vcpu is then; 0: as before */
 

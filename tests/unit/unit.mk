@@ -71,14 +71,18 @@ vplic_random_SOURCES   := $(vplic_SOURCES)
 # Of the core with the neighbours replaced: tests/unit/rig.h.
 RIG := tests/unit/rig.c tests/unit/hart.c
 VCPU := $(addprefix core/vm/,vcpu.c timer.c) core/host/hart.c
+control_SOURCES        := $(RIG) core/observe/control.c
 run_SOURCES            := $(RIG) $(VCPU) $(addprefix core/vm/,run.c stats.c)
 window_SOURCES         := $(RIG) core/vm/window.c
 emulate_SOURCES        := $(RIG) $(VCPU) $(addprefix core/vm/,emulate.c window.c walk.c ram.c)
 priv_SOURCES           := $(RIG) $(VCPU) $(addprefix core/vm/,priv.c csr.c) \
 	$(addprefix core/isa/,decode.c decode_compressed.c)
-TRAP := $(RIG) $(VCPU) core/engine/trap/trap.c core/vm/stats.c tests/unit/trap_parts.c \
+TRAP := $(RIG) $(VCPU) $(addprefix core/engine/trap/,trap.c brief.c rights.c) core/vm/stats.c \
+	tests/unit/trap_parts.c \
 	$(addprefix core/isa/,decode.c decode_compressed.c)
 trap_SOURCES           := $(TRAP)
+brief_SOURCES          := $(RIG) $(VCPU) $(addprefix core/engine/trap/,brief.c rights.c inline.c) \
+	$(addprefix core/isa/,decode.c decode_compressed.c)
 trap_code_SOURCES      := $(TRAP)
 trap_fault_SOURCES     := $(TRAP)
 sbi_calls_SOURCES      := $(RIG) core/board/sbi.c core/vm/timer.c core/host/hart.c

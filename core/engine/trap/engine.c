@@ -11,8 +11,10 @@
 #include <string.h>
 
 #include "engine/trap/ahead.h"
+#include "engine/trap/brief.h"
 #include "engine/trap/inline.h"
 #include "engine/trap/patch.h"
+#include "engine/trap/rights.h"
 #include "engine/trap/shadow.h"
 #include "engine/trap/site.h"
 #include "engine/trap/trap.h"
@@ -70,11 +72,15 @@ static void reset(struct vm *vm)
         memset(own->site, 0, SITES * sizeof(*own->site));
         own->fault_gva = SHADOW_NO_FAULT;
         inline_reset(vcpu);
+        brief_start(vcpu);
+        rights_reset(vcpu);
     }
 }
 
 static _Noreturn void run(struct vcpu *vcpu)
 {
+    if (trap_of(vcpu)->brief)
+        csr_write(CSR_STVEC, (uint64_t)trap_brief_entry);
     vcpu->changed |= VCPU_VIEW;
     trap_prepare(vcpu);
     inline_push(vcpu);

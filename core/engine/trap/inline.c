@@ -114,16 +114,31 @@ static void hide_entries(struct vcpu *vcpu)
 
 /* --- Conflicts with the guest's own use --- */
 
-/* Whether the guest's tables have a page at gva that its kernel sees; user pages only if user is
- * set. */
-static bool guest_maps(struct vcpu *vcpu, uint64_t gva, bool user)
+/* Whether the guest's tables have a page at gva. */
+static bool guest_maps(struct vcpu *vcpu, uint64_t gva, struct walk *walk)
 {
     struct walk_mode mode = {
         .satp = vcpu->csr.satp, .sum = true, .mxr = true, .probe = true, /* any leaf */
     };
+    return walk_guest(vcpu->vm, &mode, gva, ACCESS_LOAD, walk) == 0;
+}
+
+/* Whether the guest's kernel may use a page where trampolines are, so that it would be missed. One
+ * that is no code lies behind them as a guard page may, until it is used (inline_give_way()). */
+static bool low_is_missed(struct vcpu *vcpu)
+{
+    uint64_t wanted = trap_of(vcpu)->inlined->low_used ? PTE_R | PTE_X : PTE_X;
     struct walk walk;
-    return walk_guest(vcpu->vm, &mode, gva, ACCESS_LOAD, &walk) == 0 &&
-           (user || !(walk.pte & PTE_U));
+    bool global;
+    const uint64_t *table = walk_table(vcpu->vm, vcpu->csr.satp, 0, 0, &global);
+    if (!table) /* a superpage, or nothing */
+        return guest_maps(vcpu, 0, &walk) && !(walk.pte & PTE_U);
+    for (unsigned i = 0; i < INLINE_PAGES; i++) {
+        uint64_t pte = __atomic_load_n(&table[i], __ATOMIC_RELAXED);
+        if ((pte & PTE_V) && (pte & wanted) && !(pte & PTE_U))
+            return true;
+    }
+    return false;
 }
 
 /* Inlined code would act on the guest's own pages, or would no longer: all copies are made anew. */
@@ -131,10 +146,10 @@ static void change(struct vcpu *vcpu, bool lost, bool low_lost)
 {
     struct inlined *inlined = trap_of(vcpu)->inlined;
     bool less = lost > inlined->lost || low_lost > inlined->low_lost;
-    if (!less && inlined->losses >= LOSSES_MAX && !vcpu->vm->options.eager)
-        return; /* back and forth is dear */
-    inlined->lost = lost;
-    inlined->low_lost = low_lost;
+    /* Back and forth is dear, and so is half of it. */
+    inlined->given_up = !less && inlined->losses >= LOSSES_MAX && !vcpu->vm->options.eager;
+    inlined->lost = lost || inlined->given_up;
+    inlined->low_lost = low_lost || inlined->given_up;
     inlined->losses += less;
     vcpu->vm->stats.memory.inline_lost += less;
     offer_low(vcpu);
@@ -147,40 +162,39 @@ static void change(struct vcpu *vcpu, bool lost, bool low_lost)
 RARE static void check_conflicts(struct vcpu *vcpu)
 {
     struct inlined *inlined = trap_of(vcpu)->inlined;
+    struct walk walk;
     inlined->check = false;
     inlined->space_epoch = shadow_of(vcpu->vm)->space_epoch;
     bool bare = vcpu_is_bare(vcpu); /* no memory is there */
-    bool top = !bare && guest_maps(vcpu, INLINE_TOP, true), low = top;
-    for (uint64_t gva = 0; gva < INLINE_LOW && !low && !bare; gva += PAGE_SIZE)
-        low = guest_maps(vcpu, gva, false);
+    bool top = !bare && guest_maps(vcpu, INLINE_TOP, &walk);
+    bool low = top || (!bare && low_is_missed(vcpu));
     if (top != inlined->lost || low != inlined->low_lost)
         change(vcpu, top, low);
 }
 
-/* --- In and out --- */
-
-/* What trampolines change in sstatus without the VMM: SUM only towards what the root permits
- * anyway. */
-static uint64_t guarded(const struct vcpu *vcpu)
+bool inline_give_way(struct vcpu *vcpu, uint64_t gva)
 {
-    uint64_t free = SSTATUS_FS | SSTATUS_SPIE | SSTATUS_SPP;
-    if (!shadow_reaches_user(vcpu))
-        free |= SSTATUS_SUM;
-    return ~free << 1;
+    struct inlined *inlined = trap_of(vcpu)->inlined;
+    struct walk walk;
+    if (!inline_has_low(vcpu) || vcpu_is_bare(vcpu) || !guest_maps(vcpu, gva, &walk) ||
+        (walk.pte & PTE_U))
+        return false;
+    inlined->low_used = true;
+    check_conflicts(vcpu);
+    return true;
 }
+
+/* --- In and out --- */
 
 HOT void inline_pull_page(struct vcpu *vcpu)
 {
     const struct inline_page *page = &trap_of(vcpu)->inlined->page;
     struct vcsr *csr = &vcpu->csr;
     uint64_t changed = csr->sstatus ^ page->sstatus;
-    csr->sstatus = (page->sstatus & VCSR_SSTATUS & ~SSTATUS_SIE) | (page->sie & SSTATUS_SIE);
+    csr->sstatus = inline_sstatus(page);
     if ((changed & SSTATUS_MXR) || ((changed & SSTATUS_SUM) && shadow_reaches_user(vcpu)))
         vcpu->changed |= VCPU_VIEW; /* against the rules */
-    csr->sepc = page->sepc & ~1ul;
-    csr->sscratch = page->sscratch;
-    csr->scause = page->scause;
-    csr->stval = page->stval;
+    inline_pull_plain(csr, page);
 }
 
 HOT void inline_push_page(struct vcpu *vcpu)
@@ -190,18 +204,7 @@ HOT void inline_push_page(struct vcpu *vcpu)
         check_conflicts(vcpu);
     if (inlined->float_open)
         hide_entries(vcpu); /* this may be another root than before */
-    struct inline_page *page = &inlined->page;
-    const struct vcsr *csr = &vcpu->csr;
-    page->sie = csr->sstatus & SSTATUS_SIE;
-    page->sscratch = csr->sscratch;
-    page->scause = csr->scause;
-    page->stval = csr->stval;
-    page->sepc = csr->sepc;
-    page->stvec = csr->stvec;
-    page->satp = csr->satp;
-    page->sstatus = csr_sstatus(vcpu) & ~SSTATUS_SIE;
-    page->guarded = guarded(vcpu);
-    page->pending = vcpu_sip(vcpu) & csr->sie;
+    inline_write_page(vcpu, shadow_reaches_user(vcpu), vcpu_sip(vcpu) & vcpu->csr.sie);
 }
 
 enum inline_finished inline_finish(struct vcpu *vcpu)
@@ -215,11 +218,6 @@ enum inline_finished inline_finish(struct vcpu *vcpu)
 }
 
 /* --- FS --- */
-
-static void show(struct trap_vcpu *own, uint64_t fs)
-{
-    own->sstatus = (own->sstatus & ~SSTATUS_FS) | (fs & SSTATUS_FS);
-}
 
 HOT void inline_show_fs(struct vcpu *vcpu)
 {
@@ -236,7 +234,7 @@ HOT void inline_show_fs(struct vcpu *vcpu)
     }
     own->fs_hidden = inlined && kernel && !inlined->lost && !inlined->low_lost &&
                      !inlined->float_open;
-    show(own, own->fs_hidden ? 0 : fs);
+    trap_show_fs(own, own->fs_hidden ? 0 : fs);
 }
 
 bool inline_open_float(struct vcpu *vcpu)

@@ -15,9 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/trap/shadow.h"
 #include "engine/trap/trap.h"
 #include "isa/decode.h"
 #include "isa/riscv.h"
+#include "vm/csr.h"
 #include "vm/engine.h"
 
 #define INLINE_TOP   0xfffffffffffff000ul /* gva of the page of virtual CSRs */
@@ -74,6 +76,8 @@ struct inlined {
     uint32_t losses;      /* how often one of these came about: */
     bool lost;            /* the current address space uses the top page itself: no inlining */
     bool low_lost;        /* the same of the low pages: no trampolines */
+    bool given_up;        /* both, for good: until the VM is reset */
+    bool low_used;        /* the guest's kernel has used a page of its own there that is no code */
     bool check;           /* its tables may have changed there: to be looked at */
     bool float_open;      /* the guest's kernel uses the FPU: trampolines are unmapped */
     bool hidden;          /* for that, from a root with tables of its own for the low pages */
@@ -85,9 +89,6 @@ struct inlined {
 /* What a trampoline returns with. Bit 0, which JALR ignores, tells it from an address of the
  * guest's. */
 #define INLINE_BACK(pc) (((pc) + 4) | 1)
-
-/* What of the guest's own page tables was found in the way. */
-enum inline_conflict { CONFLICT_TOP = 1, CONFLICT_LOW = 2 };
 
 /* Builds the tables; nothing is inlined yet. Also at VM reset. Does
  * nothing without PATCH=inline. */
@@ -108,6 +109,10 @@ void inline_map(struct vcpu *vcpu);
 /* Maps the trampolines in the current root, which has other pages of the guest in this part, and so
  * tables of its own. */
 void inline_map_low(struct vcpu *vcpu);
+
+/* A load or store of vS has faulted at gva, where trampolines may be. True: the guest has a page of
+ * its kernel's own there; the trampolines give way to it, and the guest is to try again. */
+bool inline_give_way(struct vcpu *vcpu, uint64_t gva);
 
 /* Whether trampolines may be mapped in the vcpu's mode. */
 bool inline_has_low(const struct vcpu *vcpu);
@@ -157,8 +162,54 @@ static inline void inline_pull(struct vcpu *vcpu)
 
 static inline void inline_push(struct vcpu *vcpu)
 {
-    if (trap_of(vcpu)->inlined && vcpu->mode == VMODE_S)
+    const struct inlined *inlined = trap_of(vcpu)->inlined;
+    if (inlined && vcpu->mode == VMODE_S && !inlined->given_up)
         inline_push_page(vcpu);
+}
+
+/* --- The page's contents --- */
+
+/* The virtual sstatus that the page holds. */
+static inline uint64_t inline_sstatus(const struct inline_page *page)
+{
+    return (page->sstatus & VCSR_SSTATUS & ~SSTATUS_SIE) | (page->sie & SSTATUS_SIE);
+}
+
+/* The other virtual CSRs that the guest may have written there. */
+static inline void inline_pull_plain(struct vcsr *csr, const struct inline_page *page)
+{
+    csr->sepc = page->sepc & ~1ul;
+    csr->sscratch = page->sscratch;
+    csr->scause = page->scause;
+    csr->stval = page->stval;
+}
+
+/* Virtual CSRs into the page. Trampolines change sstatus without the VMM: SUM only towards what the
+ * root permits anyway. pending: the interrupts that are due as soon as SIE is set. */
+static inline void inline_write_page(struct vcpu *vcpu, bool reaches_user, uint64_t pending)
+{
+    struct inline_page *page = &trap_of(vcpu)->inlined->page;
+    const struct vcsr *csr = &vcpu->csr;
+    uint64_t free = SSTATUS_FS | SSTATUS_SPIE | SSTATUS_SPP | (reaches_user ? 0 : SSTATUS_SUM);
+    page->sie = csr->sstatus & SSTATUS_SIE;
+    page->sscratch = csr->sscratch;
+    page->scause = csr->scause;
+    page->stval = csr->stval;
+    page->sepc = csr->sepc;
+    page->stvec = csr->stvec;
+    page->satp = csr->satp;
+    page->sstatus = csr_sstatus(vcpu) & ~SSTATUS_SIE;
+    page->guarded = ~free << 1;
+    page->pending = pending;
+}
+
+/* Whether inlining is as it was when the guest's kernel ran last: nothing has to be looked at, and
+ * trampolines are mapped in its root and FS is hidden. */
+static inline bool inline_is_settled(const struct vcpu *vcpu)
+{
+    const struct inlined *inlined = trap_of(vcpu)->inlined;
+    bool unsettled = inlined->lost | inlined->low_lost | inlined->check | inlined->float_open;
+    return !unsettled && inlined->space_epoch == shadow_of(vcpu->vm)->space_epoch;
 }
 
 /* --- Code (inline_code.c) --- */

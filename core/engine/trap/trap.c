@@ -9,8 +9,10 @@
 #include "engine/trap/trap.h"
 
 #include "engine/trap/ahead.h"
+#include "engine/trap/brief.h"
 #include "engine/trap/inline.h"
 #include "engine/trap/patch.h"
+#include "engine/trap/rights.h"
 #include "engine/trap/shadow.h"
 #include "engine/trap/site.h"
 #include "host/panic.h"
@@ -22,8 +24,7 @@
 #include "vm/vm.h"
 
 /* Hits of a site that got no trampoline: it is tried again so much later. */
-#define HITS_LATER    (-8192)
-#define COUNTEREN_ALL 0xfffffffful
+#define HITS_LATER (-8192)
 
 /* --- Exceptions --- */
 
@@ -65,6 +66,8 @@ static struct exit handle_illegal(struct vcpu *vcpu)
     const struct insn *insn = site_read(vcpu, &exit);
     if (!insn)
         return exit;
+    if (vcpu->mode == VMODE_S && rights_extend(vcpu, insn))
+        return exit_of(EXIT_PATCH, EXIT_PATCH_RIGHTS);
     bool sensitive = priv_is_sensitive(insn);
     if (!sensitive && vcpu->mode == VMODE_S && inline_open_float(vcpu))
         return exit_of(EXIT_PATCH, EXIT_PATCH_FLOAT); /* perhaps it was the FPU's: run again */
@@ -97,6 +100,8 @@ HOT static struct exit handle_ecall(struct vcpu *vcpu)
         struct exit exit = priv_execute(vcpu, &site->insn);
         if (vcpu->changed & VCPU_FS)
             inline_expect_float(vcpu, &site->insn);
+        if (vcpu->mode == VMODE_U)
+            brief_note_return(vcpu, site);
         return exit;
     }
     if (site->insn.op != INSN_ECALL) /* DMA that the VMM did not see put other code there */
@@ -116,8 +121,7 @@ static enum shadow_answer answer_cbo(struct vcpu *vcpu, enum access *access, uin
     uint64_t unknown = patch_fetch(vcpu, vcpu->pc, &code);
     if (unknown)
         return unknown == PATCH_AGAIN ? SHADOW_RETRY : SHADOW_GUEST;
-    struct insn insn = insn_decode(code.raw);
-    if (insn.op != INSN_CBO || insn.imm == 4)
+    if ((code.raw & ENCODE_CBO_MASK) != ENCODE_CBO || code.raw >> 20 == 4) /* .zero stores */
         return SHADOW_GUEST;
     enum shadow_answer answer = shadow_fault(vcpu, trap_of(vcpu)->stval, ACCESS_LOAD, gpa, &cause);
     if (answer == SHADOW_PATCHED) {
@@ -226,6 +230,8 @@ HOT static struct exit handle_page_fault(struct vcpu *vcpu)
             inline_map(vcpu);
             return exit;
         }
+        if (own->stval < INLINE_LOW && inline_give_way(vcpu, own->stval))
+            return exit;
     }
     enum shadow_answer answer = answer_fault(vcpu, access, &gpa, &cause);
     if (answer == SHADOW_GUEST && access == ACCESS_STORE)
@@ -299,9 +305,16 @@ RARE static struct exit handle_trampoline(struct vcpu *vcpu)
 void trap_take_over(struct vcpu *vcpu)
 {
     inline_pull(vcpu);
-    if (csr_read(CSR_SSTATUS) & SSTATUS_SD)
-        vcpu->csr
-            .sstatus |= SSTATUS_FS; /* Dirty, which is all that the hart makes of it by itself */
+    trap_take_float(vcpu);
+}
+
+/* The control channel may have been asked for the time of exits. */
+static struct exit handle_interrupt(struct vcpu *vcpu, uint64_t number)
+{
+    struct exit exit = run_interrupt(vcpu, number);
+    if (vcpu->vm->timed)
+        brief_end(vcpu);
+    return exit;
 }
 
 /* What trapped, by its cause. */
@@ -313,28 +326,10 @@ static struct exit handle(struct vcpu *vcpu, uint64_t cause)
             return exit;
     }
     if (cause & SCAUSE_INTERRUPT)
-        return run_interrupt(vcpu, cause & ~SCAUSE_INTERRUPT);
+        return handle_interrupt(vcpu, cause & ~SCAUSE_INTERRUPT);
     if (cause < 16 && handlers[cause])
         return handlers[cause](vcpu);
     panic("trap: cause %#lx cannot come from U-mode", cause);
-}
-
-/* What the real hart lets U-mode do follows the virtual mode: in vS everything
- * that S-mode could. */
-static void open_hart(struct vcpu *vcpu)
-{
-    struct hart *hart = vcpu->hart;
-    bool user = vcpu->mode == VMODE_U;
-    uint64_t scounteren = user ? vcpu->csr.scounteren | vcpu->counters_given : COUNTEREN_ALL;
-    uint64_t senvcfg = user ? vcpu->csr.senvcfg : SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE;
-    if (hart->scounteren != scounteren) {
-        hart->scounteren = scounteren;
-        csr_write(CSR_SCOUNTEREN, scounteren);
-    }
-    if (hart->senvcfg != senvcfg) {
-        hart->senvcfg = senvcfg;
-        csr_write(CSR_SENVCFG, senvcfg);
-    }
 }
 
 HOT void trap_prepare(struct vcpu *vcpu)
@@ -342,10 +337,10 @@ HOT void trap_prepare(struct vcpu *vcpu)
     if (vcpu->changed & VCPU_INTERRUPTS)
         vcpu_deliver_interrupt(vcpu);
     bool viewed = vcpu->changed & VCPU_VIEW;
-    if (viewed) {
+    if (viewed)
         shadow_select(vcpu);
-        open_hart(vcpu);
-    }
+    if (viewed || (vcpu->changed & VCPU_RIGHTS))
+        rights_change(vcpu);
     /* It is hidden from the hart in one mode alone, and only where code is inlined. */
     if ((vcpu->changed & VCPU_FS) || (viewed && trap_of(vcpu)->inlined))
         inline_show_fs(vcpu);
@@ -362,7 +357,9 @@ static inline void prepare(struct vcpu *vcpu)
 static void go_on(struct vcpu *vcpu, struct exit exit)
 {
     struct vm *vm = vcpu->vm;
-    if (vcpu->mode == VMODE_S && exit_class(exit) != EXIT_SHADOW_FILL)
+    bool begins = vcpu->hart->mode == VMODE_U && trap_of(vcpu)->inlined;
+    if (vcpu->mode == VMODE_S && exit_class(exit) != EXIT_SHADOW_FILL &&
+        !(begins && brief_swap(vcpu)))
         ahead_run(vcpu);
     if (vm->has_put_off)
         vm->calls->settle(vm);

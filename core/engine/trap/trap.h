@@ -19,6 +19,12 @@ struct shadow_root;
 struct shadow_space;
 struct site;
 
+/* An instruction of the guest's kernel, known to be there as a struct site is (site.h). */
+struct trap_known {
+    uint64_t pc, tag, epoch; /* epoch 0: none is */
+    uint8_t rd, rs1;
+};
+
 /* vcpu->engine */
 struct trap_vcpu {
     /* Assembly knows these three by generated offsets. The last two wait until the guest is
@@ -37,6 +43,13 @@ struct trap_vcpu {
     /* Of the last page fault that a process of the guest got, or SHADOW_NO_FAULT. */
     uint64_t fault_gva;
     uint64_t fault_satp; /* satp then */
+
+    /* Brief exits (brief.h). */
+    bool brief; /* there are any */
+    struct trap_known swaps, returns;
+
+    uint32_t more_rights; /* rights.h: not 0: the kernel has more than its processes, for so many
+                             changes of mode or of what they have */
 
     struct inlined *inlined; /* PATCH=inline; else null */
     struct ahead *ahead;     /* traces for running ahead */
@@ -60,6 +73,19 @@ static inline struct shadow *shadow_of(const struct vm *vm)
 static inline uint64_t trap_code_tag(const struct vcpu *vcpu)
 {
     return (int64_t)vcpu->pc < 0 ? trap_of(vcpu)->upper_tag : vcpu->csr.satp;
+}
+
+/* The real hart's FS while the guest runs. */
+static inline void trap_show_fs(struct trap_vcpu *own, uint64_t fs)
+{
+    own->sstatus = (own->sstatus & ~SSTATUS_FS) | (fs & SSTATUS_FS);
+}
+
+/* The guest has written f registers: Dirty, which is all that the hart makes of FS by itself. */
+static inline void trap_take_float(struct vcpu *vcpu)
+{
+    if (csr_read(CSR_SSTATUS) & SSTATUS_SD)
+        vcpu->csr.sstatus |= SSTATUS_FS;
 }
 
 /* Set in stvec: saves the guest, calls trap_handle, and goes back to it. trap_observed_entry calls

@@ -8,15 +8,13 @@
  */
 #include "offsets.h"
 
-    .macro each_register op, base
+    /* What a call may overwrite, and tp, but not sp and a0 (BRIEF_REGISTERS in brief.c). */
+    .macro each_scratch op, base
     \op x1,  VCPU_X+8*1(\base)
-    \op x3,  VCPU_X+8*3(\base)
     \op x4,  VCPU_X+8*4(\base)
     \op x5,  VCPU_X+8*5(\base)
     \op x6,  VCPU_X+8*6(\base)
     \op x7,  VCPU_X+8*7(\base)
-    \op x8,  VCPU_X+8*8(\base)
-    \op x9,  VCPU_X+8*9(\base)
     \op x11, VCPU_X+8*11(\base)
     \op x12, VCPU_X+8*12(\base)
     \op x13, VCPU_X+8*13(\base)
@@ -24,6 +22,17 @@
     \op x15, VCPU_X+8*15(\base)
     \op x16, VCPU_X+8*16(\base)
     \op x17, VCPU_X+8*17(\base)
+    \op x28, VCPU_X+8*28(\base)
+    \op x29, VCPU_X+8*29(\base)
+    \op x30, VCPU_X+8*30(\base)
+    \op x31, VCPU_X+8*31(\base)
+    .endm
+
+    /* What it preserves. */
+    .macro each_preserved op, base
+    \op x3,  VCPU_X+8*3(\base)
+    \op x8,  VCPU_X+8*8(\base)
+    \op x9,  VCPU_X+8*9(\base)
     \op x18, VCPU_X+8*18(\base)
     \op x19, VCPU_X+8*19(\base)
     \op x20, VCPU_X+8*20(\base)
@@ -34,25 +43,36 @@
     \op x25, VCPU_X+8*25(\base)
     \op x26, VCPU_X+8*26(\base)
     \op x27, VCPU_X+8*27(\base)
-    \op x28, VCPU_X+8*28(\base)
-    \op x29, VCPU_X+8*29(\base)
-    \op x30, VCPU_X+8*30(\base)
-    \op x31, VCPU_X+8*31(\base)
     .endm
 
-    /* The guest's state into the vcpu; a0 = vcpu, tp = hart, and the VMM's stack. */
-    .macro save_guest
+    .macro each_register op, base
+    each_scratch \op, \base
+    each_preserved \op, \base
+    .endm
+
+    /* Of the guest's state into the vcpu what is not preserved: a0 = vcpu. */
+    .macro save_scratch
     csrrw sp, sscratch, sp          /* sp = vcpu, sscratch = guest's sp */
     beqz sp, vmm_fault
-    each_register sd, sp
+    each_scratch sd, sp
     sd x10, VCPU_X+8*10(sp)
     csrrw t0, sscratch, zero        /* from here on a fault is ours */
     sd t0, VCPU_X+8*2(sp)
     csrr t1, sepc
     sd t1, VCPU_PC(sp)
     mv a0, sp
+    .endm
+
+    /* The rest, and then tp = hart, and the VMM's stack. */
+    .macro save_preserved
+    each_preserved sd, a0
     ld tp, VCPU_HART(a0)
     ld sp, HART_STACK(tp)
+    .endm
+
+    .macro save_guest
+    save_scratch
+    save_preserved
     .endm
 
     .section .text.vector, "ax"
@@ -64,6 +84,42 @@ trap_observed_entry:
     ld t0, trap_observer
     jalr t0
     j trap_return
+
+    /* stvec of a run with brief exits. */
+    .globl trap_brief_entry
+    .balign 4
+trap_brief_entry:
+    save_scratch
+    csrr t0, scause
+    addi t0, t0, -8                 /* ecall */
+    bnez t0, 1f
+    ld tp, VCPU_HART(a0)
+    ld sp, HART_STACK(tp)
+    call trap_brief                 /* vcpu in; vcpu and whether it is done out */
+    bnez a1, brief_return
+1:  save_preserved
+    call trap_handle
+    j trap_return
+
+    /* To the guest in another root, with the rest of its registers as it left them. */
+brief_return:
+    ld t0, VCPU_PC(a0)
+    csrw sepc, t0
+    ld t2, VCPU_ENGINE(a0)
+    ld t1, TRAP_SSTATUS(t2)
+    csrw sstatus, t1
+    ld t0, TRAP_FLUSH(t2)
+    beqz t0, 1f
+    sd zero, TRAP_FLUSH(t2)
+    sfence.vma
+1:  ld t0, TRAP_SATP(t2)
+    sd t0, HART_SATP(tp)
+    csrw satp, t0
+    csrw sscratch, a0
+    each_scratch ld, a0
+    ld sp, VCPU_X+8*2(a0)
+    ld a0, VCPU_X+8*10(a0)
+    sret
 
     .globl trap_entry
     .balign 4
