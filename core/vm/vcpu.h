@@ -53,7 +53,7 @@ struct vcpu {
 
     struct vm *vm;
     uint64_t hartid;
-    uint8_t mode;  /* enum vmode */
+    uint8_t mode;  /* enum vmode; assembly knows it too */
     bool external; /* vPLIC output for the S context */
     bool borrowed; /* registers may hold something of the engine's own: engine->sync() */
 

@@ -18,9 +18,11 @@ void offsets(void)
     OFFSET(VCPU_PC, vcpu, pc);
     OFFSET(VCPU_HART, vcpu, hart);
     OFFSET(VCPU_ENGINE, vcpu, engine);
+    OFFSET(VCPU_MODE, vcpu, mode);
     OFFSET(HART_STACK, hart, stack);
     OFFSET(HART_SATP, hart, satp);
     OFFSET(TRAP_SSTATUS, trap_vcpu, sstatus);
     OFFSET(TRAP_SATP, trap_vcpu, satp);
     OFFSET(TRAP_FLUSH, trap_vcpu, flush);
+    OFFSET(TRAP_RETURN_PC, trap_vcpu, returns.pc);
 }

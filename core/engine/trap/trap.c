@@ -352,14 +352,19 @@ static inline void prepare(struct vcpu *vcpu)
         trap_prepare(vcpu);
 }
 
+/* The guest's handler begins. Whether that is done: at PATCH=inline the rest of it hardly traps. */
+static bool begin_handler(struct vcpu *vcpu)
+{
+    return trap_of(vcpu)->inlined && brief_swap(vcpu);
+}
+
 /* After the exit's own work, from PATCH=cluster on: the guest's next instructions, where another
  * that would trap is near, and what devices have put off until now. */
 static void go_on(struct vcpu *vcpu, struct exit exit)
 {
     struct vm *vm = vcpu->vm;
-    bool begins = vcpu->hart->mode == VMODE_U && trap_of(vcpu)->inlined;
     if (vcpu->mode == VMODE_S && exit_class(exit) != EXIT_SHADOW_FILL &&
-        !(begins && brief_swap(vcpu)))
+        !(vcpu->hart->mode == VMODE_U && begin_handler(vcpu)))
         ahead_run(vcpu);
     if (vm->has_put_off)
         vm->calls->settle(vm);

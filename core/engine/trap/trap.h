@@ -45,8 +45,8 @@ struct trap_vcpu {
     uint64_t fault_satp; /* satp then */
 
     /* Brief exits (brief.h). */
-    bool brief; /* there are any */
-    struct trap_known swaps, returns;
+    bool brief;                       /* there are any */
+    struct trap_known swaps, returns; /* assembly knows returns.pc */
 
     uint32_t more_rights; /* rights.h: not 0: the kernel has more than its processes, for so many
                              changes of mode or of what they have */

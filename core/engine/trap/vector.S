@@ -85,7 +85,8 @@ trap_observed_entry:
     jalr t0
     j trap_return
 
-    /* stvec of a run with brief exits. */
+    /* stvec of a run with brief exits. Most ecalls of vS are other instructions than the SRET that
+     * returned to a process last, and need not be asked about. */
     .globl trap_brief_entry
     .balign 4
 trap_brief_entry:
@@ -93,7 +94,12 @@ trap_brief_entry:
     csrr t0, scause
     addi t0, t0, -8                 /* ecall */
     bnez t0, 1f
-    ld tp, VCPU_HART(a0)
+    lbu t0, VCPU_MODE(a0)
+    beqz t0, 2f                     /* of vU */
+    ld t0, VCPU_ENGINE(a0)
+    ld t0, TRAP_RETURN_PC(t0)
+    bne t0, t1, 1f                  /* t1 = sepc */
+2:  ld tp, VCPU_HART(a0)
     ld sp, HART_STACK(tp)
     call trap_brief                 /* vcpu in; vcpu and whether it is done out */
     bnez a1, brief_return
