@@ -84,16 +84,14 @@ static bool is_ripe(const struct disk *disk)
 static void launch(struct disk *disk, struct disk_slot *slot, struct virtio_desc *end)
 {
     uint16_t index = (uint16_t)(slot - disk->slot);
-    uint16_t count;
     slot->status = STATUS_PENDING;
-    end = disk_request_put(end, &slot->status, 1, VIRTIO_DESC_WRITE);
-    count = (uint16_t)(end - slot->table);
-    for (uint16_t i = 0; i + 1 < count; i++) {
-        slot->table[i].flags |= VIRTIO_DESC_NEXT;
-        slot->table[i].next = (uint16_t)(i + 1);
-    }
-    disk_request_put(&disk->queue.memory.desc[index], slot->table,
-                     count * (uint32_t)sizeof(slot->table[0]), VIRTIO_DESC_INDIRECT);
+    end = disk_request_put(slot, end, &slot->status, 1, VIRTIO_DESC_WRITE);
+    end[-1].flags = VIRTIO_DESC_WRITE;
+    disk->queue.memory.desc[index] = (struct virtio_desc){
+        .hpa = map_pointer_hpa(slot->table),
+        .len = (uint32_t)((uint8_t *)end - (uint8_t *)slot->table),
+        .flags = VIRTIO_DESC_INDIRECT,
+    };
     virtio_queue_put(&disk->queue, index);
     disk->in_flight++;
     disk->urgent += slot->urgent;
@@ -362,7 +360,7 @@ static void get_serial(struct disk *disk)
     slot->request = &request;
     slot->urgent = true;
     launch(disk, slot,
-           disk_request_put(disk_request_put_header(slot, TYPE_GET_ID, 0), id, GET_ID_SIZE,
+           disk_request_put(slot, disk_request_put_header(slot, TYPE_GET_ID, 0), id, GET_ID_SIZE,
                             VIRTIO_DESC_WRITE));
     virtio_queue_kick(&disk->queue);
     while (!disk->done && io_time() - start < ANSWER_TICKS)

@@ -1,6 +1,7 @@
 /* What disk.c (the queue and its flow) and disk_request.c (one request) share. */
 #pragma once
 #include "host/disk.h"
+#include "host/map.h"
 
 #define BLK_F_FLUSH    (1ull << 9)
 #define TYPE_GET_ID    8u
@@ -9,9 +10,19 @@
 /* 0 or -EINVAL: what the device would refuse, or what the slot's table cannot hold. */
 int disk_request_check(const struct disk *disk, const struct host_disk_request *request);
 
-/* Writes one descriptor at desc; returns the next. */
-struct virtio_desc *disk_request_put(struct virtio_desc *desc, const void *memory, uint32_t len,
-                                     unsigned flags);
+/* Writes one descriptor of the slot's table, at desc, which goes on at the next; returns that. */
+static inline struct virtio_desc *disk_request_put(const struct disk_slot *slot,
+                                                   struct virtio_desc *desc, const void *memory,
+                                                   uint32_t len, unsigned flags)
+{
+    *desc = (struct virtio_desc){
+        .hpa = map_pointer_hpa(memory),
+        .len = len,
+        .flags = (uint16_t)(flags | VIRTIO_DESC_NEXT),
+        .next = (uint16_t)(desc + 1 - slot->table),
+    };
+    return desc + 1;
+}
 
 /* Begins the slot's table with the request's header. */
 struct virtio_desc *disk_request_put_header(struct disk_slot *slot, uint32_t type, uint64_t sector);

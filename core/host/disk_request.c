@@ -68,20 +68,12 @@ int disk_request_check(const struct disk *disk, const struct host_disk_request *
     return in_range(disk, request->sector, bytes / HOST_DISK_SECTOR) ? 0 : -EINVAL;
 }
 
-struct virtio_desc *disk_request_put(struct virtio_desc *desc, const void *memory, uint32_t len,
-                                     unsigned flags)
-{
-    *desc = (struct virtio_desc){
-        .hpa = map_pointer_hpa(memory), .len = len, .flags = (uint16_t)flags};
-    return desc + 1;
-}
-
 struct virtio_desc *disk_request_put_header(struct disk_slot *slot, uint32_t type, uint64_t sector)
 {
     slot->header.type = type;
     slot->header.reserved = 0;
     slot->header.sector = sector;
-    return disk_request_put(slot->table, &slot->header, sizeof(slot->header), 0);
+    return disk_request_put(slot, slot->table, &slot->header, sizeof(slot->header), 0);
 }
 
 static uint8_t *bounce_of(const struct disk *disk, const struct disk_slot *slot)
@@ -100,10 +92,11 @@ static struct virtio_desc *describe_data(const struct disk *disk, struct disk_sl
         uint32_t len = bounce_piece(request, slot->moved);
         if (request->op == HOST_DISK_WRITE)
             bounce_gather(request, slot->moved, bounce_of(disk, slot), len);
-        return disk_request_put(end, bounce_of(disk, slot), len, flags);
+        return disk_request_put(slot, end, bounce_of(disk, slot), len, flags);
     }
     for (uint32_t i = 0; i < request->nsegments; i++)
-        end = disk_request_put(end, request->segments[i].base, request->segments[i].len, flags);
+        end = disk_request_put(slot, end, request->segments[i].base, request->segments[i].len,
+                               flags);
     return end;
 }
 
@@ -124,7 +117,7 @@ struct virtio_desc *disk_request_describe(const struct disk *disk, struct disk_s
     slot->range.flags = 0;
     if (request->op == HOST_DISK_WRITE_ZEROES && request->unmap)
         slot->range.flags = RANGE_UNMAP;
-    return disk_request_put(end, &slot->range, sizeof(slot->range), 0);
+    return disk_request_put(slot, end, &slot->range, sizeof(slot->range), 0);
 }
 
 int disk_request_status(const struct disk *disk, const struct disk_slot *slot)

@@ -31,8 +31,7 @@ struct range {
 };
 
 /* Copies len bytes from offset of the readable part, which must be that long. */
-static void chain_read(struct vm *vm, const struct ring_chain *chain, uint32_t offset, void *to,
-                       uint32_t len)
+static void chain_read(const struct ring_chain *chain, uint32_t offset, void *to, uint32_t len)
 {
     uint8_t *bytes = to;
     for (unsigned i = 0; i < chain->readable && len; i++) {
@@ -44,7 +43,7 @@ static void chain_read(struct vm *vm, const struct ring_chain *chain, uint32_t o
         }
         if (part > len)
             part = len;
-        memcpy(bytes, vm_ram(vm, segment->gpa + offset, part), part);
+        memcpy(bytes, segment->ram + offset, part);
         offset = 0;
         bytes += part;
         len -= part;
@@ -74,12 +73,12 @@ static bool in_disk(const struct device *dev, uint64_t sector, uint64_t count)
 
 /* Hands len bytes of segments [first, end), from offset on, to the host in place. False: they are
  * in too many pieces. */
-static bool slot_map(struct device *dev, struct virtio_blk_slot *slot, unsigned first, unsigned end,
-                     uint32_t offset, uint32_t len)
+static bool slot_map(struct virtio_blk_slot *slot, unsigned first, unsigned end, uint32_t offset,
+                     uint32_t len)
 {
     uint32_t count = 0;
     for (unsigned i = first; i < end && len; i++) {
-        uint64_t gpa = slot->chain.segment[i].gpa + offset;
+        uint8_t *ram = slot->chain.segment[i].ram + offset;
         uint32_t part = slot->chain.segment[i].len;
         if (part <= offset) {
             offset -= part;
@@ -91,7 +90,7 @@ static bool slot_map(struct device *dev, struct virtio_blk_slot *slot, unsigned 
             part = len;
         if (count == HOST_DISK_MAX_SEGMENTS)
             return false;
-        slot->segment[count].base = vm_ram(dev->vm, gpa, part);
+        slot->segment[count].base = ram;
         slot->segment[count++].len = part;
         len -= part;
     }
@@ -116,7 +115,7 @@ static uint8_t start_transfer(struct device *dev, struct virtio_blk_slot *slot, 
         return STATUS_OK;
     slot->request.op = store ? HOST_DISK_WRITE : HOST_DISK_READ;
     slot->request.sector = sector;
-    if (!slot_map(dev, slot, first, end, store ? sizeof(struct virtio_blk_header) : 0, len))
+    if (!slot_map(slot, first, end, store ? sizeof(struct virtio_blk_header) : 0, len))
         return STATUS_IOERR;
     slot->bytes = len;
     slot->filled = store ? 0 : len;
@@ -142,7 +141,7 @@ static uint8_t start_range(struct device *dev, struct virtio_blk_slot *slot, boo
         return STATUS_IOERR;
     if (len > sizeof(range))
         return STATUS_UNSUPP;
-    chain_read(dev->vm, &slot->chain, sizeof(struct virtio_blk_header), &range, sizeof(range));
+    chain_read(&slot->chain, sizeof(struct virtio_blk_header), &range, sizeof(range));
     if (range.flags & ~(discard ? 0 : RANGE_UNMAP))
         return STATUS_UNSUPP;
     if (range.count > VIRTIO_BLK_RANGE_MAX || !in_disk(dev, range.sector, range.count))
@@ -178,7 +177,7 @@ uint8_t virtio_blk_start(struct device *dev, struct virtio_blk_slot *slot)
     slot->request = (struct host_disk_request){.segments = slot->segment, .cookie = slot};
     slot->bytes = slot->filled = 0;
     slot->then_flush = false;
-    chain_read(dev->vm, &slot->chain, 0, &header, sizeof(header));
+    chain_read(&slot->chain, 0, &header, sizeof(header));
     switch (header.type & ~TYPE_BARRIER) {
     case TYPE_IN: return start_transfer(dev, slot, header.sector, false);
     case TYPE_OUT: return start_transfer(dev, slot, header.sector, true);

@@ -87,7 +87,8 @@ static bool chain_add(struct vm *vm, struct ring_chain *chain, const struct desc
 {
     unsigned count = chain->readable + chain->writable;
     uint64_t total = (uint64_t)chain->readable_bytes + chain->writable_bytes + desc->len;
-    if (count == RING_MAX_SEGMENTS || total > UINT32_MAX || !vm_ram(vm, desc->gpa, desc->len))
+    uint8_t *ram = vm_ram(vm, desc->gpa, desc->len);
+    if (count == RING_MAX_SEGMENTS || total > UINT32_MAX || !ram)
         return false;
     if (desc->flags & DESC_WRITE) {
         chain->writable++;
@@ -98,7 +99,7 @@ static bool chain_add(struct vm *vm, struct ring_chain *chain, const struct desc
     } else {
         return false; /* readable behind writable: 2.7.4.2 */
     }
-    chain->segment[count] = (struct ring_segment){desc->gpa, desc->len};
+    chain->segment[count] = (struct ring_segment){desc->gpa, ram, desc->len};
     return true;
 }
 
@@ -106,10 +107,10 @@ static bool chain_add(struct vm *vm, struct ring_chain *chain, const struct desc
 static bool chain_walk(struct vm *vm, const struct ring *ring, uint16_t head,
                        struct ring_chain *chain)
 {
-    uint64_t table_gpa = ring->desc_gpa;
     uint32_t entries = ring->num;
     uint32_t index = head;
     bool in_indirect = false;
+    const uint8_t *table = vm_ram(vm, ring->desc_gpa, entries * sizeof(struct desc));
     chain->head = head;
     chain->readable = chain->writable = 0;
     chain->readable_bytes = chain->writable_bytes = 0;
@@ -118,7 +119,6 @@ static bool chain_walk(struct vm *vm, const struct ring *ring, uint16_t head,
      * that loops runs into the bound. */
     for (unsigned seen = 0; seen <= RING_MAX_SEGMENTS; seen++) {
         struct desc desc;
-        const uint8_t *table = vm_ram(vm, table_gpa, (uint64_t)entries * sizeof(desc));
         if (!table || index >= entries)
             return false;
         memcpy(&desc, table + (uint64_t)index * sizeof(desc), sizeof(desc));
@@ -128,7 +128,7 @@ static bool chain_walk(struct vm *vm, const struct ring *ring, uint16_t head,
                 desc.len % sizeof(desc) != 0)
                 return false;
             in_indirect = true;
-            table_gpa = desc.gpa;
+            table = vm_ram(vm, desc.gpa, desc.len);
             entries = desc.len / sizeof(desc);
             index = 0;
             continue;

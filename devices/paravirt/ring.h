@@ -38,6 +38,7 @@ struct ring {
 /* A piece of one buffer: all of it was guest RAM when the chain was taken. */
 struct ring_segment {
     uint64_t gpa;
+    uint8_t *ram; /* the same bytes, as vm_ram() gives them */
     uint32_t len; /* bytes, never 0 */
 };
 

@@ -39,7 +39,8 @@ static struct guest_desc random_segment(struct model *model, struct ring_chain *
 {
     uint32_t len = 1 + dice(model, 5000);
     uint64_t gpa = DATA_GPA + dice(model, MOCK_RAM_SIZE - 0x8000 - 5000);
-    expect->segment[expect->readable + expect->writable] = (struct ring_segment){gpa, len};
+    expect->segment[expect->readable + expect->writable] = (struct ring_segment){.gpa = gpa,
+                                                                                 .len = len};
     if (write) {
         expect->writable++;
         expect->writable_bytes += len;
