@@ -13,6 +13,7 @@
  * time) is measured by a stretch without them, and subtracted.
  */
 #define _GNU_SOURCE
+#include "nano_timer.h"
 #include "stretch.h"
 
 #include <errno.h>
@@ -24,24 +25,16 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
 #define PAGE     STRETCH_PAGE
 #define MIB      (1 << 20)
-#define SECOND   STRETCH_SECOND
-#define TIMERS   400         /* of timer_irq */
-#define PERIOD   250000l     /* ns from one's expiry to the next one's */
-#define ARMED    40000000l   /* ns in which all of them can be armed */
-#define SPIN     120000000ul /* rounds that pass the time until they have expired: 0.2 s and more */
 #define SELF     "/proc/self/exe"
 #define EXECUTED "--exit" /* what fork_exec runs: a nano that ends at once */
 
 static int input_fd = -1, output_fd = -1, disk_fd = -1; /* opened by the set-ups */
-static int timer_fd[TIMERS];
-static long holes[TIMERS]; /* ns in which timer_irq did not run, the longest of them */
 static long disk_size;
 static char *buffer; /* 1 MiB, aligned for direct reads */
 
@@ -250,113 +243,6 @@ static void fork_exec(long n)
     }
 }
 
-/* Timers that nobody waits for: their expiry is an interrupt and nothing else. A timer that repeats
- * would start again only when somebody has seen it, so each is for once. */
-static void arm_timers(long delay)
-{
-    struct itimerspec once = {0};
-
-    for (long i = 0; i < TIMERS; i++) {
-        long at = stretch_read_clock() + delay + (i * PERIOD);
-
-        once.it_value = (struct timespec){.tv_sec = at / SECOND, .tv_nsec = at % SECOND};
-        CHECK(timerfd_settime(timer_fd[i], TFD_TIMER_ABSTIME, &once, NULL) == 0);
-    }
-}
-
-static void open_timers(long n)
-{
-    (void)n;
-    for (long i = 0; i < TIMERS; i++)
-        CHECK((timer_fd[i] = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK)) >= 0);
-}
-
-static void close_timers(void)
-{
-    for (long i = 0; i < TIMERS; i++)
-        close(timer_fd[i]);
-}
-
-/* In an instruction count the interrupts are what passing the time costs more with them. */
-static void spin(void)
-{
-    for (unsigned long i = 0; i < SPIN; i++)
-        __asm__ volatile("");
-}
-
-static int by_length(const void *a, const void *b)
-{
-    long x = *(const long *)a, y = *(const long *)b;
-
-    return (x < y) - (x > y);
-}
-
-/* In time they are the holes in which the program did not run. The median leaves out those in which
- * the whole machine did not. */
-static void watch_clock(void)
-{
-    long end = stretch_read_clock() + ARMED + (TIMERS + 1) * PERIOD, last = stretch_read_clock();
-
-    memset(holes, 0, sizeof holes); /* in no order but for the shortest, which is the first */
-    while (last < end) {
-        long time = stretch_read_clock(), hole = time - last;
-
-        last = time;
-        if (hole <= holes[0])
-            continue;
-        holes[0] = hole;
-        for (int i = 1; i < TIMERS; i++) {
-            if (holes[i] < holes[0]) {
-                hole = holes[0];
-                holes[0] = holes[i];
-                holes[i] = hole;
-            }
-        }
-        last = stretch_read_clock();
-    }
-    qsort(holes, TIMERS, sizeof holes[0], by_length);
-}
-
-static void pass_time(void)
-{
-    if (stretch_options.counted)
-        spin();
-    else
-        watch_clock();
-}
-
-static void timer_irq(long n)
-{
-    (void)n;
-    arm_timers(ARMED);
-    pass_time();
-}
-
-/* The same with timers that do not expire. */
-static void timer_none(long n)
-{
-    (void)n;
-    arm_timers(SECOND * 3600);
-    pass_time();
-}
-
-/* Timer interrupts so far, from the line "10:  1234  RISC-V INTC  5 Edge  riscv-timer". */
-static long timer_interrupts(void)
-{
-    char line[256];
-    long count = -1;
-    FILE *file = fopen("/proc/interrupts", "r");
-
-    CHECK(file);
-    while (fgets(line, sizeof line, file)) {
-        if (strstr(line, "riscv-timer"))
-            sscanf(line, " %*[^:]: %ld", &count);
-    }
-    fclose(file);
-    CHECK(count >= 0);
-    return count;
-}
-
 static volatile long delivered;
 
 static void on_signal(int number)
@@ -445,8 +331,8 @@ static const struct op {
     {"mmap_16", 200, mmap_16, NULL, NULL, NULL},
     {"fork_exit", 100, fork_exit, NULL, NULL, NULL},
     {"fork_exec", 50, fork_exec, NULL, NULL, NULL},
-    {"timer_irq", 0, timer_irq, open_timers, close_timers,
-     timer_none}, /* n: as many as there were */
+    {"timer_irq", 0, nano_timer_irq, nano_timer_open, nano_timer_close,
+     nano_timer_none}, /* n: as many as there were */
     {"signal", 2000, deliver, catch_signal, NULL, NULL},
     {"pread_4k", 500, pread_4k, open_disk, close_disk, NULL},
     {"pread_1m", 20, pread_1m, open_disk, close_disk, NULL},
@@ -465,11 +351,11 @@ struct result {
 static struct stretch_cost stretch(const struct op *op, const char *what, void (*run)(long n),
                                    long *interrupts)
 {
-    bool timers = run == timer_irq || run == timer_none;
-    long before = timers ? timer_interrupts() : 0;
+    bool timers = run == nano_timer_irq || run == nano_timer_none;
+    long before = timers ? nano_timer_count() : 0;
     struct stretch_cost cost = stretch_measure(op->name, what, run, op->n, !timers);
 
-    *interrupts = timers ? timer_interrupts() - before : 0;
+    *interrupts = timers ? nano_timer_count() - before : 0;
     return cost;
 }
 
@@ -496,8 +382,8 @@ static struct result measure(const struct op *op)
         result.n = interrupts - others;
     CHECK(result.n > 0);
     result.ns = with.ns;
-    if (op->run == timer_irq)
-        result.ns = (double)holes[(interrupts < TIMERS ? interrupts : TIMERS) / 2];
+    if (op->run == nano_timer_irq)
+        result.ns = nano_timer_ns(interrupts);
     result.instructions = (double)(with.instructions - without.instructions) / (double)result.n;
     return result;
 }

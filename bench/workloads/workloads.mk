@@ -11,6 +11,7 @@ WORKLOAD_RUN := OPS=$(call quote,$(OPS)) QUICK=$(call quote,$(QUICK)) MIN=$(call
 	bench/workloads/run
 
 .PHONY: nano curves growth workload workload-files guest-gcc
+$(WORKLOADS)/nano: $(addprefix bench/workloads/,nano_timer.c nano_timer.h)
 $(WORKLOADS)/nano $(WORKLOADS)/curves: $(WORKLOADS)/%: bench/workloads/%.c $(addprefix bench/workloads/,stretch.c stretch.h hint.h) \
 		| $(BUILD)/.setup-workload
 	@mkdir -p $(@D)

@@ -31,6 +31,7 @@ host_disk_SOURCES      := $(addprefix core/host/,bounce.c disk.c disk_request.c 
 hold_SOURCES           := core/host/hold.c
 decode_SOURCES         := core/isa/decode.c core/isa/decode_compressed.c
 inline_SOURCES         := $(INLINE)
+inline_float_SOURCES   := $(INLINE)
 inline_sites_SOURCES   := $(INLINE)
 liveness_SOURCES       := $(addprefix core/isa/,liveness.c decode.c decode_compressed.c)
 overlap_SOURCES        := $(addprefix core/isa/,overlap.c decode.c decode_compressed.c)
@@ -81,7 +82,7 @@ TRAP := $(RIG) $(VCPU) $(addprefix core/engine/trap/,trap.c brief.c rights.c) co
 	tests/unit/trap_parts.c \
 	$(addprefix core/isa/,decode.c decode_compressed.c)
 trap_SOURCES           := $(TRAP)
-brief_SOURCES          := $(RIG) $(VCPU) $(addprefix core/engine/trap/,brief.c rights.c inline.c) \
+brief_SOURCES          := $(RIG) $(VCPU) tests/unit/brief_rig.c $(addprefix core/engine/trap/,brief.c rights.c inline.c) \
 	$(addprefix core/isa/,decode.c decode_compressed.c)
 trap_code_SOURCES      := $(TRAP)
 trap_fault_SOURCES     := $(TRAP)
