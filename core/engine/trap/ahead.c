@@ -99,6 +99,12 @@ static uint64_t address_behind(uint64_t pc, const struct insn *jump)
     return pc + (uint64_t)(int64_t)jump->imm;
 }
 
+static inline void set(struct vcpu *vcpu, const struct insn *insn, uint64_t value)
+{
+    vcpu->x[insn->rd] = value;
+    vcpu->x[0] = 0;
+}
+
 static void swap_sscratch(struct vcpu *vcpu, const struct insn *insn)
 {
     uint64_t before = vcpu->csr.sscratch;
@@ -214,10 +220,7 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
         uint64_t next = pc + insn->length, after;
         uint8_t *ram;
         switch ((enum ahead_kind)ahead->kind) {
-        case AHEAD_ADD:
-            vcpu->x[insn->rd] = address_of(vcpu, insn);
-            vcpu->x[0] = 0;
-            break;
+        case AHEAD_ADD: set(vcpu, insn, address_of(vcpu, insn)); break;
         case AHEAD_LOADS:
         case AHEAD_STORES:
             if (!access_row(vcpu, ahead))
@@ -230,8 +233,7 @@ static bool run_trace(struct vcpu *vcpu, const struct ahead_trace *trace, uint64
             ram = mapped_ram(vcpu, address_of(vcpu, insn), 8, false);
             if (!ram)
                 goto other_memory;
-            vcpu->x[insn->rd] = *(const uint64_t *)ram;
-            vcpu->x[0] = 0;
+            set(vcpu, insn, *(const uint64_t *)ram);
             break;
         case AHEAD_STORE_64:
             ram = mapped_ram(vcpu, address_of(vcpu, insn), 8, true);
