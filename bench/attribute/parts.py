@@ -11,7 +11,7 @@ from scripts.runner.options import FIRMWARE, RAM_BASE
 
 TITLES = {"vmm": "VMM", "kernel": "the guest's kernel", "trampolines": "trampolines",
           "user": "user", "firmware": "firmware"}
-LOW = 0x5000  # INLINE_LOW of core/engine/trap/inline.h; Linux maps no process below 0x10000
+LOW = 0x6000  # INLINE_LOW of core/engine/trap/inline.h; Linux maps no process below 0x10000
 UPPER = 1 << 63
 MAP_SIZE = 512 << 30  # core/host/map.h
 # A line of nm: "0000000000000110 T trap_entry<tab>/home/me/trident/core/engine/trap/vector.S:71".

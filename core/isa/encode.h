@@ -57,6 +57,8 @@ static inline uint16_t encode_short_jump(unsigned distance) /* C.J, forward by l
 #define ENCODE_XORI(rd, rs, imm) encode_type_i(0x13, 4, rd, rs, imm)
 #define ENCODE_ORI(rd, rs, imm)  encode_type_i(0x13, 6, rd, rs, imm)
 #define ENCODE_SD(rs, imm)       encode_type_s(3, 0, rs, imm)
+/* The upper 20 bits of value. */
+#define ENCODE_LUI(rd, value)    (((value)&0xfffff000u) | (uint32_t)(rd) << 7 | 0x37u)
 #define ENCODE_ADDI(rd, rs, imm) encode_type_i(0x13, 0, rd, rs, imm)
 #define ENCODE_ANDI(rd, rs, imm) encode_type_i(0x13, 7, rd, rs, imm)
 #define ENCODE_OR(rd, a, b)      encode_type_r(6, rd, a, b)

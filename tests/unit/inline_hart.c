@@ -126,6 +126,7 @@ int inline_setup(void **state)
     memset(vcpu, 0, sizeof(*vcpu));
     memset(&inlined, 0, sizeof(inlined));
     memset(&trampolines, 0, sizeof(trampolines));
+    trampolines.shorts = INLINE_SITES - INLINE_LONG;
     for (unsigned i = 0; i < INLINE_LOW / 4; i++)
         trampolines.low[i] = RV_ECALL;
     for (unsigned offset = 0; offset < PAGE_SIZE; offset += 4)
@@ -187,6 +188,7 @@ bool inline_step(void)
     case INSN_STORE: memcpy(memory, &x[insn.rs2], 8); break;
     case INSN_ALU_IMM: value = compute(insn.funct, a, imm); break;
     case INSN_ALU_REG: value = compute(insn.funct, a, x[insn.rs2]); break;
+    case INSN_LUI: value = imm; break;
     case INSN_BRANCH: next = (a == 0) == (insn.funct == BRANCH_EQ) ? vcpu->pc + imm : next; break;
     case INSN_JAL: next = vcpu->pc + imm; break;
     case INSN_JALR: next = (a + imm) & ~1ul; break;

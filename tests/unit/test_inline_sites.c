@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "engine/trap/inline_body.h"
 #include "inline_hart.h"
 
 /* --- What is no trampoline --- */
@@ -256,19 +257,19 @@ static void test_not_restored(void **state)
 
 /* --- Sites --- */
 
-/* All sites of one length: they are the first ones from here on. */
-static void take_all(bool is_long, unsigned first, unsigned count)
+/* All sites of one length, for code from pc on: they are the first ones from here on. */
+static void take_all(bool is_long, uint64_t first_pc, unsigned first, unsigned count)
 {
     uint32_t jump[INLINE_SITES], words[] = {is_long ? SWAP : SET, is_long ? SWAP : READ};
     for (unsigned i = 0; i < count; i++) {
         assert_int_equal(inline_threshold(&trampolines), INLINE_HITS);
-        jump[i] = inline_try(SITE + i * PAGE_SIZE, words[0]);
+        jump[i] = inline_try(first_pc + i * PAGE_SIZE, words[0]);
         assert_int_equal(inline_target(jump[i]), 512 + 2 * (first + i));
     }
     assert_int_equal(taken_back, 0);
     assert_int_equal(inline_threshold(&trampolines), 4 * INLINE_HITS);
     for (unsigned i = 0; i < 2 * count; i++) { /* the oldest goes */
-        uint64_t pc = SITE + (count + i) * PAGE_SIZE;
+        uint64_t pc = first_pc + (count + i) * PAGE_SIZE;
         assert_int_equal(inline_try(pc, words[1]), jump[i % count]);
         assert_int_equal(taken_back, i + 1);
         assert_int_equal(trampolines.sites[is_long], count);
@@ -285,14 +286,39 @@ static void take_all(bool is_long, unsigned first, unsigned count)
     assert_int_equal(taken_back, 2 * count);
 }
 
+/* What two instructions make the address of, and what they do not. */
+static const struct {
+    uint64_t pc;
+    bool far;
+} places[] = {
+    {SITE, false},
+    {0x10000000 + OFFSET, false},
+    {0x80200000 + OFFSET, true},
+    {0x3f80200000 + OFFSET, true},
+    {0xffffffd600000000 + OFFSET, true},
+};
+
 static void test_all_taken(void **state)
 {
-    for (unsigned is_long = 0; is_long < 2; is_long++) {
+    for (unsigned i = 0; i < 2 * sizeof(places) / sizeof(places[0]); i++) {
+        bool is_long = i & 1, far = places[i / 2].far;
         inline_setup(state);
+        trampolines.shorts = far ? INLINE_BACKS - INLINE_LONG : SHORTS;
         inline_put(OFFSET + 4, rv_li(RA, 0));
         vcpu->x[A1] = SPP_FS;
-        take_all(is_long, is_long ? SHORTS : 0, is_long ? INLINE_LONG : SHORTS);
+        take_all(is_long, places[i / 2].pc, is_long ? SHORTS : 0,
+                 is_long ? INLINE_LONG : trampolines.shorts);
     }
+}
+
+/* The last addresses that two instructions make, and the first that they do not. */
+static void test_near(void **state)
+{
+    (void)state;
+    assert_true(inline_is_near(0) && inline_is_near(0x7ffff7ff) && inline_is_near(UINT64_MAX));
+    assert_true(inline_is_near(0xffffffff80000000));
+    assert_false(inline_is_near(0x7ffff800) || inline_is_near(0x80000000));
+    assert_false(inline_is_near(0xffffffff7fffffff) || inline_is_near(1ul << 32));
 }
 
 /* The oldest of one length and of the other. */
@@ -380,6 +406,7 @@ int main(void)
         cmocka_unit_test_setup(test_chain, inline_setup),
         cmocka_unit_test_setup(test_slot_shared, inline_setup),
         cmocka_unit_test_setup(test_not_restored, inline_setup),
+        cmocka_unit_test(test_near),
         cmocka_unit_test_setup(test_all_taken, inline_setup),
         cmocka_unit_test_setup(test_all_taken_of_both, inline_setup),
         cmocka_unit_test_setup(test_given_back, inline_setup),

@@ -210,6 +210,7 @@ static void test_hits(void **state)
         rig.vm.options.eager = hits[i].eager;
         parts_site()->hits = hits[i].hits;
         parts_state.code.sites[0] = hits[i].sites;
+        parts_state.code.shorts = INLINE_SITES - INLINE_LONG;
         rig_exit(parts_trap(CAUSE_ECALL_U, 0), EXIT_CSR, CSR_SSCRATCH);
         rig_calls(hits[i].tried ? "inline_pull_page; patch_promote; priv_execute; inline_push_page"
                                 : "inline_pull_page; priv_execute; inline_push_page");

@@ -52,6 +52,7 @@ static void offer_low(struct vcpu *vcpu)
 static void reset_code(struct inline_code *code)
 {
     memset(code, 0, sizeof(*code));
+    code->shorts = INLINE_BACKS - INLINE_LONG;
     for (unsigned i = 0; i < INLINE_LOW / 4; i++)
         code->low[i] = ENCODE_ECALL;
 }

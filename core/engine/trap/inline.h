@@ -23,11 +23,12 @@
 #include "vm/engine.h"
 
 #define INLINE_TOP   0xfffffffffffff000ul /* gva of the page of virtual CSRs */
-#define INLINE_PAGES 5u                   /* of trampolines, from gva 0 on */
+#define INLINE_PAGES 6u                   /* of trampolines, from gva 0 on */
 #define INLINE_LOW   (INLINE_PAGES * PAGE_SIZE)
 #define INLINE_NEAR  (2ul << 20) /* of both: a fence may name any address of a superpage */
-#define INLINE_SITES 208u        /* whose entries are offsets from 512 on: see inline_code.c */
+#define INLINE_SITES 256u        /* whose entries are offsets from 512 on: see inline_code.c */
 #define INLINE_LONG  32u         /* the last of them have long bodies */
+#define INLINE_BACKS 208u        /* of them, all long ones too, that may lie at any address */
 #define INLINE_HITS  16          /* traps of a site until it is worth a trampoline */
 
 /* The page of virtual CSRs. Those from 0x900 to 0x9ff are for single instructions at a site: the
@@ -44,8 +45,8 @@ struct inline_page {
     uint64_t guarded;     /* what of sstatus only the VMM changes, shifted left by one: no SD */
     uint64_t pending;     /* not 0: an interrupt is due as soon as SIE is set */
     uint64_t scratch[2];  /* registers that a long body borrows */
-    uint64_t back[INLINE_SITES]; /* by site: the pc behind it */
-    uint8_t rest[PAGE_SIZE - 0x960 - 8 * INLINE_SITES];
+    uint64_t back[INLINE_BACKS]; /* the pc behind a site, where LUI does not reach it */
+    uint8_t rest[PAGE_SIZE - 0x960 - 8 * INLINE_BACKS];
 };
 
 _Static_assert(sizeof(struct inline_page) == PAGE_SIZE, "the page of virtual CSRs is one page");
@@ -64,6 +65,7 @@ struct inline_site {
 /* The trampolines of a VM. */
 struct inline_code {
     uint32_t sites[2];       /* in use, by whether their bodies are long */
+    uint32_t shorts;         /* so many short ones can be in use where the last one was made */
     uint32_t next[2];        /* the one to go next if all are */
     uint32_t dead_registers; /* of all sites */
     struct inline_site site[INLINE_SITES];
@@ -232,7 +234,7 @@ bool inline_is_jump(const struct inline_code *code, uint32_t word, uint32_t fram
 /* So many traps make a site worth a trampoline: more when another one must go for it. */
 static inline int32_t inline_threshold(const struct inline_code *code)
 {
-    bool room = code->sites[0] < INLINE_SITES - INLINE_LONG && code->sites[1] < INLINE_LONG;
+    bool room = code->sites[0] < code->shorts && code->sites[1] < INLINE_LONG;
     return room ? INLINE_HITS : 4 * INLINE_HITS;
 }
 

@@ -217,6 +217,18 @@ static void emit_body(struct body *body, enum inline_kind kind, const struct ins
     }
 }
 
+/* dead = where it returns to. */
+static void emit_back(struct body *body, const struct inline_place *place)
+{
+    uint32_t low = (uint32_t)place->back & 0xfff;
+    if (!inline_is_near(place->back)) {
+        emit(body, ENCODE_LD(body->dead, FIELD(back) + 8 * (int)place->at));
+        return;
+    }
+    emit(body, ENCODE_LUI(body->dead, (uint32_t)place->back + 0x800));
+    emit(body, ENCODE_ADDI(body->dead, body->dead, (int)(low ^ 0x800) - 0x800));
+}
+
 /* Two registers that neither the instruction nor the way back uses. */
 static void borrow(struct body *body, const struct insn *insn)
 {
@@ -239,7 +251,7 @@ void inline_write_body(const struct inline_place *place, enum inline_kind kind,
     borrow(&body, insn);
     emit(&body, ENCODE_SD(body.dead, body.saved));
     emit_body(&body, kind, insn);
-    emit(&body, ENCODE_LD(body.dead, FIELD(back) + 8 * (int)place->site));
+    emit_back(&body, place);
     emit(&body, ENCODE_JALR(body.dead, 0));
     while (body.count < body.words - slow)
         emit(&body, ENCODE_ECALL);

@@ -1,5 +1,6 @@
 /* The bodies of trampolines (PATCH=inline): what inline_code.c puts into the low pages. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "isa/decode.h"
@@ -20,6 +21,12 @@ enum inline_kind {
     INLINE_CHANGE,  /* csrrw, csrrs, csrrc rd, sstatus, rs1: of what is not guarded */
 };
 
+/* Whether LUI and ADDI make this value: it lies within 2 GiB of 0 on either side. */
+static inline bool inline_is_near(uint64_t value)
+{
+    return value + 0x80000800 < 1ul << 32 && value + 0x80000000 < 1ul << 32;
+}
+
 /* What kind of trampoline carries out insn, given what its register operand holds now. */
 enum inline_kind inline_kind_of(const struct vcpu *vcpu, const struct insn *insn);
 
@@ -27,7 +34,8 @@ enum inline_kind inline_kind_of(const struct vcpu *vcpu, const struct insn *insn
 struct inline_place {
     uint32_t *word;
     unsigned words; /* INLINE_SHORT_WORDS, or for INLINE_CHANGE INLINE_LONG_WORDS */
-    unsigned site;  /* its number */
+    uint64_t back;  /* what it returns with, */
+    unsigned at;    /* and the number of the place that holds this, unless LUI reaches it */
     unsigned dead;  /* the register that it returns through, */
     unsigned slot;  /* and the number of the place where what it held is saved */
 };

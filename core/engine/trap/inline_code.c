@@ -17,6 +17,7 @@
 #include "isa/liveness.h"
 
 #define SHORT_SITES (INLINE_SITES - INLINE_LONG)
+#define SHORT_BACKS (INLINE_BACKS - INLINE_LONG)
 
 /* The low pages: a compressed jump at the entry, a long one within its reach, and the bodies. */
 #define ENTRY(site) (512u + 2u * (site))
@@ -90,14 +91,18 @@ static uint16_t *entry_of(struct inline_code *code, unsigned site)
     return (uint16_t *)code->low + ENTRY(site) / 2;
 }
 
-/* One with a body of this size that is free, or INLINE_SITES: the oldest (*oldest) must go. */
-static unsigned free_site(struct inline_code *code, bool with_long_body,
+/* One with a body of this size that is free and can return there, or INLINE_SITES: the oldest
+ * (*oldest) must go. */
+static unsigned free_site(struct inline_code *code, uint64_t back, bool with_long_body,
                           struct inline_site **oldest)
 {
     unsigned site = with_long_body ? SHORT_SITES : 0;
-    unsigned count = with_long_body ? INLINE_LONG : SHORT_SITES;
-    if (code->sites[with_long_body] == count) {
-        *oldest = &code->site[site + code->next[with_long_body]++ % count];
+    code->shorts = inline_is_near(back) ? SHORT_SITES : SHORT_BACKS;
+    unsigned count = with_long_body ? INLINE_LONG : code->shorts;
+    if (code->sites[with_long_body] >= count) {
+        do
+            *oldest = &code->site[site + code->next[with_long_body]++ % count];
+        while (!(*oldest)->pc);
         return INLINE_SITES;
     }
     while (code->site[site].pc)
@@ -105,11 +110,19 @@ static unsigned free_site(struct inline_code *code, bool with_long_body,
     return site;
 }
 
-/* Where a trampoline returns to: in the page of each vcpu. */
-static void set_back(struct vm *vm, unsigned site, uint64_t back)
+/* The place in the page of virtual CSRs for where a site returns to; INLINE_BACKS: it has none. */
+static unsigned back_of(unsigned site)
 {
-    for (unsigned i = 0; i < VM_VCPUS; i++)
-        trap_of(vm->vcpus[i])->inlined->page.back[site] = back;
+    return is_long(site)        ? site - SHORT_SITES + SHORT_BACKS
+           : site < SHORT_BACKS ? site
+                                : INLINE_BACKS;
+}
+
+/* In the page of each vcpu. */
+static void set_back(struct vm *vm, unsigned at, uint64_t back)
+{
+    for (unsigned i = 0; i < VM_VCPUS && at < INLINE_BACKS; i++)
+        trap_of(vm->vcpus[i])->inlined->page.back[at] = back;
 }
 
 uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, const uint8_t *page,
@@ -124,7 +137,9 @@ uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, co
         return 0;
     unsigned dead = find_dead(kind, insn, page, pc & PAGE_MASK, &range);
     unsigned slot = dead ? find_slot(code, pc, &range) : SLOTS;
-    unsigned site = slot == SLOTS ? INLINE_SITES : free_site(code, kind == INLINE_CHANGE, oldest);
+    uint64_t back = INLINE_BACK(pc);
+    unsigned site = slot == SLOTS ? INLINE_SITES
+                                  : free_site(code, back, kind == INLINE_CHANGE, oldest);
     if (site == INLINE_SITES)
         return 0;
     code->site[site] = (struct inline_site){
@@ -137,8 +152,15 @@ uint32_t inline_make(struct vcpu *vcpu, uint64_t pc, const struct insn *insn, co
     };
     code->dead_registers |= 1u << dead;
     code->sites[is_long(site)]++;
-    set_back(vcpu->vm, site, INLINE_BACK(pc));
-    struct inline_place place = {&code->low[body_of(site) / 4], words_of(site), site, dead, slot};
+    set_back(vcpu->vm, back_of(site), back);
+    struct inline_place place = {
+        .word = &code->low[body_of(site) / 4],
+        .words = words_of(site),
+        .back = back,
+        .at = back_of(site),
+        .dead = dead,
+        .slot = slot,
+    };
     inline_write_body(&place, kind, insn);
     code->low[REACH(site) / 4] = encode_jump(body_of(site) - REACH(site));
     *entry_of(code, site) = encode_short_jump(REACH(site) - ENTRY(site));
