@@ -18,6 +18,12 @@ static inline uint32_t encode_type_i(uint32_t opcode, uint32_t funct3, unsigned 
     return (uint32_t)imm << 20 | rs1 << 15 | funct3 << 12 | rd << 7 | opcode;
 }
 
+/* LUI with the upper 20 bits of value. */
+static inline uint32_t encode_lui(unsigned rd, uint32_t value)
+{
+    return (value >> 12 << 12) | rd << 7 | 0x37;
+}
+
 static inline uint32_t encode_type_s(uint32_t funct3, unsigned rs1, unsigned rs2, int imm)
 {
     uint32_t bits = (uint32_t)imm;
@@ -57,8 +63,6 @@ static inline uint16_t encode_short_jump(unsigned distance) /* C.J, forward by l
 #define ENCODE_XORI(rd, rs, imm) encode_type_i(0x13, 4, rd, rs, imm)
 #define ENCODE_ORI(rd, rs, imm)  encode_type_i(0x13, 6, rd, rs, imm)
 #define ENCODE_SD(rs, imm)       encode_type_s(3, 0, rs, imm)
-/* The upper 20 bits of value. */
-#define ENCODE_LUI(rd, value)    (((value)&0xfffff000u) | (uint32_t)(rd) << 7 | 0x37u)
 #define ENCODE_ADDI(rd, rs, imm) encode_type_i(0x13, 0, rd, rs, imm)
 #define ENCODE_ANDI(rd, rs, imm) encode_type_i(0x13, 7, rd, rs, imm)
 #define ENCODE_OR(rd, a, b)      encode_type_r(6, rd, a, b)

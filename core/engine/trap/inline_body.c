@@ -225,7 +225,7 @@ static void emit_back(struct body *body, const struct inline_place *place)
         emit(body, ENCODE_LD(body->dead, FIELD(back) + 8 * (int)place->at));
         return;
     }
-    emit(body, ENCODE_LUI(body->dead, (uint32_t)place->back + 0x800));
+    emit(body, encode_lui(body->dead, (uint32_t)place->back + 0x800));
     emit(body, ENCODE_ADDI(body->dead, body->dead, (int)(low ^ 0x800) - 0x800));
 }
 
