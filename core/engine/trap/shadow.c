@@ -212,7 +212,10 @@ static bool fill_user(struct vcpu *vcpu, uint64_t gva, const struct walk *walk)
         return false;
     ensure_root(vcpu);
     bool mxr = vcpu->csr.sstatus & SSTATUS_MXR, same;
-    struct shadow_root *root = &trap_of(vcpu)->space->root[shadow_root_index(VIEW_USER, mxr)];
+    unsigned index = shadow_root_index(VIEW_USER, mxr);
+    if (!trap_of(vcpu)->space->root[index].table) /* of a process that has not begun yet */
+        build_root(vcpu, index, VIEW_USER);
+    struct shadow_root *root = &trap_of(vcpu)->space->root[index];
     struct shadow_lens lens = shadow_lens_of(trap_of(vcpu)->space, root);
     struct shadow_page page;
     return root->table && shadow_make_page(vm, &lens, gva, walk, &page) &&
