@@ -164,7 +164,7 @@ static bool answered(uint64_t va, enum access access)
     enum shadow_answer answer = shadow_fault(vcpu, va, access, &gpa, &cause);
     check_accessed_dirty(&guest, access);
     check_current_root();
-    if (answer == SHADOW_GUEST) {
+    if (answer == SHADOW_GUEST || answer == SHADOW_ABSENT) {
         assert_int_not_equal(guest.cause, 0);
         assert_int_equal(cause, guest.cause);
         return true;

@@ -184,7 +184,7 @@ static void test_retry_needs_no_fault(void **state)
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint64_t last = start_small();
         set_mode(1);
-        expect(0x3000, ACCESS_STORE, SHADOW_GUEST);
+        expect(0x3000, ACCESS_STORE, SHADOW_ABSENT);
         set_mode(0); /* the guest's handler */
         store_entry(last + 8 * 3, page_entry(5, cases[i].bits));
         set_mode(1);
@@ -201,7 +201,7 @@ static void test_retry_of_another(void **state)
     (void)state;
     uint64_t last = start_small(), satp = vcpu->csr.satp;
     set_mode(1);
-    expect(0x3000, ACCESS_LOAD, SHADOW_GUEST);
+    expect(0x3000, ACCESS_LOAD, SHADOW_ABSENT);
     set_mode(0);
     store_entry(last + 8 * 3, page_entry(5, PTE_U | PTE_A));
     vcpu->csr.satp = satp ^ 1ul << 44; /* the same tables by another ASID */

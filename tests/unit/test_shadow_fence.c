@@ -184,7 +184,7 @@ static void test_taken_up_is_nothing(void **state)
     store_entry(middle + 16, TARGETS >> 12 << 10 | PTE_V | LARGE_BITS);
     take_snapshot();
     full_fence();
-    expect(0x5000, ACCESS_STORE, SHADOW_GUEST);
+    expect(0x5000, ACCESS_STORE, SHADOW_ABSENT);
     expect(REGION + RAM_FIRST - RAM_GPA, ACCESS_STORE,
            SHADOW_RETRY); /* page by page: not all RAM */
     assert_false(is_mapped(REGION, ACCESS_LOAD));

@@ -53,6 +53,8 @@ static const struct row plain[] = {
      EXIT_GUEST_FAULT, LOAD},
     {"guest's, code unmapped", LOAD, WITH(.answer = SHADOW_GUEST, .code_changes = true),
      "shadow_fault load; sync", EXIT_GUEST_FAULT, LOAD},
+    {"guest's: store where it has no page", STORE, WITH(.answer = SHADOW_ABSENT),
+     "shadow_fault store; sync", EXIT_GUEST_FAULT, STORE},
     {"guest's: store", STORE, WITH(.answer = SHADOW_GUEST, .code = CODE_SD),
      "shadow_fault store; sync", EXIT_GUEST_FAULT, STORE},
 };

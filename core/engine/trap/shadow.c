@@ -255,7 +255,7 @@ enum shadow_answer shadow_fault(struct vcpu *vcpu, uint64_t gva, enum access acc
             trap_of(vcpu)->fault_gva = gva;
             trap_of(vcpu)->fault_satp = vcpu->csr.satp;
         }
-        return SHADOW_GUEST;
+        return walk.pte ? SHADOW_GUEST : SHADOW_ABSENT;
     }
     *gpa = walk.gpa;
     if (!shadow_is_backed(vm, walk.gpa))

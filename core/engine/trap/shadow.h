@@ -175,10 +175,11 @@ void shadow_retry(struct vcpu *vcpu);
 
 /* Answers a page fault of the guest at gva. */
 enum shadow_answer {
-    SHADOW_RETRY, /* filled: run the instruction again */
-    SHADOW_GUEST, /* the guest's own fault: *cause */
-    SHADOW_MMIO,  /* gpa is no RAM: *gpa, for device emulation or an access fault */
-    SHADOW_USER,  /* the kernel's access to its process's page, filled in the process's view: either
+    SHADOW_RETRY,  /* filled: run the instruction again */
+    SHADOW_GUEST,  /* the guest's own fault: *cause. Its page does not permit that, */
+    SHADOW_ABSENT, /* or it has none there that could permit anything */
+    SHADOW_MMIO,   /* gpa is no RAM: *gpa, for device emulation or an access fault */
+    SHADOW_USER, /* the kernel's access to its process's page, filled in the process's view: either
                    * it is  carried out there (ahead.h), or shadow_reach_user() */
     SHADOW_PATCHED, /* a load from a page whose execute-only copy is mapped: *gpa, to be emulated */
 };

@@ -239,7 +239,8 @@ HOT static struct exit handle_page_fault(struct vcpu *vcpu)
     switch (answer) {
     case SHADOW_RETRY: break;
     case SHADOW_USER: reach_user(vcpu, access); break;
-    case SHADOW_GUEST: return emulate_fault(vcpu, cause, own->stval);
+    case SHADOW_GUEST:
+    case SHADOW_ABSENT: return emulate_fault(vcpu, cause, own->stval);
     case SHADOW_PATCHED:
         return handle_patched_load(vcpu, gpa, exit_of(EXIT_PATCH, EXIT_PATCH_LOAD));
     case SHADOW_MMIO: return handle_no_ram(vcpu, gpa, access, exit);
