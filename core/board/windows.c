@@ -84,21 +84,18 @@ static bool access_nothing(struct vcpu *vcpu, void *self, struct mmio *io)
     return false;
 }
 
-#define ABSENT(base, size)                                         \
-    {                                                              \
-        base, size, access_nothing, NULL, EXIT_BOARD, EXIT_WINDOWS \
-    }
+#define ABSENT access_nothing, NULL, EXIT_BOARD, EXIT_WINDOWS
 
 /* Where one address is in two windows, the lower row answers. */
 static const struct window windows[] = {
     /* What virt has, and a guest does not find here. None of it is in the guest's device tree. */
-    ABSENT(0x00001000, 0x0000f000), /* mask ROM: how the machine itself starts */
-    ABSENT(0x02000000, 0x00010000), /* CLINT: M-mode's, closed natively, too */
-    ABSENT(0x03000000, 0x00010000), /* PCIe: I/O ports */
-    ABSENT(0x10100000, 0x00000018), /* fw_cfg: the VMM's own, with the guest's image in it */
-    ABSENT(0x20000000, 0x04000000), /* flash, empty */
-    ABSENT(0x30000000, 0x10000000), /* PCIe: configuration */
-    ABSENT(0x40000000, 0x40000000), /* PCIe: memory */
+    {0x00001000, 0x0000f000, ABSENT}, /* mask ROM: how the machine itself starts */
+    {0x02000000, 0x00010000, ABSENT}, /* CLINT: M-mode's, closed natively, too */
+    {0x03000000, 0x00010000, ABSENT}, /* PCIe: I/O ports */
+    {0x10100000, 0x00000018, ABSENT}, /* fw_cfg: the VMM's own, with the guest's image in it */
+    {0x20000000, 0x04000000, ABSENT}, /* flash, empty */
+    {0x30000000, 0x10000000, ABSENT}, /* PCIe: configuration */
+    {0x40000000, 0x40000000, ABSENT}, /* PCIe: memory */
     {BOARD_TRANSPORT_BASE, BOARD_TRANSPORTS *BOARD_TRANSPORT_SIZE, access_transport, NULL,
      EXIT_BOARD, EXIT_WINDOW_VIRTIO},
     {BOARD_FINISHER_BASE, BOARD_FINISHER_SIZE, access_finisher, NULL, EXIT_BOARD,

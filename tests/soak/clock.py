@@ -10,6 +10,7 @@ import argparse
 import re
 import sys
 
+from scripts.runner import firmware
 from .guest import EVERY, LINUX, Guest, disk_of, program, require
 
 ALLOWED = 0.05  # seconds, for the way of a line
@@ -29,7 +30,7 @@ def check_clock(device, guest, seconds):
     """What `soak clock SECONDS` said in the guest. A sentence."""
     rows = []
     for when, text in guest.lines:
-        match = re.match(r"clock \d+ (\d+) (\d+)$", text)
+        match = re.match(r"clock \d+ (\d+) (\d+)$", firmware.without(text))
         if match:
             rows.append((when, int(match[1]) / 1e9, int(match[2]) / 1e9))
     require(len(rows) == seconds + 1, f"{device}: {len(rows)} readings\n{guest.text[-3000:]}")

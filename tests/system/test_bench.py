@@ -268,6 +268,9 @@ def test_baseline_sees_a_change(clone):
             "    print(len(list(baseline.differences(cells, other, baseline.TOLERANCE))))\n")
     status, output = bench_hosts.run(clone, "/usr/bin/python3", "-c", code)
     assert status == 0 and output.split() == ["1", "1", "0"], output
+    code = code.replace("baseline.TOLERANCE", "baseline.OTHER_COMPILER").replace("* 1.03", "* 1.07")
+    status, output = bench_hosts.run(clone, "/usr/bin/python3", "-c", code)
+    assert status == 0 and output.split() == ["0", "1", "0"], output
 
 
 SWEPT = "^count/trident/(disk-read-4096-d1|console-out|interrupt|op-.*)/(native|virtio/[a-z]+)$"

@@ -40,19 +40,22 @@ static void service(struct device *dev)
         device_yield(dev);
 }
 
-#define STRATEGY(of, called, bytes)                                                                \
-    {                                                                                              \
-        .name = (called), .attach = attach, .access = (of), .service = service, .size = PAGE_SIZE, \
-        .state_size = (bytes)                                                                      \
-    }
+#define COMMON .attach = attach, .service = service, .size = PAGE_SIZE
 
-const struct strategy emulated_uart = STRATEGY(access_device, "emulated/uart", 100);
-const struct strategy emulated_ahci = STRATEGY(access_device, "emulated/ahci", 5000);
-const struct strategy emulated_ata = STRATEGY(access_device, "emulated/ata", 4096);
-const struct strategy paravirt_console = STRATEGY(access_device, "paravirt/console", 8);
-const struct strategy paravirt_disk = STRATEGY(access_device, "paravirt/disk", 8);
-const struct strategy passthrough_uart = STRATEGY(NULL, "passthrough/uart", 0);
-const struct strategy passthrough_disk = STRATEGY(NULL, "passthrough/disk", 0);
+const struct strategy emulated_uart = {COMMON, .name = "emulated/uart", .access = access_device,
+                                       .state_size = 100};
+const struct strategy emulated_ahci = {COMMON, .name = "emulated/ahci", .access = access_device,
+                                       .state_size = 5000};
+const struct strategy emulated_ata = {COMMON, .name = "emulated/ata", .access = access_device,
+                                      .state_size = 4096};
+const struct strategy paravirt_console = {COMMON, .name = "paravirt/console",
+                                          .access = access_device, .state_size = 8};
+const struct strategy paravirt_disk = {COMMON, .name = "paravirt/disk", .access = access_device,
+                                       .state_size = 8};
+const struct strategy passthrough_uart = {COMMON, .name = "passthrough/uart", .access = NULL,
+                                          .state_size = 0};
+const struct strategy passthrough_disk = {COMMON, .name = "passthrough/disk", .access = NULL,
+                                          .state_size = 0};
 
 const struct device_register paravirt_registers[] = {{0, NULL, NULL, 0, 0}};
 const struct device_register rtc_registers[] = {{0, NULL, NULL, 0, 0}};

@@ -63,10 +63,7 @@ struct parts_state {
 };
 
 /* In a row of a table: what is not 0. */
-#define WITH(...)   \
-    {               \
-        __VA_ARGS__ \
-    }
+#define WITH(...) ((struct parts){__VA_ARGS__})
 
 extern struct parts parts;
 extern struct parts_state parts_state;
