@@ -45,5 +45,6 @@ def section(results):
                   ["workload", "strategy", "exit class", *histogram.SPREAD], rows, words=3,
                   notes=["From histograms by powers of two, so each figure is known to a factor of two: `512 to 1k` "
                          "is 512 up to 1,023. k is 1,024. M-mode's part of a trap, and saving the registers, "
-                         "are not in it."])
+                         "are not in it, nor are system calls of processes, and returns from them, that went the "
+                         "short way at `inline`: they are counted and not timed."])
     return Section("classes", "What an exit of each class costs", [], [Exhibit(table)], "Exit classes")
