@@ -11,12 +11,10 @@
 #include "vm/vm.h"
 
 #define ALL_COUNTERS 0xfffffffful
-/* How long the kernel has all rights for one need. */
-#define FOR_A_NEED 1000u
-
-#define ALL_BLOCKS (SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE)
-
+#define ALL_BLOCKS   (SENVCFG_CBIE | SENVCFG_CBCFE | SENVCFG_CBZE)
 #define LAST_COUNTER (CSR_CYCLE + 31) /* of cycle, time, instret, hpmcounter3 to 31 */
+
+#define FOR_A_NEED 1000u /* changes of mode for which the kernel has all rights then */
 
 void rights_reset(struct vcpu *vcpu)
 {
