@@ -42,54 +42,10 @@ void shadow_select(struct vcpu *of)
     unexpected();
 }
 
-void shadow_put_fixed(struct vcpu *of, uint64_t gva, uint64_t hpa, uint64_t rights)
-{
-    (void)of, (void)gva, (void)hpa, (void)rights;
-    unexpected();
-}
-
-uint64_t *shadow_leaf(const struct vcpu *of, uint64_t gva, unsigned *level)
-{
-    (void)of, (void)gva, (void)level;
-    return unexpected();
-}
-
-void shadow_drop_leaf(struct vcpu *of, uint64_t gva)
-{
-    (void)of, (void)gva;
-    unexpected();
-}
-
-void shadow_drop_all(struct vm *of)
-{
-    (void)of;
-    unexpected();
-}
-
 void shadow_tlb_flush(struct vm *of)
 {
     assert_ptr_equal(of, vcpu->vm);
     flushes++;
-}
-
-void patch_drop_all(struct vm *of)
-{
-    (void)of;
-    unexpected();
-}
-
-uint64_t walk_guest(struct vm *of, const struct walk_mode *mode, uint64_t gva, enum access access,
-                    struct walk *walk)
-{
-    (void)of, (void)mode, (void)gva, (void)access, (void)walk;
-    unexpected();
-    return CAUSE_LOAD_PAGE;
-}
-
-const uint64_t *walk_table(struct vm *of, uint64_t satp, uint64_t gva, unsigned level, bool *global)
-{
-    (void)of, (void)satp, (void)gva, (void)level, (void)global;
-    return unexpected();
 }
 
 uint64_t vcpu_sip(const struct vcpu *of)

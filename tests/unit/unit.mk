@@ -12,7 +12,7 @@ AHCI := $(addprefix devices/emulated/disk/,ahci.c ahci_command.c ahci_fis.c ahci
 ATA := $(addprefix devices/emulated/disk/,ata.c ata_command.c ata_transfer.c)
 INLINE := $(addprefix core/engine/trap/,inline.c inline_code.c inline_body.c) \
 	$(addprefix core/isa/,interpret.c liveness.c decode.c decode_compressed.c) \
-	tests/unit/inline_hart.c tests/unit/hart.c
+	tests/unit/inline_hart.c tests/unit/inline_beside.c tests/unit/hart.c
 PARAVIRT := $(addprefix devices/paravirt/,console.c disk.c disk_request.c mmio.c ring.c) \
 	tests/unit/mock.c
 AHCI_GUEST := $(AHCI) tests/unit/ahci_guest.c tests/unit/mock.c
@@ -82,7 +82,8 @@ TRAP := $(RIG) $(VCPU) $(addprefix core/engine/trap/,trap.c brief.c rights.c) co
 	tests/unit/trap_parts.c \
 	$(addprefix core/isa/,decode.c decode_compressed.c)
 trap_SOURCES           := $(TRAP)
-brief_SOURCES          := $(RIG) $(VCPU) tests/unit/brief_rig.c $(addprefix core/engine/trap/,brief.c rights.c inline.c) \
+brief_SOURCES          := $(RIG) $(VCPU) tests/unit/brief_rig.c tests/unit/inline_beside.c \
+	$(addprefix core/engine/trap/,brief.c rights.c inline.c) \
 	$(addprefix core/isa/,decode.c decode_compressed.c)
 trap_code_SOURCES      := $(TRAP)
 trap_fault_SOURCES     := $(TRAP)

@@ -120,7 +120,8 @@ bool inline_give_way(struct vcpu *vcpu, uint64_t gva);
 bool inline_has_low(const struct vcpu *vcpu);
 
 /* Virtual CSRs from the page, after an exit from vS; and into it, before an entry to vS. While
- * inlining is given up, the page is written all the same: nobody sees it. */
+ * there is no inlining, the page is written all the same, until that is given up for good: nobody
+ * sees it. */
 void inline_pull_page(struct vcpu *vcpu);
 void inline_push_page(struct vcpu *vcpu);
 

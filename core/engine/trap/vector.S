@@ -75,6 +75,20 @@
     save_preserved
     .endm
 
+    /* The vcpu's pc, sstatus and flush for the hart: t2 = the engine's part of it. */
+    .macro show_guest
+    ld t0, VCPU_PC(a0)
+    csrw sepc, t0
+    ld t2, VCPU_ENGINE(a0)
+    ld t1, TRAP_SSTATUS(t2)
+    csrw sstatus, t1
+    ld t0, TRAP_FLUSH(t2)
+    beqz t0, 8f
+    sd zero, TRAP_FLUSH(t2)
+    sfence.vma                      /* before satp: a root may be new, or its ASID used before */
+8:
+    .endm
+
     .section .text.vector, "ax"
     /* stvec of a run that is recorded: the same by way of whoever records it. */
     .globl trap_observed_entry
@@ -109,16 +123,8 @@ trap_brief_entry:
 
     /* To the guest in another root, with the rest of its registers as it left them. */
 brief_return:
-    ld t0, VCPU_PC(a0)
-    csrw sepc, t0
-    ld t2, VCPU_ENGINE(a0)
-    ld t1, TRAP_SSTATUS(t2)
-    csrw sstatus, t1
-    ld t0, TRAP_FLUSH(t2)
-    beqz t0, 1f
-    sd zero, TRAP_FLUSH(t2)
-    sfence.vma
-1:  ld t0, TRAP_SATP(t2)
+    show_guest
+    ld t0, TRAP_SATP(t2)
     sd t0, HART_SATP(tp)
     csrw satp, t0
     csrw sscratch, a0
@@ -136,16 +142,8 @@ trap_entry:
     /* trap_return(vcpu): (re-)enter the guest */
     .globl trap_return
 trap_return:
-    ld t0, VCPU_PC(a0)
-    csrw sepc, t0
-    ld t2, VCPU_ENGINE(a0)
-    ld t1, TRAP_SSTATUS(t2)
-    csrw sstatus, t1
-    ld t0, TRAP_FLUSH(t2)
-    beqz t0, 1f
-    sd zero, TRAP_FLUSH(t2)
-    sfence.vma                      /* before satp: a root may be new, or its ASID used before */
-1:  ld t0, TRAP_SATP(t2)
+    show_guest
+    ld t0, TRAP_SATP(t2)
     ld t1, HART_SATP(tp)
     beq t0, t1, 2f
     sd t0, HART_SATP(tp)
